@@ -22,7 +22,6 @@ impl Invocation {
             .map_or_else(Self::default, Self)
     }
 
-    /// Started through this command.
     pub fn through(command: impl Into<String>) -> Self {
         Self(command.into())
     }

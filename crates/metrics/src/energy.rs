@@ -19,7 +19,6 @@ pub enum EnergySource {
     Estimated,
 }
 
-/// Energy between two moments.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Energy {
     /// Joules, idle draw included.
@@ -45,7 +44,6 @@ pub struct ConfigEnergy {
     pub source: EnergySource,
 }
 
-/// Energy of one arm, and of one token of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct ArmEnergy {
     pub(crate) energy: Energy,
@@ -164,8 +162,7 @@ fn around(series: &[(Stamp, f64)], from: Stamp, to: Stamp, pause: u64) -> Option
     covered.then_some(part)
 }
 
-/// From a counter that only rises. It counts through pauses; after a fall (the driver was loaded
-/// anew) it is unknown.
+/// From a counter that only rises, through pauses too; unknown after a fall (the driver was loaded anew).
 fn counted(series: &[(Stamp, f64)], from: Stamp, to: Stamp, pause: u64) -> Option<f64> {
     let part = around(series, from, to, pause)?;
     if part.windows(2).any(|w| w[1].1 < w[0].1) {

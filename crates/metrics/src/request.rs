@@ -14,11 +14,9 @@ pub struct RequestMetrics {
     pub ttft_scheduled: Option<Nanos>,
     /// `sent - scheduled`; none only when nothing could be sent.
     pub client_queue: Option<Nanos>,
-    /// Gaps between consecutive chunks with output; none with fewer than two chunks, and none where they were
-    /// [gathered](RequestTimes::is_gathered) on their way.
+    /// Gaps between chunks with output; none below two chunks or where [gathered](RequestTimes::is_gathered).
     pub itl: Option<Vec<Nanos>>,
-    /// `(last_token - first_token) / (tokens - 1)`, seconds per token; none below two tokens, and none where
-    /// they were [gathered](RequestTimes::is_gathered) on their way.
+    /// `(last_token - first_token) / (tokens - 1)`, seconds; none below two tokens or where gathered.
     pub tpot: Option<f64>,
     /// `done - sent`; none when the request did not complete.
     pub e2e: Option<Nanos>,
@@ -31,7 +29,6 @@ pub struct RequestMetrics {
     pub slot_wait: Option<Nanos>,
     /// `e2e - total_duration` in nanoseconds; a negative value is kept and is a clock warning.
     pub transport_ns: Option<i64>,
-    /// Stamps that contradict each other.
     pub clock_warnings: Vec<ClockWarning>,
 }
 
@@ -126,7 +123,6 @@ pub enum LatencyFigure {
 }
 
 impl LatencyFigure {
-    /// All of them.
     pub(crate) const ALL: [Self; 5] = [
         Self::Ttft,
         Self::TtftScheduled,
@@ -135,7 +131,7 @@ impl LatencyFigure {
         Self::E2e,
     ];
 
-    /// Its name in limits and tables.
+    /// As in limits and tables.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ttft => "ttft",

@@ -2,7 +2,6 @@
 
 use domain::Stamp;
 
-/// A set of moments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Spans(Vec<(u64, u64)>);
 

@@ -22,12 +22,9 @@ pub use quantity::{Better, QUANTITIES, Quantity};
 pub use topology::{BothWays, Choice, ChoiceOver, Faster, Kind, TopologyComparison};
 pub use verdict::{Decoding, Gain, Verdict, Verdicts};
 
-/// Everything a report is written from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
-    /// Name of the data set.
     pub name: String,
-    /// Measured, simulated or imported.
     pub provenance: Provenance,
     /// One entry per configuration and topology, in the data set's order.
     pub configs: Vec<ConfigSummary>,
@@ -44,7 +41,6 @@ pub struct Summary {
     /// The runs behind all of it, in the data set's order.
     #[serde(skip)]
     pub runs: Vec<RunMetrics>,
-    /// What is odd about the data.
     #[serde(skip)]
     pub warnings: Vec<Warning>,
 }
@@ -80,7 +76,6 @@ pub struct Statistics {
     pub antt: Option<Estimate>,
     /// `min np / max np`.
     pub fairness: Option<Estimate>,
-    /// Jain's index.
     pub jain: Option<Estimate>,
     /// Share of decoding time with two or more agents decoding, 0..1.
     pub decode_overlap: Option<Estimate>,
@@ -92,13 +87,11 @@ pub struct Statistics {
     pub speedup_upper_bound: Option<Estimate>,
     /// Mean seconds lost per run, by cause.
     pub lost_s: Option<LostSeconds>,
-    /// Runs with contention, by rule.
     pub contention_runs: ContentionRuns,
     /// Main requests of the together arm, by outcome.
     pub outcomes: OutcomeCounts,
     /// Main requests of the sequential arm, by outcome.
     pub outcomes_sequential: Option<OutcomeCounts>,
-    /// How often the agents overlapped.
     pub overlap: OverlapEvidence,
 }
 
@@ -119,27 +112,20 @@ pub struct OverlapEvidence {
 /// One configuration on one topology.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ConfigSummary {
-    /// Configuration.
     pub id: ConfigId,
-    /// Scenario.
     pub scenario: String,
-    /// One server or one each, when it is known.
     pub topology: Option<Topology>,
-    /// Number of agents.
     pub agents: u32,
     /// Runs seen.
     pub runs: u32,
     /// Runs left out of the aggregates.
     pub runs_excluded: u32,
-    /// The statistics over the runs that take part.
+    /// Over the runs that take part.
     pub stats: Statistics,
-    /// Whether running together paid, and how the agents were served.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// Where it is undecided: how many repetitions would decide if more of them were like these. None
-    /// where no practical number would.
+    /// Where it is undecided: how many repetitions like these would decide; none where no practical number would.
     pub repetitions_to_decide: Option<u32>,
-    /// The agents, in order.
     pub per_agent: Vec<AgentSummary>,
     /// TTFT over all main requests of the together arm, s.
     pub ttft: Tail,
@@ -150,17 +136,14 @@ pub struct ConfigSummary {
     /// Device energy; none without telemetry of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub energy: Option<ConfigEnergy>,
-    /// What a reader must know.
     #[serde(skip)]
     pub notes: Vec<Note>,
 }
 
-/// One agent of a configuration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AgentSummary {
     /// Its place, from 0.
     pub agent: u32,
-    /// Its name.
     pub name: String,
     /// Time together, s.
     pub time_s: Option<Estimate>,
@@ -187,7 +170,6 @@ pub struct AgentSummary {
 pub struct Tail {
     /// Observations.
     pub n: u32,
-    /// Median.
     pub p50: Option<f64>,
     /// 90th percentile; none below 64 observations.
     pub p90: Option<f64>,
@@ -203,20 +185,15 @@ pub struct Group {
     /// The scenario; none for all configurations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scenario: Option<String>,
-    /// One server or one each, when it is known.
     pub topology: Option<Topology>,
-    /// Configurations.
     pub configs: u32,
-    /// Runs.
     pub runs: u32,
     /// The statistics; each estimate's `n` counts configurations.
     pub stats: Statistics,
-    /// Its configurations' verdicts.
     pub verdicts: Verdicts,
 }
 
 impl Group {
-    /// True when the configuration is one of them.
     pub fn holds(&self, config: &ConfigSummary) -> bool {
         let scenario = self.scenario.as_ref();
         config.topology == self.topology && scenario.is_none_or(|s| *s == config.scenario)

@@ -2,16 +2,13 @@
 
 use domain::record::capacity::{Observed, Phase, Search, SearchEnd, Verdict};
 
-/// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Look at so many agents.
+    /// Look at this many agents.
     Level(u32, Phase),
-    /// Nothing: the search is at its end.
     Done(SearchEnd),
 }
 
-/// What to do after the levels seen so far.
 pub fn next(search: &Search, seen: &[Observed]) -> Next {
     if seen.is_empty() {
         return Next::Level(search.start.min(search.max_agents), Phase::Doubling);
@@ -125,7 +122,6 @@ mod tests {
         }
     }
 
-    /// Runs a search against a server whose verdicts are known.
     fn run(search: Search, server: impl Fn(u32) -> Observed) -> (Vec<Observed>, SearchEnd) {
         let mut seen = Vec::new();
         loop {

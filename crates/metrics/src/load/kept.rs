@@ -1,5 +1,4 @@
-//! What a report keeps of a load's rows: a hundred bytes of each, and everything that figures are made
-//! from.
+//! What a report keeps of a load's rows: a hundred bytes of each, and what figures are made from.
 
 use domain::record::{EndpointFacts, RequestRecord, RequestRole, RequestTimes};
 use domain::{Nanos, Outcome, Stamp};
@@ -12,7 +11,6 @@ use crate::limit::Objective;
 /// What is kept of a request. Times are those of [`RequestMetrics`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
-    /// Whose it is.
     pub agent: u32,
     /// Its place among the agent's requests, from 0.
     pub call: u32,
@@ -20,15 +18,13 @@ pub struct Request {
     pub turn: u32,
     /// Index into the file's endpoints.
     pub endpoint: u32,
-    /// Tokens received.
     pub tokens: u32,
     /// Its output was [gathered](RequestTimes::is_gathered) on its way.
     pub is_gathered: bool,
-    /// How it ended.
     pub end: End,
     /// When it was to start.
     pub scheduled: Stamp,
-    /// When it ended, however it ended.
+    /// However it ended.
     pub ended: Stamp,
     /// When its bytes were handed to the connection.
     pub sent: Option<Stamp>,
@@ -104,7 +100,6 @@ impl Phases {
     }
 }
 
-/// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum End {
     /// The final object arrived, and every limit was kept where there are any.
@@ -122,7 +117,6 @@ pub enum End {
 }
 
 impl End {
-    /// The final object arrived.
     pub const fn is_completed(self) -> bool {
         matches!(self, Self::Good | Self::OverLimit)
     }
@@ -167,24 +161,20 @@ fn after(later: Stamp, earlier: Stamp) -> Option<Nanos> {
 pub struct Kept<'f> {
     endpoints: &'f [EndpointFacts],
     slo: Option<Objective>,
-    /// Every request, in the order of the rows.
+    /// In the order of the rows.
     pub requests: Vec<Request>,
-    /// What the figures are made from.
     pub collected: Collected,
-    /// The same, agent by agent.
     pub agents: ByAgent,
     /// When chunks with output arrived, of all requests.
     pub arrivals: Arrivals,
     /// The phases of the completed requests, if the server reports them.
     pub phases: Phases,
-    /// How much the servers' prompt caches helped.
     pub cache: CacheHelp,
     /// Rows of probes, which enter no figure.
     pub probes: u32,
 }
 
 impl<'f> Kept<'f> {
-    /// Nothing yet, of a load on these servers under these limits.
     pub fn new(endpoints: &'f [EndpointFacts], slo: Option<Objective>) -> Self {
         Self {
             endpoints,
@@ -199,7 +189,7 @@ impl<'f> Kept<'f> {
         }
     }
 
-    /// Takes rows in, in the order of the file.
+    /// Rows come in the order of the file.
     #[must_use]
     pub fn with(mut self, rows: Vec<RequestRecord>) -> Self {
         for row in rows {

@@ -1,6 +1,5 @@
 //! Plain descriptive statistics. Each says none where it is not defined.
 
-/// Arithmetic mean; none of nothing.
 pub fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
@@ -10,7 +9,7 @@ fn sum_of_squares(values: &[f64]) -> Option<f64> {
     Some(values.iter().map(|v| (v - centre).powi(2)).sum())
 }
 
-/// Sample standard deviation, with `n - 1`; none below two values.
+/// With `n - 1`; none below two values.
 pub fn sample_sd(values: &[f64]) -> Option<f64> {
     (values.len() >= 2)
         .then(|| sum_of_squares(values))
@@ -18,8 +17,7 @@ pub fn sample_sd(values: &[f64]) -> Option<f64> {
         .map(|ss| (ss / (values.len() - 1) as f64).sqrt())
 }
 
-/// Population standard deviation, with `n`; none of nothing. Only to check figures that others
-/// else computed this way.
+/// With `n`; only to check figures that others computed this way.
 pub fn population_sd(values: &[f64]) -> Option<f64> {
     sum_of_squares(values).map(|ss| (ss / values.len() as f64).sqrt())
 }
@@ -31,7 +29,6 @@ pub fn bounds(values: &[f64]) -> Option<(f64, f64)> {
     Some((low, high))
 }
 
-/// Median: the 50th percentile.
 pub fn median(values: &[f64]) -> Option<f64> {
     percentile(values, 50.0)
 }

@@ -152,8 +152,7 @@ fn holm_by_hand() {
 
 #[test]
 fn darwins_maize() {
-    // Fisher (1935), "The Design of Experiments", section 21: t = 2.148 and p = 0.0497 of Darwin's
-    // 15 differences.
+    // Fisher (1935), "The Design of Experiments", section 21: t = 2.148 and p = 0.0497 of Darwin's 15 differences.
     let d = [
         49.0, -67.0, 8.0, 16.0, 6.0, 23.0, 28.0, 41.0, 14.0, 29.0, 56.0, 24.0, 75.0, 60.0, -48.0,
     ];

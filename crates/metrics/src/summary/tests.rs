@@ -268,16 +268,6 @@ fn a_published_row_alone_makes_a_configuration() {
     assert_eq!(config.verdict, Verdict::UNKNOWN);
 }
 
-#[test]
-fn unknown_is_null_in_json_order_of_the_schema() {
-    let summary = Summary::of(&dataset(vec![on_two("a", 1, 100)]));
-    assert_eq!(summary.configs[0].stats.speedup_upper_bound, None);
-    let names: Vec<_> = QUANTITIES.iter().map(|q| q.name).collect();
-    for key in "wall_s speedup_est efficiency_est ttft_delta_ms tp_delta".split(' ') {
-        assert!(names.contains(&key));
-    }
-}
-
 mod nonsense {
     use domain::LONGEST_NS;
     use proptest::prelude::*;
@@ -293,7 +283,6 @@ mod nonsense {
         at(1000 * rng.random_range(0..20))
     }
 
-    /// None, any moment at all, or an early one.
     fn any_moment(rng: &mut ChaCha8Rng) -> Option<Stamp> {
         match rng.random_range(0..3) {
             0 => None,
