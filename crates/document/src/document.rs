@@ -10,7 +10,6 @@ use serde_json::{Map, Value, json};
 use crate::number::plain;
 use crate::table::{Table, dictionary};
 
-/// Version of the layout of `report.json`.
 pub const REPORT_SCHEMA: u32 = 1;
 
 /// Lines that the answer, its certainty, its reasons and what to try next take at most on page one.
@@ -33,7 +32,6 @@ pub struct Document {
     pub method: Vec<String>,
     /// Names and values of what it was measured on and with.
     pub environment: Vec<(String, String)>,
-    /// What the report cannot say.
     pub limits: Vec<String>,
     /// Every table; each is a CSV file, whether a section shows it or not.
     pub tables: Vec<Table>,
@@ -50,7 +48,6 @@ pub struct Front {
     pub question: String,
     /// What to do and by how much; may hold Markdown.
     pub answer: String,
-    /// True where the data do not decide it.
     pub is_open: bool,
     pub sure: String,
     pub spoilt: Vec<String>,

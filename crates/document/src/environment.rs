@@ -6,7 +6,6 @@ use domain::telemetry::GpuSource;
 use crate::number::plain;
 use crate::safe;
 
-/// A name and its value.
 pub type Line = (String, String);
 
 /// The value is not escaped.

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 /// A line for each term: the term, the names by which a text uses it (the first is the anchor), and its meaning.
 const TERMS: &str = include_str!("glossary.txt");
 
-/// The terms with their names and meanings.
 fn terms() -> impl Iterator<Item = (&'static str, Vec<&'static str>, &'static str)> {
     TERMS.lines().map(|line| {
         let mut parts = line.splitn(3, " | ");

@@ -29,7 +29,7 @@ pub fn four_digits(value: f64) -> String {
     plain(value, decimals)
 }
 
-/// As [`four_digits`], without the zeros that say nothing.
+/// As [`four_digits`], without trailing zeros.
 pub fn short(value: f64) -> String {
     let text = four_digits(value);
     if text.contains('.') {
@@ -63,7 +63,6 @@ pub fn estimate(estimate: &Estimate, decimals: usize, unit: &str) -> String {
     }
 }
 
-/// Nanoseconds in milliseconds.
 pub fn ms(ns: i64) -> String {
     let ms = ns as f64 / 1e6;
     let decimals = match ms.abs() {

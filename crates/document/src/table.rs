@@ -129,10 +129,6 @@ impl Cell {
         Self::scaled(estimate, 1.0, decimals, false)
     }
 
-    pub fn signed_estimate(estimate: Option<&Estimate>, decimals: usize) -> Self {
-        Self::scaled(estimate, 1.0, decimals, true)
-    }
-
     /// `factor` converts to another unit. Unknown where there is no estimate.
     pub fn scaled(estimate: Option<&Estimate>, factor: f64, decimals: usize, signed: bool) -> Self {
         estimate.map_or(Self::Unknown, |e| {

@@ -71,7 +71,6 @@ pub fn sentence(fragment: &str) -> String {
     }
 }
 
-/// The text with a capital first letter.
 pub(crate) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     match letters.next() {

@@ -17,7 +17,6 @@ pub struct Finding {
     /// None for a finding over several configurations.
     pub config: Option<ConfigId>,
     pub topology: Option<Topology>,
-    /// Runs that were looked at.
     pub runs: u32,
     /// What it rests on; never empty, in the order that the kind states.
     pub evidence: Vec<EvidenceRef>,
@@ -84,7 +83,6 @@ pub struct EvidenceRef {
     /// 95 %.
     #[serde(skip)]
     pub interval: Option<(f64, f64)>,
-    /// Observations behind it.
     pub n: u32,
 }
 

@@ -106,7 +106,7 @@ pub fn busiest(set: &Dataset) -> Option<f64> {
     .map(|count| count as f64)
 }
 
-/// The most arrivals within one second, of chunks in any order; none of nothing.
+/// The most arrivals within one second, of chunks in any order; none without chunks.
 pub fn busiest_second(mut arrivals: Vec<Stamp>) -> Option<u64> {
     arrivals.sort_unstable();
     let mut most = 0;

@@ -41,7 +41,7 @@ pub enum Condition {
         /// A server's process shares cores with the client.
         shared_cores: bool,
     },
-    /// Swap in use grew by so many bytes.
+    /// Bytes by which swap in use grew.
     Swapping(u64),
 }
 

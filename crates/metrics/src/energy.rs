@@ -9,7 +9,6 @@ use serde::Serialize;
 use crate::stats::Estimate;
 use crate::throttle::pause;
 
-/// Where a figure of energy comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EnergySource {
@@ -25,7 +24,6 @@ pub struct Energy {
     pub joules: f64,
     /// The weakest source of any device in it.
     pub source: EnergySource,
-    /// Devices in it.
     pub devices: u32,
 }
 

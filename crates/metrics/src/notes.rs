@@ -39,8 +39,7 @@ pub enum RequestFault {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum RunWarning {
     SequentialLeftOut(Unusable),
-    /// Clocks of so many of an arm's so many requests contradict each other; the last two are the
-    /// figure that falls short most, and by how many nanoseconds (below zero).
+    /// Contradicting and all requests of an arm; the figure that falls short most, and its value in ns (negative).
     Clocks(Arm, [usize; 2], &'static str, i64),
 }
 
@@ -53,10 +52,9 @@ pub enum Warning {
     NoRequestOf(RunKey, Arm, String),
     /// A server is something else than when the sweep began: its URL, what it was and is, and in how many arms.
     ServerChanged(String, [ServerIdentity; 2], usize),
-    /// Durations that servers report for so many of so many requests cannot be, by our own stamps; how
-    /// often each was dropped.
+    /// Requests with durations that our own stamps rule out, and all; how often each duration was dropped.
     ImpossibleDurations([u32; 2], Vec<(&'static str, u32)>),
-    /// There is more to know of so many responses.
+    /// A note and the number of responses that have it.
     Responses(ResponseNote, u32),
     Run(ConfigId, u32, RunWarning),
 }
@@ -64,14 +62,13 @@ pub enum Warning {
 /// What a reader must know about a configuration's figures.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Note {
-    /// A repetition is left out.
     LeftOut(u32, Unusable),
     /// Usable runs, fewer than three.
     FewRuns(usize),
     OneAgent,
     /// Tokens are counted by chunks.
     EstimatedTokens,
-    /// A figure of a repetition lies far from those of the others: so many times theirs.
+    /// A figure of a repetition lies far from those of the others.
     FarFromOthers {
         figure: &'static str,
         repetition: u32,
@@ -80,7 +77,6 @@ pub enum Note {
         /// It is the first one, which found the server in another state.
         first: bool,
     },
-    /// Only a published row is known.
     OnlyPublished,
 }
 

@@ -107,18 +107,14 @@ impl RequestMetrics {
     }
 }
 
-/// A latency that can be limited.
+/// A latency of [`RequestMetrics`] that can be limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LatencyFigure {
-    /// Time to first token, from the send.
     Ttft,
-    /// Time to first token, from the planned start.
     TtftScheduled,
-    /// Time per output token after the first.
     Tpot,
     /// Gaps between consecutive chunks with output, of all requests together.
     Itl,
-    /// From the send to the final object.
     E2e,
 }
 
@@ -160,7 +156,7 @@ impl RequestMetrics {
         )
     }
 
-    /// True when the latency of a completed request of so many tokens lies below a limit. One without
+    /// True when the latency of a completed request of `tokens` tokens lies below a limit. One without
     /// the latency does not, except that a request of a single token has no TPOT to break.
     pub(crate) fn keeps(&self, (figure, below): (LatencyFigure, Nanos), tokens: u64) -> bool {
         figure == LatencyFigure::Tpot && tokens == 1

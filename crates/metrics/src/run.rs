@@ -103,7 +103,6 @@ pub struct AgentMetrics {
     pub ttft_solo: Option<f64>,
     /// Its decode rate together: recorded, or the server's own.
     pub rate: Option<f64>,
-    /// Its decode rate in the sequential arm.
     pub rate_sequential: Option<f64>,
     /// Tokens generated together.
     pub tokens: u64,

@@ -60,7 +60,7 @@ impl Spans {
         self.without(&self.without(other))
     }
 
-    /// The moments that so many of the sets hold at least; `count` is 1 or more.
+    /// The moments that at least `count` of the sets hold; `count` is 1 or more.
     pub(crate) fn at_least(count: usize, sets: &[Self]) -> Self {
         let mut edges: Vec<(u64, bool)> = sets
             .iter()

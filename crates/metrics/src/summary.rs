@@ -45,43 +45,29 @@ pub struct Summary {
     pub warnings: Vec<Warning>,
 }
 
-/// The statistics that configurations, scenarios and the whole share. None is unknown, never zero.
+/// The statistics that configurations, scenarios and the whole share, of the figures of a [run](RunMetrics):
+/// throughputs and `tp_delta` in tok/s, efficiencies in percent. None is unknown, never zero.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Statistics {
-    /// Wall time of the together arm, s.
     pub wall_s: Option<Estimate>,
     /// TR113's sum of times, s.
     pub sequential_estimated_s: Option<Estimate>,
-    /// TR113's speedup.
     pub speedup_est: Option<Estimate>,
-    /// TR113's efficiency, percent.
     pub efficiency_est: Option<Estimate>,
-    /// `TTFT_A - TTFT_B`, ms.
     pub ttft_delta_ms: Option<Estimate>,
-    /// `rate_B - rate_A`, tok/s.
     pub tp_delta: Option<Estimate>,
-    /// Sequential wall at the together arm's work, s.
     pub wall_sequential_s: Option<Estimate>,
-    /// Sequential wall as it was, s.
     pub wall_sequential_raw_s: Option<Estimate>,
-    /// Measured speedup.
     pub speedup: Option<Estimate>,
-    /// Measured speedup without work normalisation.
     pub speedup_raw: Option<Estimate>,
-    /// `100 * speedup / n`, percent.
     pub efficiency: Option<Estimate>,
-    /// System throughput.
     pub stp: Option<Estimate>,
-    /// Average normalised turnaround time.
     pub antt: Option<Estimate>,
-    /// `min np / max np`.
     pub fairness: Option<Estimate>,
     pub jain: Option<Estimate>,
     /// Share of decoding time with two or more agents decoding, 0..1.
     pub decode_overlap: Option<Estimate>,
-    /// Tokens over wall together, tok/s.
     pub throughput_together: Option<Estimate>,
-    /// Tokens over wall in turn, tok/s.
     pub throughput_sequential: Option<Estimate>,
     /// Bound on the measured speedup where it is unknown.
     pub speedup_upper_bound: Option<Estimate>,
@@ -116,7 +102,6 @@ pub struct ConfigSummary {
     pub scenario: String,
     pub topology: Option<Topology>,
     pub agents: u32,
-    /// Runs seen.
     pub runs: u32,
     /// Runs left out of the aggregates.
     pub runs_excluded: u32,
@@ -140,26 +125,18 @@ pub struct ConfigSummary {
     pub notes: Vec<Note>,
 }
 
+/// An agent of a configuration, with the figures of [`AgentMetrics`](crate::run::AgentMetrics); rates in tok/s.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AgentSummary {
-    /// Its place, from 0.
     pub agent: u32,
     pub name: String,
-    /// Time together, s.
     pub time_s: Option<Estimate>,
-    /// Warm solo time, s.
     pub solo_s: Option<Estimate>,
-    /// Normalised progress.
     pub np: Option<Estimate>,
-    /// TTFT of the first call together, ms.
     pub ttft_ms: Option<Estimate>,
-    /// TTFT of the first call alone on a ready model, ms.
     pub ttft_solo_ms: Option<Estimate>,
-    /// Decode rate together, tok/s.
     pub rate: Option<Estimate>,
-    /// Decode rate in turn, tok/s.
     pub rate_sequential: Option<Estimate>,
-    /// Tokens generated together.
     pub tokens: Option<Estimate>,
     /// Mean seconds lost, by cause.
     pub lost_s: Option<LostSeconds>,

@@ -50,7 +50,7 @@ pub struct RequestBuilder {
     pub prefill: Nanos,
     pub tokens: u64,
     pub per_token: Nanos,
-    /// The first so many of them take so long instead.
+    /// How many of the first tokens take which time instead.
     pub slow: (u64, Nanos),
     /// Its wait for a permit before it is sent.
     pub permit: Option<Nanos>,

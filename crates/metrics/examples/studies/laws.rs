@@ -112,7 +112,7 @@ fn holds(place: Located, truth: f64) -> bool {
     place.lo.is_none_or(|lo| lo <= truth) && high
 }
 
-/// Looks at the levels so many times, the ten stretches of each scattering by a share of its throughput.
+/// Looks at the levels `runs` times; the ten stretches of each scatter by the share `noise` of its throughput.
 pub(crate) fn runs(server: Server, noise: f64, runs: u32) -> Said {
     let mut rng = ChaCha8Rng::seed_from_u64(113);
     let noise = Normal::new(1.0, noise).expect("a share");

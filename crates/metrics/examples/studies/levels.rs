@@ -43,7 +43,6 @@ impl Together {
 pub(crate) enum Limit {
     /// A percentile of the time to the first token.
     Percentile(u8),
-    /// Its mean.
     Mean,
     /// The share of requests within a limit on it.
     Goodput,
@@ -87,7 +86,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// One that just keeps the limit. Agents send less while all are slow, so that the share of slow
-    /// requests is less than that of slow times: it is taken of so many long runs.
+    /// requests is less than that of slow times: it is taken of `runs` long runs.
     pub(crate) fn at_its_limit(limit: Limit, together: Together, runs: u32) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut server = Self {
@@ -109,7 +108,7 @@ impl Server {
         server
     }
 
-    /// The same with times so many standard deviations longer.
+    /// The same with times `by` standard deviations longer.
     pub(crate) fn off(self, by: f64) -> Self {
         Self {
             at: self.at - by,

@@ -22,7 +22,7 @@ const PER_BLOCK: u64 = 8;
 /// Stretches of time that the correlation over time is read off, at most.
 const STRETCHES: u64 = 64;
 
-/// Blocks are so many times as long as requests go together.
+/// A block is this many times as long as requests go together.
 const APART: u64 = 2;
 
 /// Into how many blocks of time to cut the window, from the autocorrelation of the latencies' ranks over it. Slow
@@ -123,7 +123,7 @@ fn between_blocks(items: &[Item], window: Window, blocks: u64) -> f64 {
     between.max(1.0) * (t_quantile(0.975, filled - 1.0) / t_quantile(0.975, n - 1.0)).powi(2)
 }
 
-/// So many of the blocks as the items fill.
+/// How many of the blocks the items fill.
 fn of_so_many(items: &[Item], blocks: u64) -> u64 {
     (items.len() as u64 / PER_BLOCK).min(blocks)
 }

@@ -14,7 +14,7 @@ use crate::stats::{mean, percentile, sample_sd, t_quantile};
 /// Requests of each agent, on average, before a level passes: a single good moment is not enough.
 const ROUNDS: f64 = 12.0;
 
-/// Values are far inside their limit when each is less than one part in so many of it.
+/// Values are far inside their limit when each is less than the limit over this.
 const FAR_INSIDE: f64 = 3.0;
 
 /// More observations than a run takes: a level that needs more is too close to its limit.

@@ -104,9 +104,7 @@ pub struct Scaling {
     pub fit: Option<LawFit>,
     /// Throughput of one agent by the law, tok/s.
     pub lambda: Located,
-    /// Contention: the part that must be done one at a time.
     pub sigma: Located,
-    /// Coherency: the cost of each pair.
     pub kappa: Located,
     /// Agents from which on more only wait; where throughput is flat and a law with such a bound is not rejected.
     pub batch: Located,
@@ -127,7 +125,7 @@ impl Scaling {
         Self::of_throughputs(levels.iter().map(|l| (l.agents, l.tokens_per_s)))
     }
 
-    /// Of the throughputs of levels of so many agents, tok/s.
+    /// Of numbers of agents and throughputs, tok/s.
     pub fn of_throughputs(levels: impl Iterator<Item = (u32, Estimate)>) -> Option<Self> {
         let mut known: Vec<Level> = levels
             .filter_map(|(agents, x)| Some((agents, throughput(&x)?)))

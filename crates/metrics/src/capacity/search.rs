@@ -61,7 +61,7 @@ fn between(search: &Search, seen: &[Observed], fail: u32) -> Option<u32> {
     let mut widest = None;
     for pair in known.windows(2) {
         let [low, high] = [pair[0], pair[1]];
-        // Not even the least level is known to pass: what lies below it is asked for too.
+        // `low` is 0 while no level is known to pass: levels below the lowest are searched too.
         let allowed = (f64::from(low) * search.precision).floor().max(1.0) as u32;
         let gap = high - low;
         if gap > allowed && widest.is_none_or(|(most, _)| gap > most) {

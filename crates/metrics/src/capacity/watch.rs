@@ -24,7 +24,7 @@ pub struct Watch<'a> {
     budget: u32,
     next: u32,
     looks: Vec<u32>,
-    /// Look again only when there are so many: counting them is not free.
+    /// The next look waits for this many records, because counting them is not free.
     wait_for: usize,
 }
 

@@ -14,7 +14,6 @@ pub struct Loss<T> {
     pub model_reload: T,
     /// Loading the model that the same agents pay in turn as well: running them together did not cause it.
     pub cold_load: T,
-    /// Waiting for a slot.
     pub slot_queue: T,
     /// Prefill slowed while others were being served, or waiting in a slot for their batch to be processed.
     pub shared_prefill: T,

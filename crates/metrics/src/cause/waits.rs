@@ -9,7 +9,7 @@ use crate::arms::{Arms, WarmLoads, residue, signed};
 use crate::observation::{AgentObservation, ArmObservation, StampSource};
 use crate::spans::Spans;
 
-/// An overlap below this is none worth the name: the agents ran one after another.
+/// With an overlap below this the agents ran one after another.
 pub(crate) const SERIAL_BELOW: f64 = 0.05;
 
 /// What one agent is known to have waited for in the together arm.

@@ -59,12 +59,12 @@ pub struct GateCase {
 pub enum GateReason {
     /// The interval decides it.
     Decided(Shown),
-    /// The interval reaches across the limit. So many repetitions of each side would probably decide
-    /// it; none where [`MOST_REPETITIONS`] might not.
+    /// The interval reaches across the limit; repetitions of each side that would probably decide it, none where
+    /// [`MOST_REPETITIONS`] might not.
     Across(Shown, Option<u32>),
     /// The servers' caches held these shares of the prompts of the first and the second side.
     OtherCacheHelp([f64; 2]),
-    /// There are so many runs of the first and of the second side, fewer than [`FEWEST_RUNS`].
+    /// Runs of the first and of the second side, fewer than [`FEWEST_RUNS`].
     FewRuns(u32, u32),
     /// Completed requests that a percentile needs in each run, and the fewest and the most that the runs have.
     FewRequests(&'static str, u32, (u32, u32)),

@@ -54,9 +54,7 @@ pub struct Fairness {
     pub agents: u32,
     /// Those of them with no completed request.
     pub starved: u32,
-    /// `tokens_per_s` of the agent that was served slowest.
     pub slowest_tokens_per_s: f64,
-    /// `tokens_per_s` of the agent that was served fastest.
     pub fastest_tokens_per_s: f64,
     /// Slowest over fastest: 1 when all were served alike, 0 when one was not served. None when no agent was.
     pub fairness: Option<f64>,

@@ -8,7 +8,7 @@ use crate::RequestMetrics;
 use crate::compare::CacheHelp;
 use crate::limit::Objective;
 
-/// What is kept of a request. Times are those of [`RequestMetrics`].
+/// What is kept of a request: the stamps of [`RequestTimes`], the times of [`RequestMetrics`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
     pub agent: u32,
@@ -22,17 +22,11 @@ pub struct Request {
     /// Its output was [gathered](RequestTimes::is_gathered) on its way.
     pub is_gathered: bool,
     pub end: End,
-    /// When it was to start.
     pub scheduled: Stamp,
-    /// However it ended.
     pub ended: Stamp,
-    /// When its bytes were handed to the connection.
     pub sent: Option<Stamp>,
-    /// When the first chunk with output arrived.
     pub first_token: Option<Stamp>,
-    /// When the last chunk with output arrived.
     pub last_token: Option<Stamp>,
-    /// When the final object arrived.
     pub done: Option<Stamp>,
     /// How long its connection took, if it made one.
     pub connect: Option<Nanos>,
@@ -106,13 +100,9 @@ pub enum End {
     Good,
     /// The final object arrived, but a limit was broken.
     OverLimit,
-    /// The stream ended without its final object.
     Incomplete,
-    /// Refused, broken off or malformed.
     Failed,
-    /// Dropped by the client.
     Cancelled,
-    /// A limit of the client's ran out.
     TimedOut,
 }
 
@@ -123,22 +113,18 @@ impl End {
 }
 
 impl Request {
-    /// `first_token - sent`.
     pub fn ttft(&self) -> Option<Nanos> {
         after(self.first_token?, self.sent?)
     }
 
-    /// `first_token - scheduled`.
     pub fn ttft_scheduled(&self) -> Option<Nanos> {
         after(self.first_token?, self.scheduled)
     }
 
-    /// `sent - scheduled`.
     pub fn client_queue(&self) -> Option<Nanos> {
         after(self.sent?, self.scheduled)
     }
 
-    /// `done - sent`.
     pub fn e2e(&self) -> Option<Nanos> {
         after(self.done?, self.sent?)
     }

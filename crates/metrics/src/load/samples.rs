@@ -21,7 +21,7 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// Keeps so many exactly; once there are more, all of them are counted in a histogram whose size does not grow,
+    /// Keeps `most` exactly; once there are more, all of them are counted in a histogram whose size does not grow,
     /// and percentiles are within [`HISTOGRAM_ERROR`](super::HISTOGRAM_ERROR) of the exact ones.
     pub fn limited(most: usize) -> Self {
         Self {

@@ -37,7 +37,7 @@ impl Estimate {
     }
 
     /// The geometric mean of ratios, with the interval of their logarithms: swapping numerator and
-    /// denominator inverts it. None of nothing, or when a ratio is not positive and finite.
+    /// denominator inverts it. None without values, or when a ratio is not positive and finite.
     pub fn of_ratios(ratios: &[f64]) -> Option<Self> {
         Self::on_logarithms(ratios, Location::of)
     }

@@ -22,7 +22,7 @@ const REJECTED_AT: f64 = 0.01;
 pub enum LawKind {
     /// `λ N`.
     Linear,
-    /// `λ min(N, B)`: so many slots, and a queue before them.
+    /// `λ min(N, B)`: `B` slots, and a queue before them.
     Bound,
     /// Amdahl's: `λ N / (1 + σ (N - 1))`.
     Amdahl,
@@ -166,10 +166,9 @@ impl Law {
         (self.kappa > 0.0).then(|| ((1.0 - self.sigma).max(0.0) / self.kappa).sqrt().max(1.0))
     }
 
-    /// The knee: the number that makes the most of throughput and of latency alike, where throughput over time in the
-    /// system (Kleinrock's power, 1979) is highest, at least 1. In a closed loop without thought that time is `N /
-    /// X(N)`, so the power is `X(N)² / N`; setting its slope to zero gives `3 κ N² + (σ - κ) N - (1 - σ) = 0`. Beyond
-    /// a bound it falls. None where more is always better by this too.
+    /// The knee: where throughput over time in the system (Kleinrock's power, 1979) is highest, at least 1. In a closed
+    /// loop without thought that time is `N / X(N)`, so the power is `X(N)² / N`; setting its slope to zero gives
+    /// `3 κ N² + (σ - κ) N - (1 - σ) = 0`. Beyond a bound it falls. None where more is always better by this too.
     pub fn knee(&self) -> Option<f64> {
         let (a, b, c) = (
             3.0 * self.kappa,

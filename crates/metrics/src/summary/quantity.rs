@@ -71,7 +71,7 @@ impl Quantity {
         )
     }
 
-    /// The estimate from its values in repeated runs; none of nothing, or where one is no value of it.
+    /// The estimate from its values in repeated runs; none without values, or where one is no value of it.
     pub fn over_runs(&self, values: &[f64]) -> Option<Estimate> {
         let estimate = if self.is_ratio() {
             Estimate::of_ratios(values)

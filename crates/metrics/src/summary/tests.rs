@@ -338,7 +338,7 @@ mod nonsense {
         }
     }
 
-    /// An arm of agents on these servers with so many calls, now and then missing.
+    /// An arm of agents on these servers with these numbers of calls; now and then none.
     fn any_arm(agents: &[(u32, u32)], rng: &mut ChaCha8Rng) -> Option<ArmObservation> {
         let agents = agents.iter().zip(0..).map(|((server, calls), i)| {
             let requests = (0..*calls).map(|_| any_request(rng)).collect();

@@ -78,7 +78,6 @@ pub struct TopologyComparison {
     pub rate: Option<BothWays>,
     /// TR113's speedup.
     pub speedup_est: Option<BothWays>,
-    /// Measured speedup.
     pub speedup: Option<BothWays>,
     pub memory_peak_bytes: Option<BothWays>,
 }
