@@ -6,12 +6,11 @@ use metrics::budget::{Beyond, calibrated_to};
 
 use crate::number::{ms, plain};
 
-/// A rate in whole tokens per second, thousands set apart.
 fn rate(tokens_per_s: f64) -> String {
     plain(tokens_per_s, 0)
 }
 
-/// A budget in one sentence, without its full stop.
+/// A sentence without its full stop.
 pub fn in_words(budget: &ClientBudget) -> String {
     let measured = match budget.depth {
         BudgetDepth::Quick => "in a quick calibration before the run",
@@ -49,7 +48,6 @@ pub fn in_words(budget: &ClientBudget) -> String {
     )
 }
 
-/// The sentence that flags what was measured beyond the budget.
 pub fn beyond_in_words(beyond: &Beyond) -> String {
     let calibrated = beyond.calibrated.map_or_else(
         || "the client is calibrated to no rate with bias under 1 ms".to_owned(),
@@ -85,7 +83,7 @@ pub const fn ended_in_words(ended: BudgetEnd) -> &'static str {
     }
 }
 
-/// A nanosecond figure for tables, in milliseconds; a dash where there is none.
+/// In milliseconds, for tables; a dash where there is none.
 pub fn percentile_word(ns: Option<i64>) -> String {
     ns.map_or_else(|| "-".to_owned(), |ns| format!("{:.3}", ns as f64 / 1e6))
 }

@@ -1,4 +1,4 @@
-//! What a capacity run says, in a sentence made from numbers.
+//! The answer of a capacity run in a sentence, made from its numbers.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,38 +11,32 @@ use metrics::stats::LawKind;
 use crate::number::{plain, three_digits};
 use crate::words::plural;
 
-/// What can be said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
-    /// Which kind of answer it is.
     pub kind: AnswerKind,
     /// The most agents that pass below every level that fails.
     pub carries: Option<u32>,
     /// The fewest agents that fail.
     pub breaks: Option<u32>,
-    /// Levels between the two that the data cannot tell.
+    /// Levels between the two that the data leave open.
     pub open: u32,
-    /// The sentence.
     pub sentence: String,
-    /// Qualifications of the answer.
     pub notes: Vec<String>,
 }
 
-/// Kinds of answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AnswerKind {
-    /// So many agents are carried, and more break the limits.
+    /// `carries` and `breaks` are both known.
     Bracketed,
-    /// So many agents at least are carried; none that break the limits were found.
+    /// No level that breaks the limits was found.
     AtLeast,
-    /// Not even the least level keeps the limits.
+    /// Not even the lowest level keeps the limits.
     None,
-    /// The data cannot say.
     Unresolved,
 }
 
-/// The answer that a run's levels give. `levels` are the figures of its probes that have a window.
+/// `levels` are the figures of the probes that have a window.
 pub fn answer(
     record: &CapacityRecord,
     objective: &Objective,
@@ -170,7 +164,6 @@ fn open_in_words(probe: &Probe) -> String {
     let judged = &probe.decision.judged;
     let is_open = |j: &&Judged| j.verdict == Verdict::Unresolved;
     let open = judged.iter().filter(is_open).max_by_key(|j| j.needs);
-    // The figure with the interval that does not decide it.
     let seen = open.and_then(figure_in_words);
     let seen = seen.map_or_else(String::new, |seen| format!(" ({seen})"));
     match probe.decision.needs {
@@ -240,7 +233,6 @@ pub fn figure_in_words(judged: &Judged) -> Option<String> {
     ))
 }
 
-/// What throughput does over the levels, in half a sentence.
 fn course(scaling: &Scaling) -> String {
     let highest = rate_at(&scaling.x_max);
     match scaling.course {

@@ -1,5 +1,4 @@
-//! One server or a server per agent, in words: what terminal and front page begin with where a plan offers
-//! the choice.
+//! One server or a server per agent, in words.
 
 use domain::plan::Topology;
 use metrics::Estimate;
@@ -7,21 +6,19 @@ use metrics::summary::{BothWays, Choice, ChoiceOver, Faster, Kind, TopologyCompa
 
 use crate::number::plain;
 use crate::verdict::topology;
-use crate::words::{joined, plural};
+use crate::words::{capital, joined, plural};
 
-/// Configurations that are named; of more, only their number is said.
+/// Configurations named one by one; of more, only their number is given.
 const MOST_NAMED: usize = 3;
 
-/// What is said of a choice, sentence by sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
     /// The answer with its numbers; where nothing is decided, what would decide.
     pub answer: Vec<String>,
-    /// What else the data say of it.
     pub qualifications: Vec<String>,
 }
 
-/// Says it; the answer itself stands between `strong` marks.
+/// The answer itself stands between `strong` marks.
 pub fn said(choice: &Choice, each: &[TopologyComparison], strong: &str) -> Said {
     let (mut said, mut more) = (Vec::new(), Vec::new());
     if choice.depends_on_group() {
@@ -84,7 +81,6 @@ const fn answer(faster: Faster) -> &'static str {
     }
 }
 
-/// `with equal options`.
 fn place(group: &ChoiceOver) -> String {
     match &group.kind {
         None => String::new(),
@@ -172,7 +168,7 @@ fn qualifications(over: &ChoiceOver) -> Option<String> {
     (!parts.is_empty()).then(|| capital(&format!("{}.", joined(&parts))))
 }
 
-/// In which configurations which topology is faster by itself, where there are several.
+/// Which topology is faster in which configurations; none where there is only one.
 fn by_themselves(each: &[TopologyComparison]) -> Option<String> {
     if each.len() < 2 {
         return None;
@@ -207,14 +203,6 @@ fn would_decide(choice: &Choice) -> Option<String> {
             "More repetitions {flag} would narrow the interval."
         )),
         _ => None,
-    }
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) => format!("{}{}", first.to_uppercase(), letters.as_str()),
-        None => String::new(),
     }
 }
 

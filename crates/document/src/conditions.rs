@@ -18,7 +18,6 @@ pub const fn kind(condition: &Condition) -> &'static str {
     }
 }
 
-/// What was seen, and what it does to the figures.
 pub fn sentence(condition: &Condition) -> String {
     match condition {
         Condition::Machine(warning) => warning.clone(),
@@ -75,7 +74,6 @@ fn gpu_shared(others: &[GpuProcess]) -> String {
     format!("{who}: {}", named.join("; "))
 }
 
-/// The conditions for `report.json`.
 pub fn json(conditions: &[Condition]) -> Value {
     let one = |condition| json!({ "kind": kind(condition), "sentence": sentence(condition) });
     conditions.iter().map(one).collect()

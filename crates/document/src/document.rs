@@ -1,5 +1,4 @@
-//! A report of any kind of data: what it says, in order, and every table and picture it rests on. A
-//! kind of report fills it; how it looks in Markdown, JSON, CSV and on a terminal is decided here.
+//! A report of any kind of data. A kind of report fills it; this module decides how it looks in each output.
 
 mod markdown;
 
@@ -11,40 +10,31 @@ use serde_json::{Map, Value, json};
 use crate::number::plain;
 use crate::table::{Table, dictionary};
 
-/// Version of the layout of `report.json`.
 pub const REPORT_SCHEMA: u32 = 1;
 
 /// Lines that the answer, its certainty, its reasons and what to try next take at most on page one.
 pub const MOST_LINES: usize = 12;
 
-/// A report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
     /// What kind of data it is about: `sweep`, `load`, `capacity`, `calibration`, `compare`.
     pub kind: &'static str,
-    /// Its name: its folder and its title.
+    /// Its folder and its title.
     pub name: String,
-    /// Where its numbers come from.
     pub provenance: Provenance,
     /// Where the data come from, in words.
     pub source: String,
-    /// The inputs as given.
     pub inputs: Vec<String>,
-    /// Page one.
     pub front: Front,
-    /// What follows it, in order.
     pub sections: Vec<Section>,
-    /// Details that stand in `appendix.md`.
     pub appendix: Vec<Section>,
     /// How it was measured and computed, a sentence or two each.
     pub method: Vec<String>,
-    /// What it was measured on and by what: names and values.
+    /// Names and values of what it was measured on and with.
     pub environment: Vec<(String, String)>,
-    /// What the report cannot say.
     pub limits: Vec<String>,
     /// Every table; each is a CSV file, whether a section shows it or not.
     pub tables: Vec<Table>,
-    /// Every picture.
     pub pictures: Vec<Picture>,
     /// Members of `report.json` in addition to those of every report.
     pub figures: Map<String, Value>,
@@ -55,52 +45,40 @@ pub struct Document {
 /// Page one: the decision first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Front {
-    /// What the reader wants to know.
     pub question: String,
     /// What to do and by how much; may hold Markdown.
     pub answer: String,
-    /// True where the data do not decide it.
     pub is_open: bool,
-    /// How sure the answer is.
     pub sure: String,
-    /// What may have spoilt the figures.
     pub spoilt: Vec<String>,
-    /// Why, the weightiest first. What does not fit page one opens the next section.
+    /// Reasons, the weightiest first; those that do not fit page one open the next section.
     pub why: Vec<String>,
-    /// What to try next.
     pub next: Vec<String>,
-    /// The picture, by name.
+    /// By its name.
     pub picture: Option<String>,
-    /// The three figures that matter.
     pub figures: Table,
 }
 
 impl Front {
-    /// How many of the reasons fit page one.
-    fn reasons(&self) -> usize {
+    fn reasons_on_page_one(&self) -> usize {
         let blocks = self.answer.lines().filter(|l| !l.is_empty()).count();
         let others =
             blocks + usize::from(!self.sure.is_empty()) + self.spoilt.len() + self.next.len();
         self.why.len().min(MOST_LINES.saturating_sub(others))
     }
 
-    /// The answer without Markdown.
     pub fn plain_answer(&self) -> String {
         self.answer.replace("**", "")
     }
 }
 
-/// A part of a report under a heading of its own.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Section {
-    /// Its heading.
     pub title: String,
-    /// What it holds, in order.
     pub blocks: Vec<Block>,
 }
 
 impl Section {
-    /// A section.
     pub fn new(title: impl Into<String>, blocks: Vec<Block>) -> Self {
         Self {
             title: title.into(),
@@ -109,7 +87,6 @@ impl Section {
     }
 }
 
-/// A piece of a section.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Block {
     /// A paragraph of Markdown.
@@ -124,12 +101,11 @@ pub enum Block {
     Columns(String, Vec<String>),
     /// A table that stands in no file of its own: an excerpt.
     Inline(Table),
-    /// A picture of the document, by its name.
+    /// By its name.
     Picture(String),
 }
 
 impl Block {
-    /// The id of the document's table that it shows.
     fn table_id(&self) -> Option<&str> {
         match self {
             Self::Table(id) | Self::Rows(id, _) | Self::Columns(id, _) => Some(id),
@@ -138,30 +114,24 @@ impl Block {
     }
 }
 
-/// A picture with the words under it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
     /// File stem under `charts/`.
     pub name: String,
     /// Can be read alone.
     pub caption: String,
-    /// The picture as SVG.
     pub svg: String,
-    /// The same as PNG.
     pub png: Vec<u8>,
 }
 
-/// A file's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// Markdown, JSON, CSV or SVG.
     Text(String),
-    /// A picture.
     Png(Vec<u8>),
 }
 
 impl Content {
-    /// The bytes of the file.
     pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Text(text) => text.as_bytes(),
@@ -170,7 +140,7 @@ impl Content {
     }
 }
 
-/// The word for a provenance, as in `report.json`.
+/// As in `report.json`.
 pub const fn provenance_word(provenance: Provenance) -> &'static str {
     match provenance {
         Provenance::Measured => "measured",
@@ -180,7 +150,6 @@ pub const fn provenance_word(provenance: Provenance) -> &'static str {
 }
 
 impl Document {
-    /// True when the server was a model of one.
     pub fn is_simulated(&self) -> bool {
         self.provenance == Provenance::Simulated
     }
@@ -221,13 +190,12 @@ impl Document {
         Ok(files)
     }
 
-    /// What every report holds for machines, and the figures of this kind; it names no files.
+    /// Without the names of the other files.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         self.json_with_files(std::iter::empty())
     }
 
-    /// `report.json`, which names the other files of the report. Where a kind says something in its own way, that
-    /// stays.
+    /// `report.json`. Where `figures` has one of these keys, its value stays.
     fn json_with_files<'f>(
         &self,
         files: impl Iterator<Item = &'f String>,
@@ -252,8 +220,7 @@ impl Document {
         Ok(text)
     }
 
-    /// The decision for a terminal of `width` characters: answer, reasons, what to try next, the three
-    /// figures.
+    /// The decision for a terminal of `width` characters.
     pub fn to_text(&self, width: usize) -> String {
         let front = &self.front;
         let plain = |words: &str| words.replace("**", "").replace('`', "");
@@ -276,7 +243,6 @@ impl Document {
     }
 }
 
-/// A count for prose: thousands set apart.
 pub(crate) fn count(n: usize) -> String {
     plain(n as f64, 0)
 }

@@ -6,20 +6,17 @@ use domain::telemetry::GpuSource;
 use crate::number::plain;
 use crate::safe;
 
-/// A name and its value.
 pub type Line = (String, String);
 
-/// A line of an environment; the value is taken as it is.
+/// The value is not escaped.
 pub fn line(name: impl Into<String>, value: impl Into<String>) -> Line {
     (name.into(), value.into())
 }
 
-/// A line whose value is a command.
 pub fn command(name: &str, command: &str) -> Line {
     line(name, safe::code(command))
 }
 
-/// The machine's lines, or that it was not recorded.
 pub fn machine(env: Option<&Environment>) -> Vec<Line> {
     let Some(env) = env else {
         return vec![line("machine", "not recorded in the data")];
@@ -43,7 +40,6 @@ pub fn machine(env: Option<&Environment>) -> Vec<Line> {
     lines
 }
 
-/// A line for each server: what it says it is, and the model there as far as it tells.
 pub fn servers(endpoints: &[EndpointFacts]) -> Vec<Line> {
     let server = |(endpoint, place): (&EndpointFacts, usize)| {
         let model = endpoint
@@ -66,7 +62,6 @@ pub fn servers(endpoints: &[EndpointFacts]) -> Vec<Line> {
     endpoints.iter().zip(1..).map(server).collect()
 }
 
-/// Devices and driver, or why there are none.
 fn gpu_words(source: &GpuSource) -> String {
     match source {
         GpuSource::Absent { reason } => format!("none can be read: {reason}"),

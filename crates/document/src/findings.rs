@@ -1,5 +1,4 @@
-//! Findings in words: one by one for `report.json`, and those of a kind together, as one sentence and a
-//! table of the numbers it rests on.
+//! Findings in words: one by one for `report.json`, or one sentence and a table for each kind.
 
 use domain::backend::ServerIdentity;
 use metrics::advice::{Differing, EvidenceRef, Finding, FindingKind, Quantity};
@@ -11,7 +10,7 @@ use crate::number::{bounds, plain, three_digits};
 use crate::safe;
 use crate::table::{Cell, Kind, Origin, Table};
 use crate::verdict;
-use crate::words::{joined, plural};
+use crate::words::{capital, joined, plural};
 
 /// What a cause costs time with, as the end of a sentence.
 pub fn cause_words(cause: &str) -> &'static str {
@@ -63,7 +62,6 @@ pub fn id(finding: &Finding) -> String {
     id
 }
 
-/// The findings for `report.json`.
 pub fn json(findings: &[Finding]) -> Value {
     let one = |finding: &Finding| {
         json!({
@@ -83,7 +81,6 @@ fn place(finding: &Finding) -> String {
     }
 }
 
-/// The value of the evidence at a place.
 fn value(finding: &Finding, at: usize) -> f64 {
     finding.evidence.get(at).map_or(f64::NAN, |e| e.value)
 }
@@ -140,7 +137,6 @@ fn change(ratio: &Estimate, more: &str, less: &str) -> String {
     }
 }
 
-/// The finding in one sentence.
 pub fn sentence(finding: &Finding) -> String {
     let place = place(finding);
     let n = |at: usize| finding.evidence.get(at).map_or(0, |e| e.n);
@@ -271,18 +267,15 @@ pub fn sentence(finding: &Finding) -> String {
     }
 }
 
-/// Findings of one kind, said together.
+/// Findings of one kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Together {
-    /// One sentence over all of them.
     pub sentence: String,
-    /// A row for each with the numbers behind it; none where there is one finding only, which the
-    /// sentence says whole.
+    /// A row for each; none where there is only one finding, which the sentence says whole.
     pub table: Option<Table>,
 }
 
-/// The findings by kind, in order of appearance: of a kind with one finding its sentence, of the others
-/// one sentence for all and a table. `Servers` and verdicts are left to the tables that show them.
+/// The findings by kind, in order of appearance. Verdicts and `TwoServers` are left to the tables that show them.
 pub fn together(findings: &[Finding], origin: Origin) -> Vec<Together> {
     let mut groups: Vec<Vec<&Finding>> = Vec::new();
     for finding in findings {
@@ -321,7 +314,6 @@ fn range(values: impl Iterator<Item = f64>) -> String {
     }
 }
 
-/// The options in which agents differ, each once.
 fn options_named<'f>(findings: impl IntoIterator<Item = &'f Finding>) -> Vec<&'static str> {
     let mut options = Vec::new();
     for finding in findings {
@@ -415,7 +407,7 @@ fn over_all(group: &[&Finding]) -> Option<String> {
     })
 }
 
-/// A finding's numbers as a row; none for a kind that has no numbers of its own.
+/// A row for each finding; none for a kind that has no numbers of its own.
 fn numbers(group: &[&Finding], origin: Origin) -> Option<Table> {
     let headings: &[&str] = match &group[0].kind {
         FindingKind::OtherOptions(_) => &["wait (s)", "load after it (s)"],
@@ -433,7 +425,7 @@ fn numbers(group: &[&Finding], origin: Origin) -> Option<Table> {
     };
     let several = group.iter().any(|f| f.topology != group[0].topology);
     let kind = kind_word(&group[0].kind);
-    let mut table = Table::new(format!("finding-{kind}"), sentence_case(kind));
+    let mut table = Table::new(format!("finding-{kind}"), capital(&kind.replace('-', " ")));
     table.label("config", "config");
     if several {
         table.label("topology", "servers");
@@ -487,17 +479,7 @@ fn numbers(group: &[&Finding], origin: Origin) -> Option<Table> {
     Some(table)
 }
 
-fn sentence_case(kind: &str) -> String {
-    let words = kind.replace('-', " ");
-    let mut letters = words.chars();
-    letters
-        .next()
-        .map(|first| format!("{}{}", first.to_uppercase(), letters.as_str()))
-        .unwrap_or_default()
-}
-
-/// What the evidence says would change it, with the server's own setting where that is known. `slots` is how
-/// many an agent each would take on `server`.
+/// What would help, by the evidence; `slots` is how many an agent each would take on `server`.
 pub fn what_to_try(
     findings: &[Finding],
     slots: u64,

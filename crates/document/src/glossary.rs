@@ -2,11 +2,9 @@
 
 use std::fmt::Write as _;
 
-/// A line for each term: the term, the names by which a text shows that it uses it, and its meaning. The first name is
-/// the anchor, the name of the figure in `report.json`.
+/// A line for each term: the term, the names by which a text uses it (the first is the anchor), and its meaning.
 const TERMS: &str = include_str!("glossary.txt");
 
-/// The terms with their names and meanings.
 fn terms() -> impl Iterator<Item = (&'static str, Vec<&'static str>, &'static str)> {
     TERMS.lines().map(|line| {
         let mut parts = line.splitn(3, " | ");
@@ -15,7 +13,7 @@ fn terms() -> impl Iterator<Item = (&'static str, Vec<&'static str>, &'static st
     })
 }
 
-/// The glossary of a text: the terms that it uses. Empty where it uses none.
+/// The terms that a text uses; empty where it uses none.
 pub fn of(text: &str) -> String {
     let mut list = String::new();
     for (term, names, meaning) in terms() {
@@ -40,8 +38,7 @@ fn holds(text: &str, name: &str) -> bool {
     })
 }
 
-/// A figure's name linked to its meaning in the glossary of the same page; the bare name where the
-/// glossary does not have it.
+/// A figure's name linked to its meaning in the page's glossary; the bare name if the glossary lacks it.
 pub fn linked(figure: &str) -> String {
     let first = figure.split(['.', '[']).next().unwrap_or(figure);
     let anchor = match first {

@@ -1,6 +1,6 @@
 //! How the user started the program, so that a hint says what they would type.
 
-/// The variable that says through what a binary was started, if not by its own name.
+/// Environment variable with the command that started the binary, if not its own name.
 pub const INVOKED_AS: &str = "TANDEM_INVOKED_AS";
 
 /// The command that the user typed: `tandem`, or `cargo xtask`.
@@ -22,11 +22,6 @@ impl Invocation {
             .map_or_else(Self::default, Self)
     }
 
-    /// Started through this command.
-    pub fn through(command: impl Into<String>) -> Self {
-        Self(command.into())
-    }
-
     /// The whole command: `tandem report --input results/a`.
     pub fn command(&self, rest: &str) -> String {
         format!("{} {rest}", self.0)
@@ -40,7 +35,7 @@ mod tests {
     #[test]
     fn hints_name_what_was_typed() {
         assert_eq!(Invocation::default().command("sweep"), "tandem sweep");
-        let through = Invocation::through("cargo xtask");
+        let through = Invocation("cargo xtask".to_owned());
         assert_eq!(
             through.command("report --input a"),
             "cargo xtask report --input a"

@@ -3,8 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-/// `value` as JSON in which each object under `key`, at any depth, has its members among that key's
-/// siblings: the `stats` of a configuration next to its name.
+/// `value` as JSON in which the members of each object under `key`, at any depth, move up to that key's siblings.
 pub fn lifted(value: &impl Serialize, key: &str) -> serde_json::Result<Value> {
     let mut value = serde_json::to_value(value)?;
     lift(&mut value, key);

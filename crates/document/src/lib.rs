@@ -1,8 +1,5 @@
-//! Everything a report says, once for every kind of data and every output: the document and its
-//! renderers, tables, numbers, plurals, the verdict vocabulary, sentences made from typed findings, the one
-//! place that makes foreign strings safe, and the streams that commands print to.
-//!
-//! What it does not know: files, polars, charts, servers, tokio.
+//! Everything a report says, for every kind of data and every output: the document, its tables, numbers and words.
+//! It knows no files, polars, charts, servers or tokio.
 
 pub mod budget;
 pub mod capacity;

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use crate::words::plural;
 
-/// The data set's warnings.
 pub fn warnings(summary: &Summary) -> Vec<String> {
     summary.warnings.iter().map(warning).collect()
 }
@@ -22,7 +21,6 @@ pub fn configs(summary: &Summary) -> Value {
     summary.configs.iter().map(one).collect()
 }
 
-/// A warning about a data set.
 pub fn warning(warning: &Warning) -> String {
     match warning {
         Warning::Said(words) => words.clone(),
@@ -105,7 +103,6 @@ fn at_fault(fault: &RequestFault) -> String {
     }
 }
 
-/// A note on a configuration.
 pub fn note(note: &Note) -> String {
     match note {
         Note::LeftOut(repetition, Unusable::NoTogetherArm) => {

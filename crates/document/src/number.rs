@@ -14,7 +14,6 @@ pub fn signed(value: f64, decimals: usize) -> String {
     }
 }
 
-/// A whole number.
 pub fn count(n: impl Into<u64>) -> String {
     plain(n.into() as f64, 0)
 }
@@ -30,7 +29,7 @@ pub fn four_digits(value: f64) -> String {
     plain(value, decimals)
 }
 
-/// As [`four_digits`], without the zeros that say nothing.
+/// As [`four_digits`], without trailing zeros.
 pub fn short(value: f64) -> String {
     let text = four_digits(value);
     if text.contains('.') {
@@ -40,7 +39,6 @@ pub fn short(value: f64) -> String {
     }
 }
 
-/// Three significant digits.
 pub fn three_digits(value: f64) -> String {
     let decimals = match value.abs() {
         size if size >= 99.95 => 0,
@@ -65,7 +63,6 @@ pub fn estimate(estimate: &Estimate, decimals: usize, unit: &str) -> String {
     }
 }
 
-/// Nanoseconds in milliseconds, with as many decimals as say something.
 pub fn ms(ns: i64) -> String {
     let ms = ns as f64 / 1e6;
     let decimals = match ms.abs() {

@@ -1,6 +1,5 @@
-//! Standard output and standard error of a command, whose reader may go away before its end: a closed
-//! terminal, `| head`. That stops nothing and changes no exit code. Colours and line ends are the only
-//! control characters that pass, regardless of a server's text.
+//! Standard output and standard error of a command. A reader that goes away before the end (`| head`) stops nothing
+//! and changes no exit code. Colours and line ends are the only control characters that pass.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,8 +7,7 @@ use std::io::{self, IsTerminal, Stderr, Stdout, Write};
 
 use crate::safe;
 
-/// A stream that drops what is written once its reader has closed it. Every other error, such as a
-/// full disk under the file that it is redirected to, stays one.
+/// A stream that drops what is written once its reader has closed it. Other errors, such as a full disk, stay.
 #[derive(Debug)]
 pub struct Output<W> {
     stream: W,
@@ -22,18 +20,16 @@ impl<W: IsTerminal> Output<W> {
         Self { stream, colours }
     }
 
-    /// True where a person looks at it and has not asked for plain text.
+    /// True on a terminal, unless `NO_COLOR` is set.
     pub const fn has_colours(&self) -> bool {
         self.colours
     }
 }
 
-/// Standard output.
 pub fn stdout() -> Output<Stdout> {
     Output::new(io::stdout())
 }
 
-/// Standard error.
 pub fn stderr() -> Output<Stderr> {
     Output::new(io::stderr())
 }

@@ -4,19 +4,17 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Characters of a file name beyond which the rest is left out.
+/// Characters; the rest of a longer name is left out.
 const LONGEST_FILE_NAME: usize = 120;
 
-/// True for characters that no output shows as they are: control characters, and those that turn
-/// the direction of the text around them or take no room.
+/// Control characters, and those that turn the direction of the text around them or take no room.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// The string on one line, for a terminal: white space becomes a space, anything else that is hidden is
-/// shown as `\u{1b}`.
+/// One line for a terminal: white space becomes a space, other hidden characters are shown as `\u{1b}`.
 pub fn terminal(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_hidden) {
         return Cow::Borrowed(text);
@@ -83,8 +81,7 @@ pub fn markdown(text: &str) -> String {
     safe
 }
 
-/// A sentence in Markdown, which keeps its own markup: a string from elsewhere that it quotes as it came
-/// starts no line and no HTML.
+/// A sentence with its own Markdown: a string from elsewhere that it quotes starts no line and no HTML.
 pub fn sentence(text: &str) -> String {
     let text = terminal(text);
     let mut safe = String::with_capacity(text.len());
@@ -106,7 +103,6 @@ fn opens_html(c: char) -> bool {
     c.is_alphabetic() || "/!?".contains(c)
 }
 
-/// The string as code in Markdown.
 pub fn code(text: &str) -> String {
     format!("`{}`", terminal(text).replace('`', "'"))
 }
@@ -127,8 +123,7 @@ pub fn html(text: &str) -> String {
     safe
 }
 
-/// The string as a cell of a CSV file: no spreadsheet takes it for a formula. A signed number, with or
-/// without a unit, stays as it is. Quoting is the writer's.
+/// A cell of a CSV file that no spreadsheet takes for a formula; signed numbers stay. Quoting is the writer's.
 pub fn csv_cell(text: &str) -> String {
     let text = terminal(text);
     let is_signed_number = text.strip_prefix(['+', '-']).is_some_and(|number| {
@@ -143,8 +138,7 @@ pub fn csv_cell(text: &str) -> String {
     }
 }
 
-/// The string as the name of a file: letters, digits, `.`, `-` and `_`; it is no path, is not hidden
-/// and has at least one character.
+/// A file name of letters, digits, `.`, `-` and `_`: no path, not hidden, not empty.
 pub fn file_name(text: &str) -> String {
     let kept = |c: char| {
         if c.is_alphanumeric() || "-_.".contains(c) {
@@ -165,7 +159,6 @@ pub fn file_name(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// What a server or a plan might send.
     const STRINGS: [&str; 11] = [
         "gemma3:latest",
         "bvc_g60_c512_t0.6",

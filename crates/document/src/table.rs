@@ -1,5 +1,4 @@
-//! Tables: columns that say where their numbers come from, cells that know unknown from zero. A table
-//! renders to Markdown for readers, to text for a terminal and to CSV for machines.
+//! Tables: columns that say where their numbers come from, cells that know unknown from zero.
 
 mod render;
 
@@ -50,61 +49,49 @@ impl From<Provenance> for Origin {
     }
 }
 
-/// A table.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Table {
     /// File stem and anchor: `3.1-baseline_vs_chimera`.
     pub id: String,
-    /// Title for a reader.
     pub title: String,
     /// What a reader must know to read it, in a sentence or two; may be empty.
     pub note: String,
-    /// The columns.
     pub columns: Vec<Column>,
-    /// The rows, each as long as `columns`.
+    /// Each as long as `columns`.
     pub rows: Vec<Vec<Cell>>,
 }
 
-/// A column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
     /// Name in CSV: `ttft_delta_ms`.
     pub key: String,
     /// Heading with its unit: `TTFT delta (ms)`.
     pub heading: String,
-    /// Where its numbers come from.
     pub origin: Origin,
     /// Numbers are aligned to the right; with `Estimate`, CSV carries interval and `n`.
     pub kind: Kind,
 }
 
-/// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Words.
     Text,
-    /// Numbers.
     Number,
     /// Means with interval and `n`.
     Estimate,
 }
 
-/// A cell.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
     /// Words, which may come from a server or a plan: each output makes them safe.
     Text(String),
     /// A command or a name, set as code where the output can.
     Code(String),
-    /// A number.
     Number {
-        /// The value.
         value: f64,
-        /// Decimals in Markdown.
+        /// Decimals for readers; CSV has its own.
         decimals: usize,
-        /// Show a plus sign.
         signed: bool,
-        /// Its 95 % interval.
+        /// 95 %.
         interval: Option<(f64, f64)>,
         /// Observations behind it, where it is a mean.
         n: Option<u32>,
@@ -118,42 +105,31 @@ pub enum Cell {
 }
 
 impl Cell {
-    /// Words.
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
     }
 
-    /// A command or a name.
     pub fn code(text: impl Into<String>) -> Self {
         Self::Code(text.into())
     }
 
-    /// A number.
     pub fn number(value: f64, decimals: usize) -> Self {
         Self::build(value, decimals, false, None, None)
     }
 
-    /// A number with its sign.
     pub fn signed(value: f64, decimals: usize) -> Self {
         Self::build(value, decimals, true, None, None)
     }
 
-    /// A count.
     pub fn count(value: u32) -> Self {
         Self::number(f64::from(value), 0)
     }
 
-    /// A mean with its interval, or unknown.
     pub fn estimate(estimate: Option<&Estimate>, decimals: usize) -> Self {
         Self::scaled(estimate, 1.0, decimals, false)
     }
 
-    /// A mean with its sign and interval, or unknown.
-    pub fn signed_estimate(estimate: Option<&Estimate>, decimals: usize) -> Self {
-        Self::scaled(estimate, 1.0, decimals, true)
-    }
-
-    /// A mean multiplied by `factor`, for another unit, or unknown.
+    /// `factor` converts to another unit. Unknown where there is no estimate.
     pub fn scaled(estimate: Option<&Estimate>, factor: f64, decimals: usize, signed: bool) -> Self {
         estimate.map_or(Self::Unknown, |e| {
             let interval = e.lo.zip(e.hi).map(|(lo, hi)| (lo * factor, hi * factor));
@@ -161,17 +137,16 @@ impl Cell {
         })
     }
 
-    /// A p value, where there is one.
+    /// Empty where there is none.
     pub fn p_value(p: Option<f64>) -> Self {
         p.map_or(Self::Empty, Self::P)
     }
 
-    /// A number, or unknown.
+    /// Unknown where there is none.
     pub fn known(value: Option<f64>, decimals: usize) -> Self {
         value.map_or(Self::Unknown, |v| Self::number(v, decimals))
     }
 
-    /// A number with its sign, or unknown.
     pub fn known_signed(value: Option<f64>, decimals: usize) -> Self {
         value.map_or(Self::Unknown, |v| Self::signed(v, decimals))
     }
@@ -210,7 +185,6 @@ impl<T: ?Sized> fmt::Debug for Field<'_, T> {
 }
 
 impl<'f, T: ?Sized> Field<'f, T> {
-    /// A column of any kind.
     pub fn new(
         key: impl Into<String>,
         heading: impl Into<String>,
@@ -240,7 +214,6 @@ impl<'f, T: ?Sized> Field<'f, T> {
         }
     }
 
-    /// A column of names or words.
     pub fn label(
         key: impl Into<String>,
         heading: impl Into<String>,
@@ -249,7 +222,6 @@ impl<'f, T: ?Sized> Field<'f, T> {
         Self::new(key, heading, Kind::Text, Origin::Label, cell)
     }
 
-    /// A column of numbers without intervals.
     pub fn number(
         key: impl Into<String>,
         heading: impl Into<String>,
@@ -259,7 +231,6 @@ impl<'f, T: ?Sized> Field<'f, T> {
         Self::new(key, heading, Kind::Number, origin, cell)
     }
 
-    /// A column of means with their intervals.
     pub fn estimate(
         key: impl Into<String>,
         heading: impl Into<String>,
@@ -271,7 +242,6 @@ impl<'f, T: ?Sized> Field<'f, T> {
 }
 
 impl Table {
-    /// A table without columns and rows.
     pub fn new(id: impl Into<String>, title: impl Into<String>) -> Self {
         Self {
             id: id.into(),
@@ -280,7 +250,6 @@ impl Table {
         }
     }
 
-    /// A table with a row for each item.
     pub fn of<T>(
         id: impl Into<String>,
         title: impl Into<String>,
@@ -298,7 +267,6 @@ impl Table {
         }
     }
 
-    /// The table with a note.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();
@@ -324,7 +292,6 @@ impl Table {
         self
     }
 
-    /// Adds a column.
     pub fn column(
         &mut self,
         key: impl Into<String>,
@@ -340,18 +307,16 @@ impl Table {
         });
     }
 
-    /// Adds a column of names or words.
     pub fn label(&mut self, key: &str, heading: &str) {
         self.column(key, heading, Kind::Text, Origin::Label);
     }
 
-    /// Adds a row, as long as the columns.
+    /// As long as the columns.
     pub fn row(&mut self, cells: Vec<Cell>) {
         debug_assert_eq!(cells.len(), self.columns.len(), "table {}", self.id);
         self.rows.push(cells);
     }
 
-    /// The first rows.
     #[must_use]
     pub fn first(&self, rows: usize) -> Self {
         Self {
@@ -376,8 +341,7 @@ impl Table {
     }
 }
 
-/// The column dictionary: every column of every table, its heading, what it holds and where its
-/// numbers come from.
+/// The column dictionary: heading, content and origin of every column of every table.
 pub fn dictionary<'t>(tables: impl IntoIterator<Item = &'t Table>) -> Table {
     let mut all = Table::new("columns", "Columns");
     for key in ["table", "column", "heading", "holds", "origin"] {

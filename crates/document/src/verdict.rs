@@ -1,5 +1,4 @@
-//! The verdict vocabulary: every word that terminal, front page, evidence, tables and JSON use for a
-//! verdict. The rules stand in `metrics`; a change of what a verdict is called or says is made here.
+//! The verdict vocabulary: every word that any output uses for a verdict. The rules are in `metrics`.
 
 use domain::plan::Topology;
 use domain::record::capacity::Verdict as LevelVerdict;
@@ -34,8 +33,7 @@ const fn counted(gain: Gain) -> (&'static str, &'static str) {
     }
 }
 
-/// Whether running the agents together pays, each answer counted by itself: `yes in 2 of 4 configurations,
-/// a loss in 1 and undecided in 1`.
+/// Each answer counted by itself: `yes in 2 of 4 configurations, a loss in 1 and undecided in 1`.
 pub fn tally(verdicts: &Verdicts) -> String {
     let count = verdicts.len() as u64;
     let mut parts: Vec<String> = Vec::new();
@@ -52,7 +50,7 @@ pub fn tally(verdicts: &Verdicts) -> String {
     joined(&parts)
 }
 
-/// What would decide about the configurations that are undecided, as a sentence; none where none is.
+/// What would decide about the configurations that are undecided; none where none is.
 pub fn would_decide<'c>(configs: impl Iterator<Item = &'c ConfigSummary>) -> Option<String> {
     let open: Vec<&ConfigSummary> = configs
         .filter(|c| c.verdict.gain == Gain::Undecided)
@@ -79,7 +77,7 @@ pub fn would_decide<'c>(configs: impl Iterator<Item = &'c ConfigSummary>) -> Opt
     ))
 }
 
-/// How the agents were served, as the middle of a sentence; none where it is not known.
+/// The middle of a sentence; none where it is not known.
 pub const fn served(decoding: Decoding) -> Option<&'static str> {
     Some(match decoding {
         Decoding::InTurn => "the agents decoded one after another",
@@ -88,8 +86,7 @@ pub const fn served(decoding: Decoding) -> Option<&'static str> {
     })
 }
 
-/// What a verdict says of a configuration with this speedup, as the middle of a sentence; none where
-/// there is nothing to say.
+/// The middle of a sentence about a configuration; none where there is nothing to say.
 pub fn finding(verdict: Verdict, speedup: &str) -> Option<String> {
     let paid = match verdict.gain {
         Gain::Pays => "running together was faster than running in turn",
@@ -109,7 +106,6 @@ pub fn finding(verdict: Verdict, speedup: &str) -> Option<String> {
     Some(format!("{paid} (true speedup {speedup}){served}"))
 }
 
-/// The reading of a change in a comparison.
 pub const fn reading(reading: Reading) -> &'static str {
     match reading {
         Reading::Better => "better",
@@ -121,7 +117,6 @@ pub const fn reading(reading: Reading) -> &'static str {
     }
 }
 
-/// The outcome of a gate.
 pub const fn gate(outcome: GateOutcome) -> &'static str {
     match outcome {
         GateOutcome::Pass => "pass",
@@ -172,7 +167,6 @@ pub fn gate_reason(reason: GateReason) -> String {
     }
 }
 
-/// A gated value and its interval, in the terms of the limit.
 fn numbers(shown: Shown) -> String {
     let one = |value: f64| match shown.limit {
         Limit::Relative(_) => format!("{:+.1} %", 100.0 * value),
@@ -183,7 +177,6 @@ fn numbers(shown: Shown) -> String {
     format!("{value} [{lo}, {hi}]")
 }
 
-/// The verdict on a level of a capacity run.
 pub const fn level(verdict: LevelVerdict) -> &'static str {
     match verdict {
         LevelVerdict::Pass => "pass",
@@ -192,7 +185,6 @@ pub const fn level(verdict: LevelVerdict) -> &'static str {
     }
 }
 
-/// A topology.
 pub const fn topology(topology: Topology) -> &'static str {
     match topology {
         Topology::Shared => "one server",

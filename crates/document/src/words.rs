@@ -39,7 +39,7 @@ pub fn outcomes(counts: &OutcomeCounts) -> String {
     words.join(", ")
 }
 
-/// The counts of what did not complete, in words, without those that are zero.
+/// Without the counts that are zero.
 pub fn not_completed(counts: &OutcomeCounts) -> Vec<String> {
     [
         (counts.failed, "failed"),
@@ -53,8 +53,7 @@ pub fn not_completed(counts: &OutcomeCounts) -> Vec<String> {
     .collect()
 }
 
-/// A fragment as a sentence with a capital and a full stop; a first word that holds a dot or an
-/// underscore is a name and keeps its case.
+/// A fragment as a sentence; a first word that holds a dot or an underscore is a name and keeps its case.
 pub fn sentence(fragment: &str) -> String {
     let name = fragment
         .split([' ', ':'])
@@ -65,10 +64,18 @@ pub fn sentence(fragment: &str) -> String {
     } else {
         "."
     };
-    let mut letters = fragment.chars();
-    match letters.next().filter(|_| !name) {
-        Some(first) => format!("{}{}{stop}", first.to_uppercase(), letters.as_str()),
-        None => format!("{fragment}{stop}"),
+    if name {
+        format!("{fragment}{stop}")
+    } else {
+        capital(fragment) + stop
+    }
+}
+
+pub(crate) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => format!("{}{}", first.to_uppercase(), letters.as_str()),
+        None => String::new(),
     }
 }
 

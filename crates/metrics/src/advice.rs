@@ -1,5 +1,5 @@
-//! Findings: what the data show, each with the numbers it rests on. Where the evidence is absent, so is
-//! the finding. How a finding is said is `document`'s business.
+//! Findings: what the data show, each with the numbers it rests on. No evidence, no finding. `document` puts them
+//! in words.
 
 use domain::Nanos;
 use domain::plan::{ConfigId, Topology};
@@ -11,29 +11,22 @@ use crate::run::RunMetrics;
 use crate::stats::{Estimate, mean};
 use crate::summary::{ConfigSummary, Gain, Group, Summary, TopologyComparison, Verdict};
 
-/// What the data show, and what it rests on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
-    /// What was found.
     pub kind: FindingKind,
-    /// The configuration; none for a finding over several.
+    /// None for a finding over several configurations.
     pub config: Option<ConfigId>,
-    /// Its topology, when it is known.
     pub topology: Option<Topology>,
-    /// Runs that were looked at.
     pub runs: u32,
     /// What it rests on; never empty, in the order that the kind states.
     pub evidence: Vec<EvidenceRef>,
 }
 
-/// Kinds of finding.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FindingKind {
-    /// Agents never decoded at the same time. Rests on the runs without overlap and the estimated
-    /// speedup of those runs.
+    /// Agents never decoded at the same time. Rests on the runs without overlap and their estimated speedup.
     NeverOverlapped,
-    /// The verdict on a configuration that was run in turn too. Rests on the speedup and, where known, the
-    /// overlap.
+    /// The verdict on a configuration. Rests on the speedup and, where known, the overlap.
     Verdict(Verdict),
     /// Agents took turns for their options. Rests on the runs below 5 % of overlap, the wait for the
     /// other's requests and the load after it, both in seconds.
@@ -64,42 +57,36 @@ pub enum FindingKind {
 /// A quantity that two ways of serving are compared by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quantity {
-    /// Wall time.
     Wall,
     /// Tokens per second over all agents.
     Throughput,
-    /// Time to the first token.
     Ttft,
 }
 
 /// A runner option in which two agents differ, with each one's value; none where it is not set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Differing {
-    /// The option's name.
     pub option: &'static str,
-    /// The first agent's value and the second one's.
     pub values: [Option<String>; 2],
 }
 
 /// A number that a finding rests on, and where to find it again.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EvidenceRef {
-    /// Configuration; none for a figure over several.
+    /// None for a figure over several configurations.
     pub config: Option<ConfigId>,
-    /// Its topology, when it is known.
     pub topology: Option<Topology>,
-    /// The figure's name in `report.json` and in the contract.
+    /// The figure's name in `report.json`.
     pub figure: &'static str,
-    /// Its value, in the unit of `report.json`.
+    /// In the unit of `report.json`.
     pub value: f64,
-    /// Its 95 % interval, where it has one.
+    /// 95 %.
     #[serde(skip)]
     pub interval: Option<(f64, f64)>,
-    /// Observations behind it.
     pub n: u32,
 }
 
-/// What the data show: first over all, then by configuration, then one server against one per agent.
+/// First over all, then by configuration, then one server against one per agent.
 pub fn findings(data: &Dataset, summary: &Summary) -> Vec<Finding> {
     let overall = summary.overall.iter();
     let mut found: Vec<Finding> = overall
@@ -281,7 +268,6 @@ fn serial(data: &Dataset, on: &On<'_>, runs: &[&RunMetrics]) -> Option<Finding> 
     Some(on.found(kind, vec![on.overlapped(), waited]))
 }
 
-/// What equal options would have spared.
 fn spared(on: &On<'_>, runs: &[&RunMetrics]) -> Option<Finding> {
     let reloads = runs.iter().map(|r| r.cause.avoidable_reloads);
     let with: Vec<_> = reloads.filter(|r| r.count > 0).collect();
@@ -311,7 +297,6 @@ fn costliest(on: &On<'_>) -> Option<Finding> {
     Some(on.found(FindingKind::Costliest, evidence))
 }
 
-/// Agents whose model did not fit on its device.
 fn offload(on: &On<'_>, runs: &[&RunMetrics]) -> Option<Finding> {
     let with: Vec<_> = runs.iter().filter_map(|r| r.cause.offload).collect();
     let together: Vec<f64> = with.iter().map(|o| o.on_cpu).collect();

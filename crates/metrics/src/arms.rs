@@ -1,5 +1,4 @@
-//! The two arms of a run: their times, the times in turn that the together arm is held against,
-//! and what `load` costs on a ready model.
+//! The two arms of a run: their times, the together arm's baseline, and what `load` costs on a ready model.
 
 mod baseline;
 mod times;
@@ -14,17 +13,15 @@ pub(crate) use baseline::{
 pub(crate) use times::{ArmTimes, decode_overlap, rate, rebuilt, requests, tokens};
 pub(crate) use warm::{WarmLoads, warm_loads};
 
-/// Both arms of a run with their times.
 pub(crate) struct Arms<'a> {
     pub(crate) together: &'a ArmObservation,
     pub(crate) times: ArmTimes,
     pub(crate) sequential: Option<(&'a ArmObservation, ArmTimes)>,
-    /// By agent, in order; all there or none.
+    /// In the agents' order; all or none.
     pub(crate) baselines: Option<Vec<AgentBaseline>>,
 }
 
 impl<'a> Arms<'a> {
-    /// The arms of a run, or why it cannot be used.
     pub(crate) fn of(
         run: &'a RunObservation,
         warm: &WarmLoads,

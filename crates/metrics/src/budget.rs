@@ -31,16 +31,14 @@ pub fn calibrated_to(budget: &ClientBudget) -> Option<&BudgetStep> {
     rising.into_iter().take_while(|step| is_within(step)).last()
 }
 
-/// The steps by their rate.
 fn rising(budget: &ClientBudget) -> Vec<&BudgetStep> {
     let mut steps: Vec<_> = budget.steps.iter().collect();
     steps.sort_by(|a, b| a.tokens_per_s.total_cmp(&b.tokens_per_s));
     steps
 }
 
-/// The mean bias of a stamp at a rate, nanoseconds and never below zero: linear between the steps
-/// to either side, and that of the nearest step beyond the first and the last. None when no step
-/// has one.
+/// The mean bias of a stamp at a rate, nanoseconds and never below zero: linear between the steps to either side, and
+/// that of the nearest step beyond the first and the last. None when no step has one.
 pub fn bias_at(budget: &ClientBudget, tokens_per_s: f64) -> Option<f64> {
     let points: Vec<(f64, f64)> = rising(budget)
         .into_iter()
@@ -63,9 +61,9 @@ pub fn bias_at(budget: &ClientBudget, tokens_per_s: f64) -> Option<f64> {
 /// A run that received more than its client is calibrated to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Beyond {
-    /// Tokens per second that it received.
+    /// Tokens per second.
     pub received: f64,
-    /// The highest rate up to which the budget holds; none when it holds nowhere.
+    /// Tokens per second; none when the budget holds nowhere.
     pub calibrated: Option<f64>,
     /// The TTFT bias of the first step at or above that rate, else of the last step: its 99th
     /// percentile, or the most where there are too few for one. Nanoseconds.
@@ -74,7 +72,7 @@ pub struct Beyond {
     pub off_the_scale: bool,
 }
 
-/// Whether a rate lies beyond the budget; none when it does not.
+/// None when the rate is within the budget.
 pub fn beyond(budget: &ClientBudget, received: f64) -> Option<Beyond> {
     let calibrated = calibrated_to(budget).map(|step| step.tokens_per_s);
     if calibrated.is_some_and(|rate| received <= rate) {
@@ -108,7 +106,7 @@ pub fn busiest(set: &Dataset) -> Option<f64> {
     .map(|count| count as f64)
 }
 
-/// The most arrivals within one second, of chunks in any order; none of nothing.
+/// The most arrivals within one second, of chunks in any order; none without chunks.
 pub fn busiest_second(mut arrivals: Vec<Stamp>) -> Option<u64> {
     arrivals.sort_unstable();
     let mut most = 0;

@@ -1,8 +1,5 @@
-//! How many agents a server carries: limits, a rule that decides a level, the search over levels,
-//! and what the levels say together. `docs/capacity.md` states the method and its limits.
-//!
-//! Everything here is derived from request records and a few stated choices, so that a report can
-//! derive it again.
+//! How many agents a server carries; `docs/capacity.md` states the method and its limits. Everything is derived from
+//! request records and a few stated choices, so that a report can derive it again.
 
 mod bound;
 mod bunches;

@@ -18,7 +18,6 @@ use flights::Flights;
 /// Shares of a model on the CPU closer than this are alike.
 const ON_CPU_ALIKE: f64 = 0.01;
 
-/// The causes of one run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct RunCause {
     /// Seconds lost by the run, `wall - max(solo)`, and their parts; none without solo times.
@@ -43,7 +42,6 @@ pub struct RunCause {
 /// A model of which a part was on the CPU in the together arm, the agent with the largest part.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Offload {
-    /// The agent.
     pub agent: u32,
     /// Share of its model on the CPU, 0..1.
     pub on_cpu: f64,
@@ -54,10 +52,8 @@ pub struct Offload {
 /// Reloads of requests before which the same server had served other runner options.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Reloads {
-    /// How many.
     pub count: u32,
-    /// What was left of their `load` after waiting for others, less the warm `load` where it is
-    /// known.
+    /// What was left of their `load` after waiting for others, less the warm `load` where it is known.
     pub time: Nanos,
 }
 

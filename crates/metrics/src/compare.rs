@@ -28,21 +28,15 @@ pub const FEWEST_RUNS: u32 = 3;
 /// Shares of prompt tokens from a cache that differ by more are another kind of run.
 const CACHE_MARGIN: f64 = 0.05;
 
-/// Two sides compared.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
-    /// Name of the first.
+    /// Names of the two sides.
     pub base: String,
-    /// Name of the second.
     pub new: String,
-    /// The primary figures over all configurations, and then every figure of each configuration that
-    /// both have.
+    /// The primary figures over all configurations, then every figure of each shared configuration.
     pub rows: Vec<ComparisonRow>,
-    /// The configurations that both have.
     pub configs: Vec<SharedConfig>,
-    /// Configurations only the first has.
     pub only_base: Vec<(ConfigId, Option<Topology>)>,
-    /// Configurations only the second has.
     pub only_new: Vec<(ConfigId, Option<Topology>)>,
     /// What was asked for and what of it was completed, on each side: requests of loads, runs of sweeps.
     pub completed: [(u64, u64); 2],
@@ -54,9 +48,7 @@ pub struct Comparison {
 /// A configuration that both sides have.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SharedConfig {
-    /// Configuration.
     pub config: ConfigId,
-    /// Its topology.
     pub topology: Option<Topology>,
     /// Fewest and most completed requests of a run.
     pub requests: (u32, u32),
@@ -73,15 +65,11 @@ pub struct SharedConfig {
 pub struct ComparisonRow {
     /// Configuration; none for the mean over all of them.
     pub config: Option<ConfigId>,
-    /// Its topology.
     pub topology: Option<Topology>,
-    /// The figure's name.
     pub figure: &'static str,
-    /// Its unit.
     pub unit: &'static str,
     /// On the first side; over all configurations their geometric mean, and `n` counts them.
     pub base: Estimate,
-    /// On the second side.
     pub new: Estimate,
     /// Pairs of runs, when the comparison is paired.
     pub pairs: Option<u32>,
@@ -89,10 +77,8 @@ pub struct ComparisonRow {
     pub difference: Change,
     /// `new / base - 1`, geometric; none where a value is not positive.
     pub relative: Option<Change>,
-    /// p value of no change, corrected as the interval is; primary figures only, from three runs
-    /// of each side on.
+    /// p value of no change, corrected as the interval is; primary figures only, from three runs of each side on.
     pub p: Option<f64>,
-    /// What can be said.
     pub reading: Reading,
     #[serde(skip)]
     effect: Effect,
@@ -102,27 +88,21 @@ pub struct ComparisonRow {
 /// those of its family at 95 %, any other's alone.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Change {
-    /// The estimate.
     pub value: f64,
-    /// Lower end.
     pub lo: Option<f64>,
-    /// Upper end.
     pub hi: Option<f64>,
 }
 
-/// What can be said of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reading {
     /// It is better: beyond doubt at 5 % after correction.
     Better,
-    /// It is worse.
     Worse,
     /// It differs; neither way is better.
     Different,
     /// It is not distinguishable from no change.
     NotToldApart,
-    /// Too few runs to say anything.
     TooFew,
     /// Not tested: one of many figures, some of which differ by chance.
     Exploratory,

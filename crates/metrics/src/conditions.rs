@@ -1,5 +1,4 @@
-//! Conditions that spoil a benchmark, as far as records show them. How they are said is `document`'s
-//! business.
+//! Conditions that spoil a benchmark, as far as records show them. `document` puts them in words.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,17 +33,15 @@ pub enum Condition {
         /// The devices' reasons, each once.
         reasons: Vec<String>,
     },
-    /// Processes other than the servers use the GPU, those with the most memory first. Each has the
-    /// most memory that it was seen with.
+    /// Processes other than the servers use the GPU; each with the most memory seen, the largest first.
     GpuShared(Vec<GpuProcess>),
-    /// The CPU was full while arms ran.
     CpuFull {
         /// In which share of the samples, 0 to 1.
         share: f64,
         /// A server's process shares cores with the client.
         shared_cores: bool,
     },
-    /// Swap in use grew by so many bytes.
+    /// Bytes by which swap in use grew.
     Swapping(u64),
 }
 
@@ -78,7 +75,6 @@ pub fn conditions(data: &Dataset) -> Vec<Condition> {
         .collect()
 }
 
-/// When arms ran.
 struct Arms {
     spans: Spans,
     seconds: f64,
@@ -93,7 +89,7 @@ impl Arms {
         let times = arms.flatten().filter_map(ArmTimes::clocked);
         let spans = Spans::union(times.map(|arm| (arm.begin, arm.begin + arm.wall)));
         Self {
-            seconds: spans.within(Stamp::ZERO, Stamp(u64::MAX)) as f64 / 1e9,
+            seconds: spans.total() as f64 / 1e9,
             spans,
         }
     }

@@ -9,7 +9,6 @@ use serde::Serialize;
 use crate::stats::Estimate;
 use crate::throttle::pause;
 
-/// Where a figure of energy comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EnergySource {
@@ -19,14 +18,12 @@ pub enum EnergySource {
     Estimated,
 }
 
-/// Energy between two moments.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Energy {
     /// Joules, idle draw included.
     pub joules: f64,
     /// The weakest source of any device in it.
     pub source: EnergySource,
-    /// Devices in it.
     pub devices: u32,
 }
 
@@ -45,7 +42,6 @@ pub struct ConfigEnergy {
     pub source: EnergySource,
 }
 
-/// Energy of one arm, and of one token of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct ArmEnergy {
     pub(crate) energy: Energy,
@@ -164,8 +160,7 @@ fn around(series: &[(Stamp, f64)], from: Stamp, to: Stamp, pause: u64) -> Option
     covered.then_some(part)
 }
 
-/// From a counter that only rises. It counts through pauses; after a fall (the driver was loaded
-/// anew) it is unknown.
+/// From a counter that only rises, through pauses too; unknown after a fall (the driver was loaded anew).
 fn counted(series: &[(Stamp, f64)], from: Stamp, to: Stamp, pause: u64) -> Option<f64> {
     let part = around(series, from, to, pause)?;
     if part.windows(2).any(|w| w[1].1 < w[0].1) {

@@ -253,8 +253,8 @@ fn arm_observation(
     }
 }
 
-/// Sets for each agent the share of its model that its server had on the CPU after the arm. The server then has the model
-/// with the options of the arm's last request, so the share stays unknown for agents with other options.
+/// Sets for each agent the share of its model that its server had on the CPU after the arm. The server then has the
+/// model with the options of the arm's last request, so the share stays unknown for agents with other options.
 fn set_on_cpu(agents: &mut [AgentObservation], manifest: &Manifest, record: &ArmRecord) {
     for (server, loaded) in (0..).zip(&record.loaded_after) {
         let ended = |a: &&AgentObservation| a.requests.iter().map(|r| r.ended).max();
@@ -275,8 +275,7 @@ fn set_on_cpu(agents: &mut [AgentObservation], manifest: &Manifest, record: &Arm
     }
 }
 
-/// The calibrated bias at the rate of an arm: its chunks with output over the time from the first of
-/// them to the last.
+/// The calibrated bias at the rate of an arm: its chunks over the time from the first of them to the last.
 fn client_bias(manifest: &Manifest, agents: &[AgentObservation]) -> Option<Nanos> {
     let budget = manifest.header.client_budget.as_ref()?;
     let chunks = || {

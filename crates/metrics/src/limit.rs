@@ -18,31 +18,20 @@ pub struct Objective {
     criteria: Vec<Criterion>,
 }
 
-/// One limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Criterion {
     /// A percentile or the mean of a latency is below a time.
     Latency {
-        /// The latency.
         figure: LatencyFigure,
-        /// The statistic of it.
         statistic: Statistic,
-        /// The limit.
         below: Nanos,
     },
     /// At least this share of the requests, in 0..=1, keeps every limit on a request's own latency.
-    Goodput {
-        /// The share.
-        at_least: f64,
-    },
+    Goodput { at_least: f64 },
     /// Less than this share of the requests, in 0..=1, does not complete.
-    Failed {
-        /// The share.
-        below: f64,
-    },
+    Failed { below: f64 },
 }
 
-/// The limited statistic of a latency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Statistic {
     /// A percentile, 50 to 99.
@@ -62,8 +51,7 @@ impl Objective {
         &self.criteria
     }
 
-    /// The limits that a single request keeps or breaks: those on each request, and those on the
-    /// percentiles of TTFT, TPOT and the end-to-end time.
+    /// Limits that a single request keeps or breaks: its own, and those on percentiles of TTFT, TPOT and E2E.
     pub(crate) fn per_request(&self) -> impl Iterator<Item = (LatencyFigure, Nanos)> + '_ {
         let percentiles = self.criteria.iter().filter_map(|c| match c {
             Criterion::Latency {
@@ -276,7 +264,6 @@ impl Clause {
         }
     }
 
-    /// A limit on a share of the requests.
     fn share(&self) -> Result<f64, String> {
         let (name, value) = (&self.name, &self.value);
         // To the precision of the canonical form.

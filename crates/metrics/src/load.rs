@@ -71,11 +71,9 @@ pub struct Collected {
 
 /// Failure messages that are counted one by one.
 const MOST_FAILURES: usize = 100;
-/// The message for all others.
 const OTHERS: &str = "other failures";
 
 impl Collected {
-    /// Nothing counted yet.
     pub fn new(slo: Option<Objective>) -> Self {
         Self {
             slo,
@@ -83,8 +81,7 @@ impl Collected {
         }
     }
 
-    /// Nothing counted yet, in memory that stops growing once there are more than so many times of
-    /// each kind; see [`Samples::limited`].
+    /// Once there are more than `most` times of each kind, memory stops growing; see [`Samples::limited`].
     pub fn limited(slo: Option<Objective>, most: usize) -> Self {
         let samples = || Samples::limited(most);
         Self {
@@ -102,12 +99,11 @@ impl Collected {
         }
     }
 
-    /// Counts a request in.
     pub fn add(&mut self, record: &RequestRecord) {
         self.add_known(record, &RequestMetrics::of(&record.times));
     }
 
-    /// Counts in a request whose figures `of` are known already.
+    /// `of` are the figures of the request.
     pub fn add_known(&mut self, record: &RequestRecord, of: &RequestMetrics) {
         let seen = &record.times;
         if let Some(work) = &record.work {
@@ -165,8 +161,7 @@ impl Collected {
         }
     }
 
-    /// Counts in everything that `other` has counted, under the same limits. The figures do not
-    /// depend on the order of merging.
+    /// Counts in what `other` has counted under the same limits; the order of merging does not matter.
     pub fn merge(&mut self, other: Self) {
         let sum = |a: &mut u32, b| *a += b;
         self.outcomes += other.outcomes;
@@ -243,7 +238,6 @@ impl Collected {
         }
     }
 
-    /// The figures of everything counted in.
     pub fn figures(&self) -> Figures {
         let wall_s = self
             .last_done
@@ -294,7 +288,7 @@ impl Collected {
     }
 }
 
-/// Adds tokens, which servers count; the sum stops at the most there can be.
+/// Servers report the counts, so the sum saturates.
 fn add_to(sum: &mut u64, tokens: u64) {
     *sum = sum.saturating_add(tokens);
 }
@@ -303,7 +297,7 @@ fn earliest(a: Option<Stamp>, b: Option<Stamp>) -> Option<Stamp> {
     a.zip(b).map_or(a.or(b), |(a, b)| Some(a.min(b)))
 }
 
-/// How times are spread, in milliseconds; none of nothing.
+/// In milliseconds; none without times.
 fn spread(times: &Samples) -> Option<Spread> {
     let [min, p50, p90, p95, p99, max] = times.percentiles_ms(&ASKED).try_into().ok()?;
     let asked = [min, p50, p90, p95, p99, max];
@@ -314,7 +308,7 @@ fn spread(times: &Samples) -> Option<Spread> {
     })
 }
 
-/// How any values are spread; none of nothing.
+/// None without values.
 fn spread_of_values(values: &[f64]) -> Option<Spread> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);

@@ -8,14 +8,10 @@ use serde::Serialize;
 
 use crate::stats;
 
-/// Why an arm cannot be used.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Unusable {
-    /// A run has no together arm.
     NoTogetherArm,
-    /// The arm has no agents.
     NoAgents,
-    /// The arm was not finished.
     Unfinished,
     /// No time passed between the first send and the last answer.
     NoTime,
@@ -29,10 +25,8 @@ pub enum Unusable {
     Request(u32, String, usize, RequestFault),
 }
 
-/// What is wrong with a request.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum RequestFault {
-    /// It did not complete.
     NotCompleted(Outcome),
     /// It ended too soon, without this.
     Lacks(ResponseNote),
@@ -42,59 +36,47 @@ pub enum RequestFault {
     EndsBeforeItBegins(Nanos),
 }
 
-/// What is odd about a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum RunWarning {
-    /// Its sequential arm is left out.
     SequentialLeftOut(Unusable),
-    /// Clocks of so many of an arm's so many requests contradict each other; the last two are the
-    /// figure that falls short most, and by how many nanoseconds (below zero).
+    /// Contradicting and all requests of an arm; the figure that falls short most, and its value in ns (negative).
     Clocks(Arm, [usize; 2], &'static str, i64),
 }
 
-/// What is odd about a data set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Warning {
     /// In the words of the reader that found it.
     Said(String),
-    /// An arm did not run to its end and is left out.
     ArmUnfinished(RunKey, Arm),
     /// An arm is left out: the journal has no request of one of its agents.
     NoRequestOf(RunKey, Arm, String),
     /// A server is something else than when the sweep began: its URL, what it was and is, and in how many arms.
     ServerChanged(String, [ServerIdentity; 2], usize),
-    /// Durations that servers report for so many of so many requests cannot be, by our own stamps; how
-    /// often each was dropped.
+    /// Requests with durations that our own stamps rule out, and all; how often each duration was dropped.
     ImpossibleDurations([u32; 2], Vec<(&'static str, u32)>),
-    /// There is more to know of so many responses.
+    /// A note and the number of responses that have it.
     Responses(ResponseNote, u32),
-    /// Of one run.
     Run(ConfigId, u32, RunWarning),
 }
 
 /// What a reader must know about a configuration's figures.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Note {
-    /// A repetition is left out.
     LeftOut(u32, Unusable),
-    /// So few runs can be used, fewer than three.
+    /// Usable runs, fewer than three.
     FewRuns(usize),
-    /// There is one agent.
     OneAgent,
     /// Tokens are counted by chunks.
     EstimatedTokens,
-    /// A figure of a repetition lies far from those of the others: so many times theirs.
+    /// A figure of a repetition lies far from those of the others.
     FarFromOthers {
-        /// Its name.
         figure: &'static str,
-        /// The repetition.
         repetition: u32,
         /// Over the geometric mean of the others.
         times: f64,
         /// It is the first one, which found the server in another state.
         first: bool,
     },
-    /// Only a published row is known.
     OnlyPublished,
 }
 

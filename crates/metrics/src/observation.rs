@@ -9,24 +9,19 @@ use domain::{ModelOptions, Nanos, Stamp};
 
 pub use domain::record::{RequestTimes, StampSource};
 
-/// Everything a report is made from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     /// Name of the sweep or of the imported set.
     pub name: String,
-    /// Measured, simulated or imported.
     pub provenance: Provenance,
-    /// The sweep's manifest, when there is one.
     pub manifest: Option<Manifest>,
-    /// The machine, when it is known.
     pub environment: Option<Environment>,
     /// Where the data come from, in words fit for a report.
     pub source: String,
     /// The runs, in the plan's order of configurations, then topology, then repetition.
     pub runs: Vec<RunObservation>,
-    /// Rows of a published table, when there is one.
     pub published: Vec<PublishedRow>,
-    /// GPU and host samples, in time order.
+    /// In time order.
     pub telemetry: Vec<Sample>,
     /// Contexts per slot of the models that the servers listed as loaded, tokens, ascending.
     pub contexts: Vec<u64>,
@@ -39,13 +34,11 @@ pub struct Dataset {
 /// One repetition of one configuration on one topology.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunObservation {
-    /// Configuration.
     pub config: ConfigId,
-    /// Scenario.
     pub scenario: String,
-    /// One server or one each; `None` if unknown.
+    /// `None` if unknown.
     pub topology: Option<Topology>,
-    /// Repetition, from 1.
+    /// From 1.
     pub repetition: u32,
     /// The arm in which all agents ran at once.
     pub together: Option<ArmObservation>,
@@ -57,50 +50,41 @@ pub struct RunObservation {
     pub contention_recorded: Option<bool>,
     /// The speedup recorded with the run by another program.
     pub speedup_recorded: Option<f64>,
-    /// The wall time recorded with the run by another program, seconds. It may differ in the last
-    /// digits from what the stamps give.
+    /// The wall time recorded by another program, seconds; its last digits may differ from what the stamps give.
     pub wall_recorded_s: Option<f64>,
 }
 
 /// The warm `load` of an agent, from a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WarmLoad {
-    /// The agent.
     pub agent: u32,
     /// The `load` a ready model cost.
     pub load: Nanos,
 }
 
-/// One arm of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ArmObservation {
-    /// Which arm.
     pub arm: Arm,
     /// The server's state before it, in words (`unloaded`, `as left`, …); `None` when unknown.
     pub state_rule: Option<String>,
-    /// The agents, in order.
     pub agents: Vec<AgentObservation>,
     /// Whether every agent ran to its end, successfully or not.
     pub complete: bool,
     /// Intervals in which the device held its clocks down for heat or power.
     pub throttled: Vec<(Stamp, Stamp)>,
-    /// How late the client's stamps were on the average, at the rate at which this arm's tokens
-    /// came, as calibrated before the run; `None` where it was not.
+    /// Calibrated mean lateness of the client's stamps at this arm's rate of tokens; `None` without a calibration.
     pub client_bias: Option<Nanos>,
 }
 
-/// One agent in one arm.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AgentObservation {
     /// Its place, from 0.
     pub agent: u32,
-    /// Its name.
     pub name: String,
-    /// Options it sent.
     pub options: ModelOptions,
     /// Index of the server it talked to; agents with equal indices share a server.
     pub server: u32,
-    /// Its main requests, in order.
+    /// Main requests, in order.
     pub requests: Vec<RequestTimes>,
     /// Its workflow's own span, where steps other than requests were recorded.
     pub span: Option<(Stamp, Stamp)>,
@@ -114,20 +98,15 @@ pub struct AgentObservation {
 /// A row of TR113's published tables.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PublishedRow {
-    /// Configuration.
     pub config: ConfigId,
-    /// Scenario.
     pub scenario: String,
     /// The options that the table names, of the agents that set any; empty where it names none.
     pub options: ModelOptions,
-    /// Published concurrency speedup.
     pub speedup: f64,
-    /// Published parallel efficiency, percent.
     pub efficiency_percent: f64,
     /// Published TTFT delta, ms; the heterogeneous table has none.
     pub ttft_delta_ms: Option<f64>,
     /// Published throughput delta, tok/s; the heterogeneous table has none.
     pub tp_delta: Option<f64>,
-    /// Published contention flag.
     pub contention: bool,
 }

@@ -14,11 +14,9 @@ pub struct RequestMetrics {
     pub ttft_scheduled: Option<Nanos>,
     /// `sent - scheduled`; none only when nothing could be sent.
     pub client_queue: Option<Nanos>,
-    /// Gaps between consecutive chunks with output; none with fewer than two chunks, and none where they were
-    /// [gathered](RequestTimes::is_gathered) on their way.
+    /// Gaps between chunks with output; none below two chunks or where [gathered](RequestTimes::is_gathered).
     pub itl: Option<Vec<Nanos>>,
-    /// `(last_token - first_token) / (tokens - 1)`, seconds per token; none below two tokens, and none where
-    /// they were [gathered](RequestTimes::is_gathered) on their way.
+    /// `(last_token - first_token) / (tokens - 1)`, seconds; none below two tokens or where gathered.
     pub tpot: Option<f64>,
     /// `done - sent`; none when the request did not complete.
     pub e2e: Option<Nanos>,
@@ -31,7 +29,6 @@ pub struct RequestMetrics {
     pub slot_wait: Option<Nanos>,
     /// `e2e - total_duration` in nanoseconds; a negative value is kept and is a clock warning.
     pub transport_ns: Option<i64>,
-    /// Stamps that contradict each other.
     pub clock_warnings: Vec<ClockWarning>,
 }
 
@@ -110,23 +107,18 @@ impl RequestMetrics {
     }
 }
 
-/// A latency that can be limited.
+/// A latency of [`RequestMetrics`] that can be limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LatencyFigure {
-    /// Time to first token, from the send.
     Ttft,
-    /// Time to first token, from the planned start.
     TtftScheduled,
-    /// Time per output token after the first.
     Tpot,
     /// Gaps between consecutive chunks with output, of all requests together.
     Itl,
-    /// From the send to the final object.
     E2e,
 }
 
 impl LatencyFigure {
-    /// All of them.
     pub(crate) const ALL: [Self; 5] = [
         Self::Ttft,
         Self::TtftScheduled,
@@ -135,7 +127,7 @@ impl LatencyFigure {
         Self::E2e,
     ];
 
-    /// Its name in limits and tables.
+    /// As in limits and tables.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ttft => "ttft",
@@ -164,7 +156,7 @@ impl RequestMetrics {
         )
     }
 
-    /// True when the latency of a completed request of so many tokens lies below a limit. One without
+    /// True when the latency of a completed request of `tokens` tokens lies below a limit. One without
     /// the latency does not, except that a request of a single token has no TPOT to break.
     pub(crate) fn keeps(&self, (figure, below): (LatencyFigure, Nanos), tokens: u64) -> bool {
         figure == LatencyFigure::Tpot && tokens == 1

@@ -12,42 +12,33 @@ use crate::cause::RunCause;
 /// Everything computed from one run. Times are seconds, rates tokens per second.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunMetrics {
-    /// Configuration.
     pub config: ConfigId,
-    /// Scenario.
     pub scenario: String,
-    /// One server or one each, when it is known.
     pub topology: Option<Topology>,
-    /// Repetition, from 1.
+    /// From 1.
     pub repetition: u32,
-    /// Number of agents.
     pub agents: u32,
     /// Why the run stays out of every aggregate; none when it takes part.
     pub excluded: Option<Unusable>,
-    /// Outcomes of the together arm's main requests.
+    /// Of the together arm's main requests.
     pub outcomes: OutcomeCounts,
-    /// Outcomes of the sequential arm's main requests; none without that arm.
+    /// Of the sequential arm's main requests; none without that arm.
     pub outcomes_sequential: Option<OutcomeCounts>,
     /// TR113's figures; none when the together arm has no usable wall time.
     pub tr113: Option<Tr113Metrics>,
     /// The measurement against running in turn; none without a usable sequential arm.
     pub baseline: Option<BaselineMetrics>,
-    /// Time with two or more agents decoding over time with one or more; 0 is serial. None when
-    /// no agent decoded.
+    /// Time with two or more agents decoding over time with one or more; 0 is serial. None when no agent decoded.
     pub decode_overlap: Option<f64>,
     /// All tokens over `wall` in the together arm; none without tokens.
     pub throughput_together: Option<f64>,
     /// Upper bound of `speedup` from the waits alone, for runs without a sequential arm.
     pub speedup_upper_bound: Option<f64>,
-    /// The agents, in order.
     pub per_agent: Vec<AgentMetrics>,
-    /// Contention by the three rules, and as recorded by another program.
     pub contention: Contention,
-    /// Where the lost seconds went.
     pub cause: RunCause,
     /// Peak device memory during the together arm, bytes; none without telemetry.
     pub memory_peak_bytes: Option<f64>,
-    /// What is odd about the data.
     pub warnings: Vec<RunWarning>,
 }
 
@@ -93,12 +84,10 @@ pub struct BaselineMetrics {
     pub throughput_sequential: Option<f64>,
 }
 
-/// One agent in one run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AgentMetrics {
     /// Its place, from 0.
     pub agent: u32,
-    /// Its name.
     pub name: String,
     /// `T_i` together, seconds: first `sent` to last `done`.
     pub time: Option<f64>,
@@ -114,7 +103,6 @@ pub struct AgentMetrics {
     pub ttft_solo: Option<f64>,
     /// Its decode rate together: recorded, or the server's own.
     pub rate: Option<f64>,
-    /// Its decode rate in the sequential arm.
     pub rate_sequential: Option<f64>,
     /// Tokens generated together.
     pub tokens: u64,

@@ -2,7 +2,6 @@
 
 use domain::Stamp;
 
-/// A set of moments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Spans(Vec<(u64, u64)>);
 
@@ -61,7 +60,7 @@ impl Spans {
         self.without(&self.without(other))
     }
 
-    /// The moments that so many of the sets hold at least; `count` is 1 or more.
+    /// The moments that at least `count` of the sets hold; `count` is 1 or more.
     pub(crate) fn at_least(count: usize, sets: &[Self]) -> Self {
         let mut edges: Vec<(u64, bool)> = sets
             .iter()

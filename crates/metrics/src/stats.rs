@@ -13,7 +13,7 @@ mod outliers;
 
 pub use certified::{printable_percentile, samples_needed};
 pub(crate) use describe::percentile_by;
-pub use describe::{bounds, jain, mean, median, percentile, population_sd, sample_sd};
+pub use describe::{bounds, jain, mean, median, percentile, sample_sd};
 pub use estimate::Estimate;
 pub(crate) use estimate::NOT_NEGATIVE;
 pub(crate) use interval::t_quantile;

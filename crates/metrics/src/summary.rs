@@ -22,12 +22,9 @@ pub use quantity::{Better, QUANTITIES, Quantity};
 pub use topology::{BothWays, Choice, ChoiceOver, Faster, Kind, TopologyComparison};
 pub use verdict::{Decoding, Gain, Verdict, Verdicts};
 
-/// Everything a report is written from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
-    /// Name of the data set.
     pub name: String,
-    /// Measured, simulated or imported.
     pub provenance: Provenance,
     /// One entry per configuration and topology, in the data set's order.
     pub configs: Vec<ConfigSummary>,
@@ -44,61 +41,43 @@ pub struct Summary {
     /// The runs behind all of it, in the data set's order.
     #[serde(skip)]
     pub runs: Vec<RunMetrics>,
-    /// What is odd about the data.
     #[serde(skip)]
     pub warnings: Vec<Warning>,
 }
 
-/// The statistics that configurations, scenarios and the whole share. None is unknown, never zero.
+/// The statistics that configurations, scenarios and the whole share, of the figures of a [run](RunMetrics):
+/// throughputs and `tp_delta` in tok/s, efficiencies in percent. None is unknown, never zero.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Statistics {
-    /// Wall time of the together arm, s.
     pub wall_s: Option<Estimate>,
     /// TR113's sum of times, s.
     pub sequential_estimated_s: Option<Estimate>,
-    /// TR113's speedup.
     pub speedup_est: Option<Estimate>,
-    /// TR113's efficiency, percent.
     pub efficiency_est: Option<Estimate>,
-    /// `TTFT_A - TTFT_B`, ms.
     pub ttft_delta_ms: Option<Estimate>,
-    /// `rate_B - rate_A`, tok/s.
     pub tp_delta: Option<Estimate>,
-    /// Sequential wall at the together arm's work, s.
     pub wall_sequential_s: Option<Estimate>,
-    /// Sequential wall as it was, s.
     pub wall_sequential_raw_s: Option<Estimate>,
-    /// Measured speedup.
     pub speedup: Option<Estimate>,
-    /// Measured speedup without work normalisation.
     pub speedup_raw: Option<Estimate>,
-    /// `100 * speedup / n`, percent.
     pub efficiency: Option<Estimate>,
-    /// System throughput.
     pub stp: Option<Estimate>,
-    /// Average normalised turnaround time.
     pub antt: Option<Estimate>,
-    /// `min np / max np`.
     pub fairness: Option<Estimate>,
-    /// Jain's index.
     pub jain: Option<Estimate>,
     /// Share of decoding time with two or more agents decoding, 0..1.
     pub decode_overlap: Option<Estimate>,
-    /// Tokens over wall together, tok/s.
     pub throughput_together: Option<Estimate>,
-    /// Tokens over wall in turn, tok/s.
     pub throughput_sequential: Option<Estimate>,
     /// Bound on the measured speedup where it is unknown.
     pub speedup_upper_bound: Option<Estimate>,
     /// Mean seconds lost per run, by cause.
     pub lost_s: Option<LostSeconds>,
-    /// Runs with contention, by rule.
     pub contention_runs: ContentionRuns,
     /// Main requests of the together arm, by outcome.
     pub outcomes: OutcomeCounts,
     /// Main requests of the sequential arm, by outcome.
     pub outcomes_sequential: Option<OutcomeCounts>,
-    /// How often the agents overlapped.
     pub overlap: OverlapEvidence,
 }
 
@@ -119,27 +98,19 @@ pub struct OverlapEvidence {
 /// One configuration on one topology.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ConfigSummary {
-    /// Configuration.
     pub id: ConfigId,
-    /// Scenario.
     pub scenario: String,
-    /// One server or one each, when it is known.
     pub topology: Option<Topology>,
-    /// Number of agents.
     pub agents: u32,
-    /// Runs seen.
     pub runs: u32,
     /// Runs left out of the aggregates.
     pub runs_excluded: u32,
-    /// The statistics over the runs that take part.
+    /// Over the runs that take part.
     pub stats: Statistics,
-    /// Whether running together paid, and how the agents were served.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// Where it is undecided: how many repetitions would decide if more of them were like these. None
-    /// where no practical number would.
+    /// Where it is undecided: how many repetitions like these would decide; none where no practical number would.
     pub repetitions_to_decide: Option<u32>,
-    /// The agents, in order.
     pub per_agent: Vec<AgentSummary>,
     /// TTFT over all main requests of the together arm, s.
     pub ttft: Tail,
@@ -150,33 +121,22 @@ pub struct ConfigSummary {
     /// Device energy; none without telemetry of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub energy: Option<ConfigEnergy>,
-    /// What a reader must know.
     #[serde(skip)]
     pub notes: Vec<Note>,
 }
 
-/// One agent of a configuration.
+/// An agent of a configuration, with the figures of [`AgentMetrics`](crate::run::AgentMetrics); rates in tok/s.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AgentSummary {
-    /// Its place, from 0.
     pub agent: u32,
-    /// Its name.
     pub name: String,
-    /// Time together, s.
     pub time_s: Option<Estimate>,
-    /// Warm solo time, s.
     pub solo_s: Option<Estimate>,
-    /// Normalised progress.
     pub np: Option<Estimate>,
-    /// TTFT of the first call together, ms.
     pub ttft_ms: Option<Estimate>,
-    /// TTFT of the first call alone on a ready model, ms.
     pub ttft_solo_ms: Option<Estimate>,
-    /// Decode rate together, tok/s.
     pub rate: Option<Estimate>,
-    /// Decode rate in turn, tok/s.
     pub rate_sequential: Option<Estimate>,
-    /// Tokens generated together.
     pub tokens: Option<Estimate>,
     /// Mean seconds lost, by cause.
     pub lost_s: Option<LostSeconds>,
@@ -187,7 +147,6 @@ pub struct AgentSummary {
 pub struct Tail {
     /// Observations.
     pub n: u32,
-    /// Median.
     pub p50: Option<f64>,
     /// 90th percentile; none below 64 observations.
     pub p90: Option<f64>,
@@ -203,20 +162,15 @@ pub struct Group {
     /// The scenario; none for all configurations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scenario: Option<String>,
-    /// One server or one each, when it is known.
     pub topology: Option<Topology>,
-    /// Configurations.
     pub configs: u32,
-    /// Runs.
     pub runs: u32,
     /// The statistics; each estimate's `n` counts configurations.
     pub stats: Statistics,
-    /// Its configurations' verdicts.
     pub verdicts: Verdicts,
 }
 
 impl Group {
-    /// True when the configuration is one of them.
     pub fn holds(&self, config: &ConfigSummary) -> bool {
         let scenario = self.scenario.as_ref();
         config.topology == self.topology && scenario.is_none_or(|s| *s == config.scenario)

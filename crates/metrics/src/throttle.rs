@@ -3,8 +3,7 @@
 use domain::Stamp;
 use domain::telemetry::Sample;
 
-/// The length from which on a gap between samples is a pause, nanoseconds: ten times the usual gap. None
-/// with fewer than two samples.
+/// The gap between samples that counts as a pause, nanoseconds: ten times the usual gap. None below two samples.
 pub(crate) fn pause(times: impl Iterator<Item = Stamp> + Clone) -> Option<u64> {
     let both = times.clone().zip(times.skip(1));
     let mut gaps: Vec<u64> = both.map(|(from, to)| to.since(from).0).collect();

@@ -9,7 +9,6 @@ use crate::observation::{
     AgentObservation, ArmObservation, Dataset, RequestTimes, RunObservation, WarmLoad,
 };
 
-/// So many milliseconds after the start.
 pub const fn at(ms: u64) -> Stamp {
     Stamp(ms * 1_000_000)
 }
@@ -34,7 +33,6 @@ pub fn streamed(sent: Stamp, chunks: impl IntoIterator<Item = Stamp>) -> Request
     }
 }
 
-/// A request of a load.
 pub fn of_load(agent: u32, times: RequestTimes) -> RequestRecord {
     RequestRecord {
         agent,
@@ -47,23 +45,17 @@ pub fn of_load(agent: u32, times: RequestTimes) -> RequestRecord {
 pub struct RequestBuilder {
     /// When it is sent, from the start.
     pub sent: Nanos,
-    /// What its load takes.
     pub load: Nanos,
-    /// Its wait for a slot.
     pub slot: Nanos,
-    /// What its prefill takes.
     pub prefill: Nanos,
-    /// Its tokens.
     pub tokens: u64,
-    /// What each of them takes.
     pub per_token: Nanos,
-    /// The first so many of them take so long instead.
+    /// How many of the first tokens take which time instead.
     pub slow: (u64, Nanos),
     /// Its wait for a permit before it is sent.
     pub permit: Option<Nanos>,
 }
 
-/// A request sent so many milliseconds after the start.
 pub fn request(sent_ms: u64) -> RequestBuilder {
     RequestBuilder {
         sent: Nanos::from_millis(sent_ms),
@@ -72,12 +64,11 @@ pub fn request(sent_ms: u64) -> RequestBuilder {
 }
 
 impl RequestBuilder {
-    /// When it ends, from the start.
+    /// From the start.
     pub fn end(&self) -> Nanos {
         self.build().ended.since(Stamp::ZERO)
     }
 
-    /// The request as it was observed.
     pub fn build(self) -> RequestTimes {
         let sent = Stamp::ZERO + self.sent;
         let begin = sent + self.load + self.slot + self.prefill;
@@ -112,42 +103,37 @@ impl RequestBuilder {
         }
     }
 
-    /// It waited so many milliseconds for a permit before it was sent.
     #[must_use]
     pub fn permit(mut self, ms: u64) -> Self {
         self.permit = Some(Nanos::from_millis(ms));
         self
     }
 
-    /// `load`, ms.
     #[must_use]
     pub fn load(mut self, ms: u64) -> Self {
         self.load = Nanos::from_millis(ms);
         self
     }
 
-    /// Its wait for a slot, ms.
     #[must_use]
     pub fn slot(mut self, ms: u64) -> Self {
         self.slot = Nanos::from_millis(ms);
         self
     }
 
-    /// Its prefill, ms.
     #[must_use]
     pub fn prefill(mut self, ms: u64) -> Self {
         self.prefill = Nanos::from_millis(ms);
         self
     }
 
-    /// Its tokens, and the milliseconds that each takes.
     #[must_use]
     pub fn decode(mut self, tokens: u64, per_token_ms: u64) -> Self {
         (self.tokens, self.per_token) = (tokens, Nanos::from_millis(per_token_ms));
         self
     }
 
-    /// The first `count` tokens take so many milliseconds instead.
+    /// The first `count` tokens take `per_token_ms` instead.
     #[must_use]
     pub fn slow(mut self, count: u64, per_token_ms: u64) -> Self {
         self.slow = (count, Nanos::from_millis(per_token_ms));
@@ -155,7 +141,6 @@ impl RequestBuilder {
     }
 }
 
-/// An agent on a server.
 pub fn agent(
     place: u32,
     server: u32,
@@ -196,7 +181,6 @@ pub fn run_together(config: &str, repetition: u32, requests: &[RequestBuilder]) 
     run(config, repetition, Some(together), None)
 }
 
-/// A run of both arms.
 pub fn run(
     config: &str,
     repetition: u32,
@@ -264,7 +248,6 @@ impl Calls {
         }
     }
 
-    /// The same calls on another server.
     #[must_use]
     pub fn on(self, server: u32) -> Self {
         Self { server, ..self }
@@ -277,7 +260,6 @@ impl Calls {
         Self { on_cpu, ..self }
     }
 
-    /// The same calls with a context length of their own.
     #[must_use]
     pub fn context(self, num_ctx: i64) -> Self {
         let options = context(num_ctx);
@@ -285,7 +267,6 @@ impl Calls {
     }
 }
 
-/// A run of both arms from the stated state.
 pub fn two_arms(config: &str, repetition: u32, state: &str, agents: &[Calls]) -> RunObservation {
     let build = |of: fn(&Calls) -> (&[RequestBuilder], Option<f64>)| {
         let agents = agents.iter().zip(0..).map(|(calls, place)| {

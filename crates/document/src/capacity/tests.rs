@@ -1,5 +1,3 @@
-//! Sentences.
-
 use domain::Stamp;
 use domain::record::capacity::*;
 use metrics::Estimate;
@@ -9,7 +7,7 @@ use serde_json::json;
 
 use super::{Answer, answer};
 
-/// A level with this throughput, without a request to look at.
+/// A level with this throughput and no requests.
 fn level(agents: u32, throughput: f64) -> LevelFigures {
     let window = Window {
         from: Stamp(0),
@@ -114,7 +112,7 @@ fn sentences_follow_from_the_levels() {
     });
     let amdahl = Law { kappa: 0.0, ..law };
     let growing = of(amdahl, &[1, 2, 4, 8]);
-    // As far as it was looked at, the law only begins to bend.
+    // Over so few levels the law only begins to bend.
     let bending = of(law, &[1, 2, 4, 8]);
     let slots = Law {
         sigma: 0.0,

@@ -9,7 +9,6 @@ use crate::safe;
 use crate::table::Table;
 
 impl Document {
-    /// The report as Markdown, its glossary included.
     pub fn to_markdown(&self) -> String {
         let mut page = Page::new(self);
         page.front_matter();
@@ -29,8 +28,7 @@ impl Document {
         page.with_glossary()
     }
 
-    /// The document as a comment on a pull request: the answer as its heading, the sections folded, without
-    /// front matter and glossary. A comment has no further files: its tables are inline.
+    /// A comment on a pull request: no front matter, no glossary; its tables are inline because it has no files.
     pub fn to_comment(&self) -> String {
         let mut page = Page::new(self);
         let badge = page.badge();
@@ -57,7 +55,6 @@ impl Document {
         page.text + &self.limits.join(" ") + "\n"
     }
 
-    /// The appendix as Markdown; none where there is nothing in it.
     pub fn appendix_to_markdown(&self) -> Option<String> {
         if self.appendix.is_empty() {
             return None;
@@ -77,7 +74,6 @@ impl Document {
     }
 }
 
-/// A page as it is written.
 struct Page<'d> {
     document: &'d Document,
     text: String,
@@ -93,7 +89,6 @@ impl<'d> Page<'d> {
         }
     }
 
-    /// The page, with the terms that it uses explained at its end.
     fn with_glossary(self) -> String {
         let glossary = glossary::of(&self.text);
         self.text + &glossary
@@ -156,7 +151,7 @@ impl<'d> Page<'d> {
             let _ = write!(self.text, "**How sure.** {}\n\n", front.sure);
         }
         self.labelled("May have spoilt these figures.", &front.spoilt);
-        let (first, rest) = front.why.split_at(front.reasons());
+        let (first, rest) = front.why.split_at(front.reasons_on_page_one());
         self.labelled("Why.", first);
         self.labelled("Try next.", &front.next);
         if !front.figures.rows.is_empty() {

@@ -24,7 +24,6 @@ fn finding(config: &str, kind: FindingKind, evidence: Vec<EvidenceRef>) -> Findi
     }
 }
 
-/// Findings of every kind on a configuration.
 fn every_kind(config: &str, more: f64) -> Vec<Finding> {
     let speedup = EvidenceRef {
         interval: Some((0.98, 1.04)),
@@ -144,7 +143,6 @@ fn findings_of_a_kind_are_one_sentence_and_a_table() {
     text.push_str(&what_to_try(&findings, 2, Some(&server("ollama"))).join("\n"));
     insta::assert_snapshot!(text);
     assert!(what_to_try(&findings[..2], 2, None).is_empty());
-    // The setting is the server's own.
     let queued: Vec<Finding> = findings
         .into_iter()
         .filter(|f| f.kind == FindingKind::SlotQueue)

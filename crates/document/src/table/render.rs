@@ -41,14 +41,12 @@ impl Cell {
         }
     }
 
-    /// The cell in a Markdown table.
     pub fn in_markdown(&self) -> String {
         self.show(safe::markdown, |words| {
             safe::code(words).replace('|', "\\|")
         })
     }
 
-    /// The cell on a terminal.
     pub fn in_terminal(&self) -> String {
         let plain = |words: &str| safe::terminal(words).into_owned();
         self.show(plain, plain)
@@ -97,9 +95,8 @@ impl Table {
         text
     }
 
-    /// The table for a terminal of `width` characters: columns two spaces apart, a rule under the
-    /// headings. Columns that do not fit are left out, from the last one on, and named under the
-    /// table; the first always stays.
+    /// For a terminal of `width` characters. Columns that do not fit are left out from the last one on and named under
+    /// the table; the first always stays.
     pub fn to_text(&self, width: usize) -> String {
         let mut lines = self.lines(|h| safe::terminal(h).into_owned(), Cell::in_terminal);
         let mut widths = widths(&lines, 0);
@@ -141,8 +138,7 @@ impl Table {
         text
     }
 
-    /// The table as CSV. An estimate fills four columns: mean, `_lo`, `_hi`, `_n`. Unknown cells
-    /// are empty; so are cells that do not apply.
+    /// An estimate fills four columns: mean, `_lo`, `_hi`, `_n`. Unknown cells and those that do not apply are empty.
     pub fn to_csv(&self) -> String {
         let mut writer = csv::Writer::from_writer(Vec::new());
         let mut header = Vec::new();

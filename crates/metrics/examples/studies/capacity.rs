@@ -1,5 +1,4 @@
-//! How often a capacity run errs, on servers whose truth is known exactly: the tables in
-//! `docs/capacity.md`.
+//! How often a capacity run errs, on servers whose truth is known exactly: the tables in `docs/capacity.md`.
 
 use domain::record::capacity::{Observed, Verdict};
 use metrics::capacity::{Next, search};
@@ -80,11 +79,9 @@ fn off_the_limit(agents: &[u32], each: u32) {
     }
 }
 
-/// Results of searches of one server.
 #[derive(Debug, Default)]
 struct Outcomes {
-    /// The answer holds the truth: the most agents carried keep the limit, the fewest that break do
-    /// not.
+    /// The most agents carried keep the limit, and the fewest that break do not.
     right: u32,
     /// The search reports more agents than are carried.
     too_many: u32,
@@ -164,7 +161,6 @@ fn searches(each: u32) {
     }
 }
 
-/// All tables, of so many searches of each server.
 pub(crate) fn print(each: u32) {
     let limits = [
         Limit::Percentile(90),

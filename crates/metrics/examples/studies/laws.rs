@@ -9,7 +9,6 @@ use rand_distr::{Distribution, Normal};
 /// The levels of a search that ends after 32 agents.
 pub(crate) const LEVELS: [u32; 6] = [1, 2, 4, 8, 16, 32];
 
-/// A server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Server {
     /// Eight slots, and a queue before them.
@@ -39,7 +38,6 @@ impl Server {
         Self::Thrashing,
     ];
 
-    /// Tokens per second with so many agents.
     pub(crate) fn throughput(self, agents: u32) -> f64 {
         let n = f64::from(agents);
         let slots = n.min(8.0);
@@ -73,7 +71,6 @@ impl Server {
         }
     }
 
-    /// The highest throughput of the levels.
     fn highest(self) -> f64 {
         let rates = LEVELS.iter().map(|n| self.throughput(*n));
         rates.fold(0.0, f64::max)
@@ -94,14 +91,13 @@ impl Count {
     }
 }
 
-/// What was said of a server's levels.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
     pub(crate) peak: Count,
     pub(crate) flat: Count,
     pub(crate) grows: Count,
     pub(crate) open: u32,
-    /// That no law fits.
+    /// Times that no law fits.
     pub(crate) rejected: u32,
     /// The highest throughput's interval.
     pub(crate) x_max: Count,
@@ -116,7 +112,7 @@ fn holds(place: Located, truth: f64) -> bool {
     place.lo.is_none_or(|lo| lo <= truth) && high
 }
 
-/// Looks at the levels so many times, the ten stretches of each scattering by a share of its throughput.
+/// Looks at the levels `runs` times; the ten stretches of each scatter by the share `noise` of its throughput.
 pub(crate) fn runs(server: Server, noise: f64, runs: u32) -> Said {
     let mut rng = ChaCha8Rng::seed_from_u64(113);
     let noise = Normal::new(1.0, noise).expect("a share");

@@ -19,18 +19,17 @@ const ANSWER_S: f64 = 0.3;
 /// What the times to the first token have in common. Each alone is normal (after its logarithm).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Together {
-    /// Nothing.
     Independent,
     /// An agent's next one with its last one: correlation 0.5.
     Agents,
-    /// Half of their variance with everybody's of the same two seconds.
+    /// Half of their variance with all requests of the same two seconds.
     Moments,
-    /// Half of their variance with everybody's of the same six seconds.
+    /// Half of their variance with all requests of the same six seconds.
     Spells,
 }
 
 impl Together {
-    /// How long everybody's part stays the same, seconds.
+    /// How long the common part stays the same, seconds.
     fn lasts(self) -> Option<f64> {
         match self {
             Self::Independent | Self::Agents => None,
@@ -40,12 +39,10 @@ impl Together {
     }
 }
 
-/// What is limited.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Limit {
     /// A percentile of the time to the first token.
     Percentile(u8),
-    /// Its mean.
     Mean,
     /// The share of requests within a limit on it.
     Goodput,
@@ -79,7 +76,6 @@ impl Limit {
     }
 }
 
-/// A server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Server {
     together: Together,
@@ -90,7 +86,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// One that just keeps the limit. Agents send less while all are slow, so that the share of slow
-    /// requests is less than that of slow times: it is taken of so many long runs.
+    /// requests is less than that of slow times: it is taken of `runs` long runs.
     pub(crate) fn at_its_limit(limit: Limit, together: Together, runs: u32) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut server = Self {
@@ -112,7 +108,7 @@ impl Server {
         server
     }
 
-    /// The same with times so many standard deviations longer.
+    /// The same with times `by` standard deviations longer.
     pub(crate) fn off(self, by: f64) -> Self {
         Self {
             at: self.at - by,
@@ -120,8 +116,8 @@ impl Server {
         }
     }
 
-    /// An agent's requests: when each begins, and its time to the first token in standard deviations
-    /// from the middle and in seconds. `shared` is everybody's part so far.
+    /// An agent's requests: when each begins, and its time to the first token in standard deviations from the middle
+    /// and in seconds. `shared` is the common part so far.
     fn agent(
         self,
         requests: u32,
@@ -151,7 +147,7 @@ impl Server {
         }
     }
 
-    /// The requests of a level in the order of their ends.
+    /// In the order of their ends.
     pub(crate) fn level(self, agents: u32, rng: &mut ChaCha8Rng) -> Vec<RequestRecord> {
         // More than are ever taken, also of the agents that are served fastest.
         let each = 2 * BUDGET.requests(agents).div_ceil(agents) + 16;
@@ -181,13 +177,12 @@ fn normal(rng: &mut ChaCha8Rng) -> f64 {
     StandardNormal.sample(rng)
 }
 
-/// The budget when nothing else is said.
 const BUDGET: Budget = Budget {
     requests_per_agent: None,
     time_per_level_s: None,
 };
 
-/// What `tandem capacity` asks when nothing else is said.
+/// The defaults of `tandem capacity`.
 pub(crate) fn asked(objective: &Objective) -> Asked {
     Asked {
         slo: objective.to_string(),
@@ -237,7 +232,6 @@ pub(crate) fn decide(
     panic!("a level of too few requests");
 }
 
-/// Results of levels of one server.
 #[derive(Debug, Default)]
 pub(crate) struct Decided {
     pub(crate) passes: u32,

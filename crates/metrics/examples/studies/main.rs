@@ -21,7 +21,6 @@ fn main() {
     }
 }
 
-/// How many, where the command line says so.
 fn number(arg: Option<String>) -> Option<u32> {
     arg.map(|n| n.parse().expect("a number"))
 }

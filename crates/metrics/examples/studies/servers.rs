@@ -79,8 +79,7 @@ impl<'a> Noise<'a> {
         }
     }
 
-    /// An arm whose phases take `pace` times as long, by a factor that scatters by `noise`; each phase
-    /// scatters by half of that besides.
+    /// Phases take `pace` times as long, by a factor that scatters by `noise`; each scatters by half of that besides.
     fn of_an_arm(rng: &'a mut ChaCha8Rng, pace: f64, noise: f64) -> Self {
         let pace = scaled(pace, noise, rng);
         Self {
@@ -139,7 +138,6 @@ pub(crate) fn wall(arm: &ArmObservation) -> f64 {
 }
 
 impl Model {
-    /// Every model.
     pub(crate) const ALL: [Self; 6] = [
         Self::Serial,
         Self::FairShared,
@@ -149,7 +147,6 @@ impl Model {
         Self::LongPrefill,
     ];
 
-    /// How it decodes.
     pub(crate) const fn decoding(self) -> Decoding {
         match self {
             Self::FairShared | Self::TwoDevices | Self::Batched => Decoding::Overlapping,
@@ -183,7 +180,6 @@ impl Model {
         arm(which, "unloaded", agents)
     }
 
-    /// One agent after the other.
     pub(crate) fn sequential(self, lengths: &Lengths, noise: &mut Noise<'_>) -> ArmObservation {
         let mut at = Nanos::ZERO;
         let calls = [0, 1].map(|i| {
@@ -210,7 +206,6 @@ impl Model {
         }
     }
 
-    /// Both at once.
     pub(crate) fn together(self, lengths: &Lengths, noise: &mut Noise<'_>) -> ArmObservation {
         let [[a, _], [b, _]] = lengths.0;
         let calls = match self {
@@ -273,9 +268,8 @@ impl Model {
         wall(&self.sequential(lengths, &mut Noise::none())) / wall(&together)
     }
 
-    /// A noisy run of both arms, with output lengths that differ a little between them. With a `gain` the
-    /// server is so much faster or slower together that this is the speedup without noise for all
-    /// lengths.
+    /// A noisy run of both arms, with output lengths that differ a little between them. With a `gain` the server is
+    /// so much faster or slower together that this is the speedup without noise for all lengths.
     pub(crate) fn run(
         self,
         repetition: u32,

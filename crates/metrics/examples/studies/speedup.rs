@@ -1,8 +1,5 @@
-//! Do the stated intervals hold the truth as often as they say, and how often is a verdict wrong? Checked
-//! on servers that are known.
-//!
-//! Each model is a server whose behaviour is written down, so its true speedup is known without measuring.
-//! Noisy sweeps of it go through the same code as real ones.
+//! How often intervals hold the truth and verdicts are wrong, on servers whose true speedup is known. Noisy sweeps of
+//! them go through the same code as real ones.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +14,6 @@ use crate::servers::{Lengths, Model};
 pub(crate) const TRUTHS: [f64; 6] = [0.85, 1.0, 1.03, 1.1, 1.2, 1.3];
 /// By how much an arm's speed scatters.
 pub(crate) const NOISES: [f64; 3] = [0.02, 0.05, 0.1];
-/// Repetitions of a sweep.
 pub(crate) const REPETITIONS: [u32; 3] = [3, 5, 8];
 
 /// Draws of output lengths over which a model's own speedup is averaged.
@@ -32,11 +28,9 @@ pub(crate) struct Setting {
     pub(crate) repetitions: u32,
 }
 
-/// What sweeps of one setting said.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Case {
     pub(crate) setting: Setting,
-    /// True speedup.
     pub(crate) truth: f64,
     pub(crate) mean_estimate: f64,
     pub(crate) mean_width: f64,
@@ -55,7 +49,6 @@ impl Case {
     }
 }
 
-/// Every server at every truth, noise and number of repetitions.
 pub(crate) fn grid() -> impl Iterator<Item = Setting> {
     NOISES.into_iter().flat_map(|noise| {
         REPETITIONS.into_iter().flat_map(move |repetitions| {
@@ -111,7 +104,6 @@ const fn decoding(decoding: Decoding) -> &'static str {
     }
 }
 
-/// Noisy sweeps of a setting.
 pub(crate) fn case(setting: Setting, seed: u64, sweeps: u32) -> Case {
     let Setting {
         model,

@@ -10,7 +10,6 @@ fn alternating(repetition: u32) -> crate::RunObservation {
     unloaded("differs", repetition, &agents)
 }
 
-/// Each finding with its evidence on a line each.
 fn found(data: &Dataset) -> Vec<String> {
     let found = findings(data, &Summary::of(data));
     assert!(found.iter().all(|f| !f.evidence.is_empty()));

@@ -4,8 +4,7 @@ use domain::{Nanos, Stamp};
 
 use crate::observation::{AgentObservation, RequestTimes, StampSource};
 
-/// One agent's times in the sequential arm. Signed nanoseconds, because a correction may exceed
-/// what it corrects when the data are odd.
+/// One agent's times in the sequential arm; signed, because a correction may exceed what it corrects. Nanoseconds.
 #[derive(Debug, Clone)]
 pub(crate) struct AgentBaseline {
     /// What normalising to the together arm's work adds to the agent's time.
@@ -27,14 +26,12 @@ pub(crate) struct CallBaseline {
     /// Decoding at the together arm's tokens.
     pub(crate) decode: i64,
     pub(crate) transport: i64,
-    /// The whole call.
     pub(crate) solo: i64,
 }
 
 /// The longest time that counts, about a year: corrupt records must not overflow what is added up.
 const LONGEST: i64 = 1 << 55;
 
-/// Signed nanoseconds of a length.
 pub(crate) fn signed(ns: Nanos) -> i64 {
     i64::try_from(ns.0).map_or(LONGEST, |ns| ns.min(LONGEST))
 }
@@ -54,7 +51,7 @@ pub(crate) fn decode_work(request: &RequestTimes) -> (i64, u64) {
     }
 }
 
-/// Signed length between two stamps of a completed request.
+/// Zero unless both stamps are there.
 pub(crate) fn e2e(request: &RequestTimes) -> i64 {
     match (request.sent, request.done) {
         (Some(sent), Some(done)) => done.signed_since(sent).clamp(-LONGEST, LONGEST),
@@ -100,8 +97,7 @@ pub(crate) fn transport(request: &RequestTimes) -> i64 {
 }
 
 impl AgentBaseline {
-    /// From the same agent in both arms. None when the sequential arm has no tokens to take a
-    /// time per token from, though the together arm has some.
+    /// None when the sequential arm has no tokens to take a time per token from, though the together arm has some.
     pub(crate) fn of(
         sequential: &AgentObservation,
         span: (Stamp, Stamp),

@@ -18,7 +18,6 @@ pub(crate) struct ArmTimes {
 }
 
 impl ArmTimes {
-    /// The times, or why the arm cannot be used.
     pub(crate) fn of(arm: &ArmObservation) -> Result<Self, Unusable> {
         let agents = arm
             .agents
@@ -53,7 +52,6 @@ impl ArmTimes {
         Self::of(arm).ok()
     }
 
-    /// An agent's time.
     pub(crate) fn time(&self, agent: usize) -> Nanos {
         let (begin, end) = self.agents[agent];
         end.since(begin)
@@ -94,7 +92,6 @@ fn agent_span(agent: &AgentObservation) -> Result<(Stamp, Stamp), Unusable> {
     Ok((begin, end))
 }
 
-/// The stretches in which an agent was decoding.
 pub(crate) fn decoding(agent: &AgentObservation) -> Spans {
     Spans::union(
         agent
@@ -116,12 +113,10 @@ pub(crate) fn rebuilt(arm: &ArmObservation) -> bool {
     requests(arm).any(|r| r.stamps == StampSource::Rebuilt)
 }
 
-/// All requests of an arm.
 pub(crate) fn requests(arm: &ArmObservation) -> impl Iterator<Item = &RequestTimes> {
     arm.agents.iter().flat_map(|a| &a.requests)
 }
 
-/// An agent's tokens.
 pub(crate) fn tokens(agent: &AgentObservation) -> u64 {
     agent
         .requests

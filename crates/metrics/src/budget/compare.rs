@@ -8,11 +8,11 @@ use crate::stats::{mean, percentile, printable_percentile};
 /// What the server knows of one stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Truth {
-    /// It had read the request.
+    /// When it had read the request.
     pub asked: Stamp,
-    /// It began to send each token.
+    /// When it began to send each token.
     pub sent: Vec<Stamp>,
-    /// It should have begun to send each token.
+    /// When it should have begun to send each token.
     pub due: Vec<Stamp>,
 }
 
@@ -65,7 +65,6 @@ impl Compared {
         self.last = self.last.into_iter().chain(last.copied()).max();
     }
 
-    /// Tokens compared so far.
     pub fn tokens(&self) -> u64 {
         self.token.len() as u64
     }

@@ -6,12 +6,11 @@
 use domain::Stamp;
 use statrs::function::beta::checked_beta_reg;
 
-/// Some observations of one moment, so many of which are within a limit.
+/// The observations of one request, and how many of them are within a limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Item {
-    /// Whose.
     pub agent: u32,
-    /// When their request began.
+    /// When the request began.
     pub at: Stamp,
     /// Observations.
     pub n: u32,
@@ -36,8 +35,7 @@ pub(super) fn clopper_pearson(share: f64, n: f64, below: f64, above: f64) -> (f6
     (lo, hi)
 }
 
-/// True if a share seen in `n` trials distinguishes the true one from `target`, either way, but for the
-/// chance `error` each.
+/// True if a share seen in `n` trials shows on which side of `target` the true one lies, but for the chance `error`.
 pub(super) fn is_distinct(share: f64, n: f64, target: f64, error: f64) -> bool {
     let ok = share * n;
     (ok > 0.0 && at_least(ok, n, target) <= error)

@@ -1,4 +1,4 @@
-//! How much requests go together: moments that are slow for everybody, agents that are slow for a while.
+//! How much requests go together: moments that are slow for all agents, agents that are slow for a while.
 //!
 //! Batch means: the window is cut into blocks of time, long enough that one says little of the next
 //! (Fishman & Yarberry 1997 lengthen them until their means are not correlated). How long slow moments
@@ -22,12 +22,11 @@ const PER_BLOCK: u64 = 8;
 /// Stretches of time that the correlation over time is read off, at most.
 const STRETCHES: u64 = 64;
 
-/// Blocks are so many times as long as requests go together.
+/// A block is this many times as long as requests go together.
 const APART: u64 = 2;
 
-/// Into how many blocks of time to cut the window, from the autocorrelation of the latencies' ranks
-/// over it. Slow moments last about until it is no longer positive; what is left beyond is noise
-/// (Geyer 1992 ends there too).
+/// Into how many blocks of time to cut the window, from the autocorrelation of the latencies' ranks over it. Slow
+/// moments last about until it is no longer positive; what is left beyond is noise (Geyer 1992 ends there too).
 pub(super) fn blocks(values: &[Latency], window: Window) -> u64 {
     let stretches = (requests(values).count() as u64 / PER_BLOCK).min(STRETCHES);
     if stretches < 4 {
@@ -99,9 +98,8 @@ pub(super) fn of_the_slowest(values: &[Latency], p: f64, window: Window, blocks:
     between_blocks(&items, window, blocks)
 }
 
-/// The variance of the share between blocks of time over that of independent observations, at least
-/// 1, with the blocks' few degrees of freedom allowed for. 1 when all observations agree, or with too
-/// few.
+/// The variance of the share between blocks of time over that of independent observations, at least 1, with the
+/// blocks' few degrees of freedom allowed for. 1 when all observations agree, or with too few.
 fn between_blocks(items: &[Item], window: Window, blocks: u64) -> f64 {
     let (n, ok) = counts(items);
     let share = ok / n;
@@ -125,7 +123,7 @@ fn between_blocks(items: &[Item], window: Window, blocks: u64) -> f64 {
     between.max(1.0) * (t_quantile(0.975, filled - 1.0) / t_quantile(0.975, n - 1.0)).powi(2)
 }
 
-/// So many of the blocks as the items fill.
+/// How many of the blocks the items fill.
 fn of_so_many(items: &[Item], blocks: u64) -> u64 {
     (items.len() as u64 / PER_BLOCK).min(blocks)
 }

@@ -11,17 +11,15 @@ use crate::limit::{Criterion, Objective, Statistic};
 use crate::request::LatencyFigure;
 use crate::stats::{mean, percentile, sample_sd, t_quantile};
 
-/// Requests of each agent, on average, before a level passes: one that saw a single good moment of
-/// the server must not.
+/// Requests of each agent, on average, before a level passes: a single good moment is not enough.
 const ROUNDS: f64 = 12.0;
 
-/// Values are far inside their limit when each is less than one part in so many of it.
+/// Values are far inside their limit when each is less than the limit over this.
 const FAR_INSIDE: f64 = 3.0;
 
 /// More observations than a run takes: a level that needs more is too close to its limit.
 const TOO_MANY: f64 = 1e5;
 
-/// How sure a decision must be.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rule {
     /// The chance that a level is decided wrongly, over all looks at it: half of it for a level that
@@ -35,7 +33,6 @@ impl Default for Rule {
     }
 }
 
-/// A limit of which the data say nothing yet.
 fn unresolved(criterion: &Criterion, target: f64, n: u64) -> Judged {
     Judged {
         limit: criterion.to_string(),
@@ -54,9 +51,8 @@ fn unresolved(criterion: &Criterion, target: f64, n: u64) -> Judged {
 }
 
 impl Rule {
-    /// Judges a sample. `before` are the requests that counted at earlier looks at this level's
-    /// growing data: look `j` spends `1 / (j (j + 1))` of the error, which adds up to all of it over
-    /// however many looks.
+    /// Judges a sample. `before` are the requests that counted at earlier looks at this level's growing data: look
+    /// `j` spends `1 / (j (j + 1))` of the error, which adds up to all of it over however many looks.
     pub fn judge(&self, sample: &Sample<'_>, objective: &Objective, before: &[u32]) -> Decision {
         let look = u32::try_from(before.len() + 1).unwrap_or(u32::MAX);
         let limits = objective.criteria().len().max(1) as f64;

@@ -22,11 +22,9 @@ const STARVED_BELOW: f64 = 0.5;
 /// What a level did while it was steady.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LevelFigures {
-    /// Agents.
     pub agents: u32,
-    /// The window.
     pub window: Window,
-    /// Requests recorded in all.
+    /// Recorded in all.
     pub requests: u32,
     /// Of those: began before the window, to warm up.
     pub warmup: u32,
@@ -44,7 +42,6 @@ pub struct LevelFigures {
     pub good_share: Option<f64>,
     /// Mean end-to-end time with its interval over stretches of time, seconds.
     pub e2e_s: Option<Estimate>,
-    /// How evenly the agents were served.
     pub fairness: Fairness,
     /// Outcomes and latencies of the requests that count.
     pub load: Figures,
@@ -65,14 +62,12 @@ pub struct Fairness {
     pub most: f64,
     /// Agents with less than half of the median throughput.
     pub starved: u32,
-    /// The longest that an agent with an open request waited for a token, seconds, and which.
+    /// The longest that an agent with an open request waited for a token, seconds.
     pub longest_wait_s: f64,
-    /// That agent.
     pub longest_wait_agent: u32,
 }
 
 impl LevelFigures {
-    /// The figures of a level of `agents` agents.
     pub fn of(
         records: &[RequestRecord],
         agents: u32,
@@ -130,8 +125,7 @@ fn e2e(sample: &Sample<'_>) -> Option<Estimate> {
     Some(estimate.within((f64::NEG_INFINITY, f64::INFINITY)))
 }
 
-/// When a request's tokens arrived: its tokens dealt evenly to its chunks, since servers count
-/// tokens and stamp chunks.
+/// A request's tokens dealt evenly to its chunks, since servers count tokens and stamp chunks.
 fn arrivals(record: &RequestRecord) -> impl Iterator<Item = (Stamp, f64)> + '_ {
     let times = &record.times;
     let each = times.tokens as f64 / times.chunks.len().max(1) as f64;
@@ -155,8 +149,7 @@ fn fairness(records: &[RequestRecord], per_agent: &[f64], window: Window) -> Fai
     }
 }
 
-/// The longest stretch from the window's beginning on in which an agent had a request open and got
-/// no token, of the requests that were open in the window, and whose it was.
+/// The longest time from the window's beginning on that an agent with an open request got no token, and that agent.
 fn longest_wait(records: &[RequestRecord], window: Window) -> (Nanos, u32) {
     let mut longest: BTreeMap<u32, Nanos> = BTreeMap::new();
     for record in records {

@@ -11,9 +11,9 @@ use crate::RequestMetrics;
 use crate::limit::Objective;
 use crate::request::LatencyFigure;
 
-/// The window in which a level was steady: from the end of the last agent's warm-up to the moment up to which every request that began
-/// has ended, given that each agent begins its next request `think` after its last one ended.
-/// `stopped` is that moment where it is known: when nothing new began any more and all ended.
+/// The window in which a level was steady: from the end of the last agent's warm-up to the moment up to which
+/// every request that began has ended, given that each agent begins its next request `think` after its last one
+/// ended. `stopped` is that moment where it is known: when nothing new began any more and all ended.
 ///
 /// None while an agent is still warming up, or when nothing lies between.
 pub fn steady_window(
@@ -52,7 +52,6 @@ pub fn steady_window(
 /// The requests that began in a window.
 #[derive(Debug)]
 pub struct Sample<'r> {
-    /// The window.
     pub window: Window,
     /// The requests with their figures, in the order of the records.
     pub(super) counted: Vec<(&'r RequestRecord, RequestMetrics)>,
@@ -62,7 +61,6 @@ pub struct Sample<'r> {
 pub(super) type Latency = (u32, Stamp, f64);
 
 impl<'r> Sample<'r> {
-    /// Those of the records that began in the window.
     pub fn of(records: &'r [RequestRecord], window: Window) -> Self {
         let counted = records
             .iter()
@@ -72,17 +70,14 @@ impl<'r> Sample<'r> {
         Self { window, counted }
     }
 
-    /// Requests that count.
     pub fn len(&self) -> usize {
         self.counted.len()
     }
 
-    /// True when none count.
     pub fn is_empty(&self) -> bool {
         self.counted.is_empty()
     }
 
-    /// Agents that any of them is of.
     pub(super) fn agents(&self) -> usize {
         let agents: BTreeSet<u32> = self.counted.iter().map(|(r, _)| r.agent).collect();
         agents.len()

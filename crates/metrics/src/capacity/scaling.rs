@@ -1,5 +1,4 @@
-//! What the levels say together: what throughput does over them, the bounds and the law of it, and the
-//! level from which more agents only wait.
+//! What the levels say together: throughput's course, bounds and law, and from which level on more agents only wait.
 
 use domain::record::capacity::Saturation;
 use serde::{Deserialize, Serialize};
@@ -22,9 +21,8 @@ const NORMAL: f64 = 1e4;
 /// A place on the axis of agents, or a throughput, with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Located {
-    /// Where; none where there is no such place.
+    /// None where there is no such place.
     pub at: Option<f64>,
-    /// Lower end.
     pub lo: Option<f64>,
     /// Upper end; none without an interval or without a bound.
     pub hi: Option<f64>,
@@ -33,7 +31,6 @@ pub struct Located {
 }
 
 impl Located {
-    /// No such place.
     pub const NOWHERE: Self = Self {
         at: None,
         lo: None,
@@ -62,9 +59,7 @@ impl Located {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Course {
-    /// There is one level only.
     Single {
-        /// Its agents.
         agents: u32,
     },
     /// A level with more agents than the best one has less throughput, chosen as they are after seeing all.
@@ -83,16 +78,12 @@ pub enum Course {
     },
     /// The highest level has more throughput than a lower one, the next with at most half of its agents.
     Grows {
-        /// The lower level.
         from: u32,
-        /// The highest level.
         to: u32,
     },
     /// The levels do not show whether throughput still grows.
     Open {
-        /// The lower level that was compared.
         from: u32,
-        /// The highest level.
         to: u32,
         /// The highest level's throughput over the lower one's.
         ratio: Located,
@@ -103,24 +94,19 @@ pub enum Course {
 /// to be known as well as its stretches of time scatter, and no better than to 1 %.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Scaling {
-    /// What throughput does.
     pub course: Course,
     /// The highest throughput, tok/s: the mean of the levels where it is flat, else the best level's. Without
     /// an upper bound where it may still grow.
     pub x_max: Located,
-    /// The number of agents at which the highest throughput would be reached if each added as much as the
-    /// first: `x_max` over one agent's throughput.
+    /// Agents at which `x_max` would be reached if each added as much as the first: `x_max` over one's throughput.
     pub n_star: Located,
     /// The chosen law; none where there are too few levels.
     pub fit: Option<LawFit>,
     /// Throughput of one agent by the law, tok/s.
     pub lambda: Located,
-    /// Contention: the part that must be done one at a time.
     pub sigma: Located,
-    /// Coherency: the cost of each pair.
     pub kappa: Located,
-    /// The number of agents from which on more only wait, where throughput is flat and a law with such a
-    /// bound is not rejected.
+    /// Agents from which on more only wait; where throughput is flat and a law with such a bound is not rejected.
     pub batch: Located,
     /// The knee of a law that is not rejected, where Kleinrock's power is highest, agents; none where its
     /// interval reaches beyond the levels.
@@ -139,7 +125,7 @@ impl Scaling {
         Self::of_throughputs(levels.iter().map(|l| (l.agents, l.tokens_per_s)))
     }
 
-    /// Of the throughputs of levels of so many agents, tok/s.
+    /// Of numbers of agents and throughputs, tok/s.
     pub fn of_throughputs(levels: impl Iterator<Item = (u32, Estimate)>) -> Option<Self> {
         let mut known: Vec<Level> = levels
             .filter_map(|(agents, x)| Some((agents, throughput(&x)?)))
@@ -218,8 +204,7 @@ fn log(x: Location) -> Location {
     }
 }
 
-/// The course of levels in the order of their agents, with the highest throughput and the number of agents
-/// that could reach it.
+/// The course, the highest throughput and the number of agents that could reach it; `levels` by their agents.
 fn course(levels: &[Level]) -> Option<(Course, [Located; 2])> {
     let (first, x_first) = *levels.first()?;
     let one = Location {
@@ -282,8 +267,7 @@ fn course(levels: &[Level]) -> Option<(Course, [Located; 2])> {
     Some((course, open))
 }
 
-/// True when a level's throughput is less than the best one's at 95 %, the best of so many chosen after
-/// seeing all.
+/// True when throughput is less than the best one's at 95 %, the best of `levels` chosen after seeing all.
 fn is_less(x: Location, best: Location, levels: usize) -> bool {
     let difference = best.minus(x);
     // Fewer than two are compared by Student's t, and more need a greater difference.
@@ -292,9 +276,8 @@ fn is_less(x: Location, best: Location, levels: usize) -> bool {
         && studentized_range_p(q, levels, difference.freedom) < 1.0 - CONFIDENCE
 }
 
-/// Compares a level with the next lower one that has at most half of its agents, else the next
-/// lower one: saturated when throughput does not grow by 5 % and the time a request takes does
-/// grow, both at 95 %.
+/// Compares a level with the next lower one that has at most half of its agents, else the next lower one: saturated
+/// when throughput does not grow by 5 % and the time a request takes does grow, both at 95 %.
 pub fn saturation(level: &LevelFigures, others: &[LevelFigures]) -> Option<Saturation> {
     let lower = |most: u32| {
         others

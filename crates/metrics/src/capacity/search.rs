@@ -2,16 +2,13 @@
 
 use domain::record::capacity::{Observed, Phase, Search, SearchEnd, Verdict};
 
-/// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Look at so many agents.
+    /// Look at this many agents.
     Level(u32, Phase),
-    /// Nothing: the search is at its end.
     Done(SearchEnd),
 }
 
-/// What to do after the levels seen so far.
 pub fn next(search: &Search, seen: &[Observed]) -> Next {
     if seen.is_empty() {
         return Next::Level(search.start.min(search.max_agents), Phase::Doubling);
@@ -64,7 +61,7 @@ fn between(search: &Search, seen: &[Observed], fail: u32) -> Option<u32> {
     let mut widest = None;
     for pair in known.windows(2) {
         let [low, high] = [pair[0], pair[1]];
-        // Not even the least level is known to pass: what lies below it is asked for too.
+        // `low` is 0 while no level is known to pass: levels below the lowest are searched too.
         let allowed = (f64::from(low) * search.precision).floor().max(1.0) as u32;
         let gap = high - low;
         if gap > allowed && widest.is_none_or(|(most, _)| gap > most) {
@@ -125,7 +122,6 @@ mod tests {
         }
     }
 
-    /// Runs a search against a server whose verdicts are known.
     fn run(search: Search, server: impl Fn(u32) -> Observed) -> (Vec<Observed>, SearchEnd) {
         let mut seen = Vec::new();
         loop {

@@ -14,7 +14,6 @@ pub(super) fn request(agent: u32, sent: u64, chunks: &[u64]) -> RequestRecord {
     of_load(agent, streamed(at(sent), chunks.iter().copied().map(at)))
 }
 
-/// A request that failed when it ended.
 pub(super) fn failed(agent: u32, sent: u64, ended: u64) -> RequestRecord {
     let mut record = cancelled(agent, sent, ended);
     record.times.outcome = Outcome::Failed {

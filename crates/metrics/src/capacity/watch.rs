@@ -15,7 +15,7 @@ const KNOWN_TO: f64 = 0.02;
 /// Requests of each agent after which a level is not kept on for its throughput alone.
 const ROUNDS: u32 = 16;
 
-/// Looks at the growing requests of a level.
+/// Decides while a level runs when to look at it and when it has been seen enough of.
 #[derive(Debug)]
 pub struct Watch<'a> {
     asked: &'a Asked,
@@ -24,14 +24,13 @@ pub struct Watch<'a> {
     budget: u32,
     next: u32,
     looks: Vec<u32>,
-    /// Look again only when there are so many: counting them is not free.
+    /// The next look waits for this many records, because counting them is not free.
     wait_for: usize,
 }
 
-/// What is to become of a level.
+/// Whether a level goes on.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Watched {
-    /// It goes on.
     On,
     /// It is decided, by this look.
     Decided(Window, Decision),
@@ -40,7 +39,6 @@ pub enum Watched {
 }
 
 impl<'a> Watch<'a> {
-    /// Before the first request of a level of `agents`.
     pub fn new(asked: &'a Asked, objective: &'a Objective, agents: u32) -> Self {
         let budget = asked.budget.requests(agents);
         let next = FIRST_LOOK.max(agents.saturating_mul(2)).min(budget.max(1));
@@ -96,8 +94,7 @@ impl<'a> Watch<'a> {
         Watched::On
     }
 
-    /// True when the throughput of a level is known well enough to be compared, or as well as it is
-    /// worth: levels that fail are decided by a few requests.
+    /// True when throughput is known well enough to be compared, or after [`ROUNDS`] requests of each agent.
     fn is_known(&self, records: &[RequestRecord], window: Window, counted: u32) -> bool {
         if counted >= self.agents.max(FIRST_LOOK / 4).saturating_mul(ROUNDS) {
             return true;

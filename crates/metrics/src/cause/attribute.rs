@@ -71,14 +71,12 @@ pub(super) fn agents(flights: &Flights<'_>, arms: &Arms<'_>) -> Option<Vec<LossN
         .collect()
 }
 
-/// True where the model of an agent is known to have been more on the CPU together than in turn.
 fn more_on_cpu(together: &AgentObservation, in_turn: &AgentObservation) -> bool {
     let both = together.on_cpu.zip(in_turn.on_cpu);
     both.is_some_and(|(together, in_turn)| together > in_turn + ON_CPU_ALIKE)
 }
 
-/// Loading that running in turn pays too: the request's own in turn, or that of a request which waited for
-/// the same load.
+/// Loading that running in turn pays too: the request's own, or that of a request that waited for the same load.
 fn paid_in_turn(
     f: &Flight<'_>,
     base: &CallBaseline,

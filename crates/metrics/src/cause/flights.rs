@@ -152,13 +152,11 @@ pub(crate) const fn later(at: Stamp, by: Nanos) -> Stamp {
     Stamp(at.0.saturating_add(by.0))
 }
 
-/// In-flight stretches.
 pub(crate) fn in_flight<'s, 'a: 's>(flights: impl Iterator<Item = &'s Flight<'a>>) -> Spans {
     Spans::union(flights.map(|f| (f.sent, f.done)))
 }
 
-/// Decoding time that lies before the first token arrived: what the server counted beyond the
-/// span of the arrivals.
+/// Decoding time before the first token arrived: what the server counted beyond the span of the arrivals.
 fn decode_before_first(request: &RequestTimes) -> Nanos {
     match (
         request.counters.eval,

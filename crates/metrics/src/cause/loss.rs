@@ -1,5 +1,7 @@
 //! The parts of a loss, in whole nanoseconds so that they sum to it exactly.
 
+use std::iter::Sum;
+
 use serde::Serialize;
 
 /// A loss split into its causes. The parts always sum to the loss, because `unexplained` closes it;
@@ -10,10 +12,8 @@ pub struct Loss<T> {
     pub wait_other_config: T,
     /// Loading the model above what a ready model costs, beyond `cold_load`.
     pub model_reload: T,
-    /// Loading the model that the same agents pay in turn as well, so that running them together did not
-    /// cause it.
+    /// Loading the model that the same agents pay in turn as well: running them together did not cause it.
     pub cold_load: T,
-    /// Waiting for a slot.
     pub slot_queue: T,
     /// Prefill slowed while others were being served, or waiting in a slot for their batch to be processed.
     pub shared_prefill: T,
@@ -23,12 +23,10 @@ pub struct Loss<T> {
     pub offload: T,
     /// Waiting for a permit under the client's own limit of requests in flight, which the user chose.
     pub admission: T,
-    /// Our own overhead: queueing before the send otherwise, gaps between requests, and stamps taken late, no
-    /// more than was calibrated.
+    /// Our own overhead: other queueing before the send, gaps between requests, late stamps up to the calibrated bias.
     pub client: T,
     /// Slowed while the device held its clocks down and no other agent was being served.
     pub thermal_or_power: T,
-    /// The rest.
     pub unexplained: T,
 }
 
@@ -59,7 +57,7 @@ impl<T: Copy> Loss<T> {
         ]
     }
 
-    /// The loss of these parts, in the order of the fields.
+    /// In the order of the fields.
     fn of(parts: [T; PARTS]) -> Self {
         Self {
             wait_other_config: parts[0],
@@ -76,6 +74,13 @@ impl<T: Copy> Loss<T> {
         }
     }
 
+    pub fn total(&self) -> T
+    where
+        T: Sum,
+    {
+        self.parts().into_iter().sum()
+    }
+
     fn parts(&self) -> [T; PARTS] {
         self.named().map(|(_, part)| part)
     }
@@ -88,7 +93,6 @@ impl LossNs {
         known
     }
 
-    /// Adds another loss, part by part.
     pub(crate) fn add(&mut self, other: &Self) {
         let (own, more) = (self.parts(), other.parts());
         *self = Self::of(std::array::from_fn(|i| own[i] + more[i]));
@@ -100,8 +104,7 @@ impl LossNs {
         self
     }
 
-    /// The loss without `slack`, which is taken from the known causes in proportion, and from
-    /// `unexplained` when they are used up.
+    /// Takes `slack` from the known causes in proportion, and from `unexplained` when they are used up.
     pub(crate) fn less_slack(self, slack: i64) -> Self {
         let total = self.total() - slack;
         let known: i64 = self.explained().iter().sum();
@@ -111,21 +114,10 @@ impl LossNs {
         *explained = share_out(kept, self.explained());
         Self::of(parts).closed_to(total)
     }
-
-    /// The whole loss.
-    pub fn total(&self) -> i64 {
-        self.parts().iter().sum()
-    }
 }
 
 impl LostSeconds {
-    /// The whole loss, seconds.
-    pub fn total(&self) -> f64 {
-        self.parts().iter().sum()
-    }
-
-    /// The part that costs most, of those that running together is the cause of; none where none costs
-    /// anything.
+    /// The costliest part that running together causes; none where none costs anything.
     pub fn costliest(&self) -> Option<(&'static str, f64)> {
         let parts = self.named().into_iter();
         parts
@@ -133,7 +125,7 @@ impl LostSeconds {
             .max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
-    /// The mean of several losses; none of none.
+    /// None without a loss.
     pub fn mean_of(losses: &[Self]) -> Option<Self> {
         let mean = |i| losses.iter().map(|l| l.parts()[i]).sum::<f64>() / losses.len() as f64;
         (!losses.is_empty()).then(|| Self::of(std::array::from_fn(mean)))

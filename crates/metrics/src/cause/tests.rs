@@ -235,7 +235,7 @@ fn causes_worked_by_hand() {
                 request(0).load(100).decode(10, 100),
             )]),
         ),
-        // As llama.cpp tells it.
+        // As llama.cpp reports it.
         case(
             "waiting for a slot, told by phases and no total",
             phases_only(),

@@ -9,13 +9,12 @@ use crate::arms::{Arms, WarmLoads, residue, signed};
 use crate::observation::{AgentObservation, ArmObservation, StampSource};
 use crate::spans::Spans;
 
-/// An overlap below this is none worth the name: the agents ran one after another.
+/// With an overlap below this the agents ran one after another.
 pub(crate) const SERIAL_BELOW: f64 = 0.05;
 
 /// What one agent is known to have waited for in the together arm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct AgentWaits {
-    /// The agent.
     pub agent: u32,
     /// The part of its `load` in which a request of an agent with other runner options was ahead
     /// of it on the same server; none without a `load` counter.
@@ -25,8 +24,7 @@ pub struct AgentWaits {
     /// Its time in the queue for a slot while others held all that the server shows to have; none
     /// without the server's total and without its phases.
     pub slot_queue: Option<Nanos>,
-    /// Its waits for a permit under the client's own limit of requests in flight; none without a
-    /// limit.
+    /// Its waits for a permit under the client's own limit of requests in flight; none without a limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admission: Option<Nanos>,
 }
@@ -34,35 +32,29 @@ pub struct AgentWaits {
 /// Why agents ran one after another: the longest wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct WhySerial {
-    /// What the agent waited for.
     #[serde(rename = "why")]
     pub waited_for: WaitedFor,
     /// The agent that waited longest.
     pub waiting: u32,
     /// The agent that was in its way longest.
     pub behind: u32,
-    /// How long it waited.
     pub waited: Nanos,
     /// What was left of its `load` after waiting for other options: the reload.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load_after_wait: Option<Nanos>,
 }
 
-/// What an agent waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitedFor {
-    /// Its `load` covers another agent's stay on the server, because the server had to reload the
-    /// model with other options.
+    /// Its `load` covers another agent's stay on the server, which had to reload the model with other options.
     OtherConfig,
     /// It stood in the queue for a slot while another agent was served.
     SlotQueue,
-    /// It waited for a permit while another agent held it: the client itself let no more requests
-    /// through.
+    /// It waited for a permit under the client's own limit while another agent held it.
     Admission,
 }
 
-/// Waits of every agent of an arm.
 pub(super) fn of(flights: &Flights<'_>, arm: &ArmObservation) -> Vec<AgentWaits> {
     arm.agents
         .iter()

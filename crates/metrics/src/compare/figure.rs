@@ -11,7 +11,6 @@ pub(super) struct Figure {
     pub(super) name: &'static str,
     /// Its unit; empty for a ratio or a count.
     pub(super) unit: &'static str,
-    /// Which way is better.
     pub(super) better: Better,
     /// The percentile of the run's requests that it is.
     pub(super) percentile: Option<f64>,
@@ -44,8 +43,7 @@ const OTHERS: [(&str, &str, Better); 5] = [
     ("agents_carried", "", Better::Higher),
 ];
 
-/// The figures that are tested without being named: time, TTFT, throughput, and the answer of a
-/// capacity run.
+/// The figures that are tested without being named.
 pub(super) const PRIMARY: [&str; 5] = [
     "wall_s",
     "ttft_s",
@@ -76,7 +74,7 @@ impl Figure {
             })
     }
 
-    /// The figure of that name, or the names that there are.
+    /// Fails with the names that there are.
     pub(super) fn named(name: &str) -> Result<Self, String> {
         let name = match latency(name) {
             Some((figure, Some(Statistic::Mean))) => &format!("{}_s", figure.name()),

@@ -11,8 +11,7 @@ use super::{Comparison, ComparisonRow, Effect, FEWEST_RUNS, LEVEL, SharedConfig}
 use crate::limit::{Clause, Limit};
 use crate::stats::{Location, samples_needed, t_quantile};
 
-/// A condition under which a comparison fails: `wall_s > +5%`, `speedup < -3%`, `ttft_s > +0.2s`,
-/// `wall_s > 20s`.
+/// A condition under which a comparison fails: `wall_s > +5%`, `speedup < -3%`, `ttft_s > +0.2s`, `wall_s > 20s`.
 ///
 /// A percentage is a relative change against the base. A number with a sign is a change in the
 /// quantity's unit; a number without one is the new value itself.
@@ -24,7 +23,6 @@ pub struct Gate {
     pub(super) limit: Limit,
 }
 
-/// What became of a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GateOutcome {
@@ -41,7 +39,6 @@ pub enum GateOutcome {
 pub struct GateReport {
     /// The gate as written.
     pub gate: String,
-    /// The outcome.
     pub outcome: GateOutcome,
     /// The mean over all configurations, or each of them.
     pub cases: Vec<GateCase>,
@@ -52,29 +49,24 @@ pub struct GateReport {
 pub struct GateCase {
     /// Configuration; none for the mean over all.
     pub config: Option<ConfigId>,
-    /// Its topology.
     pub topology: Option<Topology>,
-    /// The outcome.
     pub outcome: GateOutcome,
-    /// Why, with the numbers.
     #[serde(skip)]
     pub reason: GateReason,
 }
 
-/// Why a gate has its outcome.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum GateReason {
     /// The interval decides it.
     Decided(Shown),
-    /// The interval reaches across the limit. So many repetitions of each side would probably decide
-    /// it; none where [`MOST_REPETITIONS`] might not.
+    /// The interval reaches across the limit; repetitions of each side that would probably decide it, none where
+    /// [`MOST_REPETITIONS`] might not.
     Across(Shown, Option<u32>),
     /// The servers' caches held these shares of the prompts of the first and the second side.
     OtherCacheHelp([f64; 2]),
-    /// There are so many runs of the first and of the second side, fewer than [`FEWEST_RUNS`].
+    /// Runs of the first and of the second side, fewer than [`FEWEST_RUNS`].
     FewRuns(u32, u32),
-    /// A percentile needs so many completed requests in each run, and the runs have from so many to
-    /// so many.
+    /// Completed requests that a percentile needs in each run, and the fewest and the most that the runs have.
     FewRequests(&'static str, u32, (u32, u32)),
     /// A value is not positive, so there is no relative change.
     NotPositive,
@@ -91,11 +83,8 @@ pub enum GateReason {
 pub struct Shown {
     /// What it is held against.
     pub limit: Limit,
-    /// The estimate.
     pub value: f64,
-    /// Lower end.
     pub lo: f64,
-    /// Upper end.
     pub hi: f64,
 }
 
@@ -106,7 +95,6 @@ impl fmt::Display for Gate {
 }
 
 impl FromStr for Gate {
-    /// Why the gate cannot be read.
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -195,8 +183,7 @@ pub fn check(gates: &[Gate], comparison: &Comparison, each: bool) -> Vec<GateRep
 /// A case: the gate's place, the configuration, and what is tested or why nothing is.
 type Case<'c> = (usize, Option<&'c SharedConfig>, Result<Tested, GateReason>);
 
-/// The level at which each case is tested against failing: Holm's, which ends at the first case that
-/// does not fail.
+/// The level at which each case is tested against failing: Holm's, which ends at the first case that does not fail.
 fn levels(cases: &[Case<'_>], gates: &[Gate]) -> Vec<f64> {
     let chances: Vec<Option<f64>> = cases
         .iter()

@@ -14,14 +14,11 @@ use crate::run::RunMetrics;
 use crate::stats::printable_percentile;
 use crate::summary::{QUANTITIES, Summary};
 
-/// One side of a comparison.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Side {
-    /// Its name.
     pub name: String,
     /// Its configurations, in the order of the data.
     pub configs: Vec<ConfigRuns>,
-    /// How much the servers' prompt caches helped.
     pub cache: CacheHelp,
     /// Requests of loads, or runs of sweeps, that were asked for.
     pub asked: u64,
@@ -29,28 +26,24 @@ pub struct Side {
     pub done: u64,
 }
 
-/// The runs of a configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConfigRuns {
     /// The configuration; a load's or a level's is named after its agents or its rate.
     pub config: ConfigId,
-    /// Its topology, where it is known.
     pub topology: Option<Topology>,
     /// Its runs; none where each was left out.
     pub runs: Vec<Run>,
 }
 
-/// One run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Run {
-    /// What its texts, sampling and arrivals were drawn from: runs with equal ones were asked for the
-    /// same. None where that is not known.
+    /// What texts, sampling and arrivals were drawn from: equal where runs were asked for the same. None if unknown.
     pub drawn_from: Option<String>,
     /// When it began, RFC 3339 in UTC; for the repetitions of a sweep when the sweep began.
     pub started_at: Option<String>,
     /// Completed requests.
     pub requests: u32,
-    /// The figures that are known, by name.
+    /// Figures that are not known are absent.
     pub values: BTreeMap<&'static str, f64>,
 }
 
@@ -62,7 +55,6 @@ pub struct CacheHelp {
 }
 
 impl CacheHelp {
-    /// Counts a request in.
     pub fn add(&mut self, counters: &ServerCounters) {
         let counted = counters
             .prompt_eval_count
@@ -76,7 +68,6 @@ impl CacheHelp {
         }
     }
 
-    /// Takes in what another has counted.
     pub fn merge(&mut self, other: Self) {
         self.prompt = self.prompt.saturating_add(other.prompt);
         self.cached = self.cached.saturating_add(other.cached);
@@ -89,7 +80,6 @@ impl CacheHelp {
 }
 
 impl Side {
-    /// A side of that name without runs.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -97,7 +87,6 @@ impl Side {
         }
     }
 
-    /// Adds a run of a configuration.
     pub fn add(&mut self, config: &ConfigId, topology: Option<Topology>, run: Run) {
         self.runs_of(config, topology).push(run);
     }
@@ -206,7 +195,7 @@ impl Run {
         run
     }
 
-    /// Sets a figure, or takes it away.
+    /// Without a value the figure is removed.
     pub fn set(&mut self, name: &'static str, value: Option<f64>) {
         match value {
             Some(value) => self.values.insert(name, value),

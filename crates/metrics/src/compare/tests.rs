@@ -298,7 +298,7 @@ fn too_few_runs_are_refused_with_what_it_would_take() {
     let few = GateReason::FewRuns(1, 1);
     assert_eq!(reason("agents_carried < 4", &of_capacity), few);
     assert_eq!(outcome("ttft_p50 > +5%", &of_capacity), GateOutcome::Pass);
-    // A configuration whose runs all failed on one side is not left out of the mean in silence.
+    // A configuration whose runs all failed on one side is not silently left out of the mean.
     let two = side(&[&[1.0; 3], &[1.0; 3]]);
     let mut lost = two.clone();
     lost.configs[1].runs.clear();

@@ -25,7 +25,6 @@ fn between(meter: &Meter, from: u64, to: u64) -> Option<(f64, EnergySource)> {
     Some(((energy.joules * 1e9).round() / 1e9, energy.source))
 }
 
-/// One device's samples: power and counter at each time.
 fn meter(samples: &[(u64, Option<f64>, Option<f64>)]) -> Meter {
     let samples = samples.iter();
     let samples = samples.map(|(at, power, counter)| sample(*at, &[(*power, *counter)]));

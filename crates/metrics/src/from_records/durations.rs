@@ -172,7 +172,7 @@ mod tests {
         (parts.join(", "), warning)
     }
 
-    /// That durations of so many of the four requests were dropped.
+    /// The warning that durations of `requests` of the four were dropped.
     fn dropped(requests: u32, what: &[(&'static str, u32)]) -> Warning {
         Warning::ImpossibleDurations([requests, 4], what.to_vec())
     }

@@ -10,7 +10,6 @@ use super::parts::Mean;
 use crate::RequestMetrics;
 use crate::stats::{bounds, jain};
 
-/// What is kept of each agent's requests so far.
 #[derive(Debug, Clone, Default)]
 pub struct ByAgent(BTreeMap<u32, Tally>);
 
@@ -28,14 +27,12 @@ struct Tally {
 /// Nanoseconds of a millisecond.
 const MS: f64 = 1e6;
 
-/// One agent's part in a load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AgentFigures {
     /// Its number, from 0.
     pub agent: u32,
-    /// Its requests, however they ended.
+    /// However they ended.
     pub requests: u32,
-    /// Those that completed.
     pub completed: u32,
     /// All its tokens, those of requests that did not complete as well.
     pub tokens: u64,
@@ -51,27 +48,21 @@ pub struct AgentFigures {
     pub e2e_mean_ms: Option<f64>,
 }
 
-/// How evenly a load's agents were served.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fairness {
     /// Agents that made a request.
     pub agents: u32,
     /// Those of them with no completed request.
     pub starved: u32,
-    /// `tokens_per_s` of the agent that was served slowest.
     pub slowest_tokens_per_s: f64,
-    /// `tokens_per_s` of the agent that was served fastest.
     pub fastest_tokens_per_s: f64,
-    /// Slowest over fastest: 1 when all were served alike, 0 when one was not served. None when no
-    /// agent was.
+    /// Slowest over fastest: 1 when all were served alike, 0 when one was not served. None when no agent was.
     pub fairness: Option<f64>,
-    /// Jain's index of `tokens_per_s`: 1 when all were served alike, one over the number of agents
-    /// when one had everything.
+    /// Jain's index of `tokens_per_s`.
     pub jain: Option<f64>,
 }
 
 impl ByAgent {
-    /// Counts a request in.
     pub fn add(&mut self, record: &RequestRecord, of: &RequestMetrics) {
         let seen = &record.times;
         let tally = self.0.entry(record.agent).or_default();
@@ -86,7 +77,6 @@ impl ByAgent {
         }
     }
 
-    /// Counts in everything that `other` has counted.
     pub fn merge(&mut self, other: Self) {
         for (agent, more) in other.0 {
             let tally = self.0.entry(agent).or_default();
@@ -100,7 +90,7 @@ impl ByAgent {
         }
     }
 
-    /// The agents in the order of their numbers.
+    /// In the order of their numbers.
     pub fn figures(&self) -> Vec<AgentFigures> {
         self.0
             .iter()
@@ -118,9 +108,8 @@ impl ByAgent {
             .collect()
     }
 
-    /// How evenly the agents were served. None for fewer than two agents, or where none made a
-    /// second request: there every request is an agent of its own, and the spread of the latencies
-    /// says all there is to say.
+    /// How evenly the agents were served. None for fewer than two agents, or where none made a second request: there
+    /// every request is an agent of its own, and the spread of the latencies says all there is to say.
     pub fn fairness(&self) -> Option<Fairness> {
         let repeated = self.0.values().any(|tally| tally.requests > 1);
         if self.0.len() < 2 || !repeated {

@@ -1,9 +1,7 @@
-//! Counts over time for a load of any length: fine windows for a short one, coarser windows for a
-//! long one.
+//! Counts over time for a load of any length: fine windows for a short one, coarser ones for a long one.
 
 use domain::{Nanos, Stamp};
 
-/// The finest windows.
 const FINEST: Nanos = Nanos::from_millis(1);
 
 /// Windows that are still little memory.
@@ -29,13 +27,11 @@ impl Default for Arrivals {
 }
 
 impl Arrivals {
-    /// Counts `n` arrivals at a moment.
     pub(super) fn add(&mut self, at: Stamp, n: u32) {
         let slot = self.slot(at.0);
         self.counts[slot] += n;
     }
 
-    /// Counts in what `other` has counted.
     pub(super) fn merge(&mut self, other: &Self) {
         while self.width < other.width {
             self.coarsen();

@@ -1,5 +1,4 @@
-//! What a report keeps of a load's rows: a hundred bytes of each, and everything that figures are made
-//! from.
+//! What a report keeps of a load's rows: a hundred bytes of each, and what figures are made from.
 
 use domain::record::{EndpointFacts, RequestRecord, RequestRole, RequestTimes};
 use domain::{Nanos, Outcome, Stamp};
@@ -9,10 +8,9 @@ use crate::RequestMetrics;
 use crate::compare::CacheHelp;
 use crate::limit::Objective;
 
-/// What is kept of a request. Times are those of [`RequestMetrics`].
+/// What is kept of a request: the stamps of [`RequestTimes`], the times of [`RequestMetrics`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
-    /// Whose it is.
     pub agent: u32,
     /// Its place among the agent's requests, from 0.
     pub call: u32,
@@ -20,23 +18,15 @@ pub struct Request {
     pub turn: u32,
     /// Index into the file's endpoints.
     pub endpoint: u32,
-    /// Tokens received.
     pub tokens: u32,
     /// Its output was [gathered](RequestTimes::is_gathered) on its way.
     pub is_gathered: bool,
-    /// How it ended.
     pub end: End,
-    /// When it was to start.
     pub scheduled: Stamp,
-    /// When it ended, however it ended.
     pub ended: Stamp,
-    /// When its bytes were handed to the connection.
     pub sent: Option<Stamp>,
-    /// When the first chunk with output arrived.
     pub first_token: Option<Stamp>,
-    /// When the last chunk with output arrived.
     pub last_token: Option<Stamp>,
-    /// When the final object arrived.
     pub done: Option<Stamp>,
     /// How long its connection took, if it made one.
     pub connect: Option<Nanos>,
@@ -104,47 +94,37 @@ impl Phases {
     }
 }
 
-/// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum End {
     /// The final object arrived, and every limit was kept where there are any.
     Good,
     /// The final object arrived, but a limit was broken.
     OverLimit,
-    /// The stream ended without its final object.
     Incomplete,
-    /// Refused, broken off or malformed.
     Failed,
-    /// Dropped by the client.
     Cancelled,
-    /// A limit of the client's ran out.
     TimedOut,
 }
 
 impl End {
-    /// The final object arrived.
     pub const fn is_completed(self) -> bool {
         matches!(self, Self::Good | Self::OverLimit)
     }
 }
 
 impl Request {
-    /// `first_token - sent`.
     pub fn ttft(&self) -> Option<Nanos> {
         after(self.first_token?, self.sent?)
     }
 
-    /// `first_token - scheduled`.
     pub fn ttft_scheduled(&self) -> Option<Nanos> {
         after(self.first_token?, self.scheduled)
     }
 
-    /// `sent - scheduled`.
     pub fn client_queue(&self) -> Option<Nanos> {
         after(self.sent?, self.scheduled)
     }
 
-    /// `done - sent`.
     pub fn e2e(&self) -> Option<Nanos> {
         after(self.done?, self.sent?)
     }
@@ -167,24 +147,20 @@ fn after(later: Stamp, earlier: Stamp) -> Option<Nanos> {
 pub struct Kept<'f> {
     endpoints: &'f [EndpointFacts],
     slo: Option<Objective>,
-    /// Every request, in the order of the rows.
+    /// In the order of the rows.
     pub requests: Vec<Request>,
-    /// What the figures are made from.
     pub collected: Collected,
-    /// The same, agent by agent.
     pub agents: ByAgent,
     /// When chunks with output arrived, of all requests.
     pub arrivals: Arrivals,
     /// The phases of the completed requests, if the server reports them.
     pub phases: Phases,
-    /// How much the servers' prompt caches helped.
     pub cache: CacheHelp,
     /// Rows of probes, which enter no figure.
     pub probes: u32,
 }
 
 impl<'f> Kept<'f> {
-    /// Nothing yet, of a load on these servers under these limits.
     pub fn new(endpoints: &'f [EndpointFacts], slo: Option<Objective>) -> Self {
         Self {
             endpoints,
@@ -199,7 +175,7 @@ impl<'f> Kept<'f> {
         }
     }
 
-    /// Takes rows in, in the order of the file.
+    /// Rows come in the order of the file.
     #[must_use]
     pub fn with(mut self, rows: Vec<RequestRecord>) -> Self {
         for row in rows {

@@ -2,13 +2,11 @@
 
 use hdrhistogram::Histogram;
 
-/// Most that a percentile taken from the histogram differs from the exact one, as a share of it.
-/// Bins at three significant digits are at most 1/1024 of their value wide, and a value is given as
-/// the middle of its bin.
+/// Most that a percentile taken from the histogram differs from the exact one, as a share of it. Bins at three
+/// significant digits are at most 1/1024 of their value wide, and a value is given as the middle of its bin.
 pub const HISTOGRAM_ERROR: f64 = 0.0005;
 
-/// Counts of whole nanoseconds, binned at three significant digits. The number, the sum, the least
-/// and the most are exact.
+/// Counts of whole nanoseconds at three significant digits; number, sum, least and most are exact.
 #[derive(Debug, Clone)]
 pub(super) struct Many {
     counts: Histogram<u64>,

@@ -9,7 +9,6 @@ use domain::work::WorkRecord;
 
 use super::{Samples, spread};
 
-/// What is kept of each turn.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Turns(BTreeMap<u32, Tally>);
 
@@ -40,7 +39,7 @@ impl Mean {
         self.n += other.n;
     }
 
-    /// In units of so many; none of nothing.
+    /// The mean in multiples of `unit`; none without values.
     pub(super) fn of(self, unit: f64) -> Option<f64> {
         (self.n > 0).then(|| self.sum as f64 / unit / self.n as f64)
     }
@@ -86,7 +85,6 @@ impl Turns {
     }
 }
 
-/// What is kept of the agents' work.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Works {
     queue: Samples,
@@ -95,7 +93,6 @@ pub(super) struct Works {
 }
 
 impl Works {
-    /// Keeps at most so many times exactly.
     pub(super) fn limited(most: usize) -> Self {
         Self {
             queue: Samples::limited(most),

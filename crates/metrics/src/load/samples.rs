@@ -21,9 +21,8 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// Keeps so many exactly; once there are more, all of them are counted in a histogram whose size
-    /// does not grow, and percentiles are within
-    /// [`HISTOGRAM_ERROR`](super::HISTOGRAM_ERROR) of the exact ones.
+    /// Keeps `most` exactly; once there are more, all of them are counted in a histogram whose size does not grow,
+    /// and percentiles are within [`HISTOGRAM_ERROR`](super::HISTOGRAM_ERROR) of the exact ones.
     pub fn limited(most: usize) -> Self {
         Self {
             limit: Some(most),
@@ -36,7 +35,6 @@ impl Samples {
         self.many.is_none()
     }
 
-    /// Moves everything into the histogram.
     fn spill(&mut self) -> &mut Many {
         let (short, long) = (&mut self.short, &mut self.long);
         self.sum = 0;
@@ -52,7 +50,6 @@ impl Samples {
         })
     }
 
-    /// Takes a time in.
     pub fn push(&mut self, time: Nanos) {
         if let Some(many) = &mut self.many {
             many.push(time.0);
@@ -69,7 +66,6 @@ impl Samples {
         }
     }
 
-    /// Takes in everything that `other` holds.
     pub fn merge(&mut self, mut other: Self) {
         let too_many = |limit| self.len() + other.len() > limit;
         if !self.is_exact() || !other.is_exact() || self.limit.is_some_and(too_many) {
@@ -86,7 +82,6 @@ impl Samples {
         self.long.extend_from_slice(&other.long);
     }
 
-    /// How many there are.
     pub fn len(&self) -> usize {
         if let Some(many) = &self.many {
             return many.len();
@@ -94,19 +89,16 @@ impl Samples {
         self.short.len() + self.long.len()
     }
 
-    /// True when there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Arithmetic mean in milliseconds; none of nothing.
     pub fn mean_ms(&self) -> Option<f64> {
         let sum = self.many.as_ref().map_or(self.sum, |many| many.sum());
         (!self.is_empty()).then(|| sum as f64 / self.len() as f64 / 1e6)
     }
 
-    /// Percentiles in milliseconds, by the one rule of [`crate::stats::percentile`]; each is none
-    /// of nothing and for a `p` out of 0..=100.
+    /// Percentiles in milliseconds, by the one rule of [`crate::stats::percentile`].
     pub fn percentiles_ms(&self, ps: &[f64]) -> Vec<Option<f64>> {
         let n = self.len();
         let mut wanted = Vec::new();
@@ -221,7 +213,6 @@ mod tests {
     }
 
     proptest! {
-        /// However a merge comes about, it counts everything.
         #[test]
         fn merging_counts_everything_on_either_side_of_the_limit(
             a in proptest::collection::vec(0..10_000_000_000_u64, 0..60),

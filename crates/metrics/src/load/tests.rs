@@ -1,5 +1,3 @@
-//! Figures of requests whose stamps are known.
-
 use domain::backend::ServerIdentity;
 use domain::record::{EndpointFacts, RequestTimes, Turn};
 use domain::work::WorkRecord;
@@ -60,7 +58,6 @@ fn counts_without_end_overflow_nothing() {
     assert_eq!(figures.turns[0].prompt_tokens_mean, Some(u64::MAX as f64));
 }
 
-/// What an incomplete answer lacks is among the reasons.
 #[test]
 fn incomplete_answers_say_what_they_lack() {
     let mut collected = Collected::new(None);

@@ -60,7 +60,7 @@ fn none_is_never_zero() {
 /// Tokens that arrive together say nothing of how fast they were made.
 #[test]
 fn gathered_output_has_no_rate() {
-    // So many chunks at a time, so many nanoseconds apart.
+    // Chunks at a time, and nanoseconds between times.
     for (at_a_time, step_ns, is_gathered) in [
         (8, 0, true),
         (1, 499, true),

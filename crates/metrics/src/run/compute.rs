@@ -23,8 +23,7 @@ impl RunMetrics {
         Self::with_warm_loads(run, &WarmLoads::new())
     }
 
-    /// The figures of a run; `fallback` holds warm loads for agents for which this run itself has
-    /// none, usually those of the configuration's other runs.
+    /// `fallback` holds warm loads for agents without any in this run, usually from the configuration's other runs.
     pub(crate) fn with_warm_loads(run: &RunObservation, fallback: &WarmLoads) -> Self {
         let mut warm = warm_loads([run]);
         for (agent, load) in fallback {
@@ -193,7 +192,6 @@ fn agent_metrics(arms: &Arms<'_>, i: usize, warm: &WarmLoads) -> AgentMetrics {
     }
 }
 
-/// The main requests of an arm by how they ended.
 fn outcomes(arm: &ArmObservation) -> OutcomeCounts {
     OutcomeCounts::of(requests(arm).map(|r| &r.outcome))
 }

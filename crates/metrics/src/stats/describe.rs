@@ -1,43 +1,32 @@
 //! Plain descriptive statistics. Each says none where it is not defined.
 
-/// Arithmetic mean; none of nothing.
 pub fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-fn sum_of_squares(values: &[f64]) -> Option<f64> {
-    let centre = mean(values)?;
-    Some(values.iter().map(|v| (v - centre).powi(2)).sum())
-}
-
-/// Sample standard deviation, with `n - 1`; none below two values.
+/// With `n - 1`; none below two values.
 pub fn sample_sd(values: &[f64]) -> Option<f64> {
-    (values.len() >= 2)
-        .then(|| sum_of_squares(values))
-        .flatten()
-        .map(|ss| (ss / (values.len() - 1) as f64).sqrt())
+    if values.len() < 2 {
+        return None;
+    }
+    let centre = mean(values)?;
+    let squares: f64 = values.iter().map(|v| (v - centre).powi(2)).sum();
+    Some((squares / (values.len() - 1) as f64).sqrt())
 }
 
-/// Population standard deviation, with `n`; none of nothing. Only to check figures that others
-/// else computed this way.
-pub fn population_sd(values: &[f64]) -> Option<f64> {
-    sum_of_squares(values).map(|ss| (ss / values.len() as f64).sqrt())
-}
-
-/// The least and the greatest value; none of nothing.
+/// The least and the greatest value; none without values.
 pub fn bounds(values: &[f64]) -> Option<(f64, f64)> {
     let low = values.iter().copied().reduce(f64::min)?;
     let high = values.iter().copied().reduce(f64::max)?;
     Some((low, high))
 }
 
-/// Median: the 50th percentile.
 pub fn median(values: &[f64]) -> Option<f64> {
     percentile(values, 50.0)
 }
 
 /// Percentile `p` in 0..=100 by linear interpolation between closest ranks (Hyndman & Fan's
-/// type 7, the default of R and NumPy); none of nothing, for a value that is not a number, or for
+/// type 7, the default of R and NumPy); none without values, for a value that is not a number, or for
 /// a `p` out of range. This is the one place where percentiles are computed.
 pub fn percentile(values: &[f64], p: f64) -> Option<f64> {
     if values.iter().any(|v| v.is_nan()) {
@@ -69,7 +58,7 @@ pub(crate) fn percentile_by(n: usize, p: f64, mut at: impl FnMut(usize) -> f64) 
 }
 
 /// Jain's fairness index, `(Σx)² / (n Σx²)`: 1 when all are equal, `1/n` when one has everything.
-/// None of nothing, or when all are zero.
+/// None without values, or when all are zero.
 pub fn jain(values: &[f64]) -> Option<f64> {
     let squares: f64 = values.iter().map(|v| v * v).sum();
     (squares > 0.0).then(|| values.iter().sum::<f64>().powi(2) / (values.len() as f64 * squares))

@@ -26,35 +26,34 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// The centre of the values with its interval; none of nothing, or when a value is not finite.
+    /// None without values, or when one is not finite.
     pub fn of(values: &[f64]) -> Option<Self> {
         Self::with(values, values, Location::of(values), |centre| centre)
     }
 
-    /// The same of values that cannot be negative, such as times, sizes and rates.
+    /// Of values that cannot be negative, such as times, sizes and rates.
     pub(crate) fn of_sizes(values: &[f64]) -> Option<Self> {
         Some(Self::of(values)?.within(NOT_NEGATIVE))
     }
 
     /// The geometric mean of ratios, with the interval of their logarithms: swapping numerator and
-    /// denominator inverts it. None of nothing, or when a ratio is not positive and finite.
+    /// denominator inverts it. None without values, or when a ratio is not positive and finite.
     pub fn of_ratios(ratios: &[f64]) -> Option<Self> {
         Self::on_logarithms(ratios, Location::of)
     }
 
-    /// The mean of values that make up a whole, such as blocks of time or configurations: however far
-    /// one lies from the others, it counts.
+    /// The mean of values that make up a whole, such as blocks of time: each counts, however far off it lies.
     pub(crate) fn of_all(values: &[f64]) -> Option<Self> {
         let location = Location::without(values, 0);
         Self::with(values, values, location, |centre| centre)
     }
 
-    /// The same of a rate's blocks of time, which is never negative.
+    /// Of a rate's blocks of time, which is never negative.
     pub fn of_blocks(values: &[f64]) -> Option<Self> {
         Some(Self::of_all(values)?.within(NOT_NEGATIVE))
     }
 
-    /// The same of ratios, geometrically.
+    /// The geometric mean of ratios that make up a whole.
     pub(crate) fn of_all_ratios(ratios: &[f64]) -> Option<Self> {
         Self::on_logarithms(ratios, |logs| Location::without(logs, 0))
     }
@@ -96,7 +95,6 @@ impl Estimate {
         }
     }
 
-    /// The interval, when there is one.
     pub fn interval(&self) -> Option<Interval> {
         Some(Interval {
             lo: self.lo?,

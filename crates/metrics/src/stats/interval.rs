@@ -8,14 +8,11 @@ pub const CONFIDENCE: f64 = 0.95;
 /// A closed interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
-    /// Lower end.
     pub lo: f64,
-    /// Upper end.
     pub hi: f64,
 }
 
 impl Interval {
-    /// True when `value` lies in the interval, ends included.
     pub fn contains(&self, value: f64) -> bool {
         (self.lo..=self.hi).contains(&value)
     }

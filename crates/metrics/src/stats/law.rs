@@ -22,7 +22,7 @@ const REJECTED_AT: f64 = 0.01;
 pub enum LawKind {
     /// `λ N`.
     Linear,
-    /// `λ min(N, B)`: so many slots, and a queue before them.
+    /// `λ min(N, B)`: `B` slots, and a queue before them.
     Bound,
     /// Amdahl's: `λ N / (1 + σ (N - 1))`.
     Amdahl,
@@ -48,9 +48,7 @@ pub struct Law {
 /// The law that was chosen for some levels.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LawFit {
-    /// Which.
     pub kind: LawKind,
-    /// With its parameters.
     pub law: Law,
     /// The chance that levels which follow the law miss it by so much (χ² of the weighted residuals).
     pub p: f64,
@@ -63,7 +61,7 @@ pub struct LawFit {
 type Point = (f64, f64, f64);
 
 impl LawKind {
-    /// All, those with fewer parameters first.
+    /// Those with fewer parameters first.
     const ALL: [Self; 5] = [
         Self::Linear,
         Self::Bound,
@@ -72,7 +70,6 @@ impl LawKind {
         Self::Usl,
     ];
 
-    /// The name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Linear => "linear",
@@ -95,8 +92,7 @@ impl LawKind {
         }
     }
 
-    /// The law of this kind nearest to the points; none when they do not determine it, or only with a
-    /// parameter out of its range.
+    /// The nearest law of this kind; none when the points do not determine it, or a parameter is out of its range.
     fn fit(self, points: &[Point]) -> Option<Law> {
         let bounds = match self {
             Self::Bound | Self::Batch => self.bounds(points),
@@ -170,11 +166,9 @@ impl Law {
         (self.kappa > 0.0).then(|| ((1.0 - self.sigma).max(0.0) / self.kappa).sqrt().max(1.0))
     }
 
-    /// The knee: the number that makes the most of throughput and of latency alike, where
-    /// throughput over time in the system (Kleinrock's power, 1979) is highest, at least 1. In a
-    /// closed loop without thought that time is `N / X(N)`, so the power is `X(N)² / N`; setting its
-    /// slope to zero gives `3 κ N² + (σ - κ) N - (1 - σ) = 0`. Beyond a bound it falls. None where more
-    /// is always better by this too.
+    /// The knee: where throughput over time in the system (Kleinrock's power, 1979) is highest, at least 1. In a closed
+    /// loop without thought that time is `N / X(N)`, so the power is `X(N)² / N`; setting its slope to zero gives
+    /// `3 κ N² + (σ - κ) N - (1 - σ) = 0`. Beyond a bound it falls. None where more is always better by this too.
     pub fn knee(&self) -> Option<f64> {
         let (a, b, c) = (
             3.0 * self.kappa,
@@ -192,11 +186,10 @@ impl Law {
 }
 
 impl LawFit {
-    /// The law of some levels' throughputs, of which no two have the same number: of the laws that the
-    /// levels do not reject at 1 % the one with the least AICc, else, rejected, the one with the least
-    /// AICc. A law needs two levels more than it has parameters. Intervals are those of 1,000 seeded
-    /// draws of each level's throughput from its Student distribution, the law chosen anew among those
-    /// not rejected.
+    /// The law of some levels' throughputs, of which no two have the same number: of the laws that the levels do not
+    /// reject at 1 % the one with the least AICc, else, rejected, the one with the least AICc. A law needs two levels
+    /// more than it has parameters. Intervals are those of 1,000 seeded draws of each level's throughput from its
+    /// Student distribution, the law chosen anew among those not rejected.
     ///
     /// None below three levels, or when a throughput is not positive.
     pub fn of(levels: &[(u32, Location)]) -> Option<Self> {
@@ -250,8 +243,7 @@ impl LawFit {
         self.p < REJECTED_AT
     }
 
-    /// The middle 95 % of a quantity of the drawn laws. Where the laws need not have the quantity, it
-    /// is infinite. None without draws.
+    /// The middle 95 % of a quantity of the drawn laws, which is infinite where a law lacks it. None without draws.
     pub fn interval(&self, of: impl Fn(&Law) -> f64) -> Option<Interval> {
         let mut values: Vec<f64> = self.drawn.iter().map(of).collect();
         values.sort_by(f64::total_cmp);

@@ -4,9 +4,8 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::{CONFIDENCE, Interval, mean, sample_sd};
 
-/// From so many values on, a fifth of them is left out at each end, so that a single outlier moves
-/// neither the centre nor the error much. Of fewer values nothing can be left out without making the
-/// interval useless.
+/// From so many values on, a fifth of them is left out at each end, so that a single outlier moves neither the centre
+/// nor the error much. Of fewer values nothing can be left out without making the interval useless.
 pub const TRIMMED_FROM: usize = 8;
 /// The share left out at each end.
 const TRIMMED: f64 = 0.2;
@@ -62,14 +61,13 @@ impl Location {
         Self::of(&values.iter().map(|v| v.ln()).collect::<Vec<_>>())
     }
 
-    /// The mean of independent centres, each counted once (Welch's and Satterthwaite's error); none
-    /// of nothing.
+    /// The mean of independent centres, each counted once (Welch's and Satterthwaite's error); none without any.
     pub fn average(parts: &[Self]) -> Option<Self> {
         let weight = 1.0 / parts.len() as f64;
         Self::combined(parts.iter().map(|part| (weight, *part)))
     }
 
-    /// The difference of two independent centres, `self - other`.
+    /// `self - other`, of independent centres.
     #[must_use]
     pub fn minus(self, other: Self) -> Self {
         Self::combined([(1.0, self), (-1.0, other)]).expect("there are two")
@@ -96,9 +94,8 @@ impl Location {
         })
     }
 
-    /// How many values would decide if more of them lay and scattered as these, two at least, do: the
-    /// least number, three or more, whose 95 % interval `decides`. None where these decide already, or
-    /// where a thousand would not.
+    /// How many values would decide if more of them lay and scattered as these, two at least, do: the least number,
+    /// three or more, whose 95 % interval `decides`. None where these decide already, or where a thousand would not.
     pub fn enough(values: &[f64], decides: impl Fn(Interval) -> bool) -> Option<u32> {
         let n = values.len();
         let seen = Self::of(values);
@@ -132,8 +129,7 @@ impl Location {
         }
     }
 
-    /// The two-sided p value that the true centre is `null`. Values without any spread are `null`
-    /// (1) or not (0).
+    /// The two-sided p value that the true centre is `null`; 1 or 0 for values without any spread.
     pub fn p(&self, null: f64) -> f64 {
         let distance = (self.centre - null).abs();
         if self.error <= 0.0 {

@@ -14,14 +14,11 @@ use crate::stats::{Estimate, Location, studentized_range_p};
 pub struct Best {
     /// `speedup`, `throughput_together` or `wall_s`.
     pub by: &'static str,
-    /// The best configuration.
     pub id: ConfigId,
-    /// Its topology.
     pub topology: Option<Topology>,
-    /// Its geometric mean.
+    /// Geometric mean.
     pub value: Estimate,
-    /// The others that are not distinguishable from it, with topology: by `Ranking`, and those with
-    /// fewer than three runs.
+    /// The others that are not distinguishable from it, and those with fewer than three runs.
     pub not_told_apart: Vec<(ConfigId, Option<Topology>)>,
     /// Configurations compared, itself included.
     pub compared: u32,
@@ -61,8 +58,7 @@ pub(super) struct Ranking {
 }
 
 impl Ranking {
-    /// None for fewer than two options, or where one has fewer than three values or one that is not
-    /// positive.
+    /// None for fewer than two options, or where one has fewer than three values or one that is not positive.
     pub(super) fn of(options: &[Values], paired: bool, better: Better) -> Option<Self> {
         let count = options.len();
         if count < 2 {

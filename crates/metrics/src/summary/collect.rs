@@ -20,7 +20,6 @@ use crate::run::{AgentMetrics, RunMetrics};
 use crate::stats::{self, Estimate, printable_percentile};
 
 impl Summary {
-    /// Everything a report is written from.
     pub fn of(data: &Dataset) -> Self {
         let keys = in_order(data.runs.iter().map(|r| (r.config.clone(), r.topology)));
         let place = |run: &RunObservation| {
@@ -78,7 +77,6 @@ impl Summary {
     }
 }
 
-/// A run as it was observed, with its figures.
 type Run<'a> = (&'a RunObservation, &'a RunMetrics);
 
 /// Of values that cannot be negative.
@@ -87,7 +85,6 @@ fn positive<T>(items: &[T], value: impl Fn(&T) -> Option<f64>) -> Option<Estimat
     Estimate::of_sizes(&values)
 }
 
-/// The energy of the used runs, if telemetry has it.
 fn energy(meter: &Meter, used: &[Run<'_>]) -> Option<ConfigEnergy> {
     let of = |arm: Option<&ArmObservation>| {
         let arm = arm?;
@@ -158,7 +155,6 @@ fn over_runs(all: &[Run<'_>], used: &[&RunMetrics]) -> Statistics {
     statistics
 }
 
-/// What one run adds to the counts.
 fn counts(run: &RunMetrics) -> Statistics {
     let mut counts = Statistics {
         outcomes: run.outcomes,
@@ -271,7 +267,6 @@ fn config_summary(
 }
 
 impl Tail {
-    /// The percentiles of a sample that it can carry.
     pub fn of(values: &[f64]) -> Self {
         Self {
             n: values.len() as u32,

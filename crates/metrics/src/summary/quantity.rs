@@ -4,14 +4,10 @@ use super::Statistics;
 use crate::run::RunMetrics;
 use crate::stats::{Estimate, NOT_NEGATIVE};
 
-/// Which way is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Better {
-    /// More is better.
     Higher,
-    /// Less is better.
     Lower,
-    /// Neither way.
     Neither,
 }
 
@@ -22,7 +18,6 @@ pub struct Quantity {
     pub name: &'static str,
     /// Unit; empty for a ratio.
     pub unit: &'static str,
-    /// Which way is better.
     pub better: Better,
     run: fn(&RunMetrics) -> Option<f64>,
     read: fn(&Statistics) -> Option<Estimate>,
@@ -40,7 +35,6 @@ impl std::fmt::Debug for Quantity {
 }
 
 impl Quantity {
-    /// The quantity of that name.
     pub fn named(name: &str) -> Option<&'static Self> {
         QUANTITIES.iter().find(|q| q.name == name)
     }
@@ -59,13 +53,11 @@ impl Quantity {
         (self.run)(run).filter(|_| run.excluded.is_none())
     }
 
-    /// Its estimate.
     pub fn of(&self, statistics: &Statistics) -> Option<Estimate> {
         (self.read)(statistics)
     }
 
-    /// True for a ratio, which is averaged geometrically. TR113's own ratios are averaged as TR113 does,
-    /// for they are there to be held against its figures.
+    /// True for a ratio, which is averaged geometrically; TR113's own ratios are averaged as TR113 does.
     fn is_ratio(&self) -> bool {
         matches!(
             self.name,
@@ -79,7 +71,7 @@ impl Quantity {
         )
     }
 
-    /// The estimate from its values in repeated runs; none of nothing, or where one is no value of it.
+    /// The estimate from its values in repeated runs; none without values, or where one is no value of it.
     pub fn over_runs(&self, values: &[f64]) -> Option<Estimate> {
         let estimate = if self.is_ratio() {
             Estimate::of_ratios(values)

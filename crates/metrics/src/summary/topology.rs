@@ -1,5 +1,4 @@
-//! One server against one per agent: each configuration by itself, and over all of them the choice that
-//! the plan offers.
+//! One server against one per agent: for each configuration, and over all of them the choice that the plan offers.
 
 use std::collections::BTreeMap;
 
@@ -17,12 +16,9 @@ use crate::stats::{Estimate, Location, mean, studentized_range_p};
 /// Walls that differ by less make no difference worth having.
 const MARGIN: f64 = 1.05;
 
-/// A quantity measured both ways.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct BothWays {
-    /// Mean on one shared server.
     pub shared: Estimate,
-    /// Mean on one server per agent.
     pub per_agent: Estimate,
     /// `per_agent / shared`, averaged on logarithms. Its interval holds for all those that are shown beside it at once.
     pub ratio: Estimate,
@@ -32,13 +28,10 @@ pub struct BothWays {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Faster {
-    /// One server for all agents.
     Shared,
-    /// A server for each agent.
     PerAgent,
     /// The walls differ by less than 5 %.
     Neither,
-    /// The runs do not decide.
     Undecided,
     /// Fewer than three repetitions on either.
     NotRanked,
@@ -55,7 +48,6 @@ impl Faster {
         }
     }
 
-    /// The topology that is faster.
     pub const fn topology(self) -> Option<Topology> {
         match self {
             Self::Shared => Some(Topology::Shared),
@@ -68,7 +60,6 @@ impl Faster {
 /// One server against one per agent for one configuration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TopologyComparison {
-    /// Configuration.
     pub id: ConfigId,
     /// Repetitions: pairs where they are paired, else the fewer of both sides.
     pub repetitions: u32,
@@ -76,10 +67,8 @@ pub struct TopologyComparison {
     pub paired: bool,
     /// Which is faster by itself, when all configurations are asked at once.
     pub faster: Faster,
-    /// p value of the ratio of walls, corrected for the number of configurations; none below three
-    /// repetitions.
+    /// Corrected for the number of configurations; none below three repetitions.
     pub p: Option<f64>,
-    /// Wall time, s.
     pub wall_s: BothWays,
     /// Tokens over wall, tok/s.
     pub throughput: Option<BothWays>,
@@ -89,9 +78,7 @@ pub struct TopologyComparison {
     pub rate: Option<BothWays>,
     /// TR113's speedup.
     pub speedup_est: Option<BothWays>,
-    /// Measured speedup.
     pub speedup: Option<BothWays>,
-    /// Peak device memory, bytes.
     pub memory_peak_bytes: Option<BothWays>,
 }
 
@@ -112,13 +99,10 @@ pub enum Kind {
 pub struct ChoiceOver {
     /// What the configurations have in common; none for all of them.
     pub kind: Option<Kind>,
-    /// How many there are.
     pub configs: u32,
-    /// Which is faster.
     pub faster: Faster,
     /// p value of the ratio of walls, corrected for the groups and the whole.
     pub p: Option<f64>,
-    /// Wall time, s.
     pub wall_s: BothWays,
     /// Tokens over wall, tok/s.
     pub throughput: Option<BothWays>,
@@ -131,16 +115,14 @@ pub struct ChoiceOver {
 pub struct Choice {
     /// Repetitions of each configuration on either topology, at least.
     pub repetitions: u32,
-    /// Whether repetitions are compared in pairs.
     pub paired: bool,
     /// Servers of the topology `per_agent` where the plan has agents share them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_agent_servers: Option<u32>,
     /// Whether the intervals say how configurations scatter; else how repetitions do.
     pub over_configs: bool,
-    /// Over all configurations.
     pub overall: ChoiceOver,
-    /// By group, where there are several.
+    /// Empty where there is only one group.
     pub groups: Vec<ChoiceOver>,
     /// p value that all groups answer alike; none where there are no groups or no repetitions.
     pub p_interaction: Option<f64>,
@@ -156,7 +138,7 @@ impl Choice {
     }
 }
 
-/// The values of a quantity on both topologies.
+/// The values on one server and on a server per agent.
 type Sides = [Values; 2];
 
 /// A configuration measured both ways.

@@ -1,5 +1,4 @@
-//! The verdict on a configuration (section 4): did running together pay, and how was it served? Two
-//! questions with an answer each; neither is inferred from the other.
+//! The verdict on a configuration: did running together pay, and how was it served? Neither answer implies the other.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +32,7 @@ pub enum Gain {
 }
 
 impl Gain {
-    /// Every answer, the best first.
+    /// The best first.
     pub const ALL: [Self; 6] = [
         Self::Pays,
         Self::None,
@@ -43,7 +42,6 @@ impl Gain {
         Self::Unknown,
     ];
 
-    /// From the measured speedup.
     pub fn of(speedup: Option<Estimate>) -> Self {
         match speedup.map(|s| s.interval()) {
             None => Self::Unknown,
@@ -87,7 +85,6 @@ pub enum Decoding {
     InTurn,
     /// For 5 % of it or more.
     Overlapping,
-    /// Unknown from the data.
     Unknown,
 }
 
@@ -102,17 +99,13 @@ impl Decoding {
     }
 }
 
-/// What running a configuration's agents together amounts to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Verdict {
-    /// Whether it paid.
     pub gain: Gain,
-    /// How the agents were served.
     pub decoding: Decoding,
 }
 
 impl Verdict {
-    /// Of a configuration of which neither is known.
     pub const UNKNOWN: Self = Self {
         gain: Gain::Unknown,
         decoding: Decoding::Unknown,
@@ -152,37 +145,31 @@ impl Serialize for Verdict {
     }
 }
 
-/// The verdicts on several configurations.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Verdicts(Vec<Verdict>);
 
 impl Verdicts {
-    /// Those of these configurations.
     pub fn of<'c>(configs: impl IntoIterator<Item = &'c super::ConfigSummary>) -> Self {
         Self(configs.into_iter().map(|c| c.verdict).collect())
     }
 
-    /// How many there are.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// True when there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many have this answer.
     pub fn with(&self, gain: Gain) -> usize {
         self.0.iter().filter(|v| v.gain == gain).count()
     }
 
-    /// How many were served this way.
     pub fn served(&self, decoding: Decoding) -> usize {
         self.0.iter().filter(|v| v.decoding == decoding).count()
     }
 
-    /// The answer that all of them have.
+    /// None where they differ.
     pub fn shared_gain(&self) -> Option<Gain> {
         let first = self.0.first()?.gain;
         (self.with(first) == self.len()).then_some(first)

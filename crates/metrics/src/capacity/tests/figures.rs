@@ -20,7 +20,6 @@ fn two_agents() -> Vec<domain::record::RequestRecord> {
     records
 }
 
-/// The stretch between two moments, ms.
 fn window(from: u64, to: u64) -> Window {
     Window {
         from: at(from),

@@ -24,7 +24,7 @@ fn level(agents: u32, rounds: u64, seed: u64) -> Vec<RequestRecord> {
     records
 }
 
-/// The first so many milliseconds.
+/// The first `end` milliseconds.
 fn until(end: u64) -> Window {
     Window {
         from: Stamp::ZERO,
@@ -32,7 +32,7 @@ fn until(end: u64) -> Window {
     }
 }
 
-/// The first look at what began in the first so many milliseconds.
+/// The first look at what began in the first `end` milliseconds.
 fn judge(records: &[RequestRecord], end: u64, slo: &str) -> Decision {
     let sample = Sample::of(records, until(end));
     Rule::default().judge(&sample, &slo.parse().unwrap(), &[])

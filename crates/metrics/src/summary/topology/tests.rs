@@ -141,8 +141,7 @@ agents = [{ name = "x" }, { name = "y" }]
     assert_eq!(choice.per_agent_servers, Some(2));
 }
 
-/// The recorded means and deviations of 30 configurations on one server and on two, as five runs each that
-/// have them.
+/// The recorded means and deviations of 30 configurations on one server and on two, as five runs each that have them.
 fn recorded() -> Vec<RunObservation> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tr113/repeated.csv");
     let text = std::fs::read_to_string(path).unwrap();
