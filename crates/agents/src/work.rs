@@ -19,16 +19,12 @@ use tokio::sync::Semaphore;
 /// Number of the next file of this process.
 static FILES: AtomicU64 = AtomicU64::new(0);
 
-/// Why work failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkError {
-    /// The file could not be written, read back or deleted.
     #[error("file work failed in {}", path.display())]
     File {
-        /// The folder.
         path: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },
@@ -46,7 +42,6 @@ pub struct WorkPool {
 }
 
 impl WorkPool {
-    /// A pool of `threads` threads, with files in `dir`.
     pub fn new(threads: NonZeroU32, dir: PathBuf) -> Self {
         Self {
             threads,
@@ -68,7 +63,6 @@ impl WorkPool {
         Self::new(threads, std::env::temp_dir())
     }
 
-    /// Number of threads.
     pub fn threads(&self) -> NonZeroU32 {
         self.threads
     }
@@ -119,7 +113,7 @@ impl WorkPool {
     }
 }
 
-/// Does CPU work; returns what was computed.
+/// Returns the sum of the primes.
 fn do_cpu_work(work: CpuWork) -> u64 {
     let CpuWork::Primes { below } = work;
     let prime = |n: u32| (2..=n.isqrt()).all(|divisor| !n.is_multiple_of(divisor));

@@ -83,7 +83,6 @@ impl ConfigId {
         Self::new(&renamed.collect::<Vec<_>>().join("_"))
     }
 
-    /// As text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -183,7 +182,6 @@ pub enum ProtocolKind {
 }
 
 impl Protocol {
-    /// TR113's protocol.
     pub fn tr113() -> Self {
         Self {
             kind: ProtocolKind::Tr113,
@@ -198,7 +196,6 @@ impl Protocol {
         }
     }
 
-    /// The rigorous protocol, the default.
     pub fn rigorous() -> Self {
         const FIVE: NonZeroU32 = NonZeroU32::new(5).expect("not zero");
         const THREE: NonZeroU32 = NonZeroU32::new(3).expect("not zero");
@@ -377,7 +374,6 @@ pub enum WorkflowKind {
 }
 
 impl SweepPlan {
-    /// The agents of all configurations.
     pub fn agents(&self) -> impl Iterator<Item = &AgentSpec> {
         self.configs.iter().flat_map(|config| &config.agents)
     }
@@ -399,7 +395,7 @@ impl SweepPlan {
         shared.map_or(agents, |n| agents.min(n.get() as usize))
     }
 
-    /// Refuses fewer endpoints than the plan needs: two agents on one server are not a server each.
+    /// Refuses fewer endpoints than the plan needs.
     pub fn check_endpoints(&self, given: usize) -> Result<(), PlanError> {
         let needed = self.servers();
         if given >= needed {
@@ -434,7 +430,6 @@ impl SweepPlan {
             .any(|agent| agent.workflow == WorkflowKind::Full)
     }
 
-    /// Repetitions on this kind of server.
     pub fn repetitions(&self, simulated: bool) -> NonZeroU32 {
         if simulated {
             self.protocol.repetitions_simulated
@@ -454,26 +449,19 @@ impl SweepPlan {
         if globs.is_empty() {
             return Ok(());
         }
+        let refused = |kind| PlanError::whole("--only", kind);
+        let bad_glob = |e: globset::Error| refused(PlanErrorKind::BadGlob(e.to_string()));
         let mut set = globset::GlobSetBuilder::new();
         for glob in globs {
-            let parsed = globset::Glob::new(glob)
-                .map_err(|e| PlanError::whole("--only", PlanErrorKind::BadGlob(e.to_string())))?;
-            set.add(parsed);
+            set.add(globset::Glob::new(glob).map_err(bad_glob)?);
         }
-        let set = set
-            .build()
-            .map_err(|e| PlanError::whole("--only", PlanErrorKind::BadGlob(e.to_string())))?;
+        let set = set.build().map_err(bad_glob)?;
         let known: Vec<_> = self.configs.iter().map(|c| c.id.to_string()).collect();
         self.configs
             .retain(|config| set.is_match(config.id.as_str()));
         if self.configs.is_empty() {
-            return Err(PlanError::whole(
-                "--only",
-                PlanErrorKind::NothingMatches {
-                    globs: globs.to_vec(),
-                    known,
-                },
-            ));
+            let globs = globs.to_vec();
+            return Err(refused(PlanErrorKind::NothingMatches { globs, known }));
         }
         Ok(())
     }

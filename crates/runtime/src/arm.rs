@@ -19,16 +19,12 @@ use crate::context::SweepContext;
 use crate::live::{REPORT_EVERY, TokenReports};
 use crate::{probe, state};
 
-/// The outcome of an arm.
 #[derive(Debug)]
 pub(crate) struct ArmEnd {
-    /// Whether it need not be run again.
     pub(crate) complete: bool,
     /// The last failure, if no server could be reached.
     pub(crate) dead: Option<String>,
-    /// Whether a prompt cache helped.
     pub(crate) cache: CacheCheck,
-    /// Servers whose identity changed since the sweep began.
     pub(crate) changed_servers: Vec<ChangedServer>,
 }
 
@@ -241,11 +237,9 @@ fn job(
     }
 }
 
-/// The running agents of an arm.
 struct Running<'a> {
     context: &'a SweepContext,
     jobs: Vec<AgentJob>,
-    /// Cancels all agents.
     cancel: CancellationToken,
     tasks: JoinSet<(usize, AgentEnd)>,
     reports: TokenReports<'a>,

@@ -35,7 +35,6 @@ struct Inner {
     first_prefills: FirstPrefills,
 }
 
-/// The first write that failed.
 #[derive(Debug)]
 struct Failure {
     error: Mutex<Option<FolderError>>,
@@ -54,7 +53,6 @@ impl Failure {
     }
 }
 
-/// A message to the writer thread.
 #[derive(Debug)]
 enum Entry {
     Line(Box<JournalLine>),
@@ -154,7 +152,7 @@ impl Book {
         self.send(Entry::Line(Box::new(line)));
     }
 
-    /// Waits until all lines are written. Blocks: only for moments at which nothing is measured.
+    /// Waits until all lines are written. Blocks, so it is for moments at which nothing is measured.
     pub(crate) fn settle(&self) {
         self.wait(false);
     }
@@ -192,7 +190,6 @@ impl Book {
         (std::mem::take(arm), std::mem::take(cache))
     }
 
-    /// Main requests by outcome.
     pub(crate) fn counts(&self) -> OutcomeCounts {
         self.inner().counts
     }

@@ -28,7 +28,7 @@ use crate::sampling::Telemetry;
 use crate::shutdown::Shutdown;
 use crate::state::{self, ASK_LIMIT};
 
-/// Consecutive arms in which no server could be reached after which a sweep gives up.
+/// Default of [`SweepSetup::dead_arms`].
 pub const DEFAULT_DEAD_ARMS: NonZeroU32 = NonZeroU32::new(3).expect("not zero");
 
 /// What a sweep needs. The plan, the repetitions and the endpoints are in the manifest of `results`.
@@ -47,7 +47,6 @@ pub struct SweepSetup {
     /// Whether the host, and the servers' processes on it, are sampled as well. Use `false` in virtual time,
     /// whose moments have nothing to do with the host.
     pub host: bool,
-    /// Receives the events of the sweep.
     pub observer: Arc<dyn Observer>,
     /// Most requests in flight at once over all agents; `None` for no limit.
     pub admission: Option<NonZeroUsize>,
@@ -68,10 +67,8 @@ impl fmt::Debug for SweepSetup {
     }
 }
 
-/// The outcome of a sweep.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SweepSummary {
-    /// Arms of the plan.
     pub arms: usize,
     /// Arms that were complete before this process started.
     pub already_complete: usize,
@@ -99,7 +96,6 @@ impl SweepSummary {
         self.is_complete() && self.requests.not_completed() == 0 && self.failed_steps == 0
     }
 
-    /// True if every arm of the plan is complete.
     pub fn is_complete(&self) -> bool {
         self.already_complete + self.completed == self.arms
     }

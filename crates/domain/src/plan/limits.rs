@@ -7,7 +7,6 @@ use std::time::Duration;
 /// A count with its greatest value; the least is one.
 #[derive(Debug, Clone, Copy)]
 pub struct Bound {
-    /// The greatest value.
     pub most: u32,
     what: &'static str,
 }
@@ -26,9 +25,7 @@ pub const CALLS: Bound = up_to(100_000, "calls");
 pub const CONFIGS: Bound = up_to(10_000, "configurations");
 /// Levels of a capacity run beyond the first that breaks the limits.
 pub const LEVELS: Bound = up_to(1_000, "levels");
-/// Repetitions of a configuration or a load.
 pub const REPETITIONS: Bound = up_to(10_000, "repetitions");
-/// Requests of a load.
 pub const REQUESTS: Bound = up_to(100_000_000, "requests");
 /// Simulated servers on one machine.
 pub const SERVERS: Bound = up_to(1_000, "servers");
@@ -66,10 +63,7 @@ impl Bound {
     }
 }
 
-/// Deserializes a number of agents.
-///
-/// # Errors
-/// When it is not a number from 1 to the most agents there can be.
+/// Deserializes a number of agents; fails if it is not from 1 to [`AGENTS`].
 pub fn agents<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
     let agents = <u32 as serde::Deserialize>::deserialize(from)?;
     let within = AGENTS.check(agents);

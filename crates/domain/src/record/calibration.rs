@@ -8,7 +8,6 @@ use super::{ClientBudget, RunHeader};
 /// higher one.
 pub const CALIBRATION_SCHEMA: u32 = 2;
 
-/// What `tandem calibrate --out` writes.
 pub const CALIBRATION_FILE: &str = "calibration.json";
 
 /// `calibration.json`, and what `tandem calibrate --json` prints.

@@ -13,7 +13,6 @@ use crate::plan::{CachePolicy, Timeouts};
 /// Version of `load.json`, raised when a key is removed or changes its meaning. Readers refuse a higher one.
 pub const LOAD_SCHEMA: u32 = 3;
 
-/// The file of the [`LoadFile`].
 pub const LOAD_FILE: &str = "load.json";
 
 /// The file of [`RequestRecord`](super::RequestRecord)s, one a line, in the order in which they ended.
