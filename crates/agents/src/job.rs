@@ -29,7 +29,6 @@ const WRITE_MODELLED: Nanos = Nanos::from_millis(1);
 #[derive(Debug, Clone)]
 pub struct AgentJob {
     pub plan: Arc<SweepPlan>,
-    /// Root of the prompts' nonces.
     pub nonce: NonceRoot,
     pub run: RunKey,
     pub arm: Arm,
@@ -121,7 +120,6 @@ impl Step {
     }
 }
 
-/// The state of an agent between steps.
 #[derive(Debug, Default)]
 struct Memory {
     tables: Vec<Table>,
@@ -338,7 +336,7 @@ impl AgentJob {
         prompts::under(self.plan.protocol.cache, &nonce, prompt)
     }
 
-    /// The future's output, unless the job is cancelled before it is ready.
+    /// Fails if the job is cancelled before the future is ready.
     async fn uncancelled<F: Future>(&self, future: F) -> Result<F::Output, Stopped> {
         tokio::select! {
             biased;
@@ -411,7 +409,6 @@ impl AgentJob {
     }
 }
 
-/// The result of a request, as far as an agent needs it.
 struct Answer {
     outcome: Outcome,
     text: String,

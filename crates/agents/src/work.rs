@@ -16,8 +16,7 @@ use domain::Nanos;
 use domain::work::{CpuWork, FileWork, Work, WorkRecord};
 use tokio::sync::Semaphore;
 
-/// Number of the next file of this process.
-static FILES: AtomicU64 = AtomicU64::new(0);
+static NEXT_FILE: AtomicU64 = AtomicU64::new(0);
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -123,7 +122,7 @@ fn do_cpu_work(work: CpuWork) -> u64 {
 /// Writes a new file, reads it back, compares, and deletes it. It is not synced: this measures the system's file layer,
 /// and the disk only when the system's cache is full.
 fn do_file_work(dir: &Path, work: FileWork) -> io::Result<()> {
-    let number = FILES.fetch_add(1, Ordering::Relaxed);
+    let number = NEXT_FILE.fetch_add(1, Ordering::Relaxed);
     let path = dir.join(format!("tandem-work-{}-{number}", std::process::id()));
     let written: Vec<u8> = (0..work.bytes()).map(|n| n as u8).collect();
     let mut file = OpenOptions::new()

@@ -105,8 +105,7 @@ impl Ledger {
     pub(crate) async fn guard(self) {
         loop {
             while self.anything_in_flight() {
-                // A yield lets tokio poll its I/O driver without parking, and only parking moves
-                // a paused clock.
+                // A yield lets tokio poll its I/O driver without parking, and only parking moves a paused clock.
                 tokio::task::yield_now().await;
             }
             self.shared.posted.notified().await;

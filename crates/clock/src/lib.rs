@@ -7,12 +7,10 @@
 //!   whenever nothing else can run, so a simulated hour takes as long as its events take to
 //!   process, and durations do not depend on the host's load.
 //!
-//! Virtual time is only sound while nothing is on its way that the runtime cannot see. Bytes in a
-//! loopback socket are such a thing: tokio may find its tasks idle, jump ahead, and only then see
-//! the readable socket. The [`Ledger`] closes that gap. A sender posts what it puts on the
-//! wire, a receiver takes it off, and while anything is posted a guard task keeps the runtime
-//! busy so that time stands still.
-//!
+//! Virtual time is only sound while nothing is on its way that the runtime cannot see. Bytes in a loopback socket are
+//! such a thing: tokio may find its tasks idle, jump ahead, and only then see the readable socket. The [`Ledger`]
+//! closes that gap. A sender posts what it puts on the wire, a receiver takes it off, and while anything is posted a
+//! guard task keeps the runtime busy so that time stands still.
 
 mod alarm;
 mod ledger;
@@ -137,7 +135,7 @@ impl Clock {
         self.inner.ledger.is_some()
     }
 
-    /// The ledger of things in flight; only virtual time needs one.
+    /// `None` unless time is virtual.
     pub fn ledger(&self) -> Option<&Ledger> {
         self.inner.ledger.as_ref()
     }

@@ -20,7 +20,7 @@ pub enum Exit {
     Interrupted,
 }
 
-/// The table, as the `--help` of every binary shows it.
+/// The text that the `--help` of every binary shows.
 pub const EXIT_CODES: &str = "Exit codes: 0 done; 1 done, but a request, an arm, a check or a gate failed; 2 wrong usage, or \
      an input that cannot be used; 3 the environment is not ready (no server, no model, disk full, no \
      permission); 4 the data do not decide a gate; 130 interrupted (Ctrl-C, SIGTERM or SIGHUP).";

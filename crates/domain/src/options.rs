@@ -1,5 +1,5 @@
-//! Ollama's model options, typed. Absent means "the server's default", which is not the same as
-//! any value: an explicit `num_ctx` equal to the default can still force a reload.
+//! Ollama's model options. An absent option means the server's default, which differs from every value: an explicit
+//! `num_ctx` equal to the default can still force a reload.
 
 use std::fmt;
 
@@ -52,7 +52,7 @@ impl fmt::Display for OptionValue {
     }
 }
 
-/// How an option goes into a chat completion (`/v1`).
+/// How an option is sent in a chat completion (`/v1`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnV1 {
     /// The protocol has no such option.
@@ -212,7 +212,7 @@ impl ModelOptions {
             .filter_map(|option| Some((option, option.get(self)?)))
     }
 
-    /// The runner options in which the two differ. The context comes first: it is what differs most.
+    /// The runner options in which the two differ. The context comes first, because it differs most often.
     pub fn runner_differences(&self, other: &Self) -> Vec<&'static OptionSpec> {
         let mut differing: Vec<_> = OPTIONS
             .iter()

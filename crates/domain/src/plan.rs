@@ -1,4 +1,4 @@
-//! What to run: a validated plan, and its expansion into arms.
+//! A validated plan, and its expansion into arms.
 
 mod error;
 mod expand;
@@ -43,8 +43,7 @@ impl TryFrom<String> for ConfigId {
 }
 
 impl ConfigId {
-    /// An id from a name, with TR113's slash written as an underscore. `None` when something is
-    /// left that cannot stand in a file name.
+    /// An id from a name, with TR113's slash as an underscore; `None` if it cannot be a file name.
     pub fn new(name: &str) -> Option<Self> {
         let id = name.trim().replace('/', "_");
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
@@ -384,8 +383,7 @@ impl SweepPlan {
         agents.max().unwrap_or(0)
     }
 
-    /// The servers that the plan needs: one, or one for each agent unless the plan says how many they
-    /// share.
+    /// The servers that the plan needs: one, or one for each agent unless the plan says how many servers they share.
     pub fn servers(&self) -> usize {
         if !self.topologies.contains(&Topology::PerAgent) {
             return 1;

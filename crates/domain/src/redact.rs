@@ -5,8 +5,8 @@ use std::process::Output;
 
 /// Replaces the values that differ from run to run with placeholders.
 ///
-/// Moments, revisions and ports of this machine are known by their shape and keep their width, so
-/// that columns stay where they are. Paths, versions and figures are named by the caller.
+/// Moments, revisions and ports of this machine are recognised by their shape and keep their width, so that columns
+/// stay aligned. Paths, versions and figures are named by the caller.
 #[derive(Debug, Clone, Default)]
 pub struct Redactor {
     texts: Vec<(String, String)>,

@@ -1,4 +1,4 @@
-//! What a sampler reports: GPU, host and server readings, each on the sweep's clock.
+//! Readings of GPUs, host and servers, each on the sweep's clock.
 
 use std::collections::BTreeMap;
 
@@ -184,8 +184,7 @@ impl GpuSource {
     }
 }
 
-/// Reads devices. Implemented by the NVML and the AMD sampler, by the simulator's device and by
-/// fakes.
+/// Reads devices. Implemented by the NVML and the AMD sampler, by the simulator's device and by fakes.
 pub trait GpuSampler: Send {
     fn source(&self) -> GpuSource;
 

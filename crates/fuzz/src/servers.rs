@@ -1,4 +1,4 @@
-//! What a server sends, read by the clients over a socket of this machine.
+//! A server's replies, read by the clients over a local socket.
 
 use std::io;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 
-/// A port of this machine and clients of what listens there.
+/// A local port, and clients of the server on it.
 struct Rig {
     runtime: Runtime,
     listener: TcpListener,

@@ -57,9 +57,8 @@ pub fn next_level(folder: &Path, record: &CapacityRecord, agents: u32) -> PathBu
     level
 }
 
-/// Reads the requests of a level of a run whose `capacity.json` has the version `schema`. With
-/// `keep_going`, what cannot be read is added to `skipped`; a last row that a killed client left
-/// half-written is added to `warnings`.
+/// Reads the requests of a level of a run whose `capacity.json` has the version `schema`. With `keep_going`, what
+/// cannot be read is added to `skipped`; a last row that a killed client left half-written is added to `warnings`.
 pub fn rows(
     folder: &Path,
     schema: u32,

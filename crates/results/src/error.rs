@@ -30,7 +30,7 @@ impl Fails for LoadError {
 }
 
 impl LoadError {
-    /// An error of a file as a whole.
+    /// For a file as a whole.
     pub fn new(path: &Path, kind: LoadErrorKind) -> Self {
         Self {
             path: path.to_owned(),
@@ -40,7 +40,7 @@ impl LoadError {
         }
     }
 
-    /// An error of a line, counted from 1.
+    /// For a line, counted from 1.
     pub fn at(path: &Path, line: u64, kind: LoadErrorKind) -> Self {
         Self {
             line: Some(line),

@@ -1,4 +1,4 @@
-//! What a results folder holds, and the files by which that is known.
+//! The kinds of results folders, and the files by which they are recognised.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind, in the order in which a folder is asked for it.
+    /// In the order in which a folder is checked for them.
     pub const ALL: [Self; 4] = [Self::Sweep, Self::Load, Self::Capacity, Self::Calibration];
 
     /// In words, with the article.

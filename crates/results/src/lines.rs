@@ -102,7 +102,6 @@ impl<'a> Unreadable<'a> {
     }
 }
 
-/// Reads every line's value, in the order of the file.
 pub(crate) fn read<T: Send>(
     mut unreadable: Unreadable<'_>,
     read: ReadLine<T>,

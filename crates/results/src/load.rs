@@ -10,7 +10,7 @@ use crate::blocks;
 use crate::lines::{self, ReadLine, Unreadable};
 use crate::{FolderError, LineWriter, LoadError, Skipped, read_versioned, write_json};
 
-/// What the names of the folders of a load's repetitions begin with.
+/// Beginning of the names of the folders of a load's repetitions.
 pub(crate) const REPETITION: &str = "repetition-";
 
 /// The folder of the n-th repetition of a load in the folder of all of them.

@@ -56,8 +56,7 @@ impl Lock {
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        // The file stays when the run ends: removing it would let two processes lock two files of
-        // one name.
+        // The file stays when the run ends: removing it would let two processes lock two files of one name.
         file.set_len(0).map_err(failed)?;
         file.seek(SeekFrom::Start(0)).map_err(failed)?;
         write!(file, "{}", std::process::id()).map_err(failed)?;

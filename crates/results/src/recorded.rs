@@ -1,4 +1,4 @@
-//! Lines of all files of records, of any version.
+//! Reads record lines of any file and any version.
 
 use domain::record::{JournalLine, schema1};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Folders that earlier versions wrote, under `tests/old`: each is read as if it were new.
+//! Folders that earlier versions wrote, under `tests/old`, are read like new ones.
 
 use std::path::{Path, PathBuf};
 

@@ -274,8 +274,7 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Runs one agent after another, each scheduled at the end of the one before. Returns when the first was
-    /// scheduled.
+    /// Runs one agent after another, each scheduled at the end of the one before. Returns when the first was scheduled.
     async fn one_after_another(&mut self) -> Stamp {
         let started = self.context.clock.now();
         let mut scheduled = started;
@@ -295,8 +294,7 @@ impl<'a> Running<'a> {
     }
 
     /// Runs all agents at once: every task is ready before the common moment at which all are scheduled. Returns that
-    /// moment. They are released in the plan's order, which on one thread is the order in which they reach the
-    /// server.
+    /// moment. They are released in the plan's order, which on one thread is the order in which they reach the server.
     async fn all_at_once(&mut self) -> Stamp {
         let (ready, mut all_ready) = mpsc::channel(self.jobs.len());
         let mut releases = Vec::with_capacity(self.jobs.len());

@@ -182,8 +182,7 @@ impl Book {
         error.map_or(Ok(()), Err)
     }
 
-    /// The main requests since the last call, in the order in which they ended, and whether a prompt
-    /// cache helped them.
+    /// The main requests since the last call, in the order in which they ended, and whether a prompt cache helped them.
     pub(crate) fn take_arm(&self) -> (Vec<MainRequest>, CacheCheck) {
         let inner = &mut *self.inner();
         let (arm, cache) = (&mut inner.arm, &mut inner.cache);

@@ -76,7 +76,6 @@ impl LoadPlan {
 }
 
 pub struct LoadSetup {
-    /// The requests and their timing.
     pub plan: LoadPlan,
     /// The servers, at least one. Agent `i` uses server `i` modulo their number.
     pub backends: Vec<Arc<dyn ChatBackend>>,

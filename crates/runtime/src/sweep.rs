@@ -90,8 +90,7 @@ pub struct SweepSummary {
 }
 
 impl SweepSummary {
-    /// True if every arm of the plan is complete, and in this process every request completed and no step
-    /// failed.
+    /// True if every arm of the plan is complete, and in this process every request completed and no step failed.
     pub fn is_whole(&self) -> bool {
         self.is_complete() && self.requests.not_completed() == 0 && self.failed_steps == 0
     }
@@ -103,10 +102,9 @@ impl SweepSummary {
 
 /// Runs the arms of the plan that are not complete, one after another.
 ///
-/// A failed request is a record, and the sweep continues. Fails when nothing can be recorded: the results folder
-/// cannot be written, the setup contradicts the plan or the manifest, a server does not have the model, or no
-/// server could be reached in `dead_arms` consecutive arms. Earlier records are kept, and
-/// [`ResultsDir::resume`] continues from them.
+/// A failed request is a record, and the sweep continues. Fails when nothing can be recorded: the results folder cannot
+/// be written, the setup contradicts the plan or the manifest, a server does not have the model, or no server could be
+/// reached in `dead_arms` consecutive arms. Earlier records are kept, and [`ResultsDir::resume`] continues from them.
 pub async fn run_sweep(
     setup: SweepSetup,
     shutdown: Shutdown,

@@ -223,20 +223,12 @@ fn parsed(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
         return Err(PlanError::key(origin, "configs", PlanErrorKind::Empty));
     }
     if !(file.telemetry_hz > 0.0 && file.telemetry_hz <= MOST_HZ) {
-        return Err(out_of_range(
-            origin,
-            "telemetry_hz",
-            file.telemetry_hz,
-            "0 < hz <= 1000",
-        ));
+        let (hz, expected) = (file.telemetry_hz, "0 < hz <= 1000");
+        return Err(out_of_range(origin, "telemetry_hz", hz, expected));
     }
     if file.topologies.is_empty() {
-        return Err(out_of_range(
-            origin,
-            "topologies",
-            "[]",
-            "give \"shared\", \"per_agent\" or both",
-        ));
+        let expected = "give \"shared\", \"per_agent\" or both";
+        return Err(out_of_range(origin, "topologies", "[]", expected));
     }
     if let Some(servers) = file.per_agent_servers {
         count(origin, "per_agent_servers", servers.get(), limits::AGENTS)?;
@@ -485,12 +477,8 @@ fn resolve_protocol(origin: &str, file: &ProtocolFile) -> Result<Protocol, PlanE
     }
     if let Some(arms) = &file.arms {
         if arms.is_empty() {
-            return Err(out_of_range(
-                origin,
-                "protocol.arms",
-                "[]",
-                "\"together\", \"sequential\" or both",
-            ));
+            let expected = "\"together\", \"sequential\" or both";
+            return Err(out_of_range(origin, "protocol.arms", "[]", expected));
         }
         protocol.arms.clone_from(arms);
         protocol.arms.sort_unstable();

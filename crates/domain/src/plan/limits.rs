@@ -1,5 +1,4 @@
-//! The most that a plan file or a flag may ask for. Beyond these values a number is a slip: it would fill the
-//! memory or run for years.
+//! Upper limits of plan files and flags. A greater number is a mistake: it would fill the memory or run for years.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -44,14 +43,14 @@ pub const NAME_CHARACTERS: usize = 100;
 pub const LONGEST_WAIT: Duration = Duration::from_hours(7 * 24);
 
 impl Bound {
-    /// The count, or the values that it may have, in words.
+    /// The count; the error has the allowed values in words.
     pub fn check(self, n: impl Into<u64>) -> Result<NonZeroU32, String> {
         let fits = u32::try_from(n.into()).ok().filter(|n| *n <= self.most);
         fits.and_then(NonZeroU32::new)
             .ok_or_else(|| format!("1 to {} {}", self.most, self.what))
     }
 
-    /// The count that a flag gives, or the values that it may have, in words.
+    /// The count that a flag gives; the error has the allowed values in words.
     pub fn parse(self, text: &str) -> Result<NonZeroU32, String> {
         let n: u64 = text.trim().parse().unwrap_or_default();
         self.check(n).map_err(|range| format!("give {range}"))
@@ -82,7 +81,6 @@ pub fn wait(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// The longest timeout or pause, in words.
 pub(super) fn longest_wait() -> String {
     format!("{} at most", humantime::format_duration(LONGEST_WAIT))
 }

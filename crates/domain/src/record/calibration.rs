@@ -1,11 +1,10 @@
-//! What `tandem calibrate` writes to disk.
+//! The file that `tandem calibrate` writes.
 
 use serde::{Deserialize, Serialize};
 
 use super::{ClientBudget, RunHeader};
 
-/// Version of `calibration.json`; raised when a key changes its meaning or goes. Readers refuse a
-/// higher one.
+/// Version of `calibration.json`; raised when a key changes its meaning or goes. Readers refuse a higher one.
 pub const CALIBRATION_SCHEMA: u32 = 2;
 
 pub const CALIBRATION_FILE: &str = "calibration.json";

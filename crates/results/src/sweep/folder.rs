@@ -1,5 +1,4 @@
-//! A sweep's folder while it is written: held by one sweep at a time, created once, resumed after an
-//! interruption.
+//! A sweep's folder while it is written: held by one sweep at a time, created once, resumed after an interruption.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
@@ -19,8 +18,7 @@ use super::same::differences;
 use crate::lines::{self, Unreadable};
 use crate::{FolderError, LineWriter, LoadErrorKind, Lock, read_versioned, write_json};
 
-/// Stamps of a resumed sweep begin on a multiple of this, so that virtual time keeps falling on
-/// whole microseconds.
+/// Stamps of a resumed sweep begin on a multiple of this, so that virtual time keeps falling on whole microseconds.
 const RESUME_STEP: u64 = 1_000_000;
 
 /// A results folder that this process holds until it is dropped.
@@ -34,10 +32,9 @@ pub struct ResultsDir {
     pub lock: Lock,
 }
 
-/// Where a stopped sweep goes on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResumePoint {
-    /// Where the clock goes on: after the last stamp that was recorded.
+    /// The clock continues here: after the last stamp that was recorded.
     pub offset: Nanos,
     pub complete: BTreeSet<(RunKey, Arm)>,
     /// The highest attempt at each arm so far.
@@ -49,7 +46,7 @@ pub struct ResumePoint {
 }
 
 impl ResultsDir {
-    /// Makes the folder, takes it for this process, and writes the manifest.
+    /// Creates the folder if needed, takes it for this process, and writes the manifest.
     pub fn create(dir: &Path, manifest: Manifest) -> Result<Self, FolderError> {
         let lock = Lock::begin(dir)?;
         let journal_path = dir.join(JOURNAL_FILE);
@@ -162,7 +159,7 @@ pub fn write_manifest(dir: &Path, manifest: &Manifest) -> Result<(), FolderError
     write_json(&path, manifest).map_err(FolderError::write(&path))
 }
 
-/// Reads `manifest.json` of a folder that a sweep is to go on in; another schema is refused.
+/// Reads `manifest.json` of a sweep that is to be resumed; another schema is refused.
 pub fn read_manifest(dir: &Path) -> Result<Manifest, FolderError> {
     let path = dir.join(MANIFEST_FILE);
     FolderError::ensure_exists(&path)?;
@@ -191,8 +188,7 @@ fn read_whole(path: &Path) -> Result<Option<Vec<u8>>, FolderError> {
     }
 }
 
-/// Makes the file end in a whole line. An incomplete last line is appended to `<name>.cut`; returns a warning about
-/// it.
+/// Makes the file end in a whole line. An incomplete last line is appended to `<name>.cut`; returns a warning about it.
 fn repair<T: DeserializeOwned>(path: &Path) -> Result<Option<String>, FolderError> {
     let Some(bytes) = read_whole(path)? else {
         return Ok(None);
