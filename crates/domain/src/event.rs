@@ -35,10 +35,3 @@ pub trait Observer: Send + Sync {
     /// Called on the runtime's task; must not block.
     fn on_event(&self, event: &Event);
 }
-
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoObserver;
-
-impl Observer for NoObserver {
-    fn on_event(&self, _event: &Event) {}
-}
