@@ -20,7 +20,6 @@ pub(crate) fn read_modelled(tables: &[Table]) -> Nanos {
         .sum()
 }
 
-/// The findings of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Findings {
     /// Text for the prompt.

@@ -6,69 +6,50 @@ use std::path::{Path, PathBuf};
 use csv::StringRecord;
 use domain::hash::sha256_hex;
 
-/// Benchmark files could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IngestError {
-    /// The folder or a file in it could not be read.
     #[error("failed to read {}", path.display())]
     Read {
-        /// The folder or file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
-    /// No CSV file in the folder.
     #[error("no CSV file in {}; put benchmark tables there, or name another folder", path.display())]
-    Empty {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// A file that is not a table of figures.
+    Empty { path: PathBuf },
     #[error("{}:{line}: {message}", path.display())]
     Malformed {
-        /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: u64,
-        /// What is wrong with it.
         message: String,
     },
 }
 
-/// One benchmark table, column by column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
-    /// File name.
     pub name: String,
-    /// Data rows.
+    /// Without the heading.
     pub rows: usize,
-    /// Size of the file, bytes.
+    /// Size of the file.
     pub bytes: u64,
-    /// The columns, in order.
     pub columns: Vec<Column>,
 }
 
-/// A column of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Column {
-    /// Its heading.
     pub name: String,
     /// Its cells if every non-empty cell is a number, else `None`. An empty cell is `None`, not zero.
     pub numbers: Option<Vec<Option<f64>>>,
 }
 
-/// Summary of a column of numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Figures {
     /// Cells with a number.
     pub n: usize,
-    /// The smallest.
     pub min: f64,
     /// The median; the mean of the middle two if their number is even.
     pub median: f64,
-    /// The largest.
     pub max: f64,
 }
 

@@ -28,27 +28,19 @@ const WRITE_MODELLED: Nanos = Nanos::from_millis(1);
 /// Everything one agent needs for its part in one arm.
 #[derive(Debug, Clone)]
 pub struct AgentJob {
-    /// The plan: model, seed, cache policy, protocol.
     pub plan: Arc<SweepPlan>,
-    /// Root of the prompts' nonces.
     pub nonce: NonceRoot,
-    /// The run.
     pub run: RunKey,
-    /// The arm.
     pub arm: Arm,
-    /// Which attempt at the arm, from 1.
+    /// From 1.
     pub attempt: u32,
-    /// The agent's place in the configuration, from 0.
+    /// Place in the configuration, from 0.
     pub agent: u32,
-    /// Its specification in the plan.
     pub spec: AgentSpec,
     /// Index of its server among the manifest's endpoints.
     pub endpoint: u32,
-    /// Its server.
     pub backend: Arc<dyn ChatBackend>,
-    /// The sweep's clock.
     pub clock: Clock,
-    /// Takes the records.
     pub recorder: Arc<dyn Recorder>,
     /// Once cancelled, no further step begins.
     pub stop: CancellationToken,
@@ -60,11 +52,9 @@ pub struct AgentJob {
     pub pool: WorkPool,
     /// Folder of CSV files that a `full` workflow reads.
     pub benchmarks: PathBuf,
-    /// Folder that artefacts go into.
     pub artefacts: PathBuf,
 }
 
-/// How an agent's part in an arm ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentEnd {
     /// From its first step's beginning to its last step's end.
@@ -75,16 +65,12 @@ pub struct AgentEnd {
     pub gave_up: Option<String>,
 }
 
-/// How a probe ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeEnd {
-    /// How the request ended.
     pub outcome: Outcome,
-    /// The `load` it reported.
     pub load: Option<Nanos>,
 }
 
-/// A step of a workflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Ingest,
@@ -97,7 +83,6 @@ enum Step {
 }
 
 impl Step {
-    /// The steps of an agent, in order.
     fn of(spec: &AgentSpec) -> Vec<Self> {
         let calls = (0..spec.calls.get()).flat_map(|call| {
             let work = (!spec.work.is_empty()).then_some(Self::Work(call));
@@ -135,7 +120,6 @@ impl Step {
     }
 }
 
-/// The state of an agent between steps.
 #[derive(Debug, Default)]
 struct Memory {
     tables: Vec<Table>,
@@ -146,13 +130,11 @@ struct Memory {
     queued: Option<Nanos>,
 }
 
-/// Why a step did not succeed.
 enum Stopped {
     /// It failed; the workflow continues.
     Failed(String),
     /// It failed, and the workflow ends with it.
     GaveUp(String),
-    /// It was cancelled.
     Dropped,
 }
 
@@ -354,7 +336,7 @@ impl AgentJob {
         prompts::under(self.plan.protocol.cache, &nonce, prompt)
     }
 
-    /// The future's output, unless the job is cancelled before it is ready.
+    /// Fails if the job is cancelled before the future is ready.
     async fn uncancelled<F: Future>(&self, future: F) -> Result<F::Output, Stopped> {
         tokio::select! {
             biased;
@@ -427,13 +409,11 @@ impl AgentJob {
     }
 }
 
-/// The result of a request, as far as an agent needs it.
 struct Answer {
     outcome: Outcome,
     text: String,
     /// What an incomplete response lacks.
     missing: Option<ResponseNote>,
-    /// The `load` it reported.
     load: Option<Nanos>,
 }
 

@@ -20,10 +20,8 @@ pub use work::{WorkError, WorkPool};
 
 /// Receives the records of steps and requests. A recorder that cannot keep a record must cancel the job's tokens.
 pub trait Recorder: Send + Sync + std::fmt::Debug {
-    /// Called when a request has ended.
     fn request(&self, record: RequestRecord);
 
-    /// Called when a step has ended.
     fn step(&self, record: StepRecord);
 }
 

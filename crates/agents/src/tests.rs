@@ -35,7 +35,7 @@ fn the_benchmark_tables_are_read_column_by_column() {
             ("tr113_throughput.csv", 38, 8)
         ]
     );
-    // An agent that sent no num_gpu has an empty cell, which is no zero.
+    // An agent that sent no num_gpu has an empty cell, which is not zero.
     let num_gpu = &tables[1].columns[2];
     let figures = num_gpu.figures().unwrap();
     assert_eq!((figures.min as i64, figures.n), (60, 25));
@@ -79,7 +79,6 @@ fn a_table_that_is_none_is_named_with_its_line() {
 fn every_nonce_is_another() {
     let mut seen = BTreeSet::new();
     for combination in 0..384_usize {
-        // Which of each part's choices it is.
         let mut rest = combination;
         let mut choice = |of| {
             let choice = rest % of;

@@ -16,19 +16,14 @@ use domain::Nanos;
 use domain::work::{CpuWork, FileWork, Work, WorkRecord};
 use tokio::sync::Semaphore;
 
-/// Number of the next file of this process.
-static FILES: AtomicU64 = AtomicU64::new(0);
+static NEXT_FILE: AtomicU64 = AtomicU64::new(0);
 
-/// Why work failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkError {
-    /// The file could not be written, read back or deleted.
     #[error("file work failed in {}", path.display())]
     File {
-        /// The folder.
         path: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },
@@ -46,7 +41,6 @@ pub struct WorkPool {
 }
 
 impl WorkPool {
-    /// A pool of `threads` threads, with files in `dir`.
     pub fn new(threads: NonZeroU32, dir: PathBuf) -> Self {
         Self {
             threads,
@@ -68,7 +62,6 @@ impl WorkPool {
         Self::new(threads, std::env::temp_dir())
     }
 
-    /// Number of threads.
     pub fn threads(&self) -> NonZeroU32 {
         self.threads
     }
@@ -119,7 +112,7 @@ impl WorkPool {
     }
 }
 
-/// Does CPU work; returns what was computed.
+/// Returns the sum of the primes.
 fn do_cpu_work(work: CpuWork) -> u64 {
     let CpuWork::Primes { below } = work;
     let prime = |n: u32| (2..=n.isqrt()).all(|divisor| !n.is_multiple_of(divisor));
@@ -129,7 +122,7 @@ fn do_cpu_work(work: CpuWork) -> u64 {
 /// Writes a new file, reads it back, compares, and deletes it. It is not synced: this measures the system's file layer,
 /// and the disk only when the system's cache is full.
 fn do_file_work(dir: &Path, work: FileWork) -> io::Result<()> {
-    let number = FILES.fetch_add(1, Ordering::Relaxed);
+    let number = NEXT_FILE.fetch_add(1, Ordering::Relaxed);
     let path = dir.join(format!("tandem-work-{}-{number}", std::process::id()));
     let written: Vec<u8> = (0..work.bytes()).map(|n| n as u8).collect();
     let mut file = OpenOptions::new()

@@ -1,4 +1,4 @@
-//! A limit that is moved far more often than it runs out.
+//! A time limit that is moved far more often than it runs out.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,20 +8,18 @@ use tokio::time::{Instant, Sleep};
 
 use crate::Clock;
 
-/// A moment that is put off again and again, once for each chunk of a stream. Putting it off costs
-/// nothing: the timer stays where it was, and only when it goes off is it set to the moment that
-/// counts by then.
+/// A time limit that is moved for each chunk of a stream. Moving it later costs nothing: the timer stays as it is, and
+/// when it fires too early it is set again.
 #[derive(Debug)]
 pub struct Alarm {
     clock: Clock,
     due: Stamp,
     timer: Pin<Box<Sleep>>,
-    /// When the timer goes off.
     timer_due: Stamp,
 }
 
 impl Alarm {
-    /// An alarm that goes off at `due`. Must be made inside a runtime.
+    /// Must be called inside a tokio runtime.
     pub fn new(clock: &Clock, due: Stamp) -> Self {
         Self {
             clock: clock.clone(),
@@ -59,7 +57,6 @@ impl Alarm {
 }
 
 impl Clock {
-    /// tokio's moment of a stamp.
     pub(crate) fn instant(&self, at: Stamp) -> Instant {
         let after_epoch = Nanos(at.0.saturating_sub(self.inner.offset.0));
         self.inner.epoch + self.to_tokio(after_epoch)
@@ -90,7 +87,6 @@ mod tests {
         }
     }
 
-    /// As often as the task is woken, and however near the end, for something else.
     #[tokio::test(start_paused = true)]
     async fn it_goes_off_in_a_task_that_is_woken_for_other_things() {
         let clock = Clock::start_virtual();

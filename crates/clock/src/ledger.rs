@@ -1,4 +1,4 @@
-//! What is on the wire between parts of one process while time is virtual.
+//! Counts what is in flight between parts of one process while time is virtual.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ExchangeId(pub u64);
 
-/// Units in flight per exchange. A unit is a request, a response head, a body byte or the end of a
-/// body: the poster and the taker only have to agree.
+/// Units in flight per exchange. A unit is a request, a response head, a body byte or the end of a body; sender and
+/// receiver must count alike.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     shared: Arc<Shared>,
@@ -24,8 +24,8 @@ struct Shared {
     posted: Notify,
 }
 
-/// The exchanges that are open, and how many of them have something in flight: the guard asks
-/// at every turn of the runtime, and there may be thousands.
+/// The open exchanges. `in_flight` counts those with units in flight, because the guard asks at every turn of the
+/// runtime.
 #[derive(Debug, Default)]
 struct Open {
     units: HashMap<ExchangeId, i64>,
@@ -75,7 +75,6 @@ impl Ledger {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens an exchange.
     pub fn open(&self) -> ExchangeId {
         let id = ExchangeId(self.shared.next.fetch_add(1, Ordering::Relaxed));
         self.entries().units.insert(id, 0);
@@ -93,7 +92,7 @@ impl Ledger {
         self.entries().add(id, -units.cast_signed());
     }
 
-    /// Ends an exchange, whatever is still posted: the client has its answer or has given up.
+    /// Ends an exchange and drops what is still posted: the client has its answer or has given up.
     pub fn close(&self, id: ExchangeId) {
         self.entries().remove(id);
     }
@@ -106,8 +105,7 @@ impl Ledger {
     pub(crate) async fn guard(self) {
         loop {
             while self.anything_in_flight() {
-                // A yield lets tokio poll its I/O driver without parking, and only parking moves
-                // a paused clock.
+                // A yield lets tokio poll its I/O driver without parking, and only parking moves a paused clock.
                 tokio::task::yield_now().await;
             }
             self.shared.posted.notified().await;

@@ -2,19 +2,15 @@
 //!
 //! Three kinds of time, one type:
 //! - [`Clock::real`]: simulated seconds are real seconds. For real servers.
-//! - [`Clock::scaled`]: so many clock seconds per real second. For a simulator that other people's
-//!   clients talk to.
+//! - [`Clock::scaled`]: clock seconds pass faster or slower than real ones. For a simulator with external clients.
 //! - [`Clock::start_virtual`]: nothing is waited for. tokio's paused clock jumps to the next timer
 //!   whenever nothing else can run, so a simulated hour takes as long as its events take to
 //!   process, and durations do not depend on the host's load.
 //!
-//! Virtual time is only sound while nothing is on its way that the runtime cannot see. Bytes in a
-//! loopback socket are such a thing: tokio may find its tasks idle, jump ahead, and only then see
-//! the readable socket. The [`Ledger`] closes that gap. A sender posts what it puts on the
-//! wire, a receiver takes it off, and while anything is posted a guard task keeps the runtime
-//! busy so that time stands still.
-//!
-//! What it does not know: what is being timed.
+//! Virtual time is only sound while nothing is on its way that the runtime cannot see. Bytes in a loopback socket are
+//! such a thing: tokio may find its tasks idle, jump ahead, and only then see the readable socket. The [`Ledger`]
+//! closes that gap. A sender posts what it puts on the wire, a receiver takes it off, and while anything is posted a
+//! guard task keeps the runtime busy so that time stands still.
 
 mod alarm;
 mod ledger;
@@ -66,7 +62,6 @@ enum Rate {
     Virtual,
 }
 
-/// A limit ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Elapsed;
 
@@ -87,7 +82,6 @@ impl Clock {
         Self::new(Rate::Real, None, offset)
     }
 
-    /// Real time, starting now.
     pub fn real() -> Self {
         Self::real_from(Nanos::ZERO)
     }
@@ -141,12 +135,11 @@ impl Clock {
         self.inner.ledger.is_some()
     }
 
-    /// The ledger of things in flight; only virtual time needs one.
+    /// `None` unless time is virtual.
     pub fn ledger(&self) -> Option<&Ledger> {
         self.inner.ledger.as_ref()
     }
 
-    /// Now.
     pub fn now(&self) -> Stamp {
         let elapsed = u64::try_from(self.inner.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let elapsed = match self.inner.rate {
@@ -165,17 +158,15 @@ impl Clock {
         })
     }
 
-    /// Sleeps for a length of clock time.
     pub async fn sleep(&self, d: Nanos) {
         tokio::time::sleep(self.to_tokio(d)).await;
     }
 
-    /// Sleeps until a moment of clock time; returns at once when it has passed.
+    /// Returns at once if `at` has passed.
     pub async fn sleep_until(&self, at: Stamp) {
         tokio::time::sleep_until(self.instant(at)).await;
     }
 
-    /// Runs a future within a length of clock time.
     pub async fn timeout<F: Future>(&self, limit: Nanos, future: F) -> Result<F::Output, Elapsed> {
         tokio::time::timeout(self.to_tokio(limit), future)
             .await

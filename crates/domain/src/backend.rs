@@ -13,12 +13,10 @@ use crate::outcome::{FailureKind, Outcome, TimeoutPhase};
 use crate::record::{RequestTimes, ResponseNote};
 use crate::units::Nanos;
 
-/// A request for one generation.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct GenerateCall {
     /// Model name as the server knows it.
     pub model: String,
-    /// System message, if any.
     pub system: Option<String>,
     /// The conversation before the prompt; `None` for an independent prompt. With `Some`, even if empty, the prompt
     /// is a turn of a chat and goes to the server's chat endpoint.
@@ -31,21 +29,15 @@ pub struct GenerateCall {
     pub keep_alive: Option<KeepAlive>,
 }
 
-/// One message of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// The speaker.
     pub role: Role,
-    /// The content.
     pub text: String,
 }
 
-/// The speaker of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// The user.
     User,
-    /// The model.
     Assistant,
 }
 
@@ -59,7 +51,6 @@ impl Role {
     }
 }
 
-/// The `keep_alive` of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeepAlive {
     /// Unload when the last request in flight has ended.
@@ -79,13 +70,11 @@ pub struct Exchange {
     pub times: RequestTimes,
     /// The generated content, or the refusal of a model that refuses.
     pub text: String,
-    /// The generated thinking.
     pub thinking: String,
     /// Bytes of all output so far: content, thinking, and tool calls in their wire format.
     pub output_bytes: u64,
     /// Generated tokens that the server reports as hidden.
     pub hidden_tokens: u64,
-    /// Why the server stopped.
     pub done_reason: Option<String>,
     /// The options that were sent, if the protocol does not support all of the requested ones.
     pub options_sent: Option<ModelOptions>,
@@ -143,19 +132,17 @@ impl Exchange {
 pub struct Progress(Option<Arc<AtomicU64>>);
 
 impl Progress {
-    /// A counter that counts.
     pub fn counting() -> Self {
         Self(Some(Arc::default()))
     }
 
-    /// Counts more chunks with output.
     pub fn add(&self, chunks: u64) {
         if let Some(count) = &self.0 {
             count.fetch_add(chunks, Ordering::Relaxed);
         }
     }
 
-    /// Chunks with text so far; 0 for the default.
+    /// 0 for the default.
     pub fn get(&self) -> u64 {
         let count = self.0.as_ref();
         count.map_or(0, |count| count.load(Ordering::Relaxed))
@@ -255,22 +242,18 @@ pub struct LoadedModel {
 /// Why a call other than a generation failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BackendError {
-    /// It failed.
     #[error("{endpoint}: {message}")]
     Failed {
         /// The endpoint, without credentials.
         endpoint: String,
-        /// What kind of failure.
         failure: FailureKind,
-        /// The server's or the transport's words.
+        /// Message of the server or the transport.
         message: String,
     },
-    /// A time limit of the client was exceeded.
     #[error("{endpoint}: no answer in time ({phase:?})")]
     TimedOut {
         /// The endpoint, without credentials.
         endpoint: String,
-        /// Which limit.
         phase: TimeoutPhase,
     },
 }
@@ -299,14 +282,13 @@ pub trait ChatBackend: Send + Sync + fmt::Debug {
         }
     }
 
-    /// The server's kind and version.
     fn identify(&self) -> BoxFuture<'_, Result<ServerIdentity, BackendError>> {
         Box::pin(ready(Err(
             self.unsupported("does not report its kind and version")
         )))
     }
 
-    /// The model; `None` if the server does not have it.
+    /// `None` if the server does not have the model.
     fn find_model<'a>(
         &'a self,
         _model: &'a str,
@@ -314,14 +296,13 @@ pub trait ChatBackend: Send + Sync + fmt::Debug {
         Box::pin(ready(Err(self.unsupported("does not list its models"))))
     }
 
-    /// The models in memory.
     fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>> {
         Box::pin(ready(Err(
             self.unsupported("does not list the models in memory")
         )))
     }
 
-    /// Loads the model with these options. Returns when it is ready.
+    /// Returns when the model is ready.
     fn preload<'a>(
         &'a self,
         _model: &'a str,
@@ -330,7 +311,7 @@ pub trait ChatBackend: Send + Sync + fmt::Debug {
         Box::pin(ready(Err(self.unsupported("cannot preload a model"))))
     }
 
-    /// Unloads the model. Returns when the server no longer lists it.
+    /// Returns when the server no longer lists the model.
     fn unload<'a>(&'a self, _model: &'a str) -> BoxFuture<'a, Result<(), BackendError>> {
         Box::pin(ready(Err(self.unsupported("cannot unload a model"))))
     }
@@ -341,7 +322,7 @@ mod tests {
     use super::*;
     use crate::units::Stamp;
 
-    /// The count that remains of `count`, for an answer of two chunks and `bytes` bytes.
+    /// The count that remains for an answer of two chunks and `bytes` bytes.
     fn kept(count: u64, bytes: u64, num_predict: Option<i64>) -> Option<u64> {
         let mut exchange = Exchange {
             output_bytes: bytes,

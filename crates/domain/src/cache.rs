@@ -12,7 +12,7 @@ use crate::plan::{Arm, CachePolicy, ConfigId, Topology};
 use crate::record::{NonceRoot, RequestRecord, RequestRole};
 use crate::units::Nanos;
 
-/// A prefill is far below the first repetition's if it took less than one over this of it.
+/// A prefill is far below the first repetition's if it took less than 1/`FAR` of it.
 const FAR: u64 = 4;
 
 /// Prefills shorter than this are not compared: scheduling steps of the server dominate them.
@@ -50,7 +50,6 @@ fn is_zero(n: &u32) -> bool {
 }
 
 impl CacheCheck {
-    /// Adds a request.
     pub fn add(&mut self, record: &RequestRecord) {
         let begins = record.turn.is_none_or(|turn| turn.turn == 1);
         if !begins || !is_main(record) {
@@ -83,7 +82,6 @@ impl CacheCheck {
         }
     }
 
-    /// Adds the counts of `other`.
     pub fn merge(&mut self, other: Self) {
         self.requests += other.requests;
         self.counted += other.counted;

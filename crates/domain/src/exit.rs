@@ -5,10 +5,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-/// How a command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Success.
     Done,
     /// It ran to its end, but a request, an arm, a check or a gate failed. Results are kept.
     SomeFailed,
@@ -22,7 +20,7 @@ pub enum Exit {
     Interrupted,
 }
 
-/// The table, as the `--help` of every binary shows it.
+/// The text that the `--help` of every binary shows.
 pub const EXIT_CODES: &str = "Exit codes: 0 done; 1 done, but a request, an arm, a check or a gate failed; 2 wrong usage, or \
      an input that cannot be used; 3 the environment is not ready (no server, no model, disk full, no \
      permission); 4 the data do not decide a gate; 130 interrupted (Ctrl-C, SIGTERM or SIGHUP).";
@@ -37,7 +35,6 @@ impl Exit {
         Self::Interrupted,
     ];
 
-    /// The process's exit code.
     pub const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -49,7 +46,6 @@ impl Exit {
         }
     }
 
-    /// The end of a run, by whether it was interrupted or had failures.
     pub const fn of_run(interrupted: bool, some_failed: bool) -> Self {
         match (interrupted, some_failed) {
             (true, _) => Self::Interrupted,
@@ -74,10 +70,8 @@ impl From<Exit> for ExitCode {
 
 /// An error with the exit code of a command that fails with it.
 pub trait Fails: Error + Send + Sync + 'static {
-    /// How the command ends.
     fn exit(&self) -> Exit;
 
-    /// Advice for the user.
     fn hint(&self) -> Option<String> {
         None
     }
@@ -99,7 +93,6 @@ impl Fails for serde_json::Error {
     }
 }
 
-/// Any error, or a message.
 type AnyError = Box<dyn Error + Send + Sync>;
 
 /// An error that ends a command, with advice for the user.
@@ -127,12 +120,10 @@ impl Fatal {
         Self::new(Exit::Usage, error)
     }
 
-    /// The environment is not ready.
     pub fn environment(error: impl Into<AnyError>) -> Self {
         Self::new(Exit::Environment, error)
     }
 
-    /// Adds advice.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -147,17 +138,14 @@ impl Fatal {
         self
     }
 
-    /// True for wrong usage.
     pub fn is_usage(&self) -> bool {
         self.exit == Exit::Usage
     }
 
-    /// How the command ends.
     pub fn exit(&self) -> Exit {
         self.exit
     }
 
-    /// The advice.
     pub fn hint_text(&self) -> Option<&str> {
         self.hint.as_deref()
     }
@@ -213,9 +201,7 @@ pub trait OrFatal<T> {
     fn or_environment(self, doing: impl Into<String>) -> Result<T, Fatal>;
 }
 
-/// Adds advice to a failure.
 pub trait Hint<T> {
-    /// Adds advice.
     fn hint(self, hint: impl Into<String>) -> Result<T, Fatal>;
 }
 

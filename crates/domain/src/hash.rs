@@ -1,5 +1,4 @@
-//! Seeds and orders derived from names, so that nothing random depends on the order in which
-//! things happen to be asked for.
+//! Seeds and orders derived from names, so that nothing random depends on the order of events.
 
 use sha2::{Digest, Sha256};
 

@@ -1,5 +1,5 @@
-//! Ollama's model options, typed. Absent means "the server's default", which is not the same as
-//! any value: an explicit `num_ctx` equal to the default can still force a reload.
+//! Ollama's model options. An absent option means the server's default, which differs from every value: an explicit
+//! `num_ctx` equal to the default can still force a reload.
 
 use std::fmt;
 
@@ -8,39 +8,25 @@ use serde::{Deserialize, Serialize};
 use crate::plan::limits::TOKENS;
 use OnV1::{Everywhere, LlamaCpp, No, Unsigned};
 
-/// A whole number.
 type Integer = i64;
-/// A number with a fraction.
 type Float = f64;
-/// A switch.
 type Boolean = bool;
-/// A list of texts.
 type Strings = Vec<String>;
 
-/// What kind of values an option has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OptionKind {
-    /// Whole numbers.
     Integer,
-    /// Numbers with a fraction.
     Float,
-    /// True or false.
     Boolean,
-    /// Lists of texts.
     Strings,
 }
 
-/// A value of an option.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum OptionValue {
-    /// A whole number.
     Integer(Integer),
-    /// A number with a fraction.
     Float(Float),
-    /// True or false.
     Boolean(Boolean),
-    /// A list of texts.
     Strings(Strings),
 }
 
@@ -66,26 +52,24 @@ impl fmt::Display for OptionValue {
     }
 }
 
-/// How an option goes into a chat completion (`/v1`).
+/// How an option is sent in a chat completion (`/v1`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnV1 {
     /// The protocol has no such option.
     No,
     /// Under this name, on every server.
     Everywhere(&'static str),
-    /// Likewise, but a negative value is left out: it means the server's own choice, which an absent
-    /// member means too.
+    /// Likewise, but a negative value, which means the server's own choice, is left out.
     Unsigned(&'static str),
     /// Under this name, on llama.cpp alone.
     LlamaCpp(&'static str),
 }
 
-/// The values that make sense.
+/// The sensible values of an option.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OptionRange {
-    /// The least and the greatest.
+    /// Least and greatest, inclusive.
     pub bounds: (f64, f64),
-    /// The same, for people.
     pub words: &'static str,
 }
 
@@ -99,30 +83,26 @@ const fn within(least: f64, greatest: f64, words: &'static str) -> OptionRange {
 pub struct OptionSpec {
     /// Its name in Ollama's API, in plans and in records.
     pub name: &'static str,
-    /// Kind of its values.
     pub kind: OptionKind,
     /// Whether it decides how the model is loaded: a runner option.
     pub reloads: bool,
-    /// How it goes into a chat completion.
     pub on_v1: OnV1,
-    /// The values that a plan may have; none where every value makes sense.
+    /// The values that a plan may have; `None` if every value makes sense.
     pub range: Option<OptionRange>,
     get: fn(&ModelOptions) -> Option<OptionValue>,
     set: fn(&mut ModelOptions, OptionValue),
 }
 
 impl OptionSpec {
-    /// The option with this name.
     pub fn named(name: &str) -> Option<&'static Self> {
         OPTIONS.iter().find(|option| option.name == name)
     }
 
-    /// The option's value, where it is set.
     pub fn get(&self, options: &ModelOptions) -> Option<OptionValue> {
         (self.get)(options)
     }
 
-    /// Sets the option. A value of another kind changes nothing.
+    /// A value of another kind changes nothing.
     pub fn set(&self, options: &mut ModelOptions, value: OptionValue) {
         (self.set)(options, value);
     }
@@ -145,7 +125,7 @@ macro_rules! options {
         }
 
         impl ModelOptions {
-            /// `self` where it says something, else `base`.
+            /// Takes each option from `self`, or from `base` if `self` does not set it.
             #[must_use]
             pub fn over(&self, base: &Self) -> Self {
                 Self { $($name: self.$name.clone().or_else(|| base.$name.clone())),* }
@@ -232,7 +212,7 @@ impl ModelOptions {
             .filter_map(|option| Some((option, option.get(self)?)))
     }
 
-    /// The runner options in which the two differ. The context comes first: it is what differs most.
+    /// The runner options in which the two differ. The context comes first, because it differs most often.
     pub fn runner_differences(&self, other: &Self) -> Vec<&'static OptionSpec> {
         let mut differing: Vec<_> = OPTIONS
             .iter()

@@ -34,13 +34,11 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// True for [`Outcome::Completed`].
     pub fn is_completed(&self) -> bool {
         matches!(self, Self::Completed)
     }
 
-    /// The class used in tables and counts: `completed`, `incomplete`, `failed`, `cancelled`,
-    /// `timed_out`.
+    /// The class used in tables and counts.
     pub fn class(&self) -> &'static str {
         match self {
             Self::Completed => "completed",

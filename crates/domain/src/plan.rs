@@ -1,4 +1,4 @@
-//! What to run: a validated plan, and its expansion into arms.
+//! A validated plan, and its expansion into arms.
 
 mod error;
 mod expand;
@@ -43,8 +43,7 @@ impl TryFrom<String> for ConfigId {
 }
 
 impl ConfigId {
-    /// An id from a name, with TR113's slash written as an underscore. `None` when something is
-    /// left that cannot stand in a file name.
+    /// An id from a name, with TR113's slash as an underscore; `None` if it cannot be a file name.
     pub fn new(name: &str) -> Option<Self> {
         let id = name.trim().replace('/', "_");
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
@@ -83,7 +82,6 @@ impl ConfigId {
         Self::new(&renamed.collect::<Vec<_>>().join("_"))
     }
 
-    /// As text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -183,7 +181,6 @@ pub enum ProtocolKind {
 }
 
 impl Protocol {
-    /// TR113's protocol.
     pub fn tr113() -> Self {
         Self {
             kind: ProtocolKind::Tr113,
@@ -198,7 +195,6 @@ impl Protocol {
         }
     }
 
-    /// The rigorous protocol, the default.
     pub fn rigorous() -> Self {
         const FIVE: NonZeroU32 = NonZeroU32::new(5).expect("not zero");
         const THREE: NonZeroU32 = NonZeroU32::new(3).expect("not zero");
@@ -377,7 +373,6 @@ pub enum WorkflowKind {
 }
 
 impl SweepPlan {
-    /// The agents of all configurations.
     pub fn agents(&self) -> impl Iterator<Item = &AgentSpec> {
         self.configs.iter().flat_map(|config| &config.agents)
     }
@@ -388,8 +383,7 @@ impl SweepPlan {
         agents.max().unwrap_or(0)
     }
 
-    /// The servers that the plan needs: one, or one for each agent unless the plan says how many they
-    /// share.
+    /// The servers that the plan needs: one, or one for each agent unless the plan says how many servers they share.
     pub fn servers(&self) -> usize {
         if !self.topologies.contains(&Topology::PerAgent) {
             return 1;
@@ -399,7 +393,7 @@ impl SweepPlan {
         shared.map_or(agents, |n| agents.min(n.get() as usize))
     }
 
-    /// Refuses fewer endpoints than the plan needs: two agents on one server are not a server each.
+    /// Refuses fewer endpoints than the plan needs.
     pub fn check_endpoints(&self, given: usize) -> Result<(), PlanError> {
         let needed = self.servers();
         if given >= needed {
@@ -434,7 +428,6 @@ impl SweepPlan {
             .any(|agent| agent.workflow == WorkflowKind::Full)
     }
 
-    /// Repetitions on this kind of server.
     pub fn repetitions(&self, simulated: bool) -> NonZeroU32 {
         if simulated {
             self.protocol.repetitions_simulated
@@ -454,26 +447,19 @@ impl SweepPlan {
         if globs.is_empty() {
             return Ok(());
         }
+        let refused = |kind| PlanError::whole("--only", kind);
+        let bad_glob = |e: globset::Error| refused(PlanErrorKind::BadGlob(e.to_string()));
         let mut set = globset::GlobSetBuilder::new();
         for glob in globs {
-            let parsed = globset::Glob::new(glob)
-                .map_err(|e| PlanError::whole("--only", PlanErrorKind::BadGlob(e.to_string())))?;
-            set.add(parsed);
+            set.add(globset::Glob::new(glob).map_err(bad_glob)?);
         }
-        let set = set
-            .build()
-            .map_err(|e| PlanError::whole("--only", PlanErrorKind::BadGlob(e.to_string())))?;
+        let set = set.build().map_err(bad_glob)?;
         let known: Vec<_> = self.configs.iter().map(|c| c.id.to_string()).collect();
         self.configs
             .retain(|config| set.is_match(config.id.as_str()));
         if self.configs.is_empty() {
-            return Err(PlanError::whole(
-                "--only",
-                PlanErrorKind::NothingMatches {
-                    globs: globs.to_vec(),
-                    known,
-                },
-            ));
+            let globs = globs.to_vec();
+            return Err(refused(PlanErrorKind::NothingMatches { globs, known }));
         }
         Ok(())
     }

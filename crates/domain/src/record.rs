@@ -36,26 +36,21 @@ pub use times::{RequestTimes, ResponseNote, StampSource, TokenSource};
 /// Version of the results folder's format. A folder with a higher number is refused.
 pub const RESULTS_SCHEMA: u32 = 2;
 
-/// The file of the [`Manifest`].
 pub const MANIFEST_FILE: &str = "manifest.json";
 
-/// The file of [`JournalLine`]s, one a line, in the order in which their subjects ended.
+/// One [`JournalLine`] a line, in the order in which their subjects ended.
 pub const JOURNAL_FILE: &str = "journal.jsonl";
 
-/// The file of [`Sample`]s, one a line.
+/// One [`Sample`] a line.
 pub const TELEMETRY_FILE: &str = "telemetry.jsonl";
 
 /// The folder of the reports that agents with the full workflow write.
 pub const ARTEFACTS_FOLDER: &str = "artefacts";
 
-/// The content of a sweep's folder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SweepRecords {
-    /// The plan and its circumstances.
     pub manifest: Manifest,
-    /// The journal, in the order of its lines.
     pub journal: Vec<JournalLine>,
-    /// Samples of GPUs and host.
     pub telemetry: Vec<Sample>,
     /// Warnings about the records, such as lines that are cut off and arms that were never run.
     pub warnings: Vec<String>,

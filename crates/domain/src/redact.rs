@@ -1,12 +1,12 @@
-//! Replaces what differs from one run to the next in printed text (moments, ports, versions, paths,
-//! figures of the host), so that the rest can be compared; and writes down what a command printed.
+//! Replaces what differs between runs in printed text (moments, ports, versions, paths, figures of the host), so that
+//! the rest can be compared.
 
 use std::process::Output;
 
 /// Replaces the values that differ from run to run with placeholders.
 ///
-/// Moments, revisions and ports of this machine are known by their shape and keep their width, so
-/// that columns stay where they are. Paths, versions and figures are named by the caller.
+/// Moments, revisions and ports of this machine are recognised by their shape and keep their width, so that columns
+/// stay aligned. Paths, versions and figures are named by the caller.
 #[derive(Debug, Clone, Default)]
 pub struct Redactor {
     texts: Vec<(String, String)>,
@@ -14,7 +14,6 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    /// A redactor of moments, revisions and ports.
     pub fn new() -> Self {
         Self::default()
     }
@@ -33,8 +32,7 @@ impl Redactor {
         self
     }
 
-    /// What a person sees of a command that has ended: the line they typed, its exit code and both
-    /// outputs, with placeholders.
+    /// The transcript of a command that has ended: the typed line, its exit code and both outputs, with placeholders.
     pub fn transcript(&self, typed: &str, output: &Output) -> String {
         let code = output
             .status
@@ -49,7 +47,6 @@ impl Redactor {
         self.redact(&seen)
     }
 
-    /// The text with placeholders.
     pub fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (from, to) in &self.texts {

@@ -49,19 +49,19 @@ fn the_committed_schemas_are_those_of_the_types() {
     }
 }
 
-/// Checks that a value fits its schema, as far as `schemars` uses the keywords for our types.
-fn misfit(root: &Value, schema: &Value, value: &Value, place: &str) -> Result<(), String> {
+/// Fails if a value does not fit its schema, as far as `schemars` uses the keywords for our types.
+fn check_fits(root: &Value, schema: &Value, value: &Value, place: &str) -> Result<(), String> {
     let refused = |why: &str| Err(format!("{place}: {why}"));
     if schema == &Value::Bool(false) {
         return refused("is not allowed");
     }
     if let Some(name) = schema["$ref"].as_str() {
         let named = root.pointer(&name[1..]).expect("references are local");
-        misfit(root, named, value, place)?;
+        check_fits(root, named, value, place)?;
     }
     for words in ["oneOf", "anyOf"] {
         if let Some(cases) = schema[words].as_array() {
-            let fits = |case| misfit(root, case, value, place).is_ok();
+            let fits = |case| check_fits(root, case, value, place).is_ok();
             if !cases.iter().any(fits) {
                 return refused("fits none of the cases");
             }
@@ -96,7 +96,7 @@ fn misfit(root: &Value, schema: &Value, value: &Value, place: &str) -> Result<()
     }
     let items = value.as_array().into_iter().flatten();
     for (at, item) in items.enumerate() {
-        misfit(root, &schema["items"], item, &format!("{place}[{at}]"))?;
+        check_fits(root, &schema["items"], item, &format!("{place}[{at}]"))?;
     }
     for (key, member) in value.as_object().into_iter().flatten() {
         let known = &schema["properties"][key];
@@ -105,7 +105,7 @@ fn misfit(root: &Value, schema: &Value, value: &Value, place: &str) -> Result<()
             known => known,
         };
         // Only a type with all its keys in one place has `properties`: what has none allows any.
-        misfit(root, schema, member, &format!("{place}.{key}"))?;
+        check_fits(root, schema, member, &format!("{place}.{key}"))?;
     }
     Ok(())
 }
@@ -142,7 +142,7 @@ fn what_the_fixtures_hold_fits_the_schemas() {
         let (_, schema) = schemas.iter().find(|(known, _)| *known == name).unwrap();
         let values = values(&root().join("fixtures").join(path));
         for (line, mut value) in values.into_iter().enumerate() {
-            let fits = |value: &Value| misfit(schema, schema, value, name);
+            let fits = |value: &Value| check_fits(schema, schema, value, name);
             assert_eq!(fits(&value), Ok(()), "{path}:{}", line + 1);
             // A value of the wrong type and a missing key are refused.
             if let Some(key) = schema["required"][0].as_str() {

@@ -1,4 +1,4 @@
-//! What a sampler reports: GPU, host and server readings, each on the sweep's clock.
+//! Readings of GPUs, host and servers, each on the sweep's clock.
 
 use std::collections::BTreeMap;
 
@@ -79,7 +79,7 @@ pub struct GpuProcess {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The endpoint whose server it belongs to, as an index into the manifest's endpoints; `None`
-    /// for everybody else's processes.
+    /// for other processes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<u32>,
 }
@@ -184,17 +184,15 @@ impl GpuSource {
     }
 }
 
-/// Reads devices. Implemented by the NVML and the AMD sampler, by the simulator's device and by
-/// fakes.
+/// Reads devices. Implemented by the NVML and the AMD sampler, by the simulator's device and by fakes.
 pub trait GpuSampler: Send {
-    /// What this sampler reads from.
     fn source(&self) -> GpuSource;
 
-    /// One reading of every device. A device that fails this time is left out. At a known moment, what
-    /// is dear to read is read less often; without one, everything is read.
+    /// One reading of every device; a device that fails this time is left out. With a moment, values that are costly
+    /// to read are read less often; without one, all are read.
     fn sample(&mut self, at: Option<Stamp>) -> Vec<GpuReading>;
 
-    /// What does not change about the devices (power limit, link, …), by name.
+    /// Constant facts about the devices (power limit, link, …), by name.
     fn facts(&self) -> BTreeMap<String, String> {
         BTreeMap::new()
     }

@@ -32,15 +32,12 @@ fn plausible<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error
 pub struct Nanos(#[serde(deserialize_with = "plausible")] pub u64);
 
 impl Nanos {
-    /// No time at all.
     pub const ZERO: Self = Self(0);
 
-    /// Whole milliseconds.
     pub const fn from_millis(ms: u64) -> Self {
         Self(ms.saturating_mul(1_000_000))
     }
 
-    /// Whole seconds.
     pub const fn from_secs(s: u64) -> Self {
         Self(s.saturating_mul(1_000_000_000))
     }
@@ -55,12 +52,10 @@ impl Nanos {
         Self((ms * 1e6).round().max(0.0) as u64)
     }
 
-    /// In seconds.
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1e9
     }
 
-    /// In milliseconds.
     pub fn as_millis_f64(self) -> f64 {
         self.0 as f64 / 1e6
     }
@@ -71,7 +66,6 @@ impl Nanos {
         Self(self.0.saturating_sub(other.0))
     }
 
-    /// As the standard library's duration.
     pub const fn as_duration(self) -> Duration {
         Duration::from_nanos(self.0)
     }
@@ -130,7 +124,6 @@ impl Stamp {
         self.0.wrapping_sub(earlier.0).cast_signed()
     }
 
-    /// Seconds since the start of the sweep.
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1e9
     }

@@ -20,12 +20,11 @@ pub struct Work {
 }
 
 impl Work {
-    /// True when there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.cpu.is_none() && self.file.is_none()
     }
 
-    /// What it takes in virtual time, where nothing is measured.
+    /// The times that it takes in virtual time.
     pub fn modelled(&self) -> WorkRecord {
         WorkRecord {
             queue_ns: Nanos::ZERO,
@@ -51,8 +50,8 @@ impl CpuWork {
     /// Bounds above this would take an agent hours.
     const MOST: u32 = 100_000_000;
 
-    /// What it takes in virtual time: the 10.7 ms that the article states for 200,000 on one core,
-    /// and in proportion to the bound and its root for others. A stated figure, not a measured one.
+    /// The time that it takes in virtual time: the 10.7 ms that the article states for 200,000 on one core, scaled by
+    /// the bound and its root. A stated figure, not a measured one.
     pub fn modelled(self) -> Nanos {
         let Self::Primes { below } = self;
         let times = f64::from(below) / 200_000.0;
@@ -112,17 +111,16 @@ impl FileWork {
     /// A buffer of this size is held while the work runs.
     const MOST: u32 = 1 << 30;
 
-    /// So many bytes; none of none and of more than 1 GiB.
+    /// `None` for 0 bytes and for more than 1 GiB.
     pub fn new(bytes: u32) -> Option<Self> {
         (1..=Self::MOST).contains(&bytes).then_some(Self { bytes })
     }
 
-    /// How many.
     pub fn bytes(self) -> u32 {
         self.bytes
     }
 
-    /// What it takes in virtual time: 0.2 ms for making and deleting the file, and 1 GB/s each way.
+    /// The time that it takes in virtual time: 0.2 ms for making and deleting the file, and 1 GB/s each way.
     pub fn modelled(self) -> Nanos {
         let us = 200 + 2 * u64::from(self.bytes).div_ceil(1_000);
         Nanos(us * 1_000)

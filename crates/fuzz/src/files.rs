@@ -1,4 +1,4 @@
-//! Files and words that a person writes.
+//! Files and flags that a person writes.
 
 use std::path::Path;
 

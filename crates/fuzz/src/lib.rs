@@ -1,7 +1,7 @@
-//! Fuzz targets: every input that a person or a server can hand in.
+//! Fuzz targets for every input that comes from a person or a server.
 //!
-//! A target takes any bytes and must return: a panic, a hang or more than 512 MB is a fault. The corpus of
-//! each lies under `corpus`, by the target's name; what once failed is added there. Tests run the corpus,
+//! A target takes any bytes and must return: a panic, a hang or more than 512 MB is a fault. The corpus of each is in
+//! `corpus` under the target's name; inputs that once failed are added there. Tests run the corpus, and
 //! `cargo xtask fuzz` looks for new inputs with libFuzzer.
 
 mod files;
@@ -18,7 +18,6 @@ pub struct Target {
 }
 
 impl Target {
-    /// All of them.
     pub const ALL: &[Self] = &[
         Self::new("calibration", folders::calibration),
         Self::new("capacity", folders::capacity),

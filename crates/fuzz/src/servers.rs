@@ -1,4 +1,4 @@
-//! What a server sends, read by the clients over a socket of this machine.
+//! A server's replies, read by the clients over a local socket.
 
 use std::io;
 use std::sync::Arc;
@@ -6,12 +6,12 @@ use std::sync::Arc;
 use clock::Clock;
 use domain::backend::{ChatBackend, Exchange, GenerateCall};
 use domain::plan::Timeouts;
-use domain::{ModelOptions, Nanos, Outcome};
+use domain::{Nanos, Outcome};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 
-/// A port of this machine and clients of what listens there.
+/// A local port, and clients of the server on it.
 struct Rig {
     runtime: Runtime,
     listener: TcpListener,
@@ -45,8 +45,8 @@ impl Rig {
         }
     }
 
-    /// Asks both clients for an answer, and for what a server tells of itself where `control` is set.
-    /// Every connection gets the same reply and is closed.
+    /// Asks both clients for an answer, and with `control` also for the server's facts. Every connection gets the same
+    /// reply and is closed.
     fn play(&self, reply: Vec<u8>, control: bool) {
         let size = reply.len();
         let reply: Arc<[u8]> = reply.into();
@@ -89,11 +89,8 @@ async fn answer(mut socket: TcpStream, reply: &[u8]) -> io::Result<()> {
 async fn ask(backend: &dyn ChatBackend, size: usize, control: bool) {
     let call = GenerateCall {
         model: "m".to_owned(),
-        system: None,
-        history: None,
         prompt: "p".to_owned(),
-        options: ModelOptions::default(),
-        keep_alive: None,
+        ..GenerateCall::default()
     };
     let mut exchange = Exchange::default();
     let outcome = backend.generate(&call, &mut exchange).await;

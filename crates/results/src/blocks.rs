@@ -191,20 +191,12 @@ mod tests {
     #[test]
     fn lines_come_whole_and_in_order_whatever_their_length() {
         // Lines of 0 bytes to more than a block, several blocks in all.
-        let lengths = [
-            3,
-            0,
-            BLOCK - 1,
-            17,
-            BLOCK,
-            5,
-            2 * BLOCK + 9,
-            1,
-            BLOCK / 2,
-            0,
-            BLOCK / 2,
-            8,
-        ];
+        let lengths: Vec<usize> = [
+            [3, 0, BLOCK - 1, 17],
+            [BLOCK, 5, 2 * BLOCK + 9, 1],
+            [BLOCK / 2, 0, BLOCK / 2, 8],
+        ]
+        .concat();
         for cut_off in [false, true] {
             let mut text = Vec::new();
             for (at, length) in lengths.iter().enumerate() {

@@ -7,7 +7,7 @@ use domain::record::{CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibration, schema1}
 
 use crate::{LoadError, LoadErrorKind, read_versioned, write_json};
 
-/// Reads a calibration. One without any step is an error: it says nothing.
+/// Reads a calibration; one without steps is an error.
 pub fn read(folder: &Path) -> Result<Calibration, LoadError> {
     let path = folder.join(CALIBRATION_FILE);
     let supported = 1..=CALIBRATION_SCHEMA;
@@ -19,7 +19,7 @@ pub fn read(folder: &Path) -> Result<Calibration, LoadError> {
     Ok(calibration)
 }
 
-/// Writes a calibration, and makes its folder.
+/// Creates the folder if needed.
 pub fn write(folder: &Path, calibration: &Calibration) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
     write_json(&folder.join(CALIBRATION_FILE), calibration)

@@ -24,11 +24,11 @@ pub fn read(folder: &Path) -> Result<(u32, CapacityRecord), LoadError> {
     Ok((schema, record))
 }
 
-/// Takes the folder of a run that is to go on, and reads its `capacity.json`: what goes on writes rows
-/// as this program does, so another version is refused.
+/// Takes the folder of a run that is to be resumed and reads its `capacity.json`. Another version is refused, because
+/// a resumed run appends rows in this program's format.
 pub fn resume(folder: &Path) -> Result<(Lock, CapacityRecord), FolderError> {
     let path = folder.join(CAPACITY_FILE);
-    FolderError::unless_exists(&path)?;
+    FolderError::ensure_exists(&path)?;
     let lock = Lock::take(folder)?;
     let ours = CAPACITY_SCHEMA..=CAPACITY_SCHEMA;
     let read = read_versioned(&path, WHAT, ours, |file| file);
@@ -43,8 +43,8 @@ pub fn write(folder: &Path, record: &CapacityRecord) -> Result<(), FolderError> 
     write_json(&path, record).map_err(FolderError::write(&path))
 }
 
-/// The folder of the next level of a run, with so many agents. A run that was killed left the rows of
-/// the level that ran; they stay, and the level is run again beside them.
+/// The folder of the next level of a run. A killed run leaves the rows of its last level; they stay, and the level is
+/// run again in a folder of its own.
 pub fn next_level(folder: &Path, record: &CapacityRecord, agents: u32) -> PathBuf {
     let name = level_folder(record.probes.len() + 1, agents);
     let levels = folder.join(LEVELS_FOLDER);
@@ -57,9 +57,8 @@ pub fn next_level(folder: &Path, record: &CapacityRecord, agents: u32) -> PathBu
     level
 }
 
-/// Reads the requests of a level of a run whose `capacity.json` has the version `schema`. With
-/// `keep_going`, what cannot be read is added to `skipped`; a last row that a killed client left
-/// half-written is added to `warnings`.
+/// Reads the requests of a level of a run whose `capacity.json` has the version `schema`. With `keep_going`, what
+/// cannot be read is added to `skipped`; a last row that a killed client left half-written is added to `warnings`.
 pub fn rows(
     folder: &Path,
     schema: u32,

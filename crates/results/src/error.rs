@@ -6,14 +6,11 @@ use std::path::{Component, Path, PathBuf};
 
 use domain::exit::{Exit, Fails};
 
-/// An input was refused.
 #[derive(Debug, thiserror::Error)]
 pub struct LoadError {
-    /// The file or folder.
     pub path: PathBuf,
     /// The line in the file, from 1, when known.
     pub line: Option<u64>,
-    /// What is wrong.
     #[source]
     pub kind: LoadErrorKind,
     /// Whether the rest can be read without this part, if `keep_going` is set.
@@ -33,7 +30,7 @@ impl Fails for LoadError {
 }
 
 impl LoadError {
-    /// An error of a file as a whole.
+    /// For a file as a whole.
     pub fn new(path: &Path, kind: LoadErrorKind) -> Self {
         Self {
             path: path.to_owned(),
@@ -43,13 +40,11 @@ impl LoadError {
         }
     }
 
-    /// An error of a line, counted from 1.
+    /// For a line, counted from 1.
     pub fn at(path: &Path, line: u64, kind: LoadErrorKind) -> Self {
         Self {
-            path: path.to_owned(),
             line: Some(line),
-            kind,
-            can_be_left_out: false,
+            ..Self::new(path, kind)
         }
     }
 
@@ -80,104 +75,57 @@ impl fmt::Display for LoadError {
     }
 }
 
-/// What is wrong with an input.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadErrorKind {
-    /// The file or folder does not exist.
     #[error("no such file or folder")]
     NotFound,
-    /// It cannot be read.
     #[error("cannot be read: {0}")]
     Io(io::Error),
-    /// The file is empty.
     #[error("the file is empty")]
     Empty,
-    /// It is none of the known kinds of input.
     #[error(
         "not a kind of input that is understood; give a sweep's folder (manifest.json), a load's (load.json), a capacity run's \
          (capacity.json), a calibration's (calibration.json), a folder of recorded runs (<config>/run_1/metrics.json), a figures table or a published table (.csv)"
     )]
     NotUnderstood,
-    /// JSON that does not parse or lacks a key.
     #[error("{what}: {message}")]
-    Json {
-        /// The expected content.
-        what: &'static str,
-        /// The parser's message.
-        message: String,
-    },
-    /// A table whose rows do not fit its header.
+    Json { what: &'static str, message: String },
     #[error("not a well-formed table: {0}")]
     Csv(String),
-    /// A table without a column that is needed.
     #[error("the table has no column `{column}`; it has: {}", known.join(", "))]
-    MissingColumn {
-        /// The column.
-        column: String,
-        /// The known columns.
-        known: Vec<String>,
-    },
-    /// A cell of the wrong type.
+    MissingColumn { column: String, known: Vec<String> },
     #[error("column `{column}` holds `{value}`, which is not {expected}")]
     BadCell {
-        /// The column.
         column: String,
-        /// The cell.
         value: String,
-        /// The expected content.
         expected: &'static str,
     },
-    /// A name that cannot be a configuration's id.
     #[error("`{0}` cannot be a configuration id; use letters, digits, `.`, `_` and `-`")]
     BadConfigId(String),
-    /// A newer results folder.
     #[error("schema {found} is newer than this program understands ({supported}); update tandem")]
-    NewerSchema {
-        /// The folder's.
-        found: u64,
-        /// Ours.
-        supported: u32,
-    },
-    /// An older file that this program no longer reads.
+    NewerSchema { found: u64, supported: u32 },
     #[error(
         "schema {found} is older than this program reads ({supported}); measure again, or use the tandem that wrote it"
     )]
-    OlderSchema {
-        /// The file's.
-        found: u64,
-        /// Ours.
-        supported: u32,
-    },
-    /// A load, a capacity run or a calibration instead of a sweep.
+    OlderSchema { found: u64, supported: u32 },
     #[error("this is {what}, which stands alone; report it by `report --input FOLDER`")]
-    Alone {
-        /// The kind of input.
-        what: &'static str,
-    },
-    /// A folder in which nothing could be loaded.
+    Alone { what: &'static str },
     #[error("nothing in it could be loaded")]
     NothingLoaded,
-    /// An input that is given twice on one side of a comparison.
     #[error("this is given twice, and a run counts once")]
     Twice,
-    /// Inputs of several kinds on one side of a comparison.
     #[error("this is {found} and an earlier input is {other}; give inputs of one kind")]
     MixedKinds {
-        /// The kind of this input.
         found: &'static str,
-        /// The kind of the earlier inputs.
         other: &'static str,
     },
-    /// Inputs that may not be pooled.
     #[error(
         "{found} data cannot be pooled with {other} data in one report; \
          use `tandem-report compare` to set them side by side"
     )]
     MixedProvenance {
-        /// This input's provenance.
         found: &'static str,
-        /// The provenance of the inputs before it.
         other: &'static str,
     },
 }
@@ -186,112 +134,73 @@ pub enum LoadErrorKind {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderError {
-    /// Two runs into one folder.
     #[error(
         "{} is in use by another run{}; wait for it or give another --out", dir.display(), owner_note(*owner)
     )]
     InUse {
-        /// The results folder.
         dir: PathBuf,
-        /// The other process, if known.
+        /// Id of the other process, if known.
         owner: Option<u32>,
     },
-    /// A new sweep into a folder that already holds one.
     #[error(
         "{} already holds a sweep; continue it with --resume, or give another --out", dir.display()
     )]
-    AlreadyThere {
-        /// The results folder.
-        dir: PathBuf,
-    },
-    /// `--resume` of a folder without the file that describes the run.
+    AlreadyThere { dir: PathBuf },
     #[error("nothing to resume: no file {}; name the folder of a run, or start a new one with --out", path.display())]
-    NothingThere {
-        /// The missing file.
-        path: PathBuf,
-    },
-    /// A file could not be read.
+    NothingThere { path: PathBuf },
     #[error("failed to read {}", path.display())]
     Read {
-        /// The file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },
-    /// A file could not be written. Its earlier content is kept.
     #[error("failed to write {}; earlier records are kept, continue with --resume once there is room", path.display())]
     Write {
-        /// The file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },
-    /// The first file of a new run could not be written.
     #[error("failed to write {}; nothing was recorded: make room or give another --out, and start again", path.display())]
     Begin {
-        /// The file or folder.
         path: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },
-    /// A file that a run writes, or its folder, was removed or moved.
     #[error(
         "{} was removed or moved during the run, which stopped; a folder that was moved can be continued with --resume at its new place", path.display()
     )]
-    Gone {
-        /// Its earlier path.
-        path: PathBuf,
-    },
-    /// A file that a run writes is a link.
+    Gone { path: PathBuf },
     #[error(
         "{} is a link, which a results folder may not contain; replace it by the file, or give another --out", path.display()
     )]
-    Link {
-        /// The link.
-        path: PathBuf,
-    },
-    /// A manifest that is not one.
+    Link { path: PathBuf },
     #[error(transparent)]
     BadManifest(LoadError),
-    /// A folder of an older schema, to which no lines can be appended.
     #[error(
         "{}: schema {found} is older than the one that this program writes ({supported}), so the sweep cannot be resumed; \
          `report` reads it as it is, or start a new sweep", path.display()
     )]
     OlderSchema {
-        /// The manifest.
         path: PathBuf,
-        /// Its schema.
         found: u64,
-        /// Ours.
         supported: u32,
     },
-    /// A whole journal line that is not a record.
     #[error("{}:{line}: {message}; remove the line, or start a new sweep", path.display())]
     CorruptJournal {
-        /// The file.
         path: PathBuf,
-        /// The line, from 1.
         line: u64,
-        /// What is wrong with it.
         message: String,
     },
-    /// A sweep cannot be resumed with other settings.
     #[error("{} was started with other settings, so it cannot be resumed: {}; resume with the same plan and flags, or start a new sweep", dir.display(), differences.join("; "))]
     NotTheSame {
-        /// The results folder.
         dir: PathBuf,
-        /// The differences, each as `key: recorded X, now Y`.
+        /// Each as `key: recorded X, now Y`.
         differences: Vec<String>,
     },
 }
 
 impl FolderError {
-    /// Fails if the file that describes the run does not exist.
-    pub(crate) fn unless_exists(path: &Path) -> Result<(), Self> {
+    pub(crate) fn ensure_exists(path: &Path) -> Result<(), Self> {
         let path = path.to_owned();
         if path.exists() {
             Ok(())
@@ -324,7 +233,6 @@ impl FolderError {
         }
     }
 
-    /// The error of a failed read of `path`.
     pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         |source| Self::Read { path, source }
@@ -352,16 +260,12 @@ fn owner_note(owner: Option<u32>) -> String {
 /// An input that was left out because `keep_going` was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
-    /// The file, or the folder.
     pub path: PathBuf,
-    /// The line, when known.
     pub line: Option<u64>,
-    /// Why.
     pub reason: String,
 }
 
 impl Skipped {
-    /// The part of an input that an error refuses.
     pub fn from_error(error: &LoadError) -> Self {
         Self {
             path: error.path.clone(),

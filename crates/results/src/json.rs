@@ -47,10 +47,8 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
 pub(crate) fn json_error(path: &Path, error: &serde_json::Error, what: &'static str) -> LoadError {
     let message = error.to_string();
     LoadError {
-        path: path.to_owned(),
         line: (error.line() > 0).then_some(error.line() as u64),
-        kind: LoadErrorKind::Json { what, message },
-        can_be_left_out: false,
+        ..LoadError::new(path, LoadErrorKind::Json { what, message })
     }
 }
 
@@ -59,8 +57,8 @@ struct SchemaOnly {
     schema: u64,
 }
 
-/// Reads a file that says its version in `schema`, and returns that too. What is older than the
-/// newest supported version is lifted to it; what is not supported is refused before it is parsed.
+/// Reads a file that has its version in `schema`, and returns the version too. `lift` converts an older version to the
+/// newest supported one; other versions are refused before the file is parsed.
 pub fn read_versioned<T: DeserializeOwned>(
     path: &Path,
     what: &'static str,

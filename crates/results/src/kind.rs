@@ -1,4 +1,4 @@
-//! What a results folder holds, and the files by which that is known.
+//! The kinds of results folders, and the files by which they are recognised.
 
 use std::path::Path;
 
@@ -6,21 +6,16 @@ use domain::record::capacity::CAPACITY_FILE;
 use domain::record::load::{LOAD_FILE, REQUESTS_FILE};
 use domain::record::{CALIBRATION_FILE, JOURNAL_FILE, MANIFEST_FILE};
 
-/// What a results folder holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A sweep.
     Sweep,
-    /// A load.
     Load,
-    /// A capacity run.
     Capacity,
-    /// A calibration.
     Calibration,
 }
 
 impl Kind {
-    /// Every kind, in the order in which a folder is asked for it.
+    /// In the order in which a folder is checked for them.
     pub const ALL: [Self; 4] = [Self::Sweep, Self::Load, Self::Capacity, Self::Calibration];
 
     /// In words, with the article.
@@ -43,7 +38,7 @@ impl Kind {
         }
     }
 
-    /// The file of one line a record, where there is one beside [`Kind::file`].
+    /// The file with one record a line, if the kind has one besides [`Kind::file`].
     pub const fn lines(self) -> Option<&'static str> {
         match self {
             Self::Sweep => Some(JOURNAL_FILE),
@@ -52,8 +47,7 @@ impl Kind {
         }
     }
 
-    /// A run of this kind that was stopped can go on in its folder.
-    pub const fn goes_on(self) -> bool {
+    pub const fn can_resume(self) -> bool {
         matches!(self, Self::Sweep | Self::Capacity)
     }
 
@@ -63,7 +57,7 @@ impl Kind {
         all.find(|kind| folder.join(kind.file()).exists())
     }
 
-    /// The kind whose [`Kind::lines`] a folder has: all that is left where the other file is lost.
+    /// The kind whose [`Kind::lines`] a folder has, for folders whose other file is lost.
     pub fn of_lines(folder: &Path) -> Option<Self> {
         let has = |lines| folder.join(lines).exists();
         let mut all = Self::ALL.into_iter();

@@ -2,7 +2,7 @@
 //!
 //! A folder holds a sweep, a load, a capacity run or a calibration ([`Kind`]); what its files hold is
 //! defined in `domain::record`. Files of one JSON value a line are read in blocks, on every core.
-//! What the numbers mean is `metrics`' business, tables and other inputs `analysis`'.
+//! Figures are computed in `metrics`; tables and other inputs are read in `analysis`.
 
 mod blocks;
 pub mod calibration;

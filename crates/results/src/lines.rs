@@ -8,7 +8,6 @@ use crate::blocks::{self, Block};
 use crate::json::json_error;
 use crate::{LoadError, Skipped};
 
-/// A line that cannot be read.
 pub(crate) struct Problem {
     /// From 1, within its block.
     line: u64,
@@ -16,7 +15,6 @@ pub(crate) struct Problem {
     error: serde_json::Error,
 }
 
-/// Reads the value of a line.
 pub(crate) type ReadLine<T> = fn(&[u8]) -> serde_json::Result<T>;
 
 /// Reads a line as this program writes it.
@@ -46,14 +44,13 @@ pub(crate) fn values<T>(block: Block<'_>, read: ReadLine<T>) -> (Vec<T>, u64, Ve
     (values, lines, problems)
 }
 
-/// What a file's unreadable lines come to, block after block in the order of the file: an error, or
-/// with `keep_going` something skipped. A last line without its line feed is what a killed writer
-/// leaves: a warning.
+/// Handles the unreadable lines of a file, block after block in the order of the file. Each is an error, or is skipped
+/// with `keep_going`. A last line without its line feed is only a warning: a killed writer leaves it so.
 pub(crate) struct Unreadable<'a> {
     pub(crate) path: &'a Path,
     /// What a line holds.
     pub(crate) what: &'static str,
-    /// Who wrote the file.
+    /// The kind of run that wrote the file.
     pub(crate) writer: &'static str,
     pub(crate) keep_going: bool,
     pub(crate) skipped: &'a mut Vec<Skipped>,
@@ -81,7 +78,7 @@ impl<'a> Unreadable<'a> {
         }
     }
 
-    /// The next block.
+    /// Adds the problems of the next block.
     pub(crate) fn add(&mut self, lines: u64, problems: &[Problem]) -> Result<(), LoadError> {
         for problem in problems {
             let line = self.lines_before + problem.line;
@@ -105,7 +102,6 @@ impl<'a> Unreadable<'a> {
     }
 }
 
-/// Reads every line's value, in the order of the file.
 pub(crate) fn read<T: Send>(
     mut unreadable: Unreadable<'_>,
     read: ReadLine<T>,

@@ -1,4 +1,4 @@
-//! A load's folder: `load.json` and `requests.jsonl`, a million rows as well as ten.
+//! A load's folder: `load.json` and `requests.jsonl`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::blocks;
 use crate::lines::{self, ReadLine, Unreadable};
 use crate::{FolderError, LineWriter, LoadError, Skipped, read_versioned, write_json};
 
-/// What the names of the folders of a load's repetitions begin with.
+/// Beginning of the names of the folders of a load's repetitions.
 pub(crate) const REPETITION: &str = "repetition-";
 
 /// The folder of the n-th repetition of a load in the folder of all of them.
@@ -24,7 +24,7 @@ pub fn write(folder: &Path, file: &LoadFile) -> Result<(), FolderError> {
     write_json(&path, file).map_err(FolderError::write(&path))
 }
 
-/// Makes `requests.jsonl`; an error of the kind `AlreadyExists` where there is one.
+/// Creates `requests.jsonl`; fails with `AlreadyExists` if there is one.
 pub fn create_rows(folder: &Path) -> io::Result<LineWriter> {
     LineWriter::create(&folder.join(REQUESTS_FILE))
 }
@@ -53,10 +53,10 @@ pub fn rows(
     Ok(all)
 }
 
-/// Reads the rows of `requests.jsonl` beside a `load.json` of the version `schema`, block by block on every
-/// core: `make` turns each block's rows into a part, and `take` gets the parts in the order of the file. What cannot be read is an error,
-/// or is added to `skipped` with `keep_going`; a last row that a killed client left half-written is
-/// added to `warnings`.
+/// Reads the rows of `requests.jsonl` beside a `load.json` of the version `schema`, block by block on every core:
+/// `make` turns each block's rows into a part, and `take` gets the parts in the order of the file. What cannot be read
+/// is an error, or is added to `skipped` with `keep_going`; a last row that a killed client left half-written is added
+/// to `warnings`.
 pub fn fold<T: Send>(
     path: &Path,
     schema: u32,
@@ -84,7 +84,6 @@ pub fn fold<T: Send>(
     )
 }
 
-/// What reads the rows beside a `load.json` of this version.
 fn reader(schema: u32) -> ReadLine<RequestRecord> {
     match schema {
         LOAD_SCHEMA => lines::line,

@@ -12,27 +12,26 @@ use crate::{FolderError, Kind};
 
 const LOCK_FILE: &str = "tandem.lock";
 
-/// A results folder's lock. It ends with the process however that ends.
+/// A results folder's lock. It ends with the process.
 #[derive(Debug)]
 pub struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closing would do, but not while a child process that is just being started still holds a
-        // copy of the handle.
+        // Closing the file is not enough while a starting child process still has a copy of the handle.
         let _ = self.0.unlock();
     }
 }
 
 impl Lock {
-    /// Takes the folder for a new run, and makes it where there is none. An error when another
-    /// process holds it, or when a link in it leads what would be written out of it.
+    /// Creates the folder if needed and takes it for a new run. Fails if another process holds it, or if a link in it
+    /// would lead writes out of it.
     pub fn begin(dir: &Path) -> Result<Self, FolderError> {
         fs::create_dir_all(dir).map_err(FolderError::begin(dir))?;
         Self::take(dir).map_err(FolderError::before_anything)
     }
 
-    /// Takes a folder in which a run is to go on; errors as of [`Lock::begin`].
+    /// Takes a folder in which a run is resumed; fails as [`Lock::begin`] does.
     pub fn take(dir: &Path) -> Result<Self, FolderError> {
         refuse_links(dir)?;
         let path = dir.join(LOCK_FILE);
@@ -48,7 +47,7 @@ impl Lock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut owner = String::new();
-                // Who holds it is a courtesy; that it is held is the fact.
+                // The owner's id is only for the message.
                 let _ = file.read_to_string(&mut owner);
                 return Err(FolderError::InUse {
                     dir: dir.to_owned(),
@@ -57,8 +56,7 @@ impl Lock {
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        // The file stays when the run ends: removing it would let two processes lock two files of
-        // one name.
+        // The file stays when the run ends: removing it would let two processes lock two files of one name.
         file.set_len(0).map_err(failed)?;
         file.seek(SeekFrom::Start(0)).map_err(failed)?;
         write!(file, "{}", std::process::id()).map_err(failed)?;
@@ -66,8 +64,8 @@ impl Lock {
     }
 }
 
-/// Refuses a folder in which a link stands where a run writes: a folder that another user prepared
-/// could have it write anywhere.
+/// Refuses a folder with a link where a run writes: a folder prepared by another user could redirect the writes
+/// anywhere.
 fn refuse_links(dir: &Path) -> Result<(), FolderError> {
     let of_kinds = Kind::ALL.into_iter();
     let of_kinds = of_kinds.flat_map(|kind| [Some(kind.file()), kind.lines()]);

@@ -1,10 +1,10 @@
-//! Lines of all files of records, of any version.
+//! Reads record lines of any file and any version.
 
 use domain::record::{JournalLine, schema1};
 use serde_json::{Value, json};
 
-/// Reads a line of a journal or of a load's requests, a request as the line of a journal that it would
-/// be. None for a value that no program of ours writes on a line.
+/// Reads a line of a journal or of a load's requests; a request is returned as a journal line. `None` for a value that
+/// is neither.
 pub fn recorded(line: &Value) -> Option<serde_json::Result<JournalLine>> {
     let object = line.as_object()?;
     let now = if object.contains_key("t") {

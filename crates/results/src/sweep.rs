@@ -19,8 +19,8 @@ pub use folder::{ResultsDir, ResumePoint, read_manifest, write_manifest};
 use crate::lines::{self, ReadLine, Unreadable};
 use crate::{LoadError, Skipped, listed, read_versioned};
 
-/// Reads a sweep's folder, in which no arm need have come to its end. With `keep_going`, lines that
-/// cannot be read are left out and added to `skipped`.
+/// Reads a sweep's folder; no arm need be complete. With `keep_going`, lines that cannot be read are left out and
+/// added to `skipped`.
 pub fn read(
     folder: &Path,
     keep_going: bool,
@@ -75,7 +75,7 @@ fn lifted(line: &[u8]) -> serde_json::Result<JournalLine> {
     serde_json::from_value(schema1::journal_line(serde_json::from_slice(line)?))
 }
 
-/// Puts into words what a reader of the results must know about arms that are not there.
+/// Adds warnings about missing, repeated and unplanned arms, failed steps and an interruption.
 fn describe_gaps(manifest: &Manifest, journal: &[JournalLine], warnings: &mut Vec<String>) {
     let planned = manifest.plan.expand(manifest.repetitions);
     let mut attempts: BTreeMap<(&RunKey, Arm), (u32, bool)> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Folders that earlier versions wrote, under `tests/old`: each is read as if it were new.
+//! Folders that earlier versions wrote, under `tests/old`, are read like new ones.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ fn old(name: &str) -> PathBuf {
     folder.join(name)
 }
 
-/// What a reader of rows hands back, which must leave nothing out.
+/// The rows that `read` returns; it must skip nothing.
 fn rows(
     read: impl FnOnce((&mut Vec<Skipped>, &mut Vec<String>)) -> Result<Vec<RequestRecord>, LoadError>,
 ) -> Vec<RequestRecord> {

@@ -6,14 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-/// What lines are written to.
 pub trait Sink: Write + Send {
     /// Makes what was written survive a loss of power.
     fn sync(&mut self) -> io::Result<()>;
 }
 
-/// A file that must stay where it is: what is written to a file that was removed is lost without
-/// any error.
+/// A file that must stay at its path: writes to a file that was removed are lost without an error.
 struct OnDisk {
     path: PathBuf,
     file: File,
@@ -36,12 +34,12 @@ impl Sink for OnDisk {
     }
 }
 
-/// Appends lines. After the first failure it takes no more, because what follows a half-written
-/// line would be lost with it.
+/// Appends lines. It refuses further lines after the first failure, because a line after a half-written one would be
+/// lost.
 pub struct LineWriter {
     path: PathBuf,
     sink: Box<dyn Sink>,
-    /// Lines that are not handed to the system yet.
+    /// Lines that are not yet handed to the system.
     text: Vec<u8>,
     failed: bool,
 }
@@ -75,7 +73,7 @@ impl LineWriter {
         Self::new(path, Box::new(sink))
     }
 
-    /// Makes a file; an error of the kind `AlreadyExists` where there is one.
+    /// Creates a file; fails with `AlreadyExists` if there is one.
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new()
             .append(true)
@@ -84,13 +82,12 @@ impl LineWriter {
         Ok(Self::to_file(path, file))
     }
 
-    /// Goes on at the end of a file, which is made where there is none.
+    /// Appends to a file, which is created if needed.
     pub fn append_to(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().append(true).create(true).open(path)?;
         Ok(Self::to_file(path, file))
     }
 
-    /// The file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -118,7 +115,6 @@ impl LineWriter {
         })
     }
 
-    /// Takes one line and hands it to the system.
     pub fn append(&mut self, line: &impl Serialize) -> io::Result<()> {
         self.push(line)?;
         self.flush()
@@ -146,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    /// Fails at its second write, half way through, and has room again after that.
+    /// Fails in the middle of its second line and has room again after that.
     #[derive(Default)]
     struct BadMoment {
         writes: usize,

@@ -19,16 +19,12 @@ use crate::context::SweepContext;
 use crate::live::{REPORT_EVERY, TokenReports};
 use crate::{probe, state};
 
-/// The outcome of an arm.
 #[derive(Debug)]
 pub(crate) struct ArmEnd {
-    /// Whether it need not be run again.
     pub(crate) complete: bool,
     /// The last failure, if no server could be reached.
     pub(crate) dead: Option<String>,
-    /// Whether a prompt cache helped.
     pub(crate) cache: CacheCheck,
-    /// Servers whose identity changed since the sweep began.
     pub(crate) changed_servers: Vec<ChangedServer>,
 }
 
@@ -241,11 +237,9 @@ fn job(
     }
 }
 
-/// The running agents of an arm.
 struct Running<'a> {
     context: &'a SweepContext,
     jobs: Vec<AgentJob>,
-    /// Cancels all agents.
     cancel: CancellationToken,
     tasks: JoinSet<(usize, AgentEnd)>,
     reports: TokenReports<'a>,
@@ -280,8 +274,7 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Runs one agent after another, each scheduled at the end of the one before. Returns when the first was
-    /// scheduled.
+    /// Runs one agent after another, each scheduled at the end of the one before. Returns when the first was scheduled.
     async fn one_after_another(&mut self) -> Stamp {
         let started = self.context.clock.now();
         let mut scheduled = started;
@@ -301,8 +294,7 @@ impl<'a> Running<'a> {
     }
 
     /// Runs all agents at once: every task is ready before the common moment at which all are scheduled. Returns that
-    /// moment. They are released in the plan's order, which on one thread is the order in which they reach the
-    /// server.
+    /// moment. They are released in the plan's order, which on one thread is the order in which they reach the server.
     async fn all_at_once(&mut self) -> Stamp {
         let (ready, mut all_ready) = mpsc::channel(self.jobs.len());
         let mut releases = Vec::with_capacity(self.jobs.len());

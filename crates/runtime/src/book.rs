@@ -35,7 +35,6 @@ struct Inner {
     first_prefills: FirstPrefills,
 }
 
-/// The first write that failed.
 #[derive(Debug)]
 struct Failure {
     error: Mutex<Option<FolderError>>,
@@ -54,7 +53,6 @@ impl Failure {
     }
 }
 
-/// A message to the writer thread.
 #[derive(Debug)]
 enum Entry {
     Line(Box<JournalLine>),
@@ -154,7 +152,7 @@ impl Book {
         self.send(Entry::Line(Box::new(line)));
     }
 
-    /// Waits until all lines are written. Blocks: only for moments at which nothing is measured.
+    /// Waits until all lines are written. Blocks, so it is for moments at which nothing is measured.
     pub(crate) fn settle(&self) {
         self.wait(false);
     }
@@ -184,15 +182,13 @@ impl Book {
         error.map_or(Ok(()), Err)
     }
 
-    /// The main requests since the last call, in the order in which they ended, and whether a prompt
-    /// cache helped them.
+    /// The main requests since the last call, in the order in which they ended, and whether a prompt cache helped them.
     pub(crate) fn take_arm(&self) -> (Vec<MainRequest>, CacheCheck) {
         let inner = &mut *self.inner();
         let (arm, cache) = (&mut inner.arm, &mut inner.cache);
         (std::mem::take(arm), std::mem::take(cache))
     }
 
-    /// Main requests by outcome.
     pub(crate) fn counts(&self) -> OutcomeCounts {
         self.inner().counts
     }

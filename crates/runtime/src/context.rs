@@ -1,5 +1,3 @@
-//! What the arms of a sweep share.
-
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,13 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::book::Book;
 
-/// What the arms of a sweep share.
 pub(crate) struct SweepContext {
     pub(crate) plan: Arc<SweepPlan>,
-    /// Root of the prompts' nonces.
     pub(crate) nonce: NonceRoot,
     pub(crate) backends: Vec<Arc<dyn ChatBackend>>,
-    /// The endpoints as the manifest has them.
     pub(crate) endpoints: Vec<EndpointFacts>,
     pub(crate) clock: Clock,
     pub(crate) book: Arc<Book>,

@@ -7,7 +7,6 @@ use domain::{Nanos, Stamp};
 /// Time between two reports of an agent's tokens.
 pub(crate) const REPORT_EVERY: Nanos = Nanos::from_millis(100);
 
-/// Reports the chunks of each agent to the observer.
 pub(crate) struct TokenReports<'a> {
     observer: &'a dyn Observer,
     /// The counter of each agent, and how many of its chunks were reported.
@@ -22,7 +21,6 @@ impl<'a> TokenReports<'a> {
         }
     }
 
-    /// The counter of an agent.
     pub(crate) fn progress(&self, agent: usize) -> Progress {
         self.agents[agent].0.clone()
     }

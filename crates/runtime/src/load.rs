@@ -1,8 +1,8 @@
 //! Loads: a fixed number of requests in a closed loop (each agent waits for its answer before it sends again) or
 //! in an open loop (requests start at planned times).
 //!
-//! An open loop that the client cannot keep up with shows it: a request keeps its planned start, and the time it
-//! waited for an agent, or for this program, lies between `scheduled` and `sent`.
+//! A request of an open loop keeps its planned start even if the client cannot keep up: the time that it waited for an
+//! agent, or for this program, lies between `scheduled` and `sent`.
 
 mod backlog;
 mod conversation;
@@ -35,14 +35,11 @@ pub use conversation::Turns;
 pub use shape::{Arrivals, Gaps, LoadShape, Rate, RateCurve, Speed, Variation};
 pub use trace::{Trace, TraceEntry, TraceError, TracePrompt};
 
-/// The requests of a load and their timing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadPlan {
-    /// When requests start.
     pub shape: LoadShape,
-    /// Number of requests; of a trace, its first ones.
+    /// Of a trace, its first ones.
     pub requests: u32,
-    /// The model.
     pub model: String,
     /// The prompt, without a nonce.
     pub prompt: String,
@@ -78,13 +75,10 @@ impl LoadPlan {
     }
 }
 
-/// What a load needs.
 pub struct LoadSetup {
-    /// The requests and their timing.
     pub plan: LoadPlan,
     /// The servers, at least one. Agent `i` uses server `i` modulo their number.
     pub backends: Vec<Arc<dyn ChatBackend>>,
-    /// The clock.
     pub clock: Clock,
     /// Threads for the agents' work.
     pub pool: WorkPool,
@@ -113,7 +107,6 @@ impl LoadSetup {
     }
 }
 
-/// Receives records.
 pub type OnRecord = Arc<dyn Fn(RequestRecord) + Send + Sync>;
 
 impl fmt::Debug for LoadSetup {
@@ -140,11 +133,9 @@ pub struct LoadEnd {
     pub interrupted: bool,
 }
 
-/// Why a load could not be run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// There is no server.
     #[error("no endpoint to send requests to; give at least one")]
     NoBackend,
     /// The agents' work failed, which ended the load. Earlier records are kept.
@@ -210,7 +201,6 @@ pub async fn run_load(setup: LoadSetup, shutdown: &Shutdown) -> Result<LoadEnd, 
     })
 }
 
-/// What all requests of a load share.
 struct LoadContext {
     setup: LoadSetup,
     run: RunKey,
@@ -222,7 +212,6 @@ struct LoadContext {
     started_requests: AtomicU32,
     in_flight: AtomicU32,
     peak: AtomicU32,
-    /// The first failure of the agents' work.
     work_error: Mutex<Option<WorkError>>,
 }
 
@@ -231,7 +220,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The place of a request in its load.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     /// Number among all requests of the load, from 0. The prompt and the sampling seed follow from this alone,

@@ -16,8 +16,7 @@ use domain::plan::{Config, StatePolicy};
 
 use crate::book::MainRequest;
 
-/// The longest `load` of a request that found its model ready. Warm loads are 0.1 to 0.3 s on the machines seen so
-/// far.
+/// The longest `load` of a request that found its model ready. Warm loads are 0.1 to 0.3 s on the machines seen so far.
 pub(crate) const READY_LIMIT: Nanos = Nanos::from_secs(1);
 
 /// The agents that need a probe, last first: the arm left the server with the options of its last agent, which needs
@@ -72,8 +71,9 @@ mod tests {
         }
     }
 
-    /// The agents to probe, with agents of these contexts and requests of an agent, a context and a `load` in ms.
-    fn probed(contexts: &[i64], state: StatePolicy, requests: &[(u32, i64, u64)]) -> Vec<u32> {
+    /// Checks which agents are probed, with agents of these contexts and requests of an agent, a context and a `load`
+    /// in ms.
+    fn check(contexts: &[i64], state: StatePolicy, requests: &[(u32, i64, u64)], expected: &[u32]) {
         let agent = |num_ctx: &i64| AgentSpec {
             name: "a".to_owned(),
             options: options(*num_ctx),
@@ -100,7 +100,8 @@ mod tests {
             answered: true,
         };
         let requests: Vec<_> = requests.iter().map(request).collect();
-        wanted(&config, state, &requests)
+        let found = wanted(&config, state, &requests);
+        assert_eq!(found, expected, "{state} {requests:?}");
     }
 
     /// The `load` of a request that failed.
@@ -110,61 +111,50 @@ mod tests {
     fn agents_without_a_request_that_found_the_model_ready_are_probed_last_first() {
         use StatePolicy::{AsLeft, Unloaded, WarmForFirst};
         let cold = 3600;
-        for (contexts, state, requests, expected) in [
-            (
-                &[512, 512][..],
-                Unloaded,
-                &[(0, 512, cold), (1, 512, 180)][..],
-                &[0][..],
-            ),
-            (
-                &[512, 1024],
-                Unloaded,
-                &[(0, 512, cold), (1, 1024, cold)],
-                &[1, 0],
-            ),
-            // A fast load is still a load if the options differ.
-            (
-                &[512, 1024],
-                Unloaded,
-                &[(0, 512, 200), (1, 1024, 200)],
-                &[1, 0],
-            ),
-            // Second calls.
-            (
-                &[512, 1024],
-                Unloaded,
-                &[
-                    (0, 512, cold),
-                    (0, 512, 150),
-                    (1, 1024, cold),
-                    (1, 1024, 150),
-                ],
-                &[],
-            ),
-            // Slow or failed requests prove nothing.
-            (
-                &[512, 512],
-                AsLeft,
-                &[(0, 512, cold), (1, 512, 1001)],
-                &[1, 0],
-            ),
-            (
-                &[512, 512],
-                AsLeft,
-                &[(0, 512, 100), (1, 512, FAILED)],
-                &[1],
-            ),
-            (&[512], AsLeft, &[], &[0]),
-            (
-                &[512, 1024],
-                WarmForFirst,
-                &[(0, 512, 150), (1, 1024, cold)],
-                &[1],
-            ),
-        ] {
-            let found = probed(contexts, state, requests);
-            assert_eq!(found, expected, "{state} {requests:?}");
-        }
+        check(
+            &[512, 512],
+            Unloaded,
+            &[(0, 512, cold), (1, 512, 180)],
+            &[0],
+        );
+        check(
+            &[512, 1024],
+            Unloaded,
+            &[(0, 512, cold), (1, 1024, cold)],
+            &[1, 0],
+        );
+        // A fast load is still a load if the options differ.
+        check(
+            &[512, 1024],
+            Unloaded,
+            &[(0, 512, 200), (1, 1024, 200)],
+            &[1, 0],
+        );
+        // Second calls.
+        let calls: [[(u32, i64, u64); 2]; 2] = [
+            [(0, 512, cold), (0, 512, 150)],
+            [(1, 1024, cold), (1, 1024, 150)],
+        ];
+        check(&[512, 1024], Unloaded, &calls.concat(), &[]);
+        // Slow or failed requests prove nothing.
+        check(
+            &[512, 512],
+            AsLeft,
+            &[(0, 512, cold), (1, 512, 1001)],
+            &[1, 0],
+        );
+        check(
+            &[512, 512],
+            AsLeft,
+            &[(0, 512, 100), (1, 512, FAILED)],
+            &[1],
+        );
+        check(&[512], AsLeft, &[], &[0]);
+        check(
+            &[512, 1024],
+            WarmForFirst,
+            &[(0, 512, 150), (1, 1024, cold)],
+            &[1],
+        );
     }
 }

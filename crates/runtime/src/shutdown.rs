@@ -20,10 +20,8 @@ pub struct Shutdown {
     grace: Nanos,
 }
 
-/// How far a shutdown has gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ShutdownLevel {
-    /// No shutdown was requested.
     Running,
     /// Nothing new starts.
     Stopping,
@@ -50,18 +48,15 @@ impl Shutdown {
         self.level()
     }
 
-    /// Starts nothing new; requests in flight have the grace period.
     pub fn stop(&self) {
         self.stop.cancel();
     }
 
-    /// Cancels requests in flight.
     pub fn abort(&self) {
         self.stop.cancel();
         self.abort.cancel();
     }
 
-    /// The current level.
     pub fn level(&self) -> ShutdownLevel {
         if self.abort.is_cancelled() {
             ShutdownLevel::Aborted

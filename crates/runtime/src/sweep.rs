@@ -28,7 +28,7 @@ use crate::sampling::Telemetry;
 use crate::shutdown::Shutdown;
 use crate::state::{self, ASK_LIMIT};
 
-/// Consecutive arms in which no server could be reached after which a sweep gives up.
+/// Default of [`SweepSetup::dead_arms`].
 pub const DEFAULT_DEAD_ARMS: NonZeroU32 = NonZeroU32::new(3).expect("not zero");
 
 /// What a sweep needs. The plan, the repetitions and the endpoints are in the manifest of `results`.
@@ -47,7 +47,6 @@ pub struct SweepSetup {
     /// Whether the host, and the servers' processes on it, are sampled as well. Use `false` in virtual time,
     /// whose moments have nothing to do with the host.
     pub host: bool,
-    /// Receives the events of the sweep.
     pub observer: Arc<dyn Observer>,
     /// Most requests in flight at once over all agents; `None` for no limit.
     pub admission: Option<NonZeroUsize>,
@@ -68,10 +67,8 @@ impl fmt::Debug for SweepSetup {
     }
 }
 
-/// The outcome of a sweep.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SweepSummary {
-    /// Arms of the plan.
     pub arms: usize,
     /// Arms that were complete before this process started.
     pub already_complete: usize,
@@ -93,13 +90,11 @@ pub struct SweepSummary {
 }
 
 impl SweepSummary {
-    /// True if every arm of the plan is complete, and in this process every request completed and no step
-    /// failed.
+    /// True if every arm of the plan is complete, and in this process every request completed and no step failed.
     pub fn is_whole(&self) -> bool {
         self.is_complete() && self.requests.not_completed() == 0 && self.failed_steps == 0
     }
 
-    /// True if every arm of the plan is complete.
     pub fn is_complete(&self) -> bool {
         self.already_complete + self.completed == self.arms
     }
@@ -107,10 +102,9 @@ impl SweepSummary {
 
 /// Runs the arms of the plan that are not complete, one after another.
 ///
-/// A failed request is a record, and the sweep continues. Fails when nothing can be recorded: the results folder
-/// cannot be written, the setup contradicts the plan or the manifest, a server does not have the model, or no
-/// server could be reached in `dead_arms` consecutive arms. Earlier records are kept, and
-/// [`ResultsDir::resume`] continues from them.
+/// A failed request is a record, and the sweep continues. Fails when nothing can be recorded: the results folder cannot
+/// be written, the setup contradicts the plan or the manifest, a server does not have the model, or no server could be
+/// reached in `dead_arms` consecutive arms. Earlier records are kept, and [`ResultsDir::resume`] continues from them.
 pub async fn run_sweep(
     setup: SweepSetup,
     shutdown: Shutdown,

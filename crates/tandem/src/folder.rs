@@ -43,7 +43,7 @@ pub(crate) fn refuse_used(dir: &Path) -> Result<(), Fatal> {
     let Some(kind) = Kind::of(dir).or_else(|| Kind::of_lines(dir)) else {
         return Ok(());
     };
-    let hint = if kind.goes_on() {
+    let hint = if kind.can_resume() {
         "continue it with --resume, or give another --out"
     } else {
         "give another --out"

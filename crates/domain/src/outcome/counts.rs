@@ -21,7 +21,6 @@ pub struct OutcomeCounts {
 }
 
 impl OutcomeCounts {
-    /// Counts requests.
     pub fn of<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> Self {
         let mut counts = Self::default();
         for outcome in outcomes {
@@ -30,7 +29,6 @@ impl OutcomeCounts {
         counts
     }
 
-    /// Counts a request.
     pub fn count(&mut self, outcome: &Outcome) {
         *match outcome {
             Outcome::Completed => &mut self.completed,
@@ -41,12 +39,10 @@ impl OutcomeCounts {
         } += 1;
     }
 
-    /// All of them.
     pub fn total(&self) -> u32 {
         self.completed + self.not_completed()
     }
 
-    /// All but the completed ones.
     pub fn not_completed(&self) -> u32 {
         self.incomplete + self.failed + self.cancelled + self.timed_out
     }

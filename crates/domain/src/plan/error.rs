@@ -10,15 +10,12 @@ use crate::exit::{Exit, Fails};
 pub struct Refused<K> {
     /// The file, the flag or the name it came from.
     pub origin: String,
-    /// The line in the file, when known.
     pub line: Option<usize>,
     /// The key, as a path: `configs[0].axes.num_ctx`.
     pub key: Option<String>,
-    /// What is wrong, and what would be right.
     pub kind: K,
 }
 
-/// A plan was refused.
 pub type PlanError = Refused<PlanErrorKind>;
 
 impl<K: fmt::Debug + fmt::Display + Send + Sync + 'static> Fails for Refused<K> {
@@ -28,7 +25,7 @@ impl<K: fmt::Debug + fmt::Display + Send + Sync + 'static> Fails for Refused<K> 
 }
 
 impl<K> Refused<K> {
-    /// What is wrong with a command-line flag, or with a file as a whole.
+    /// For a command-line flag, or for a file as a whole.
     pub fn whole(origin: &str, kind: K) -> Self {
         Self {
             origin: origin.to_owned(),
@@ -38,7 +35,6 @@ impl<K> Refused<K> {
         }
     }
 
-    /// What is wrong with the value of a key.
     pub fn key(origin: &str, key: impl Into<String>, kind: K) -> Self {
         let key = Some(key.into());
         Self {
@@ -46,10 +42,8 @@ impl<K> Refused<K> {
             ..Self::whole(origin, kind)
         }
     }
-}
 
-impl<K> Refused<K> {
-    /// With the line of the key in the file's text, or of what holds it where the key is absent.
+    /// Adds the line of the key in the file's text, or of the table that lacks the key.
     #[must_use]
     pub(super) fn in_text(self, text: &str) -> Self {
         let line = self.line.or_else(|| line_of(self.key.as_deref()?, text));
@@ -73,7 +67,6 @@ fn line_of(key: &str, text: &str) -> Option<usize> {
 }
 
 impl<K: From<String>> Refused<K> {
-    /// What TOML's reader says of a text.
     pub fn toml(origin: &str, text: &str, error: &toml::de::Error) -> Self {
         let before = |span: std::ops::Range<usize>| &text[..span.start.min(text.len())];
         let line = |span| before(span).matches('\n').count() + 1;
@@ -97,84 +90,36 @@ impl<K: fmt::Display> fmt::Display for Refused<K> {
     }
 }
 
-/// What is wrong with a plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanErrorKind {
     /// Not TOML, or a value of the wrong type.
     #[error("{0}")]
     Syntax(String),
-    /// A newer plan.
     #[error("schema {found} is newer than this program understands ({supported}); update tandem")]
-    NewerSchema {
-        /// The file's.
-        found: u32,
-        /// Ours.
-        supported: u32,
-    },
-    /// A duration that is not one.
+    NewerSchema { found: u32, supported: u32 },
     #[error("{value} is not a duration; write a number with a unit, such as \"30s\" or \"2min\"")]
-    BadDuration {
-        /// What was written.
-        value: String,
-    },
-    /// A number out of range.
+    BadDuration { value: String },
     #[error("{value} is out of range; {expected}")]
-    OutOfRange {
-        /// What was written.
-        value: String,
-        /// What is accepted.
-        expected: String,
-    },
-    /// No configuration at all.
+    OutOfRange { value: String, expected: String },
     #[error("the plan has no configurations; add at least one [[configs]] entry")]
     Empty,
-    /// An axis without values.
     #[error("the axis has no values; give at least one or remove it")]
     EmptyAxis,
-    /// Two configurations with one id.
     #[error(
         "two configurations have the id `{id}`; rename one, or let the id template use every axis"
     )]
-    DuplicateId {
-        /// The id.
-        id: String,
-    },
-    /// Two agents of a configuration with one name.
+    DuplicateId { id: String },
     #[error("two agents are called `{name}`; rename one")]
-    DuplicateAgent {
-        /// The name.
-        name: String,
-    },
-    /// A name that is too long for tables and pictures.
+    DuplicateAgent { name: String },
     #[error("a name has 1 to {NAME_CHARACTERS} characters, and this one has {found}")]
-    NameLength {
-        /// Characters that it has.
-        found: usize,
-    },
-    /// An id that cannot be a file name.
+    NameLength { found: usize },
     #[error("`{id}` cannot be an id; use letters, digits, `.`, `_` and `-`")]
-    BadId {
-        /// The id.
-        id: String,
-    },
-    /// A placeholder in an id template that is no axis.
+    BadId { id: String },
     #[error("the id template uses {{{name}}}, which is not an axis; axes here: {}", axes.join(", "))]
-    UnknownPlaceholder {
-        /// The placeholder.
-        name: String,
-        /// The axes.
-        axes: Vec<String>,
-    },
-    /// A preset that is not defined.
+    UnknownPlaceholder { name: String, axes: Vec<String> },
     #[error("no preset `{name}`; defined: {}", if defined.is_empty() { "none".to_owned() } else { defined.join(", ") })]
-    UnknownPreset {
-        /// The name asked for.
-        name: String,
-        /// The names defined.
-        defined: Vec<String>,
-    },
-    /// A configuration without agents.
+    UnknownPreset { name: String, defined: Vec<String> },
     #[error("no agents; add at least one [[agents]] entry with a name")]
     NoAgents,
     /// Fewer endpoints than the topology `per_agent` needs.
@@ -187,20 +132,15 @@ pub enum PlanErrorKind {
     TooFewEndpoints {
         /// Different endpoints that are named.
         given: usize,
-        /// Endpoints needed.
         needed: usize,
         /// The most agents that run at one time.
         agents: usize,
     },
-    /// `--only` matched nothing.
     #[error("no configuration matches {}; the plan has: {}", globs.join(", "), known.join(", "))]
     NothingMatches {
-        /// The globs.
         globs: Vec<String>,
-        /// The ids there are.
         known: Vec<String>,
     },
-    /// A glob that is not one.
     #[error("{0}")]
     BadGlob(String),
 }

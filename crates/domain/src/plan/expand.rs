@@ -6,12 +6,9 @@ use super::{Arm, ConfigId, SweepPlan, Topology};
 use crate::hash::derive;
 use crate::record::RunKey;
 
-/// One arm to run.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ArmSpec {
-    /// The run.
     pub run: RunKey,
-    /// The arm.
     pub arm: Arm,
 }
 
@@ -25,9 +22,9 @@ impl fmt::Display for ArmSpec {
 }
 
 impl SweepPlan {
-    /// Every arm, in running order: repetition by repetition, so that drift meets every
-    /// configuration alike. In an interleaved protocol the configurations of a repetition, and the
-    /// topologies and arms of a configuration, are each put in an order drawn from the seed.
+    /// Every arm, in running order. Repetitions are in sequence, so that drift affects every configuration alike. In
+    /// an interleaved protocol the configurations of a repetition, and the topologies and arms of a configuration, are
+    /// in an order drawn from the seed.
     pub fn expand(&self, repetitions: u32) -> Vec<ArmSpec> {
         let mut arms = Vec::new();
         for repetition in 1..=repetitions {

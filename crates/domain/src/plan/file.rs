@@ -15,7 +15,7 @@ use crate::work::{CpuWork, FileWork, Work};
 
 /// Version of the plan file's format.
 const PLAN_SCHEMA: u32 = 1;
-/// The greatest sampling rate of telemetry.
+/// Greatest `telemetry_hz`.
 const MOST_HZ: f64 = 1000.0;
 
 /// The keys of a plan file. These doc comments are the text of docs/plans.md and of the JSON Schema.
@@ -196,27 +196,19 @@ pub fn parse(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
 fn parsed(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
     let file: PlanFile = deserialize(origin, text)?;
     if file.schema > PLAN_SCHEMA {
-        return Err(PlanError::key(
-            origin,
-            "schema",
-            PlanErrorKind::NewerSchema {
-                found: file.schema,
-                supported: PLAN_SCHEMA,
-            },
-        ));
+        let kind = PlanErrorKind::NewerSchema {
+            found: file.schema,
+            supported: PLAN_SCHEMA,
+        };
+        return Err(PlanError::key(origin, "schema", kind));
     }
     name(origin, "name", &file.name)?;
     let mut configs = Vec::new();
     let mut seen = BTreeSet::new();
     for (i, config) in file.configs.iter().enumerate() {
         let first = configs.len();
-        expand_axes(
-            origin,
-            &format!("configs[{i}]"),
-            config,
-            &file.presets,
-            &mut configs,
-        )?;
+        let key = format!("configs[{i}]");
+        expand_axes(origin, &key, config, &file.presets, &mut configs)?;
         for config in &configs[first..] {
             if !seen.insert(config.id.clone()) {
                 let kind = PlanErrorKind::DuplicateId {
@@ -231,20 +223,12 @@ fn parsed(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
         return Err(PlanError::key(origin, "configs", PlanErrorKind::Empty));
     }
     if !(file.telemetry_hz > 0.0 && file.telemetry_hz <= MOST_HZ) {
-        return Err(out_of_range(
-            origin,
-            "telemetry_hz",
-            file.telemetry_hz,
-            "0 < hz <= 1000",
-        ));
+        let (hz, expected) = (file.telemetry_hz, "0 < hz <= 1000");
+        return Err(out_of_range(origin, "telemetry_hz", hz, expected));
     }
     if file.topologies.is_empty() {
-        return Err(out_of_range(
-            origin,
-            "topologies",
-            "[]",
-            "give \"shared\", \"per_agent\" or both",
-        ));
+        let expected = "give \"shared\", \"per_agent\" or both";
+        return Err(out_of_range(origin, "topologies", "[]", expected));
     }
     if let Some(servers) = file.per_agent_servers {
         count(origin, "per_agent_servers", servers.get(), limits::AGENTS)?;
@@ -271,7 +255,7 @@ fn parsed(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
     Ok(plan)
 }
 
-/// TOML to the file's shape. Unknown keys and wrong types come back with line and key.
+/// Unknown keys and wrong types are errors with line and key.
 fn deserialize(origin: &str, text: &str) -> Result<PlanFile, PlanError> {
     let error = |e: &toml::de::Error, key: Option<String>| PlanError {
         key: key.filter(|k| k != "."),
@@ -350,14 +334,9 @@ fn fill_template(
         let name = &rest[open + 1..open + close];
         let value = point.get(name).ok_or_else(|| {
             let axes = point.keys().cloned().collect();
-            PlanError::key(
-                origin,
-                key,
-                PlanErrorKind::UnknownPlaceholder {
-                    name: name.to_owned(),
-                    axes,
-                },
-            )
+            let name = name.to_owned();
+            let kind = PlanErrorKind::UnknownPlaceholder { name, axes };
+            PlanError::key(origin, key, kind)
         })?;
         match value {
             toml::Value::String(s) => id.push_str(s),
@@ -376,11 +355,8 @@ fn name(origin: &str, key: &str, name: &str) -> Result<(), PlanError> {
     if (1..=limits::NAME_CHARACTERS).contains(&found) {
         return Ok(());
     }
-    Err(PlanError::key(
-        origin,
-        key,
-        PlanErrorKind::NameLength { found },
-    ))
+    let kind = PlanErrorKind::NameLength { found };
+    Err(PlanError::key(origin, key, kind))
 }
 
 fn count(
@@ -402,14 +378,10 @@ fn resolve_agents(
     presets: &BTreeMap<String, ModelOptions>,
     varied: &ModelOptions,
 ) -> Result<Vec<AgentSpec>, PlanError> {
-    if agents.is_empty() {
-        return Err(PlanError::key(
-            origin,
-            format!("{key}.agents"),
-            PlanErrorKind::NoAgents,
-        ));
-    }
     let of_all = format!("{key}.agents");
+    if agents.is_empty() {
+        return Err(PlanError::key(origin, of_all, PlanErrorKind::NoAgents));
+    }
     count(origin, &of_all, agents.len() as u64, limits::AGENTS)?;
     let calls = agents
         .iter()
@@ -463,7 +435,7 @@ fn resolve_agents(
         .collect()
 }
 
-/// Values that no server accepts, or that are surely a slip of the unit.
+/// Refuses values that no server accepts, or that are surely in the wrong unit.
 fn check_options(origin: &str, key: &str, options: &ModelOptions) -> Result<(), PlanError> {
     for (option, value) in options.iter() {
         let Some((range, number)) = option.range.zip(value.as_f64()) else {
@@ -505,12 +477,8 @@ fn resolve_protocol(origin: &str, file: &ProtocolFile) -> Result<Protocol, PlanE
     }
     if let Some(arms) = &file.arms {
         if arms.is_empty() {
-            return Err(out_of_range(
-                origin,
-                "protocol.arms",
-                "[]",
-                "\"together\", \"sequential\" or both",
-            ));
+            let expected = "\"together\", \"sequential\" or both";
+            return Err(out_of_range(origin, "protocol.arms", "[]", expected));
         }
         protocol.arms.clone_from(arms);
         protocol.arms.sort_unstable();

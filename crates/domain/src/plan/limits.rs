@@ -1,5 +1,4 @@
-//! The most that a plan file or a flag may ask for. Beyond these values a number is a slip: it would fill the
-//! memory or run for years.
+//! Upper limits of plan files and flags. A greater number is a mistake: it would fill the memory or run for years.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -7,7 +6,6 @@ use std::time::Duration;
 /// A count with its greatest value; the least is one.
 #[derive(Debug, Clone, Copy)]
 pub struct Bound {
-    /// The greatest value.
     pub most: u32,
     what: &'static str,
 }
@@ -26,9 +24,7 @@ pub const CALLS: Bound = up_to(100_000, "calls");
 pub const CONFIGS: Bound = up_to(10_000, "configurations");
 /// Levels of a capacity run beyond the first that breaks the limits.
 pub const LEVELS: Bound = up_to(1_000, "levels");
-/// Repetitions of a configuration or a load.
 pub const REPETITIONS: Bound = up_to(10_000, "repetitions");
-/// Requests of a load.
 pub const REQUESTS: Bound = up_to(100_000_000, "requests");
 /// Simulated servers on one machine.
 pub const SERVERS: Bound = up_to(1_000, "servers");
@@ -47,14 +43,14 @@ pub const NAME_CHARACTERS: usize = 100;
 pub const LONGEST_WAIT: Duration = Duration::from_hours(7 * 24);
 
 impl Bound {
-    /// The count, or the values that it may have, in words.
+    /// The count; the error has the allowed values in words.
     pub fn check(self, n: impl Into<u64>) -> Result<NonZeroU32, String> {
         let fits = u32::try_from(n.into()).ok().filter(|n| *n <= self.most);
         fits.and_then(NonZeroU32::new)
             .ok_or_else(|| format!("1 to {} {}", self.most, self.what))
     }
 
-    /// The count that a flag gives, or the values that it may have, in words.
+    /// The count that a flag gives; the error has the allowed values in words.
     pub fn parse(self, text: &str) -> Result<NonZeroU32, String> {
         let n: u64 = text.trim().parse().unwrap_or_default();
         self.check(n).map_err(|range| format!("give {range}"))
@@ -66,10 +62,7 @@ impl Bound {
     }
 }
 
-/// Deserializes a number of agents.
-///
-/// # Errors
-/// When it is not a number from 1 to the most agents there can be.
+/// Deserializes a number of agents; fails if it is not from 1 to [`AGENTS`].
 pub fn agents<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
     let agents = <u32 as serde::Deserialize>::deserialize(from)?;
     let within = AGENTS.check(agents);
@@ -88,7 +81,6 @@ pub fn wait(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// The longest timeout or pause, in words.
 pub(super) fn longest_wait() -> String {
     format!("{} at most", humantime::format_duration(LONGEST_WAIT))
 }

@@ -1,5 +1,4 @@
-//! The client's own error: how much later than the truth its stamps are, and what it costs.
-//! `docs/calibration.md` says how it is measured.
+//! The client's own error: how late its stamps are, and what it costs. `docs/calibration.md` says how it is measured.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,14 +1,12 @@
-//! What `tandem calibrate` writes to disk.
+//! The file that `tandem calibrate` writes.
 
 use serde::{Deserialize, Serialize};
 
 use super::{ClientBudget, RunHeader};
 
-/// Version of `calibration.json`; raised when a key changes its meaning or goes. Readers refuse a
-/// higher one.
+/// Version of `calibration.json`; raised when a key changes its meaning or goes. Readers refuse a higher one.
 pub const CALIBRATION_SCHEMA: u32 = 2;
 
-/// What `tandem calibrate --out` writes.
 pub const CALIBRATION_FILE: &str = "calibration.json";
 
 /// `calibration.json`, and what `tandem calibrate --json` prints.

@@ -6,7 +6,6 @@ use super::RunHeader;
 use crate::plan::limits;
 use crate::units::Stamp;
 
-/// The file of the [`CapacityRecord`].
 pub const CAPACITY_FILE: &str = "capacity.json";
 
 /// The folder of the levels, each of which is a load's folder.
@@ -152,7 +151,6 @@ impl CapacityRecord {
 }
 
 impl Probe {
-    /// The level as the search sees it.
     pub fn observed(&self) -> Observed {
         Observed {
             agents: self.agents,
@@ -194,7 +192,6 @@ pub struct Search {
 pub struct Observed {
     /// Its agents.
     pub agents: u32,
-    /// The verdict.
     pub verdict: Verdict,
     /// Whether too many requests failed, so that no higher level is tried.
     pub failing: bool,
@@ -243,12 +240,10 @@ pub struct Window {
 }
 
 impl Window {
-    /// Its length, seconds.
     pub fn seconds(self) -> f64 {
         self.to.since(self.from).as_secs_f64()
     }
 
-    /// True for a moment in it.
     pub fn holds(self, at: Stamp) -> bool {
         self.from <= at && at < self.to
     }

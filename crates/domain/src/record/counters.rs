@@ -1,4 +1,4 @@
-//! What a server itself counted and timed of one request.
+//! A server's own counts and times of one request.
 
 use serde::{Deserialize, Serialize};
 

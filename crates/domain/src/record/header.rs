@@ -89,7 +89,6 @@ impl RunHeader {
         }
     }
 
-    /// True for a run on the simulator.
     pub fn is_simulated(&self) -> bool {
         self.provenance == Provenance::Simulated
     }

@@ -13,10 +13,9 @@ use crate::plan::{CachePolicy, Timeouts};
 /// Version of `load.json`, raised when a key is removed or changes its meaning. Readers refuse a higher one.
 pub const LOAD_SCHEMA: u32 = 3;
 
-/// The file of the [`LoadFile`].
 pub const LOAD_FILE: &str = "load.json";
 
-/// The file of [`RequestRecord`](super::RequestRecord)s, one a line, in the order in which they ended.
+/// One [`RequestRecord`](super::RequestRecord) a line, in the order in which they ended.
 pub const REQUESTS_FILE: &str = "requests.jsonl";
 
 /// `load.json`, and what `tandem load --json` prints. `docs/load.md` describes each key.
@@ -74,8 +73,7 @@ impl Asked {
         }
     }
 
-    /// A warning if a prompt cache helped although prompts have nonces. None for a trace, whose prompts may share
-    /// text.
+    /// A warning if a prompt cache helped although prompts have nonces. None for a trace, whose prompts may share text.
     pub fn cache_warning(&self, figures: &Figures) -> Option<String> {
         let is_trace = matches!(self.shape, Shape::Replay { .. });
         let check = figures.cache.filter(|_| !self.same_prompt && !is_trace)?;

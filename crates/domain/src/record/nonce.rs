@@ -28,7 +28,6 @@ impl NonceRoot {
         Self(nonce).to_string()
     }
 
-    /// The root as a number.
     pub const fn value(self) -> u64 {
         self.0
     }
@@ -40,7 +39,6 @@ impl fmt::Display for NonceRoot {
     }
 }
 
-/// A text that is not 16 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a nonce root has 16 hexadecimal digits, such as 9f86d081884c7d65")]
 pub struct NonceRootError;

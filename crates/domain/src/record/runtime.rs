@@ -1,4 +1,4 @@
-//! What a client ran on, and by which HTTP client it read.
+//! The async runtime and the HTTP client of a run.
 
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +46,6 @@ pub enum HttpClient {
 }
 
 impl HttpClient {
-    /// True for the direct client.
     pub fn is_direct(&self) -> bool {
         *self == Self::Direct
     }

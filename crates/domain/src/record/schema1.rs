@@ -136,7 +136,6 @@ mod tests {
     use crate::outcome::{FailureKind, Outcome};
     use crate::record::JournalLine;
 
-    /// Lines of a folder of schema 1.
     const OLD: &str = include_str!("../../tests/schema1.jsonl");
 
     #[test]

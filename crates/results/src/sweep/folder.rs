@@ -1,5 +1,4 @@
-//! A sweep's folder while it is written: held by one sweep at a time, created once, resumed after an
-//! interruption.
+//! A sweep's folder while it is written: held by one sweep at a time, created once, resumed after an interruption.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
@@ -19,42 +18,35 @@ use super::same::differences;
 use crate::lines::{self, Unreadable};
 use crate::{FolderError, LineWriter, LoadErrorKind, Lock, read_versioned, write_json};
 
-/// Stamps of a resumed sweep begin on a multiple of this, so that virtual time keeps falling on
-/// whole microseconds.
+/// Stamps of a resumed sweep begin on a multiple of this, so that virtual time keeps falling on whole microseconds.
 const RESUME_STEP: u64 = 1_000_000;
 
 /// A results folder that this process holds until it is dropped.
 #[derive(Debug)]
 pub struct ResultsDir {
-    /// The folder.
     pub dir: PathBuf,
-    /// The manifest, as written.
     pub manifest: Manifest,
-    /// Where a resumed sweep goes on; `None` for a new one.
+    /// `None` for a new sweep.
     pub resume: Option<ResumePoint>,
-    /// Appends to the journal.
     pub journal: LineWriter,
-    /// Held for as long as the sweep writes.
     pub lock: Lock,
 }
 
-/// Where a stopped sweep goes on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResumePoint {
-    /// Where the clock goes on: after the last stamp that was recorded.
+    /// The clock continues here: after the last stamp that was recorded.
     pub offset: Nanos,
-    /// Arms that need not be run again.
     pub complete: BTreeSet<(RunKey, Arm)>,
     /// The highest attempt at each arm so far.
     pub attempts: BTreeMap<(RunKey, Arm), u32>,
     /// Agents whose warm load was measured by a probe.
     pub probed: BTreeSet<(ConfigId, Topology, u32)>,
-    /// What had to be repaired, in words.
+    /// Repairs that were made, in words.
     pub warnings: Vec<String>,
 }
 
 impl ResultsDir {
-    /// Makes the folder, takes it for this process, and writes the manifest.
+    /// Creates the folder if needed, takes it for this process, and writes the manifest.
     pub fn create(dir: &Path, manifest: Manifest) -> Result<Self, FolderError> {
         let lock = Lock::begin(dir)?;
         let journal_path = dir.join(JOURNAL_FILE);
@@ -75,10 +67,10 @@ impl ResultsDir {
         })
     }
 
-    /// Takes a folder that an earlier process left, and repairs what it left half written: the end
-    /// of a line that was being written is moved into a file of its own beside it.
+    /// Takes a folder that an earlier process left and repairs it: an incomplete last line is moved into a file of its
+    /// own beside it.
     pub fn resume(dir: &Path) -> Result<Self, FolderError> {
-        FolderError::unless_exists(&dir.join(MANIFEST_FILE))?;
+        FolderError::ensure_exists(&dir.join(MANIFEST_FILE))?;
         let lock = Lock::take(dir)?;
         let manifest = read_manifest(dir)?;
         let journal_path = dir.join(JOURNAL_FILE);
@@ -92,7 +84,7 @@ impl ResultsDir {
         };
         let mut last = Stamp::ZERO;
         for line in read_lines(&journal_path)? {
-            point.take_in(&line);
+            point.add(&line);
             last = last.max(ended(&line));
         }
         if let Some(sample) = last_line::<Sample>(&telemetry_path)? {
@@ -110,8 +102,8 @@ impl ResultsDir {
         })
     }
 
-    /// An error that lists the differences, unless a sweep under `now` would be the same as the
-    /// one in this folder: plan, repetitions, provenance, number and kind of servers, model.
+    /// Fails with a list of the differences unless a sweep under `now` is the same as the one in this folder: plan,
+    /// repetitions, provenance, number and kind of servers, model.
     pub fn check_same(&self, now: &Manifest) -> Result<(), FolderError> {
         let differences = differences(&self.manifest, now);
         if differences.is_empty() {
@@ -126,7 +118,7 @@ impl ResultsDir {
 }
 
 impl ResumePoint {
-    fn take_in(&mut self, line: &JournalLine) {
+    fn add(&mut self, line: &JournalLine) {
         let (run, arm, attempt) = match line {
             JournalLine::Request(r) => {
                 if r.role == RequestRole::Probe
@@ -152,7 +144,6 @@ impl ResumePoint {
     }
 }
 
-/// The last moment that a line speaks of.
 fn ended(line: &JournalLine) -> Stamp {
     match line {
         JournalLine::Request(r) => r.times.ended,
@@ -168,10 +159,10 @@ pub fn write_manifest(dir: &Path, manifest: &Manifest) -> Result<(), FolderError
     write_json(&path, manifest).map_err(FolderError::write(&path))
 }
 
-/// Reads `manifest.json` of a folder that a sweep is to go on in; another schema is refused.
+/// Reads `manifest.json` of a sweep that is to be resumed; another schema is refused.
 pub fn read_manifest(dir: &Path) -> Result<Manifest, FolderError> {
     let path = dir.join(MANIFEST_FILE);
-    FolderError::unless_exists(&path)?;
+    FolderError::ensure_exists(&path)?;
     let ours = RESULTS_SCHEMA..=RESULTS_SCHEMA;
     match read_versioned::<Manifest>(&path, "manifest", ours, |file| file) {
         Ok((_, mut manifest)) => {
@@ -197,8 +188,7 @@ fn read_whole(path: &Path) -> Result<Option<Vec<u8>>, FolderError> {
     }
 }
 
-/// Makes the file end in a whole line. What was cut off in the middle moves to `<name>.cut`, which
-/// gathers all such ends; says so in words.
+/// Makes the file end in a whole line. An incomplete last line is appended to `<name>.cut`; returns a warning about it.
 fn repair<T: DeserializeOwned>(path: &Path) -> Result<Option<String>, FolderError> {
     let Some(bytes) = read_whole(path)? else {
         return Ok(None);
@@ -239,7 +229,7 @@ fn repair<T: DeserializeOwned>(path: &Path) -> Result<Option<String>, FolderErro
     )))
 }
 
-/// Every line of the journal; of one that is not there yet, none.
+/// Every line of the journal; none if the file does not exist.
 fn read_lines(path: &Path) -> Result<Vec<JournalLine>, FolderError> {
     let (mut skipped, mut warnings) = (Vec::new(), Vec::new());
     let unreadable = Unreadable::new(path, "journal", "sweep", &mut skipped, &mut warnings);

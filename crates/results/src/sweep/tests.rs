@@ -365,7 +365,6 @@ fn a_manifest_is_written_whole_and_another_version_is_refused() {
     assert!(missing.to_string().contains("absent"), "{missing}");
 }
 
-/// An agent whose model a server holds half in its device's memory, by what the server says after the arm.
 #[test]
 fn the_share_of_a_model_on_the_cpu_is_read_from_what_the_server_has_loaded() {
     let mut manifest = manifest(parse("small.toml", PLAN).unwrap());

@@ -25,7 +25,6 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// A backlog that holds requests back above `limit` bytes.
     pub fn new(limit: u64) -> Self {
         Self {
             limit,
@@ -45,13 +44,12 @@ impl Backlog {
         (size_of::<RequestRecord>() + TEXTS + 8 * record.times.chunks.len()) as u64
     }
 
-    /// Adds a row of this size, bytes.
     pub fn add(&self, bytes: u64) {
         let now = self.bytes.fetch_add(bytes, Ordering::AcqRel) + bytes;
         self.most.fetch_max(now, Ordering::Relaxed);
     }
 
-    /// Removes rows of this total size, bytes, that were written.
+    /// Removes written rows of this total size.
     pub fn take(&self, bytes: u64) {
         let before = self.bytes.fetch_sub(bytes, Ordering::AcqRel);
         if before > self.limit && before - bytes <= self.limit {

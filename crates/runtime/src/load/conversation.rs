@@ -11,7 +11,6 @@ use rand_chacha::ChaCha8Rng;
 /// Sessions in which each prompt carries the conversation so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turns {
-    /// Turns of each session.
     pub count: NonZeroU32,
     /// Pause between an answer and the planned start of the session's next turn.
     pub think: Nanos,
@@ -19,7 +18,6 @@ pub struct Turns {
     pub follow_up: String,
 }
 
-/// A session's conversation so far.
 #[derive(Debug, Default)]
 pub(super) struct Conversation(Vec<Message>);
 

@@ -19,7 +19,6 @@ use super::{LoadContext, Place, lock};
 /// The source of a request's prompt and length.
 #[derive(Debug, Clone)]
 pub(super) enum Ask {
-    /// The load's plan.
     Plan,
     /// The entry of a trace with the request's number.
     Trace(Arc<Trace>),
@@ -171,7 +170,6 @@ impl LoadContext {
         }
     }
 
-    /// A prompt behind the nonce of `what`.
     fn under(&self, what: &str, prompt: &str) -> String {
         let nonce = nonce(self.setup.plan.nonce, &self.run, Arm::Together, 1, 0, what);
         format!("{nonce} (an identifier, of no meaning)\n\n{prompt}")

@@ -13,13 +13,11 @@ use super::trace::Trace;
 /// Planned starts are whole microseconds, which virtual time resolves exactly. Nanoseconds.
 const STEP: u64 = 1_000;
 
-/// What decides when a request starts.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LoadShape {
     /// Closed loop: each agent sends its next request when its last one has ended and its pause is over. The
     /// speed of the server sets the rate. Each agent has a fixed share of the requests.
     Closed {
-        /// The agents.
         agents: NonZeroU32,
         /// Pause between the end of an agent's request and the planned start of its next one.
         think: Nanos,
@@ -27,7 +25,6 @@ pub enum LoadShape {
     /// Open loop: requests, or sessions of several turns, start at planned times, whether or not earlier ones have
     /// ended.
     Open {
-        /// The planned starts.
         arrivals: Arrivals,
         /// Most requests (or sessions) at one time. Further ones wait in order and keep their planned
         /// start. `None` for no limit.
@@ -35,9 +32,7 @@ pub enum LoadShape {
     },
     /// Requests start at the recorded times of a trace.
     Replay {
-        /// The trace.
         trace: Arc<Trace>,
-        /// Recorded seconds per second.
         speed: Speed,
         /// Most requests at one time, as in an open loop.
         agents: Option<NonZeroU32>,
@@ -51,16 +46,13 @@ pub enum LoadShape {
 /// inhomogeneous one of that rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Arrivals {
-    /// Starts per second.
     pub rate: RateCurve,
-    /// Distribution of the gaps.
     pub gaps: Gaps,
 }
 
 /// Starts per second over time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum RateCurve {
-    /// A constant rate.
     Constant(Rate),
     /// A rate that changes linearly and then stays at its last value.
     Ramp {
@@ -76,7 +68,6 @@ pub enum RateCurve {
 /// The distribution of the gaps between starts around their mean.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Gaps {
-    /// All gaps are equal.
     Equal,
     /// Independent and exponentially distributed: a Poisson process.
     Exponential,
@@ -109,7 +100,6 @@ impl Rate {
             .then_some(Self(per_second))
     }
 
-    /// Requests per second.
     pub fn per_second(self) -> f64 {
         self.0
     }
@@ -121,14 +111,12 @@ impl Variation {
         (0.01..=100.0).contains(&cv).then_some(Self(cv))
     }
 
-    /// Standard deviation over mean.
     pub fn get(self) -> f64 {
         self.0
     }
 }
 
 impl Speed {
-    /// The recorded speed.
     pub const RECORDED: Self = Self(1.0);
 
     /// `None` for a number that is not finite and above zero.
@@ -136,7 +124,6 @@ impl Speed {
         (times.is_finite() && times > 0.0).then_some(Self(times))
     }
 
-    /// Recorded seconds per second.
     pub fn get(self) -> f64 {
         self.0
     }

@@ -18,7 +18,6 @@ use crate::tests::fake::failed;
 const FIRST: Nanos = Nanos::from_millis(50);
 const TOKEN: Nanos = Nanos::from_millis(10);
 
-/// What the n-th request to arrive gets.
 #[derive(Debug, Clone, Copy)]
 enum Reply {
     Tokens(u64),
@@ -26,7 +25,8 @@ enum Reply {
     Stalls,
 }
 
-/// So many slots, first come first served; each reply takes [`FIRST`] and then [`TOKEN`] a token.
+/// Serves requests in the order of arrival with a number of slots; each reply takes [`FIRST`] and then [`TOKEN`] a
+/// token.
 struct Fake {
     clock: Clock,
     slots: Semaphore,

@@ -20,7 +20,6 @@ pub struct Trace {
     pub name: String,
     /// SHA-256 of the file.
     pub sha256: String,
-    /// The requests.
     pub entries: Vec<TraceEntry>,
     /// Column and unit of the starts: `timestamp in milliseconds since 1970`.
     pub starts: String,
@@ -30,12 +29,10 @@ pub struct Trace {
     pub unused: Vec<String>,
 }
 
-/// One request of a trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceEntry {
     /// Time since the first start of the trace.
     pub start: Nanos,
-    /// The prompt.
     pub prompt: TracePrompt,
     /// Tokens of the answer, if the trace has them.
     pub output_tokens: Option<u32>,
@@ -44,10 +41,8 @@ pub struct TraceEntry {
     pub session: Option<u32>,
 }
 
-/// The prompt of a traced request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TracePrompt {
-    /// Its text.
     Text(Arc<str>),
     /// Its length in tokens; a text of about this length is generated.
     Tokens(u32),
@@ -55,24 +50,19 @@ pub enum TracePrompt {
     Unknown,
 }
 
-/// Why a trace cannot be replayed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TraceError {
-    /// The file could not be read.
     #[error("failed to read {}", .0.display())]
     Read(PathBuf, #[source] std::io::Error),
-    /// A line, counted from 1, is wrong: what, and the fix.
     #[error("{}:{line}: {what}", path.display())]
     Line {
-        /// The file.
         path: PathBuf,
-        /// The line.
+        /// From 1.
         line: u64,
         /// The mistake and the fix.
         what: String,
     },
-    /// The file has no request.
     #[error("{} holds no request; give a file with one a line", .0.display())]
     Empty(PathBuf),
 }
@@ -82,7 +72,6 @@ const MOST_TOKENS: u32 = limits::TOKENS.most;
 /// Longest time from the first start to the last; a longer one is a sign of a wrong unit.
 const LONGEST: Nanos = Nanos::from_secs(366 * 24 * 3600);
 
-/// A request of the trace.
 struct Row {
     start: Start,
     prompt: TracePrompt,
@@ -90,7 +79,6 @@ struct Row {
     session: Option<String>,
 }
 
-/// A start as the trace has it.
 struct Start {
     column: &'static str,
     reading: Reading,
@@ -150,7 +138,6 @@ const COLUMNS: &str = "a start (start_s, start_ms, timestamp) and a length (prom
                        input_length, ContextTokens) or a prompt";
 
 impl Trace {
-    /// Number of sessions.
     pub fn sessions(&self) -> u32 {
         let last = self.entries.iter().filter_map(|entry| entry.session).max();
         last.map_or(0, |last| last + 1)

@@ -10,16 +10,18 @@ use domain::{FailureKind, ModelOptions, Nanos, Outcome};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
-/// What a generation does.
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
     /// Loads where the options need it, prefills, decodes.
-    Text { tokens: u64 },
-    /// The connection is refused.
+    Text {
+        tokens: u64,
+    },
     Refused,
     /// An error line after so many tokens.
-    Breaks { after: u64 },
-    /// Nothing, for ever.
+    Breaks {
+        after: u64,
+    },
+    /// Never answers.
     Stalls,
 }
 
@@ -52,11 +54,11 @@ pub(crate) struct Fake {
     pub(crate) log: Mutex<Vec<String>>,
     pub(crate) prompts: Mutex<Vec<String>>,
     pub(crate) has_model: bool,
-    /// Tokens of each prompt of ten that it says it had in a cache.
+    /// Cached tokens that it reports for each prompt of ten tokens.
     pub(crate) cached: Option<u64>,
     /// Unloading does nothing.
     pub(crate) keeps_model: bool,
-    /// Its version is another one once it has had so many prompts.
+    /// Number of prompts after which it reports another version.
     pub(crate) changes_after: Option<usize>,
 }
 

@@ -203,7 +203,7 @@ async fn unreadable_benchmarks_are_said_before_anything_runs() {
     );
 }
 
-/// Takes so many bytes, then the disk is full.
+/// A disk that is full after `left` bytes.
 struct SmallDisk {
     left: usize,
     held: std::fs::File,
@@ -231,7 +231,7 @@ impl Sink for SmallDisk {
     }
 }
 
-/// A sweep of four arms whose journal may hold so many bytes.
+/// A sweep of four arms whose journal may hold `bytes` bytes.
 async fn on_small_disk(
     dir: &std::path::Path,
     bytes: usize,
@@ -350,7 +350,6 @@ async fn nothing_more_is_asked_of_the_server_once_the_disk_is_full() {
     );
 }
 
-/// A sampler without readings.
 #[derive(Debug)]
 struct Silent;
 

@@ -76,7 +76,6 @@ pub(crate) fn manifest(plan: &SweepPlan, repetitions: u32, endpoints: usize) -> 
     }
 }
 
-/// Keeps every event.
 #[derive(Debug, Default)]
 pub(crate) struct Watch(pub(crate) Mutex<Vec<Event>>);
 
@@ -86,7 +85,6 @@ impl Observer for Watch {
     }
 }
 
-/// A sweep to be run in a test.
 pub(crate) struct Trial {
     pub(crate) setup: SweepSetup,
     pub(crate) fakes: Vec<Arc<Fake>>,
@@ -100,7 +98,6 @@ impl Trial {
         Self::on(Clock::start_virtual_from(offset), results, script)
     }
 
-    /// On a clock of the caller's.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "scripts are written in place"
@@ -129,7 +126,6 @@ impl Trial {
         }
     }
 
-    /// Changes the first server.
     pub(crate) fn with_server(mut self, change: impl FnOnce(&mut Fake)) -> Self {
         let mut fake = Fake::new(0, self.setup.clock.clone(), fake::by_context());
         change(&mut fake);
@@ -164,7 +160,6 @@ impl Trial {
     }
 }
 
-/// A sweep that ran to its end.
 pub(crate) struct Ran {
     pub(crate) summary: SweepSummary,
     pub(crate) journal: Read,
@@ -173,7 +168,6 @@ pub(crate) struct Ran {
     pub(crate) dir: tempfile::TempDir,
 }
 
-/// Runs a new sweep of a plan to its end.
 pub(crate) async fn run_plan(plan: &SweepPlan, script: fake::Script) -> Ran {
     let dir = tempfile::tempdir().unwrap();
     let trial = fresh(dir.path(), plan, script);
@@ -187,7 +181,6 @@ pub(crate) async fn run_plan(plan: &SweepPlan, script: fake::Script) -> Ran {
     }
 }
 
-/// A new sweep of a plan into a folder.
 pub(crate) fn fresh(dir: &Path, plan: &SweepPlan, script: fake::Script) -> Trial {
     let results = ResultsDir::create(dir, manifest(plan, 1, 1)).unwrap();
     Trial::new(results, script)

@@ -113,8 +113,7 @@ async fn a_sweep_stopped_before_it_began_records_no_arm() {
     assert_eq!(journal.marks.len(), 2);
 }
 
-/// One sweep of three agents of two calls each, stopped at a moment and perhaps once more, then
-/// resumed to its end.
+/// One sweep of three agents of two calls each, stopped at a moment and perhaps once more, then resumed to its end.
 fn stopped_at(stop_us: u64, abort_after_us: Option<u64>, grace_ms: u64, admit: usize, full: bool) {
     let runtime = virtual_runtime().unwrap();
     let root = tempfile::tempdir().unwrap();
@@ -138,8 +137,7 @@ fn stopped_at(stop_us: u64, abort_after_us: Option<u64>, grace_ms: u64, admit: u
         let summary = trial.run_until(shutdown).await.unwrap();
         stopping.abort();
         let journal = read(dir);
-        // Every request that reached the server has one row; the others that have one were waiting
-        // for a permit.
+        // Every request that reached the server has one row; the others that have one were waiting for a permit.
         let log = fake.log();
         let reached = log.iter().filter(|call| call.starts_with("generate"));
         let (sent, unsent): (Vec<_>, Vec<_>) = journal

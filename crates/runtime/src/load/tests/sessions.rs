@@ -32,8 +32,7 @@ fn an_agents_sessions_follow_each_other_and_keep_their_conversation() {
         _ => Reply::Tokens(6),
     };
     let ran = case.run();
-    // 100 ms an answer, 20 ms between turns, 1 s between sessions; the third request is refused
-    // at once.
+    // 100 ms an answer, 20 ms between turns, 1 s between sessions; the third request is refused at once.
     assert_eq!(
         places(&ran),
         [
@@ -56,7 +55,7 @@ fn an_agents_sessions_follow_each_other_and_keep_their_conversation() {
         of.map(|(_, call)| call.history.as_ref().unwrap().len())
             .collect()
     };
-    // The refused turn leaves no trace in agent 0's conversation.
+    // The refused turn is not in agent 0's conversation.
     assert_eq!(lengths(0), [0, 2, 2, 0, 2]);
     assert_eq!(lengths(1), [0, 2, 4, 0, 2]);
     let [user, model] = &calls[3].history.as_ref().unwrap()[..] else {
