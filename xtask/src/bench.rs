@@ -29,7 +29,6 @@ enum Step {
 /// polars do not: optimising polars as a whole takes longer than it could save.
 const CLIENT: &str = "client";
 
-/// A benchmark: the name users type, what it runs, and what it measures.
 struct Bench {
     name: &'static str,
     step: Step,
@@ -109,7 +108,6 @@ const BENCHES: &[Bench] = &[
     },
 ];
 
-/// `cargo xtask bench`: runs one benchmark, or lists them.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let Some((name, rest)) = args.split_first() else {
         out!("{HELP}");

@@ -32,7 +32,6 @@ const UNREACHABLE: &[&str] = &[
     "Network is unreachable",
 ];
 
-/// The result of running one client.
 pub(crate) enum Outcome {
     Holds,
     Fails,
@@ -65,7 +64,6 @@ impl Outcome {
     }
 }
 
-/// What was skipped so far.
 pub(crate) fn skipped() -> Vec<String> {
     SKIPPED
         .lock()
@@ -73,7 +71,6 @@ pub(crate) fn skipped() -> Vec<String> {
         .clone()
 }
 
-/// `cargo xtask clients`.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let ok = match args {
         [] => all()?,
@@ -86,7 +83,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     Ok(exit(ok))
 }
 
-/// Runs every client against a simulator of its own making; true when none failed.
+/// Runs every client against a new simulator; true when none failed.
 pub(crate) fn all() -> Result<bool> {
     let folder = root().join("clients");
     let server = Server::start(&folder)?;
@@ -326,7 +323,6 @@ pub(crate) fn install(command: &mut Command) -> Result<Option<Outcome>> {
     Ok(Some(Outcome::Fails))
 }
 
-/// Runs the conformance suite against a server; true when everything holds.
 fn conformance(args: &[String]) -> Result<bool> {
     let mut command = cargo();
     command.args(["test", "--locked", "--workspace", "--test", "conformance"]);

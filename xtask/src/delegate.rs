@@ -5,7 +5,6 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// Profiles of the binaries we run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Profile {
     Dev,
@@ -25,7 +24,6 @@ pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
-/// Runs a command to its end; true when it succeeded.
 pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
     let status = command
         .status()
@@ -33,7 +31,6 @@ pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
     Ok(status.success())
 }
 
-/// The exit code of a command that passed or failed.
 pub(crate) fn exit(ok: bool) -> ExitCode {
     if ok {
         ExitCode::SUCCESS
@@ -49,12 +46,10 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Runs a command of the measuring binary.
 pub(crate) fn tandem(command: &str, args: &[String]) -> Result<ExitCode> {
     run(&build("tandem", Profile::Release)?, command, args)
 }
 
-/// Runs a command of the analysing binary.
 pub(crate) fn tandem_report(command: &str, args: &[String]) -> Result<ExitCode> {
     run(&build("tandem-report", Profile::Dev)?, command, args)
 }

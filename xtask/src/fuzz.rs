@@ -32,7 +32,6 @@ const MOST_MEMORY_MB: u32 = 512;
 /// Longest that an input may take, seconds.
 const LONGEST_S: u32 = 10;
 
-/// How much each target is fuzzed.
 #[derive(Clone, Copy)]
 pub(crate) enum Effort {
     /// This many inputs from the committed corpus and a fixed seed: the same program gets the same inputs,
@@ -67,7 +66,6 @@ pub(crate) fn as_wrapper() -> Option<Result<ExitCode>> {
     Some(succeeds(&mut rustc).map(crate::delegate::exit))
 }
 
-/// `cargo xtask fuzz`.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let mut seconds = 10;
     let mut targets = Vec::new();

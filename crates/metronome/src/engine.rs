@@ -25,7 +25,6 @@ const BURST: usize = 64;
 /// How long not to accept connections after file descriptors ran out.
 const BREATH: Nanos = Nanos::from_millis(10);
 
-/// A token that is due.
 #[derive(Debug, Clone, Copy)]
 struct Due {
     at: Stamp,
@@ -49,8 +48,7 @@ pub(crate) struct Engine {
     firsts: VecDeque<Due>,
     /// Later tokens, each put here when the one before is sent: in order for the same reason.
     nexts: VecDeque<Due>,
-    /// Do not accept connections before this time.
-    resume: Option<Stamp>,
+    accept_again_at: Option<Stamp>,
     scratch: Vec<u8>,
 }
 
@@ -77,7 +75,7 @@ impl Engine {
             accepted: 0,
             firsts: VecDeque::new(),
             nexts: VecDeque::new(),
-            resume: None,
+            accept_again_at: None,
             scratch: vec![0; 64 * 1024],
         })
     }
@@ -96,7 +94,7 @@ impl Engine {
     pub(crate) fn run(&mut self) {
         let mut events = Events::with_capacity(1024);
         while !self.shared.is_stopped() {
-            match self.poll.poll(&mut events, self.patience()) {
+            match self.poll.poll(&mut events, self.time_to_next()) {
                 Ok(()) => {}
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 // The poll itself is broken: nothing can be served any more.
@@ -109,11 +107,14 @@ impl Engine {
                     Id(slot) => self.serve(slot, event.is_readable(), event.is_writable()),
                 }
             }
-            if self.resume.is_some_and(|at| at <= self.clock.now()) {
-                self.resume = None;
+            if self
+                .accept_again_at
+                .is_some_and(|at| at <= self.clock.now())
+            {
+                self.accept_again_at = None;
                 self.accept();
             }
-            self.tick();
+            self.send_due();
         }
         for (_, mut connection) in self.slots.drain(..).flatten() {
             if let Some(log) = connection.cut_short() {
@@ -122,12 +123,11 @@ impl Engine {
         }
     }
 
-    /// The time until something is due.
-    fn patience(&self) -> Option<Duration> {
+    fn time_to_next(&self) -> Option<Duration> {
         let next = [
             self.firsts.front().map(|due| due.at),
             self.nexts.front().map(|due| due.at),
-            self.resume,
+            self.accept_again_at,
         ];
         let next = next.into_iter().flatten().min()?;
         Some(next.since(self.clock.now()).as_duration())
@@ -141,7 +141,7 @@ impl Engine {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 // Out of file descriptors, or a connection that was gone before it was accepted.
                 Err(_) => {
-                    self.resume = Some(self.clock.now() + BREATH);
+                    self.accept_again_at = Some(self.clock.now() + BREATH);
                     return;
                 }
             };
@@ -210,8 +210,7 @@ impl Engine {
         self.free.push(slot);
     }
 
-    /// Sends the tokens that are due.
-    fn tick(&mut self) {
+    fn send_due(&mut self) {
         let mut now = self.clock.now();
         for _ in 0..BURST {
             let firsts = match (self.firsts.front(), self.nexts.front()) {

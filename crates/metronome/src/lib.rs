@@ -55,7 +55,6 @@ pub const BACKLOG: i32 = 4096;
 pub struct Pace {
     /// From the moment the request has been read to its first token.
     pub ttft: Nanos,
-    /// From one token to the next.
     pub gap: Nanos,
     /// Tokens of each stream. A request that asks for fewer (`num_predict`, `max_tokens`) gets
     /// those.
@@ -75,12 +74,10 @@ impl Pace {
     }
 }
 
-/// What happened to one stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StreamLog {
     /// The connection it ran on, counted from 0; several streams may follow each other on one.
     pub connection: u64,
-    /// That connection was accepted.
     pub accepted: Stamp,
     /// Its request had been read whole: the moment its tokens' due times count from.
     pub asked: Stamp,
@@ -90,7 +87,6 @@ pub struct StreamLog {
     pub seed: Option<i64>,
     /// One for each token, in order.
     pub writes: Vec<Write>,
-    /// Every token was sent.
     pub complete: bool,
 }
 
@@ -206,12 +202,10 @@ impl Server {
         })
     }
 
-    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its base URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }

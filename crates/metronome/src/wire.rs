@@ -2,16 +2,11 @@
 
 use crate::{MODEL, Pace};
 
-/// What a stream looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// `/api/generate`.
     Generate,
-    /// `/api/chat`.
     Chat,
-    /// `/v1/chat/completions`.
     ChatCompletions,
-    /// `/v1/completions`.
     Completions,
 }
 
@@ -50,8 +45,7 @@ impl Shape {
 /// The creation time in every object: a constant, so that no clock is read.
 const CREATED: &str = "2026-01-01T00:00:00Z";
 
-/// The text of every token.
-const TEXT: &str = " tick";
+const TOKEN_TEXT: &str = " tick";
 
 /// The bytes that all streams of one shape share.
 #[derive(Debug)]
@@ -59,7 +53,6 @@ pub(crate) struct Parts {
     shape: Shape,
     /// Head and first token, in one write, as Ollama sends them.
     pub(crate) first: Vec<u8>,
-    /// A token in the middle.
     pub(crate) middle: Vec<u8>,
 }
 
@@ -132,7 +125,7 @@ fn said(shape: Shape, text: &str) -> String {
 }
 
 fn token(shape: Shape) -> String {
-    let said = said(shape, TEXT);
+    let said = said(shape, TOKEN_TEXT);
     if shape.is_native() {
         return object(&format!(r#"{said},"done":false"#)) + "\n";
     }
@@ -157,7 +150,6 @@ fn event(shape: Shape, choice: &str, more: &str) -> String {
     )
 }
 
-/// Text as one chunk of a chunked body.
 fn chunk(text: &str) -> Vec<u8> {
     format!("{:x}\r\n{text}\r\n", text.len()).into_bytes()
 }

@@ -31,7 +31,6 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs a command to its end.
 fn run(command: &Command) -> Result<Exit, Fatal> {
     let mut out = output::stdout();
     let exit = match command {

@@ -27,7 +27,6 @@ pub(crate) fn raise() {
 #[cfg(not(unix))]
 pub(crate) fn raise() {}
 
-/// The limit of open files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct FileLimit {
     /// The limit in force; none is no limit.

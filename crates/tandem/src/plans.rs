@@ -8,7 +8,6 @@ use domain::{OptionKind, OptionSpec};
 
 use crate::flags::RunArgs;
 
-/// The plans that ship, by name.
 pub(crate) const SHIPPED: &[(&str, &str)] = &[
     ("tr113", include_str!("../../../fixtures/plans/tr113.toml")),
     ("tr110", include_str!("../../../fixtures/plans/tr110.toml")),

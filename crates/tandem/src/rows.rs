@@ -41,14 +41,12 @@ pub(crate) fn create(dir: &Path, asked: &LoadFile) -> Result<LineWriter, FolderE
     Ok(file)
 }
 
-/// The statistics of all rows.
 pub(crate) struct Kept {
     pub(crate) collected: Collected,
     /// The first write error, if rows are recorded.
     pub(crate) written: io::Result<()>,
 }
 
-/// The thread that counts and writes rows.
 #[derive(Debug)]
 pub(crate) struct Rows {
     thread: JoinHandle<Kept>,

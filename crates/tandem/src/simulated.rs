@@ -59,7 +59,6 @@ pub(crate) fn recorded<'h>(
     })
 }
 
-/// Sets the flags to recorded settings.
 pub(crate) fn restore(flags: &mut ServerArgs, recorded: &SimulatorSettings) {
     flags.profile = Some(recorded.profile.clone());
     flags.num_parallel = recorded.num_parallel;

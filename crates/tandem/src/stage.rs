@@ -20,7 +20,6 @@ use crate::folder;
 use crate::simulated;
 use crate::target::{self, Fitted, Target};
 
-/// Servers that a run can use, the clock they share, and the GPUs.
 pub(crate) struct Stage {
     pub(crate) provenance: Provenance,
     pub(crate) endpoints: Vec<EndpointFacts>,
@@ -33,14 +32,12 @@ pub(crate) struct Stage {
     pub(crate) simulator: Option<Simulator>,
 }
 
-/// Settings of a [`Stage`].
 #[derive(Debug)]
 pub(crate) struct StageSetup<'a> {
     /// A model that the simulator's profile must have.
     pub(crate) model: &'a str,
     /// Number of simulated servers.
     pub(crate) servers: usize,
-    /// Random seed of the simulator.
     pub(crate) seed: u64,
     pub(crate) timeouts: Timeouts,
 }
@@ -119,7 +116,6 @@ impl Stage {
         }
     }
 
-    /// Real servers, on real time from `offset`.
     fn real(
         endpoints: Vec<EndpointFacts>,
         http: &HttpFlags,
@@ -165,8 +161,7 @@ impl Stage {
                 TimeScale::Scaled(scale)
             }
         };
-        let simulator =
-            crate::simulated::embedded(flags, setup.seed, setup.servers, &clock).await?;
+        let simulator = simulated::embedded(flags, setup.seed, setup.servers, &clock).await?;
         let mut backends = Vec::new();
         let mut endpoints = Vec::new();
         for url in simulator.endpoints() {
@@ -228,10 +223,8 @@ impl Stage {
         now: SystemTime,
     ) -> (PathBuf, String) {
         let simulated = self.provenance == Provenance::Simulated;
-        let dir = match out {
-            Some(out) => out.to_owned(),
-            None => folder::default_dir(name, now, simulated),
-        };
+        let fallback = || folder::default_dir(name, now, simulated);
+        let dir = out.map_or_else(fallback, Path::to_path_buf);
         let name = folder::name_of(&dir, name);
         (dir, name)
     }

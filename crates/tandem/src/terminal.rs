@@ -47,7 +47,6 @@ pub(crate) fn start_logging(verbose: u8) {
         .init();
 }
 
-/// Prints a document as one JSON line or as text.
 pub(crate) fn print(
     json: bool,
     document: &impl Serialize,

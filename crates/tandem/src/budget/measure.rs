@@ -26,16 +26,13 @@ const LEAST_FOR_MEMORY: u32 = 16;
 /// has no file descriptor left to accept a connection.
 const PATIENCE: Nanos = Nanos::from_secs(30);
 
-/// Settings of all loads of a calibration.
 #[derive(Debug, Clone)]
 pub(super) struct Setting {
     /// Use `/v1` instead of Ollama's own API.
     pub(super) compatible: bool,
-    /// The client that reads the streams.
     pub(super) http: HttpClient,
     /// CPUs to pin the server's thread to, when the client is pinned.
     pub(super) server_cpus: Vec<u32>,
-    /// Cores of the process.
     pub(super) cores: u32,
     /// Memory of the process before the first load, bytes.
     pub(super) memory: Option<u64>,

@@ -32,7 +32,6 @@ fn word(level: Level) -> String {
     }
 }
 
-/// All findings.
 pub(crate) fn report(facts: &Facts, findings: &[Finding]) -> String {
     let mut text = String::new();
     for (place, server) in facts.servers.iter().enumerate() {

@@ -42,7 +42,6 @@ struct Repetition {
 }
 
 impl Repetition {
-    /// This repetition's folder.
     fn folder_in(&self, all: &Path) -> PathBuf {
         if self.is_one_of_several {
             results::load::repetition(all, self.number)
@@ -52,7 +51,6 @@ impl Repetition {
     }
 }
 
-/// Runs every repetition of the load, prints the figures and writes them.
 pub(crate) fn load(args: &LoadArgs) -> Result<Exit, Fatal> {
     let repetitions = args.ask.repetitions.get();
     let mut repetition = Repetition {

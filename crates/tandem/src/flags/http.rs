@@ -17,7 +17,6 @@ pub(crate) struct HttpFlags {
     pub(crate) proxy: Option<Endpoint>,
 }
 
-/// `--http`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum HttpArg {
     /// Tandem's own sockets.
@@ -42,7 +41,6 @@ impl HttpFlags {
         }
     }
 
-    /// The client that reads measured streams over plain HTTP.
     pub(crate) fn client(&self) -> HttpClient {
         match self.http {
             Some(HttpArg::Reqwest) => HttpClient::Reqwest,

@@ -100,7 +100,6 @@ fn disk(free: u64) -> Finding {
     }
 }
 
-/// The fix for a condition that telemetry reports.
 fn remedy(warning: &str) -> &'static str {
     if warning.contains("governor") {
         "`cpupower frequency-set --governor performance`"

@@ -35,13 +35,11 @@ const GRACE: Nanos = Nanos::from_secs(60);
 /// Requests planned for each agent: more than any budget, so that no agent is ever idle.
 const ENDLESS: u32 = 1 << 20;
 
-/// The result of a level.
 pub(super) struct Level {
     pub(super) probe: Probe,
     pub(super) figures: Option<LevelFigures>,
 }
 
-/// The records of a level and how it ended.
 struct Observed {
     records: Vec<RequestRecord>,
     looks: Vec<u32>,
@@ -52,7 +50,6 @@ struct Observed {
     stopped: Stamp,
 }
 
-/// The parts of a run that every level uses.
 #[derive(Clone, Copy)]
 pub(super) struct LevelContext<'a> {
     pub(super) stage: &'a Stage,
@@ -84,7 +81,7 @@ pub(super) async fn run(
         let _ = sender.send(row.clone());
         keep(row);
     });
-    context.running.level(&stop);
+    context.running.set_level(&stop);
     context.progress.started(agents.get());
     let setup = LoadSetup {
         backlog: Some(Arc::clone(&rows.backlog)),
