@@ -13,15 +13,13 @@ Usage: cargo xtask bench [NAME [ARGS]]
 Runs a benchmark; ARGS are passed on to it. Without a name, lists the benchmarks.
 ";
 
-/// What cargo runs for a benchmark.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     /// A benchmark target, and the arguments before the user's own.
     Bench(&'static str, &'static [&'static str]),
     /// The example `studies` of the crate `metrics`, and the study it runs.
     Study(&'static str),
-    /// Tests of the commands at another size: the prefix of their names, an environment variable, and
-    /// its value.
+    /// Tests of the commands: the prefix of their names, and the variable and value that set their size.
     Test(&'static str, &'static str, &'static str),
 }
 

@@ -132,7 +132,6 @@ impl Server {
                 let endpoint = rest.split_whitespace().next().unwrap_or_default();
                 endpoint.clone_into(&mut server.endpoint);
             }
-            // The last line.
             if line.starts_with("Ctrl-C") {
                 break;
             }

@@ -68,10 +68,8 @@ fn announce(binary: &str, profile: Profile) {
     }
 }
 
-/// Builds a binary and returns its path.
-///
-/// Always with `--workspace`: a build of one package alone resolves features differently from a
-/// build of all of them, and would compile half the dependencies a second time.
+/// Builds a binary and returns its path. It passes `--workspace` because one package alone resolves features
+/// differently, which would compile half the dependencies a second time.
 pub(crate) fn build(binary: &str, profile: Profile) -> Result<PathBuf> {
     announce(binary, profile);
     build_with(binary, profile, |_| Ok(()))

@@ -128,7 +128,6 @@ impl Server {
 }
 
 impl Engine {
-    /// Starts a server and waits until it is healthy.
     fn start(&self, args: &[String], detached: bool) -> Result<Server> {
         let log_path = self.folder.join("server.log");
         let log = File::create(&log_path).with_context(|| log_path.display().to_string())?;

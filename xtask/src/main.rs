@@ -24,8 +24,8 @@ macro_rules! say {
 
 mod bench;
 mod ci;
-mod circles;
 mod clients;
+mod cycles;
 mod delegate;
 mod engine;
 mod fuzz;

@@ -33,7 +33,6 @@ pub(crate) struct Stream {
     log: StreamLog,
 }
 
-/// The state of a connection after work on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
     Waits,

@@ -18,8 +18,7 @@ use crate::{Pace, Shared, lock};
 const LISTENER: Id = Id(usize::MAX);
 const WAKER: Id = Id(usize::MAX - 1);
 
-/// Tokens sent between two polls of the sockets, so that a new request is read soon even when
-/// very many tokens are due at once.
+/// Tokens sent between two polls, so that a new request is read soon even when many tokens are due.
 const BURST: usize = 64;
 
 /// How long not to accept connections after file descriptors ran out.
@@ -48,7 +47,7 @@ pub(crate) struct Engine {
     firsts: VecDeque<Due>,
     /// Later tokens, each put here when the one before is sent: in order for the same reason.
     nexts: VecDeque<Due>,
-    accept_again_at: Option<Stamp>,
+    paused_until: Option<Stamp>,
     scratch: Vec<u8>,
 }
 
@@ -75,7 +74,7 @@ impl Engine {
             accepted: 0,
             firsts: VecDeque::new(),
             nexts: VecDeque::new(),
-            accept_again_at: None,
+            paused_until: None,
             scratch: vec![0; 64 * 1024],
         })
     }
@@ -107,11 +106,8 @@ impl Engine {
                     Id(slot) => self.serve(slot, event.is_readable(), event.is_writable()),
                 }
             }
-            if self
-                .accept_again_at
-                .is_some_and(|at| at <= self.clock.now())
-            {
-                self.accept_again_at = None;
+            if self.paused_until.is_some_and(|at| at <= self.clock.now()) {
+                self.paused_until = None;
                 self.accept();
             }
             self.send_due();
@@ -127,7 +123,7 @@ impl Engine {
         let next = [
             self.firsts.front().map(|due| due.at),
             self.nexts.front().map(|due| due.at),
-            self.accept_again_at,
+            self.paused_until,
         ];
         let next = next.into_iter().flatten().min()?;
         Some(next.since(self.clock.now()).as_duration())
@@ -141,7 +137,7 @@ impl Engine {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 // Out of file descriptors, or a connection that was gone before it was accepted.
                 Err(_) => {
-                    self.accept_again_at = Some(self.clock.now() + BREATH);
+                    self.paused_until = Some(self.clock.now() + BREATH);
                     return;
                 }
             };

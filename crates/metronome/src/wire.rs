@@ -68,8 +68,7 @@ impl Parts {
         }
     }
 
-    /// Last token, final object and the body's end, in one write, with the head before them when
-    /// it is the first token too.
+    /// Last token, final object and the body's end in one write, after the head if there is one token.
     pub(crate) fn last(&self, pace: Pace, tokens: u32, usage: bool) -> Vec<u8> {
         let mut bytes = if tokens == 1 {
             self.first.clone()
@@ -154,7 +153,6 @@ fn chunk(text: &str) -> Vec<u8> {
     format!("{:x}\r\n{text}\r\n", text.len()).into_bytes()
 }
 
-/// A whole reply of one JSON object.
 pub(crate) fn json(status: u16, body: &str, with_body: bool) -> Vec<u8> {
     let reason = match status {
         200 => "OK",

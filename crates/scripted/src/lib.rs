@@ -147,7 +147,6 @@ impl Server {
         server
     }
 
-    /// A request by its place in order of arrival.
     pub fn request(&self, n: usize) -> Seen {
         self.notes.lock().unwrap().requests[n].clone()
     }

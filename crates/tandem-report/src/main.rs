@@ -1,4 +1,4 @@
-//! `tandem-report`: turns records into reports or data files, audits published claims, compares two sets of data.
+//! `tandem-report`: turns records into reports or data files, audits published claims, compares runs.
 //! See ARCHITECTURE.md.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]

@@ -105,7 +105,6 @@ fn real(args: &DoctorArgs, inspection: Inspection<'_>) -> Result<Facts, Fatal> {
     })
 }
 
-/// The embedded simulator, in virtual time, which does not depend on this machine.
 fn simulated(args: &DoctorArgs, inspection: Inspection<'_>) -> Result<Facts, Fatal> {
     let runtime =
         clock::virtual_runtime().or_environment("the async runtime could not be started")?;

@@ -4,8 +4,8 @@ use document::words::plural;
 use domain::exit::Fatal;
 use serde::Serialize;
 
-/// Descriptors besides those of connections: files, timers, the runtime's own.
-const BESIDE: u64 = 64;
+/// Descriptors besides those of connections: records, telemetry, the runtime's own.
+pub(crate) const BESIDE: u64 = 64;
 
 /// Raises the soft limit to the hard limit, as Go programs do at their start, where the system allows it.
 #[cfg(unix)]

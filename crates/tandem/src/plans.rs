@@ -28,7 +28,6 @@ pub(crate) const SHIPPED: &[(&str, &str)] = &[
 /// Names of the first agents of `tandem run`; further ones are numbered.
 const AGENT_NAMES: &[&str] = &["collector", "insight", "reviewer"];
 
-/// Reads a shipped plan or a plan file.
 pub(crate) fn load(name: &str) -> Result<SweepPlan, Fatal> {
     if let Some((_, text)) = SHIPPED.iter().find(|(known, _)| *known == name) {
         return Ok(plan::parse(&format!("{name}.toml"), text)?);

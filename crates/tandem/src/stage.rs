@@ -42,7 +42,6 @@ pub(crate) struct StageSetup<'a> {
     pub(crate) timeouts: Timeouts,
 }
 
-/// Reports the servers of a run, and which options they do not get.
 pub(crate) fn announce(target: &Target, flags: &ServerArgs, fitted: &Fitted, say: impl Fn(&str)) {
     match target {
         Target::Real(found) => {
@@ -60,7 +59,6 @@ pub(crate) fn announce(target: &Target, flags: &ServerArgs, fitted: &Fitted, say
     }
 }
 
-/// The notice above simulated figures.
 pub(crate) fn simulated_in_words(why: &str, flags: &ServerArgs) -> String {
     format!(
         "SIMULATED: no real server is used ({why}); running on the embedded simulator, profile {}",
@@ -146,8 +144,7 @@ impl Stage {
         })
     }
 
-    /// The embedded simulator, on virtual time from `offset`. Call it inside a runtime
-    /// that [`RuntimeFlags`](crate::flags::RuntimeFlags) started for a simulator.
+    /// The embedded simulator, on virtual time from `offset`. Call it inside a runtime as [`Self::set`].
     pub(crate) async fn simulated(
         flags: &ServerArgs,
         setup: &StageSetup<'_>,
@@ -215,7 +212,6 @@ impl Stage {
         })
     }
 
-    /// The folder and the name of a run that begins now.
     pub(crate) fn folder(
         &self,
         out: Option<&Path>,
@@ -229,9 +225,8 @@ impl Stage {
         (dir, name)
     }
 
-    /// Loads the model on every server, so that no measured request waits for it. Servers with one fixed model
-    /// have nothing to load. Returns whether all servers have it loaded now; none when the command was
-    /// stopped meanwhile, which it reports.
+    /// Loads the model on every server, so that no measured request waits for it; a server with one fixed model
+    /// loads nothing. True when all have it loaded; none when the user stopped the command meanwhile.
     pub(crate) async fn preload(
         &self,
         model: &str,

@@ -28,8 +28,7 @@ impl Write for LogWriter {
     }
 }
 
-/// Writes logs with their spans to standard error, which keeps standard output free for JSON; `RUST_LOG`
-/// overrides `-v`.
+/// Writes logs to standard error, which keeps standard output free for JSON; `RUST_LOG` overrides `-v`.
 pub(crate) fn start_logging(verbose: u8) {
     use tracing_subscriber::EnvFilter;
 

@@ -112,7 +112,6 @@ fn sweep(
     Ok(queued)
 }
 
-/// Runs a command of `tandem` on the plan and the server, with the key.
 fn run(tandem: &Path, command: &str, url: &str, args: &[&str]) -> Result<Output> {
     Command::new(tandem)
         .args([command, "--json", "--plan", PLAN, "--endpoint", url])
@@ -124,8 +123,7 @@ fn run(tandem: &Path, command: &str, url: &str, args: &[&str]) -> Result<Output>
         .with_context(|| format!("{} could not be started", tandem.display()))
 }
 
-/// Checks that `tandem doctor` finds a llama.cpp server and its slots, both as the server reports them and as
-/// the probe infers them.
+/// Checks that `tandem doctor` finds a llama.cpp server, and its slots as reported and as inferred.
 fn doctor(slots: u64, url: &str, tandem: &Path, findings: &mut Findings) -> Result<()> {
     let output = run(tandem, "doctor", url, &[])?;
     let said = String::from_utf8_lossy(&output.stdout);

@@ -13,7 +13,6 @@ pub(super) struct Load {
     pub(super) rounds: u32,
 }
 
-/// Tokens of a stream at the plain pace.
 const TOKENS: u32 = 50;
 const PLAIN: Pace = Pace {
     ttft: Nanos::from_millis(51),

@@ -22,8 +22,7 @@ use crate::process;
 /// Fewer streams do not show in the memory of the process.
 const LEAST_FOR_MEMORY: u32 = 16;
 
-/// Margin of the client's timeouts. A local server that is later is stuck, for example because the process
-/// has no file descriptor left to accept a connection.
+/// Margin of the client's timeouts: a local server that is later is stuck, as without file descriptors.
 const PATIENCE: Nanos = Nanos::from_secs(30);
 
 #[derive(Debug, Clone)]

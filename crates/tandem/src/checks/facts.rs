@@ -41,7 +41,6 @@ pub(crate) struct PlanFacts {
     pub(crate) largest_named_context: Option<u64>,
     /// Configurations whose agents make a shared server reload the model.
     pub(crate) reloading: usize,
-    /// Options in which the agents of those configurations differ.
     pub(crate) reloading_options: Vec<&'static str>,
     /// It requires the model to be unloaded or loaded before each arm.
     pub(crate) sets_state: bool,
@@ -70,7 +69,6 @@ pub(crate) enum ServerState {
 pub(crate) struct ServerReport {
     pub(crate) server: ServerIdentity,
     pub(crate) loads_on_demand: bool,
-    /// It is the embedded simulator.
     pub(crate) simulated: bool,
     pub(crate) key_sent: bool,
     pub(crate) model: Option<ModelIdentity>,
@@ -78,7 +76,6 @@ pub(crate) struct ServerReport {
     pub(crate) slots_reported: Option<u64>,
     /// Context of a slot that it reports, tokens.
     pub(crate) context_reported: Option<u64>,
-    /// Options of the plan's agents that its protocol cannot carry.
     pub(crate) options_not_sent: Vec<&'static str>,
     /// The model's architecture (`gemma3`) that it reports.
     pub(crate) architecture: Option<String>,
@@ -118,7 +115,6 @@ pub(crate) struct GpuFacts {
     pub(crate) others: Vec<String>,
 }
 
-/// Resolution of the clock and lateness of its timer.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct ClockFacts {
     /// Smallest step between two stamps, nanoseconds.

@@ -391,7 +391,6 @@ fn gpu_users(Case { machine, .. }: Case<'_>) -> impl Iterator<Item = Finding> {
     })
 }
 
-/// Options of the plan that the server's protocol cannot carry.
 fn options(Case { report, .. }: Case<'_>) -> Option<Finding> {
     let left_out = report.options_not_sent.join(", ");
     let todo = "set them when starting the server, or remove them from the plan";

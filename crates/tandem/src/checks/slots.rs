@@ -3,7 +3,6 @@
 use domain::Stamp;
 use serde::Serialize;
 
-/// The results of short requests.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Probe {
     /// Number of concurrent requests.
@@ -14,7 +13,6 @@ pub(crate) struct Probe {
     /// From the first send to the last end, including the load of the model, seconds.
     pub(crate) took_s: f64,
     pub(crate) failures: Vec<String>,
-    /// A request was rejected for lack of a valid key.
     pub(crate) key_refused: bool,
 }
 

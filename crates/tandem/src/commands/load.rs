@@ -208,8 +208,7 @@ async fn run(
         file.header.client_budget =
             budget::before_run(args.budget, runtime, &file.header.endpoints).await;
     }
-    // The folder is written even when printing fails, so that a full disk under standard output loses
-    // nothing.
+    // Write even when printing fails: a full disk under standard output must not lose the figures.
     let printed = terminal::print(args.output.json, &file, || print::block(&file));
     if let Some(dir) = folder {
         let incomplete = format!("{} is not complete", dir.display());

@@ -33,7 +33,6 @@ use crate::terminal;
 /// Time for requests in flight to end after the first Ctrl-C.
 const GRACE: Nanos = Nanos::from_secs(30);
 
-/// Runs a plan, or the rest of an interrupted sweep.
 pub(crate) fn sweep(args: &SweepArgs) -> Result<Exit, Fatal> {
     if let Some(dir) = &args.resume {
         return resume(dir, &args.common);

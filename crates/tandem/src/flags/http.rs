@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use domain::record::{HttpClient, RuntimeFacts};
-use openai::{Endpoint, EndpointError};
+use openai::Endpoint;
 
 /// Flags of whatever sends requests to real servers.
 #[derive(Debug, Clone, Default, Args)]
@@ -13,7 +13,7 @@ pub(crate) struct HttpFlags {
     pub(crate) http: Option<HttpArg>,
     /// Send every request through this HTTP proxy; measured streams are then read by reqwest. Recorded with
     /// the run. No proxy is taken from the environment.
-    #[arg(long, value_name = "URL", value_parser = proxy)]
+    #[arg(long, value_name = "URL", value_parser = Endpoint::proxy)]
     pub(crate) proxy: Option<Endpoint>,
 }
 
@@ -25,19 +25,18 @@ pub(crate) enum HttpArg {
     Reqwest,
 }
 
-fn proxy(text: &str) -> Result<Endpoint, EndpointError> {
-    Endpoint::proxy(text)
-}
-
 impl HttpFlags {
-    /// The flags of a run that is recorded.
+    /// The flags that select the client of a recorded run.
     pub(crate) fn of(facts: &RuntimeFacts) -> Self {
         Self {
             http: Some(match facts.http {
                 HttpClient::Direct => HttpArg::Direct,
                 HttpClient::Reqwest => HttpArg::Reqwest,
             }),
-            proxy: facts.proxy.as_deref().and_then(|url| proxy(url).ok()),
+            proxy: facts
+                .proxy
+                .as_deref()
+                .and_then(|url| Endpoint::proxy(url).ok()),
         }
     }
 

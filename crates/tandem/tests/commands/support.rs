@@ -23,7 +23,6 @@ fn command() -> Command {
     command
 }
 
-/// A temporary folder to run commands in.
 pub(crate) struct Place(TempDir);
 
 impl Place {
@@ -207,7 +206,6 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    /// Starts `tandem serve` on a free port and waits until it listens.
     pub(crate) fn start() -> Self {
         let mut child = command()
             .args(["serve", "--port", "0", "--profile", "instant"])

@@ -28,8 +28,7 @@ use crate::folder;
 use crate::rows::{self, Rows};
 use crate::stage::Stage;
 
-/// Time for requests in flight to end once a level is over. They count, for their tokens arrived while the
-/// load was steady.
+/// Time for requests in flight to end after a level; they count, as their tokens arrived under steady load.
 const GRACE: Nanos = Nanos::from_secs(60);
 
 /// Requests planned for each agent: more than any budget, so that no agent is ever idle.
@@ -164,8 +163,7 @@ fn load_file(record: &CapacityRecord, plan: &LoadPlan, agents: u32) -> LoadFile 
     }
 }
 
-/// Collects the records and stops the level when it can be judged or its budget is used up; Ctrl-C may stop
-/// it too.
+/// Collects the records and stops the level when it can be judged or its budget is used up.
 async fn observe(
     context: LevelContext<'_>,
     agents: u32,
