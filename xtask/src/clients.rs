@@ -10,12 +10,17 @@ use anyhow::{Context, Result, bail};
 
 use crate::delegate::{Profile, build, cargo, exit, root, succeeds, target};
 
-const USAGE: &str = "\
-cargo xtask clients
-    run third-party clients (clients/) against the simulator, and open an export with
-    pandas, polars and DuckDB
-cargo xtask clients --conformance --endpoint URL --model NAME [--embedder NAME]
-    run the conformance suite against a server; the model is loaded and unloaded by it";
+pub(crate) const HELP: &str = "\
+Usage: cargo xtask clients
+       cargo xtask clients --conformance --endpoint URL --model NAME [--embedder NAME]
+
+Runs the third-party clients in clients/ against the simulator, and opens an export with pandas, polars and
+DuckDB. With --conformance, runs the protocol conformance suite against a server instead.
+
+  --endpoint URL     the server under test
+  --model NAME       a model of that server; the suite loads and unloads it
+  --embedder NAME    a model that makes embeddings, when --model does not
+";
 
 /// How a package manager's errors read when its index cannot be reached, rather than a pin being wrong.
 const UNREACHABLE: &[&str] = &[
@@ -76,7 +81,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         [] => all()?,
         [first, rest @ ..] if first == "--conformance" => conformance(rest)?,
         _ => {
-            say!("{USAGE}");
+            say!("{}", HELP.trim_end());
             return Ok(ExitCode::from(2));
         }
     };
@@ -330,19 +335,19 @@ fn conformance(args: &[String]) -> Result<bool> {
     for pair in args.chunks(2) {
         let (name, value) = match pair {
             [name, value] => (name.as_str(), value),
-            _ => bail!("{} needs a value\n\n{USAGE}", pair[0]),
+            _ => bail!("{} needs a value\n\n{HELP}", pair[0]),
         };
         let variable = match name {
             "--endpoint" => "TANDEM_CONFORMANCE_ENDPOINT",
             "--model" => "TANDEM_CONFORMANCE_MODEL",
             "--embedder" => "TANDEM_CONFORMANCE_EMBEDDER",
-            other => bail!("unknown flag `{other}`\n\n{USAGE}"),
+            other => bail!("unknown flag `{other}`\n\n{HELP}"),
         };
         command.env(variable, value);
         given.push(name);
     }
     if !(given.contains(&"--endpoint") && given.contains(&"--model")) {
-        bail!("--endpoint and --model are needed\n\n{USAGE}");
+        bail!("--endpoint and --model are needed\n\n{HELP}");
     }
     succeeds(&mut command)
 }

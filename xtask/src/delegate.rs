@@ -1,5 +1,6 @@
 //! Builds one of the binaries and runs it.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -37,6 +38,16 @@ pub(crate) fn exit(ok: bool) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// True when a program is found and answers `--version`.
+pub(crate) fn is_installed(program: impl AsRef<OsStr>) -> bool {
+    Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// A cargo command in the workspace's root, with the toolchain that runs this program.

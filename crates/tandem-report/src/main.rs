@@ -45,7 +45,6 @@ fn run(command: &Command) -> Result<Exit, Fatal> {
 
 /// Logs go to standard error; `RUST_LOG` overrides `-v`.
 fn start_logging(verbose: u8) {
-    use std::io::IsTerminal as _;
     use tracing_subscriber::EnvFilter;
 
     let level = match verbose {
@@ -54,11 +53,10 @@ fn start_logging(verbose: u8) {
         _ => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(output::stderr)
-        .with_ansi(colour)
+        .with_ansi(output::stderr().has_colours())
         .without_time()
         .init();
 }
