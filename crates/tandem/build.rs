@@ -10,7 +10,7 @@ fn main() {
             .success()
             .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
-    // Where the revision is written down depends on the checkout: asking git finds it everywhere.
+    // Git names these files, since their place depends on the checkout.
     for file in ["HEAD", "logs/HEAD"] {
         if let Some(path) = git(&["rev-parse", "--git-path", file]) {
             println!("cargo::rerun-if-changed={path}");

@@ -13,15 +13,13 @@ Usage: cargo xtask bench [NAME [ARGS]]
 Runs a benchmark; ARGS are passed on to it. Without a name, lists the benchmarks.
 ";
 
-/// What cargo runs for a benchmark.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     /// A benchmark target, and the arguments before the user's own.
     Bench(&'static str, &'static [&'static str]),
     /// The example `studies` of the crate `metrics`, and the study it runs.
     Study(&'static str),
-    /// Tests of the commands at another size: the prefix of their names, an environment variable, and
-    /// its value.
+    /// Tests of the commands: the prefix of their names, and the variable and value that set their size.
     Test(&'static str, &'static str, &'static str),
 }
 
@@ -29,7 +27,6 @@ enum Step {
 /// polars do not: optimising polars as a whole takes longer than it could save.
 const CLIENT: &str = "client";
 
-/// A benchmark: the name users type, what it runs, and what it measures.
 struct Bench {
     name: &'static str,
     step: Step,
@@ -109,7 +106,6 @@ const BENCHES: &[Bench] = &[
     },
 ];
 
-/// `cargo xtask bench`: runs one benchmark, or lists them.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let Some((name, rest)) = args.split_first() else {
         out!("{HELP}");

@@ -10,12 +10,17 @@ use anyhow::{Context, Result, bail};
 
 use crate::delegate::{Profile, build, cargo, exit, root, succeeds, target};
 
-const USAGE: &str = "\
-cargo xtask clients
-    run third-party clients (clients/) against the simulator, and open an export with
-    pandas, polars and DuckDB
-cargo xtask clients --conformance --endpoint URL --model NAME [--embedder NAME]
-    run the conformance suite against a server; the model is loaded and unloaded by it";
+pub(crate) const HELP: &str = "\
+Usage: cargo xtask clients
+       cargo xtask clients --conformance --endpoint URL --model NAME [--embedder NAME]
+
+Runs the third-party clients in clients/ against the simulator, and opens an export with pandas, polars and
+DuckDB. With --conformance, runs the protocol conformance suite against a server instead.
+
+  --endpoint URL     the server under test
+  --model NAME       a model of that server; the suite loads and unloads it
+  --embedder NAME    a model that makes embeddings, when --model does not
+";
 
 /// How a package manager's errors read when its index cannot be reached, rather than a pin being wrong.
 const UNREACHABLE: &[&str] = &[
@@ -32,7 +37,6 @@ const UNREACHABLE: &[&str] = &[
     "Network is unreachable",
 ];
 
-/// The result of running one client.
 pub(crate) enum Outcome {
     Holds,
     Fails,
@@ -65,7 +69,6 @@ impl Outcome {
     }
 }
 
-/// What was skipped so far.
 pub(crate) fn skipped() -> Vec<String> {
     SKIPPED
         .lock()
@@ -73,20 +76,19 @@ pub(crate) fn skipped() -> Vec<String> {
         .clone()
 }
 
-/// `cargo xtask clients`.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let ok = match args {
         [] => all()?,
         [first, rest @ ..] if first == "--conformance" => conformance(rest)?,
         _ => {
-            say!("{USAGE}");
+            say!("{}", HELP.trim_end());
             return Ok(ExitCode::from(2));
         }
     };
     Ok(exit(ok))
 }
 
-/// Runs every client against a simulator of its own making; true when none failed.
+/// Runs every client against a new simulator; true when none failed.
 pub(crate) fn all() -> Result<bool> {
     let folder = root().join("clients");
     let server = Server::start(&folder)?;
@@ -135,7 +137,6 @@ impl Server {
                 let endpoint = rest.split_whitespace().next().unwrap_or_default();
                 endpoint.clone_into(&mut server.endpoint);
             }
-            // The last line.
             if line.starts_with("Ctrl-C") {
                 break;
             }
@@ -326,7 +327,6 @@ pub(crate) fn install(command: &mut Command) -> Result<Option<Outcome>> {
     Ok(Some(Outcome::Fails))
 }
 
-/// Runs the conformance suite against a server; true when everything holds.
 fn conformance(args: &[String]) -> Result<bool> {
     let mut command = cargo();
     command.args(["test", "--locked", "--workspace", "--test", "conformance"]);
@@ -335,19 +335,19 @@ fn conformance(args: &[String]) -> Result<bool> {
     for pair in args.chunks(2) {
         let (name, value) = match pair {
             [name, value] => (name.as_str(), value),
-            _ => bail!("{} needs a value\n\n{USAGE}", pair[0]),
+            _ => bail!("{} needs a value\n\n{HELP}", pair[0]),
         };
         let variable = match name {
             "--endpoint" => "TANDEM_CONFORMANCE_ENDPOINT",
             "--model" => "TANDEM_CONFORMANCE_MODEL",
             "--embedder" => "TANDEM_CONFORMANCE_EMBEDDER",
-            other => bail!("unknown flag `{other}`\n\n{USAGE}"),
+            other => bail!("unknown flag `{other}`\n\n{HELP}"),
         };
         command.env(variable, value);
         given.push(name);
     }
     if !(given.contains(&"--endpoint") && given.contains(&"--model")) {
-        bail!("--endpoint and --model are needed\n\n{USAGE}");
+        bail!("--endpoint and --model are needed\n\n{HELP}");
     }
     succeeds(&mut command)
 }

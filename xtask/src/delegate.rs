@@ -1,11 +1,11 @@
 //! Builds one of the binaries and runs it.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// Profiles of the binaries we run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Profile {
     Dev,
@@ -25,7 +25,6 @@ pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
-/// Runs a command to its end; true when it succeeded.
 pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
     let status = command
         .status()
@@ -33,13 +32,22 @@ pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
     Ok(status.success())
 }
 
-/// The exit code of a command that passed or failed.
 pub(crate) fn exit(ok: bool) -> ExitCode {
     if ok {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// True when a program is found and answers `--version`.
+pub(crate) fn is_installed(program: impl AsRef<OsStr>) -> bool {
+    Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// A cargo command in the workspace's root, with the toolchain that runs this program.
@@ -49,12 +57,10 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Runs a command of the measuring binary.
 pub(crate) fn tandem(command: &str, args: &[String]) -> Result<ExitCode> {
     run(&build("tandem", Profile::Release)?, command, args)
 }
 
-/// Runs a command of the analysing binary.
 pub(crate) fn tandem_report(command: &str, args: &[String]) -> Result<ExitCode> {
     run(&build("tandem-report", Profile::Dev)?, command, args)
 }
@@ -73,10 +79,8 @@ fn announce(binary: &str, profile: Profile) {
     }
 }
 
-/// Builds a binary and returns its path.
-///
-/// Always with `--workspace`: a build of one package alone resolves features differently from a
-/// build of all of them, and would compile half the dependencies a second time.
+/// Builds a binary and returns its path. It passes `--workspace` because one package alone resolves features
+/// differently, which would compile half the dependencies a second time.
 pub(crate) fn build(binary: &str, profile: Profile) -> Result<PathBuf> {
     announce(binary, profile);
     build_with(binary, profile, |_| Ok(()))

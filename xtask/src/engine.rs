@@ -35,7 +35,6 @@ check  runs a sweep with one slot and one with two, and checks their results
   --threads N         CPU threads
 ";
 
-/// Runs one of the engine's commands.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let (command, rest) = args
         .split_first()
@@ -51,7 +50,6 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     }
 }
 
-/// An installed engine.
 #[derive(Debug)]
 struct Engine {
     folder: PathBuf,
@@ -63,7 +61,6 @@ fn folder() -> PathBuf {
     target().join("engine")
 }
 
-/// The announcement of the running server.
 fn announcement() -> PathBuf {
     folder().join("server.json")
 }
@@ -118,7 +115,6 @@ fn succeeds(command: &mut Command) -> Result<(), String> {
     Err(format!("{name}: {}", last.unwrap_or("failed, no output")))
 }
 
-/// A server that this process started.
 #[derive(Debug)]
 struct Server {
     child: Child,
@@ -132,7 +128,6 @@ impl Server {
 }
 
 impl Engine {
-    /// Starts a server and waits until it is healthy.
     fn start(&self, args: &[String], detached: bool) -> Result<Server> {
         let log_path = self.folder.join("server.log");
         let log = File::create(&log_path).with_context(|| log_path.display().to_string())?;

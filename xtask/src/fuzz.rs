@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::clients::{self, Outcome};
-use crate::delegate::{Profile, build_with, root, succeeds, target};
+use crate::delegate::{Profile, build_with, is_installed, root, succeeds, target};
 
 /// Set while cargo calls this program in place of the compiler.
 const WRAPPER: &str = "TANDEM_FUZZ_WRAPPER";
@@ -32,7 +32,6 @@ const MOST_MEMORY_MB: u32 = 512;
 /// Longest that an input may take, seconds.
 const LONGEST_S: u32 = 10;
 
-/// How much each target is fuzzed.
 #[derive(Clone, Copy)]
 pub(crate) enum Effort {
     /// This many inputs from the committed corpus and a fixed seed: the same program gets the same inputs,
@@ -67,7 +66,6 @@ pub(crate) fn as_wrapper() -> Option<Result<ExitCode>> {
     Some(succeeds(&mut rustc).map(crate::delegate::exit))
 }
 
-/// `cargo xtask fuzz`.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let mut seconds = 10;
     let mut targets = Vec::new();
@@ -100,13 +98,7 @@ pub(crate) fn passes(effort: Effort) -> Result<bool> {
 /// Fuzzes these targets, or all of them.
 fn check(effort: Effort, targets: &[String]) -> Result<Outcome> {
     let compiler = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());
-    let has_compiler = Command::new(&compiler)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !has_compiler {
+    if !is_installed(&compiler) {
         let compiler = compiler.display();
         return Ok(Outcome::Skipped(format!(
             "fuzzing: no C++ compiler `{compiler}`"

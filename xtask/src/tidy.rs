@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::circles;
+use crate::cycles;
 use crate::delegate::{cargo, exit, root};
 use crate::prose;
 
@@ -53,8 +53,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("mio", &["metronome", "transport"]),
 ];
 
-/// Lines of a Rust source file beyond which it should have been split.
-const LONGEST_FILE: usize = 800;
+const MOST_LINES: usize = 800;
 
 pub(crate) const HELP: &str = "\
 Usage: cargo xtask tidy
@@ -71,7 +70,6 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     Ok(exit(check()?.is_empty()))
 }
 
-/// Runs every check, prints every finding, returns them.
 pub(crate) fn check() -> Result<Vec<String>> {
     let mut findings = Vec::new();
     let metadata = metadata()?;
@@ -149,10 +147,10 @@ fn import_cycles(packages: &[Value], findings: &mut Vec<String>) {
         .collect();
     let mut count = 0;
     for target in roots {
-        for circle in circles::of_target(Path::new(target), &read) {
+        for cycle in cycles::of_target(Path::new(target), &read) {
             count += 1;
-            say!("tidy: cycle {count}, of {} files", circle.files.len());
-            for arrow in circle.arrows {
+            say!("tidy: cycle {count}, of {} files", cycle.files.len());
+            for arrow in cycle.arrows {
                 let names: Vec<&str> = arrow.names.iter().map(String::as_str).collect();
                 let (from, to) = (shown(&arrow.from), shown(&arrow.to));
                 say!("    {from} uses {to}: {}", names.join(", "));
@@ -207,8 +205,7 @@ fn repository_files() -> Result<Vec<String>> {
     Ok(list.lines().map(str::to_owned).collect())
 }
 
-/// Paths of development machines, which must not be in the project. The pattern is assembled so that this
-/// file does not match itself.
+/// Paths of development machines, in parts so that this file does not match itself.
 fn machine_paths() -> [String; 2] {
     [format!("/{}/", "work"), format!("/{}/.cargo", "root")]
 }
@@ -223,8 +220,8 @@ fn files(findings: &mut Vec<String>) -> Result<()> {
             continue;
         };
         let is = |extension: &str| Path::new(path).extension().is_some_and(|e| e == extension);
-        if is("rs") && text.lines().count() > LONGEST_FILE {
-            findings.push(format!("{path}: more than {LONGEST_FILE} lines; split it"));
+        if is("rs") && text.lines().count() > MOST_LINES {
+            findings.push(format!("{path}: more than {MOST_LINES} lines; split it"));
         }
         let prose = ["rs", "toml", "md", "yml", "py"]
             .iter()

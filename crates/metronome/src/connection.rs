@@ -10,7 +10,6 @@ use crate::request::{Generation, Parsed, Request, parse};
 use crate::wire::{self, Parts, Shape};
 use crate::{Pace, StreamLog, Write};
 
-/// A client's connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     socket: TcpStream,
@@ -26,7 +25,6 @@ pub(crate) struct Connection {
     pub(crate) stream: Option<Stream>,
 }
 
-/// A streamed reply in progress.
 #[derive(Debug)]
 pub(crate) struct Stream {
     shape: Shape,
@@ -35,10 +33,8 @@ pub(crate) struct Stream {
     log: StreamLog,
 }
 
-/// The state of a connection after work on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
-    /// Unchanged.
     Waits,
     /// A stream started; its first token must be scheduled.
     Begins,
@@ -84,7 +80,6 @@ impl Connection {
         self.answer(pace, clock)
     }
 
-    /// Answers the received requests one after another.
     pub(crate) fn answer(&mut self, pace: Pace, clock: &Clock) -> Turn {
         while self.stream.is_none() && !self.received.is_empty() {
             match parse(&self.received) {
@@ -209,7 +204,6 @@ impl Connection {
         self.stream.take().map(|stream| stream.log)
     }
 
-    /// Writes the bytes the socket did not take before.
     pub(crate) fn flush(&mut self) -> Turn {
         if self.unsent.is_empty() {
             return Turn::Waits;
@@ -219,7 +213,6 @@ impl Connection {
         self.after(sent)
     }
 
-    /// True when the connection is to be closed and nothing is left to send.
     pub(crate) fn is_over(&self) -> bool {
         self.close && self.stream.is_none() && self.unsent.is_empty()
     }

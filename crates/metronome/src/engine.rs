@@ -18,14 +18,12 @@ use crate::{Pace, Shared, lock};
 const LISTENER: Id = Id(usize::MAX);
 const WAKER: Id = Id(usize::MAX - 1);
 
-/// Tokens sent between two polls of the sockets, so that a new request is read soon even when
-/// very many tokens are due at once.
+/// Tokens sent between two polls, so that a new request is read soon even when many tokens are due.
 const BURST: usize = 64;
 
 /// How long not to accept connections after file descriptors ran out.
 const BREATH: Nanos = Nanos::from_millis(10);
 
-/// A token that is due.
 #[derive(Debug, Clone, Copy)]
 struct Due {
     at: Stamp,
@@ -49,8 +47,7 @@ pub(crate) struct Engine {
     firsts: VecDeque<Due>,
     /// Later tokens, each put here when the one before is sent: in order for the same reason.
     nexts: VecDeque<Due>,
-    /// Do not accept connections before this time.
-    resume: Option<Stamp>,
+    paused_until: Option<Stamp>,
     scratch: Vec<u8>,
 }
 
@@ -77,7 +74,7 @@ impl Engine {
             accepted: 0,
             firsts: VecDeque::new(),
             nexts: VecDeque::new(),
-            resume: None,
+            paused_until: None,
             scratch: vec![0; 64 * 1024],
         })
     }
@@ -96,7 +93,7 @@ impl Engine {
     pub(crate) fn run(&mut self) {
         let mut events = Events::with_capacity(1024);
         while !self.shared.is_stopped() {
-            match self.poll.poll(&mut events, self.patience()) {
+            match self.poll.poll(&mut events, self.time_to_next()) {
                 Ok(()) => {}
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 // The poll itself is broken: nothing can be served any more.
@@ -109,11 +106,11 @@ impl Engine {
                     Id(slot) => self.serve(slot, event.is_readable(), event.is_writable()),
                 }
             }
-            if self.resume.is_some_and(|at| at <= self.clock.now()) {
-                self.resume = None;
+            if self.paused_until.is_some_and(|at| at <= self.clock.now()) {
+                self.paused_until = None;
                 self.accept();
             }
-            self.tick();
+            self.send_due();
         }
         for (_, mut connection) in self.slots.drain(..).flatten() {
             if let Some(log) = connection.cut_short() {
@@ -122,12 +119,11 @@ impl Engine {
         }
     }
 
-    /// The time until something is due.
-    fn patience(&self) -> Option<Duration> {
+    fn time_to_next(&self) -> Option<Duration> {
         let next = [
             self.firsts.front().map(|due| due.at),
             self.nexts.front().map(|due| due.at),
-            self.resume,
+            self.paused_until,
         ];
         let next = next.into_iter().flatten().min()?;
         Some(next.since(self.clock.now()).as_duration())
@@ -141,7 +137,7 @@ impl Engine {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 // Out of file descriptors, or a connection that was gone before it was accepted.
                 Err(_) => {
-                    self.resume = Some(self.clock.now() + BREATH);
+                    self.paused_until = Some(self.clock.now() + BREATH);
                     return;
                 }
             };
@@ -210,8 +206,7 @@ impl Engine {
         self.free.push(slot);
     }
 
-    /// Sends the tokens that are due.
-    fn tick(&mut self) {
+    fn send_due(&mut self) {
         let mut now = self.clock.now();
         for _ in 0..BURST {
             let firsts = match (self.firsts.front(), self.nexts.front()) {

@@ -55,10 +55,8 @@ pub const BACKLOG: i32 = 4096;
 pub struct Pace {
     /// From the moment the request has been read to its first token.
     pub ttft: Nanos,
-    /// From one token to the next.
     pub gap: Nanos,
-    /// Tokens of each stream. A request that asks for fewer (`num_predict`, `max_tokens`) gets
-    /// those.
+    /// Tokens of each stream, or fewer if the request asks for fewer (`num_predict`, `max_tokens`).
     pub tokens: u32,
 }
 
@@ -75,22 +73,18 @@ impl Pace {
     }
 }
 
-/// What happened to one stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StreamLog {
     /// The connection it ran on, counted from 0; several streams may follow each other on one.
     pub connection: u64,
-    /// That connection was accepted.
     pub accepted: Stamp,
     /// Its request had been read whole: the moment its tokens' due times count from.
     pub asked: Stamp,
-    /// The request's sampling seed, by which a client that sends different ones finds its streams
-    /// again.
+    /// The request's sampling seed, by which a client finds its streams again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<i64>,
     /// One for each token, in order.
     pub writes: Vec<Write>,
-    /// Every token was sent.
     pub complete: bool,
 }
 
@@ -206,12 +200,10 @@ impl Server {
         })
     }
 
-    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its base URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -228,8 +220,7 @@ impl Server {
         text.split(' ').next()?.parse().ok().map(Nanos)
     }
 
-    /// Stops, closing every connection, and returns the streams that were not yet taken; those cut
-    /// short are not complete.
+    /// Stops, closes every connection, and returns the streams not yet taken, with those cut short.
     pub fn shutdown(mut self) -> Vec<StreamLog> {
         self.stop();
         self.take_log()

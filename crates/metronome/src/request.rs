@@ -5,10 +5,8 @@ use serde::Deserialize;
 /// Longest request, head and body.
 const LONGEST: usize = 1024 * 1024;
 
-/// Headers of one request.
 const MOST_HEADERS: usize = 64;
 
-/// A request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) method: String,
@@ -22,7 +20,6 @@ pub(crate) struct Request {
 /// The start of a connection's buffer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Parsed {
-    /// An incomplete request.
     Part {
         /// The client waits for `100 Continue`.
         expects: bool,
@@ -33,7 +30,6 @@ pub(crate) enum Parsed {
     Refused(u16),
 }
 
-/// Parses the start of the bytes received on a connection.
 pub(crate) fn parse(received: &[u8]) -> Parsed {
     let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
     let mut head = httparse::Request::new(&mut headers);
@@ -88,7 +84,6 @@ pub(crate) fn parse(received: &[u8]) -> Parsed {
 /// The members of a generation's body that matter here, of either protocol.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Generation {
-    /// Ollama's.
     prompt: Option<serde_json::Value>,
     messages: Option<Vec<serde::de::IgnoredAny>>,
     pub(crate) stream: Option<bool>,

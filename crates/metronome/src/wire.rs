@@ -2,16 +2,11 @@
 
 use crate::{MODEL, Pace};
 
-/// What a stream looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// `/api/generate`.
     Generate,
-    /// `/api/chat`.
     Chat,
-    /// `/v1/chat/completions`.
     ChatCompletions,
-    /// `/v1/completions`.
     Completions,
 }
 
@@ -50,8 +45,7 @@ impl Shape {
 /// The creation time in every object: a constant, so that no clock is read.
 const CREATED: &str = "2026-01-01T00:00:00Z";
 
-/// The text of every token.
-const TEXT: &str = " tick";
+const TOKEN_TEXT: &str = " tick";
 
 /// The bytes that all streams of one shape share.
 #[derive(Debug)]
@@ -59,7 +53,6 @@ pub(crate) struct Parts {
     shape: Shape,
     /// Head and first token, in one write, as Ollama sends them.
     pub(crate) first: Vec<u8>,
-    /// A token in the middle.
     pub(crate) middle: Vec<u8>,
 }
 
@@ -75,8 +68,7 @@ impl Parts {
         }
     }
 
-    /// Last token, final object and the body's end, in one write, with the head before them when
-    /// it is the first token too.
+    /// Last token, final object and the body's end in one write, after the head if there is one token.
     pub(crate) fn last(&self, pace: Pace, tokens: u32, usage: bool) -> Vec<u8> {
         let mut bytes = if tokens == 1 {
             self.first.clone()
@@ -132,7 +124,7 @@ fn said(shape: Shape, text: &str) -> String {
 }
 
 fn token(shape: Shape) -> String {
-    let said = said(shape, TEXT);
+    let said = said(shape, TOKEN_TEXT);
     if shape.is_native() {
         return object(&format!(r#"{said},"done":false"#)) + "\n";
     }
@@ -157,12 +149,10 @@ fn event(shape: Shape, choice: &str, more: &str) -> String {
     )
 }
 
-/// Text as one chunk of a chunked body.
 fn chunk(text: &str) -> Vec<u8> {
     format!("{:x}\r\n{text}\r\n", text.len()).into_bytes()
 }
 
-/// A whole reply of one JSON object.
 pub(crate) fn json(status: u16, body: &str, with_body: bool) -> Vec<u8> {
     let reason = match status {
         200 => "OK",

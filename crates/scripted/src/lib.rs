@@ -1,7 +1,7 @@
 //! A server for tests: it follows a script, and keeps its side of the ledger.
 //!
-//! A script is what follows one request; scripts are used in order of arrival. It knows no protocol
-//! but HTTP's framing.
+//! A script lists the steps that answer one request; requests take scripts in order of arrival. The
+//! server knows no protocol but HTTP's framing.
 
 #![expect(
     clippy::unwrap_used,
@@ -18,45 +18,34 @@ use domain::{Nanos, Stamp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What the server does next.
 #[derive(Debug, Clone)]
 pub enum Step {
     /// Lets clock time pass, milliseconds.
     Wait(u64),
     /// Writes a response head: status line and content type, chunked body.
     Head(&'static str, &'static str),
-    /// Writes one HTTP chunk.
     Chunk(Vec<u8>),
-    /// Ends the chunked body.
     End,
     /// Writes bytes as they are; so many ledger units.
     Raw(Vec<u8>, u64),
-    /// Closes the connection in good order.
     Close,
-    /// Resets the connection.
     Reset,
-    /// Waits until the client closes the connection.
     AwaitClose,
 }
 
-/// Ollama's content type of a stream.
 pub const NDJSON: &str = "application/x-ndjson";
-/// The content type of server-sent events.
 pub const SSE: &str = "text/event-stream";
-/// The content type of a whole reply.
 pub const JSON: &str = "application/json; charset=utf-8";
 
-/// Writes one HTTP chunk of text.
 pub fn chunk(text: &str) -> Step {
     Step::Chunk(text.as_bytes().to_vec())
 }
 
-/// A whole JSON reply.
 pub fn json(status: &'static str, body: &str) -> Vec<Step> {
     vec![Step::Head(status, JSON), chunk(body), Step::End]
 }
 
-/// What was recorded of a request, on one line; stamps in `unit` nanoseconds.
+/// The record of a request on one line; stamps in `unit` nanoseconds.
 pub fn recorded(exchange: &Exchange, unit: u64) -> String {
     let at = |at: Option<Stamp>| at.map_or("-".to_owned(), |at| (at.0 / unit).to_string());
     let chunks = exchange.times.chunks.iter().map(|chunk| at(Some(*chunk)));
@@ -92,7 +81,6 @@ pub fn recorded(exchange: &Exchange, unit: u64) -> String {
     .replace("Some(", "(")
 }
 
-/// Bytes cut at these places.
 pub fn cut(bytes: &[u8], places: impl IntoIterator<Item = usize>) -> Vec<&[u8]> {
     let mut places: Vec<usize> = places.into_iter().chain([0, bytes.len()]).collect();
     places.sort_unstable();
@@ -100,20 +88,17 @@ pub fn cut(bytes: &[u8], places: impl IntoIterator<Item = usize>) -> Vec<&[u8]> 
     pieces.collect()
 }
 
-/// A request as it came.
 #[derive(Debug, Clone)]
 pub struct Seen {
     /// The request line.
     pub line: String,
     /// The request line and headers.
     pub head: String,
-    /// The body.
     pub body: String,
     /// The number of the connection it came on.
     pub connection: usize,
 }
 
-/// The server's notes.
 #[derive(Debug, Default)]
 pub struct Notes {
     /// In order of arrival.
@@ -122,14 +107,10 @@ pub struct Notes {
     pub closed_by_client: usize,
 }
 
-/// The server.
 #[derive(Debug)]
 pub struct Server {
-    /// Where it listens.
     pub address: SocketAddr,
-    /// Its clock.
     pub clock: Clock,
-    /// Its notes.
     pub notes: Arc<Mutex<Notes>>,
 }
 
@@ -140,7 +121,6 @@ impl Server {
         Self::on(listener, clock, scripts)
     }
 
-    /// Serves the scripts on a listener of one's own.
     pub fn on(listener: TcpListener, clock: &Clock, scripts: Vec<Vec<Step>>) -> Self {
         let address = listener.local_addr().unwrap();
         let notes = Arc::new(Mutex::new(Notes::default()));
@@ -167,7 +147,6 @@ impl Server {
         server
     }
 
-    /// A request by its place in order of arrival.
     pub fn request(&self, n: usize) -> Seen {
         self.notes.lock().unwrap().requests[n].clone()
     }

@@ -91,7 +91,6 @@ pub(crate) struct ExportArgs {
     pub(crate) json: bool,
 }
 
-/// `--format`.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 pub(crate) enum FormatArg {
     /// Apache Parquet: typed and compressed
@@ -157,7 +156,6 @@ pub(crate) struct CompareArgs {
     pub(crate) json: bool,
 }
 
-/// The inputs of a side.
 #[derive(Debug, Clone)]
 pub(crate) struct Paths(pub(crate) Vec<PathBuf>);
 

@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::Path;
 
 use analysis::audit::{Claims, Sources};
-
 use domain::exit::{Exit, Fatal};
 
 use crate::args::AuditArgs;

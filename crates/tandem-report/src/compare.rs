@@ -3,9 +3,8 @@
 use std::io::Write;
 
 use analysis::compare::{self, CompareOptions};
-use metrics::compare::GateOutcome;
-
 use domain::exit::{Exit, Fatal};
+use metrics::compare::GateOutcome;
 
 use crate::args::CompareArgs;
 

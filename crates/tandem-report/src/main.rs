@@ -1,4 +1,4 @@
-//! `tandem-report`: turns records into reports or data files, audits published claims, compares two sets of data.
+//! `tandem-report`: turns records into reports or data files, audits published claims, compares runs.
 //! See ARCHITECTURE.md.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
@@ -31,7 +31,6 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs a command to its end.
 fn run(command: &Command) -> Result<Exit, Fatal> {
     let mut out = output::stdout();
     let exit = match command {
@@ -46,7 +45,6 @@ fn run(command: &Command) -> Result<Exit, Fatal> {
 
 /// Logs go to standard error; `RUST_LOG` overrides `-v`.
 fn start_logging(verbose: u8) {
-    use std::io::IsTerminal as _;
     use tracing_subscriber::EnvFilter;
 
     let level = match verbose {
@@ -55,11 +53,10 @@ fn start_logging(verbose: u8) {
         _ => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(output::stderr)
-        .with_ansi(colour)
+        .with_ansi(output::stderr().has_colours())
         .without_time()
         .init();
 }

@@ -49,7 +49,6 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> Result<Exit, Fatal
     Ok(Exit::Done)
 }
 
-/// A report and what it was made from.
 struct Made {
     report: Report,
     provenance: Provenance,
@@ -58,7 +57,6 @@ struct Made {
     warnings: Vec<String>,
 }
 
-/// Loads the inputs and makes their report in memory.
 fn make(inputs: &[PathBuf], name: Option<&str>, keep_going: bool) -> Result<Made, Fatal> {
     let options = |own: &str| {
         let name = name.unwrap_or(own);
@@ -194,7 +192,6 @@ fn committed_inputs(dir: &Path) -> Result<(String, Vec<PathBuf>), Fatal> {
     Ok((made.name, made.inputs))
 }
 
-/// Checks every report under `reports/`.
 fn check_all(args: &ReportArgs, out: &mut impl Write) -> Result<Exit, Fatal> {
     let root = Path::new(REPORTS);
     let entries = fs::read_dir(root).map_err(|e| match e.kind() {

@@ -20,8 +20,7 @@ use crate::flags::{BudgetFlag, CalibrateApi};
 use crate::flavour;
 use crate::process;
 
-/// Measures the error budget of a client on real servers in about a second; none with --no-calibrate. When the
-/// calibration fails the run continues, with a warning.
+/// Measures the error budget in about a second; none in virtual time, with --no-calibrate, or after a failure.
 pub(crate) async fn before_run(
     flag: BudgetFlag,
     runtime: Option<&RuntimeFacts>,
@@ -53,8 +52,7 @@ pub(crate) async fn before_run(
     }
 }
 
-/// Runs the loads of the ladder. `all` are the usable CPUs before the client was pinned; the server gets the
-/// others.
+/// Runs the loads of the ladder. `all` are the usable CPUs; the server gets those the client is not pinned to.
 pub(crate) async fn climb(
     mut ladder: Ladder,
     api: CalibrateApi,

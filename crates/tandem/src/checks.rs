@@ -33,7 +33,6 @@ use crate::target::{self, Absence, Found, NotSeen, Seen};
 /// Maximum time of the quick checks of a server before a run.
 const QUICK: Nanos = Nanos::from_secs(5);
 
-/// Inspects servers, plan and machine.
 pub(crate) fn look(args: &DoctorArgs, plan: &SweepPlan) -> Result<Facts, Fatal> {
     let inspection = Inspection {
         plan,
@@ -48,7 +47,6 @@ pub(crate) fn look(args: &DoctorArgs, plan: &SweepPlan) -> Result<Facts, Fatal> 
     }
 }
 
-/// How servers are inspected.
 #[derive(Debug, Clone, Copy)]
 struct Inspection<'p> {
     plan: &'p SweepPlan,
@@ -70,7 +68,7 @@ impl Inspection<'_> {
             gather::look(seen, &options, facts, (self.http, clock), self.simulated).await?;
         if self.probe && report.model.is_some() {
             if !self.simulated {
-                announce(seen, facts);
+                announce_probe(seen, facts);
             }
             gather::probe(seen, &mut report, self.plan, facts, (self.http, clock)).await?;
         }
@@ -78,7 +76,6 @@ impl Inspection<'_> {
     }
 }
 
-/// Servers and machine as they are, in real time.
 fn real(args: &DoctorArgs, inspection: Inspection<'_>) -> Result<Facts, Fatal> {
     let endpoints = target::endpoints(&args.server);
     let apis = target::apis(&args.server)?;
@@ -108,7 +105,6 @@ fn real(args: &DoctorArgs, inspection: Inspection<'_>) -> Result<Facts, Fatal> {
     })
 }
 
-/// The embedded simulator, in virtual time, which does not depend on this machine.
 fn simulated(args: &DoctorArgs, inspection: Inspection<'_>) -> Result<Facts, Fatal> {
     let runtime =
         clock::virtual_runtime().or_environment("the async runtime could not be started")?;
@@ -146,8 +142,7 @@ fn look_at_machine(servers: &[ServerFacts], results: &Path) -> MachineFacts {
     machine::look(&urls, results)
 }
 
-/// Announces the requests of the probe.
-fn announce(seen: &Seen, plan: &PlanFacts) {
+fn announce_probe(seen: &Seen, plan: &PlanFacts) {
     let together = gather::together(plan);
     say(format_args!(
         "Sending {} {} short requests, {together} of them at the same time, which loads the model if \
@@ -160,7 +155,7 @@ fn announce(seen: &Seen, plan: &PlanFacts) {
 fn server(seen: &Seen, report: facts::ServerReport) -> ServerFacts {
     let url = seen.found.facts.url.clone();
     ServerFacts {
-        local: is_local(&url),
+        local: is_loopback(&url),
         url,
         state: ServerState::Answers(Box::new(report)),
     }
@@ -177,7 +172,7 @@ fn absent_server(endpoint: &str, absent: NotSeen) -> Result<ServerFacts, Fatal> 
         .filter(|(url, _)| url.contains("://"));
     Ok(ServerFacts {
         url: endpoint.to_owned(),
-        local: is_local(endpoint),
+        local: is_loopback(endpoint),
         state: ServerState::Absent {
             why: absent.why,
             message: words
@@ -188,8 +183,7 @@ fn absent_server(endpoint: &str, absent: NotSeen) -> Result<ServerFacts, Fatal> 
     })
 }
 
-/// True for loopback addresses.
-fn is_local(url: &str) -> bool {
+fn is_loopback(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let host = rest.split('/').next().unwrap_or_default();
     let host = match host.strip_prefix('[') {
@@ -200,7 +194,6 @@ fn is_local(url: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(loopback)
 }
 
-/// Warnings before a sweep.
 pub(crate) async fn before_sweep(
     found: (&[Found], &HttpFlags),
     plan: &SweepPlan,
@@ -210,7 +203,6 @@ pub(crate) async fn before_sweep(
     before(found, facts, &gather::all_options(plan), results).await
 }
 
-/// Warnings before a load of up to this many agents with these options.
 pub(crate) async fn before_load(
     found: (&[Found], &HttpFlags),
     model: &str,
@@ -253,7 +245,7 @@ async fn before(
 
 #[cfg(test)]
 mod tests {
-    use super::is_local;
+    use super::is_loopback;
 
     #[test]
     fn loopback_in_any_spelling_is_this_machine() {
@@ -264,14 +256,14 @@ mod tests {
             "http://[::1]:8080/v1",
             "127.0.0.1",
         ] {
-            assert!(is_local(url), "{url}");
+            assert!(is_loopback(url), "{url}");
         }
         for url in [
             "http://192.168.0.2:11434",
             "https://llm.example/v1",
             "11434",
         ] {
-            assert!(!is_local(url), "{url}");
+            assert!(!is_loopback(url), "{url}");
         }
     }
 }

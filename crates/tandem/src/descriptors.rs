@@ -4,8 +4,8 @@ use document::words::plural;
 use domain::exit::Fatal;
 use serde::Serialize;
 
-/// Descriptors besides those of connections: files, timers, the runtime's own.
-const BESIDE: u64 = 64;
+/// Descriptors besides those of connections: records, telemetry, the runtime's own.
+pub(crate) const BESIDE: u64 = 64;
 
 /// Raises the soft limit to the hard limit, as Go programs do at their start, where the system allows it.
 #[cfg(unix)]
@@ -27,7 +27,6 @@ pub(crate) fn raise() {
 #[cfg(not(unix))]
 pub(crate) fn raise() {}
 
-/// The limit of open files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct FileLimit {
     /// The limit in force; none is no limit.

@@ -65,7 +65,6 @@ pub(crate) enum Command {
     Report(Vec<String>),
 }
 
-/// The prompt when none is given.
 pub(crate) const DEFAULT_PROMPT: &str =
     "Explain in a few plain paragraphs how a computer runs several programs at once.";
 

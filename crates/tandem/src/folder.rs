@@ -34,7 +34,6 @@ pub(crate) fn default_dir(name: &str, now: SystemTime, simulated: bool) -> PathB
     free(Path::new("results"), &format!("{name}-{day}{suffix}"))
 }
 
-/// Refuses a folder that already has results of any kind.
 pub(crate) fn refuse_used(dir: &Path) -> Result<(), Fatal> {
     if dir.is_file() {
         let what = format!("{} is a file", dir.display());
@@ -78,7 +77,6 @@ pub(crate) fn name_of(dir: &Path, otherwise: &str) -> String {
     )
 }
 
-/// The header of a run of this command line that begins now.
 pub(crate) fn header(
     name: String,
     provenance: Provenance,
@@ -91,7 +89,6 @@ pub(crate) fn header(
     }
 }
 
-/// Name and version of this program, for records.
 pub(crate) fn tool() -> String {
     format!(
         "tandem {} (git {})",

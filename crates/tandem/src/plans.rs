@@ -8,7 +8,6 @@ use domain::{OptionKind, OptionSpec};
 
 use crate::flags::RunArgs;
 
-/// The plans that ship, by name.
 pub(crate) const SHIPPED: &[(&str, &str)] = &[
     ("tr113", include_str!("../../../fixtures/plans/tr113.toml")),
     ("tr110", include_str!("../../../fixtures/plans/tr110.toml")),
@@ -29,7 +28,6 @@ pub(crate) const SHIPPED: &[(&str, &str)] = &[
 /// Names of the first agents of `tandem run`; further ones are numbered.
 const AGENT_NAMES: &[&str] = &["collector", "insight", "reviewer"];
 
-/// Reads a shipped plan or a plan file.
 pub(crate) fn load(name: &str) -> Result<SweepPlan, Fatal> {
     if let Some((_, text)) = SHIPPED.iter().find(|(known, _)| *known == name) {
         return Ok(plan::parse(&format!("{name}.toml"), text)?);

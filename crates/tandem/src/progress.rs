@@ -13,7 +13,6 @@ use serde_json::json;
 
 use crate::terminal;
 
-/// Shows the events of a sweep.
 #[derive(Debug)]
 pub(crate) struct Progress {
     /// Print a JSON object for each event on standard output, and nothing else.
@@ -46,7 +45,6 @@ impl Progress {
         }
     }
 
-    /// Removes the bar.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }

@@ -41,14 +41,12 @@ pub(crate) fn create(dir: &Path, asked: &LoadFile) -> Result<LineWriter, FolderE
     Ok(file)
 }
 
-/// The statistics of all rows.
 pub(crate) struct Kept {
     pub(crate) collected: Collected,
     /// The first write error, if rows are recorded.
     pub(crate) written: io::Result<()>,
 }
 
-/// The thread that counts and writes rows.
 #[derive(Debug)]
 pub(crate) struct Rows {
     thread: JoinHandle<Kept>,
@@ -56,8 +54,7 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// Starts the thread, which ends when the returned callback is dropped. It stops the load when a row cannot
-    /// be written.
+    /// Starts the thread, which ends when the returned callback is dropped; a failed write stops the load.
     pub(crate) fn start(
         file: Option<LineWriter>,
         slo: Option<Objective>,
@@ -120,8 +117,7 @@ struct Writer {
 }
 
 impl Writer {
-    /// Counts and writes rows until the last sender is dropped. `gather` is called after the first row of each
-    /// batch.
+    /// Counts and writes rows until the last sender is dropped; calls `gather` after the first row of a batch.
     fn take_all(
         &mut self,
         rows: &Receiver<RequestRecord>,
@@ -181,7 +177,6 @@ mod tests {
         std::str::from_utf8(bytes).unwrap()
     }
 
-    /// Counts the lines that were written.
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<usize>>);
 

@@ -15,7 +15,6 @@ use simulator::{Simulator, SimulatorConfig};
 
 use crate::flags::{ServeArgs, ServerArgs};
 
-/// Starts the embedded simulator with `servers` servers on the profile's devices.
 pub(crate) async fn embedded(
     flags: &ServerArgs,
     seed: u64,
@@ -32,7 +31,6 @@ pub(crate) async fn embedded(
     Ok(Simulator::start(config).await?)
 }
 
-/// The settings of the embedded simulator, for records and for resuming.
 pub(crate) fn settings(flags: &ServerArgs) -> Result<SimulatorSettings, Fatal> {
     let profile = Profile::load(flags.profile())?;
     let set = (profile, faults(&flags.faults)?);
@@ -59,7 +57,6 @@ pub(crate) fn recorded<'h>(
     })
 }
 
-/// Sets the flags to recorded settings.
 pub(crate) fn restore(flags: &mut ServerArgs, recorded: &SimulatorSettings) {
     flags.profile = Some(recorded.profile.clone());
     flags.num_parallel = recorded.num_parallel;
@@ -81,8 +78,7 @@ pub(crate) fn changed(
     Ok(Some(files.join(" or ")))
 }
 
-/// The configuration of `tandem serve`.
-pub(crate) fn standing_alone(args: &ServeArgs) -> Result<SimulatorConfig, Fatal> {
+pub(crate) fn serve_config(args: &ServeArgs) -> Result<SimulatorConfig, Fatal> {
     let mut profile = Profile::load(&args.profile)?;
     if let Some(version) = &args.ollama_version {
         profile.server.version.clone_from(version);

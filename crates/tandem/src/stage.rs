@@ -20,7 +20,6 @@ use crate::folder;
 use crate::simulated;
 use crate::target::{self, Fitted, Target};
 
-/// Servers that a run can use, the clock they share, and the GPUs.
 pub(crate) struct Stage {
     pub(crate) provenance: Provenance,
     pub(crate) endpoints: Vec<EndpointFacts>,
@@ -33,19 +32,16 @@ pub(crate) struct Stage {
     pub(crate) simulator: Option<Simulator>,
 }
 
-/// Settings of a [`Stage`].
 #[derive(Debug)]
 pub(crate) struct StageSetup<'a> {
     /// A model that the simulator's profile must have.
     pub(crate) model: &'a str,
     /// Number of simulated servers.
     pub(crate) servers: usize,
-    /// Random seed of the simulator.
     pub(crate) seed: u64,
     pub(crate) timeouts: Timeouts,
 }
 
-/// Reports the servers of a run, and which options they do not get.
 pub(crate) fn announce(target: &Target, flags: &ServerArgs, fitted: &Fitted, say: impl Fn(&str)) {
     match target {
         Target::Real(found) => {
@@ -63,7 +59,6 @@ pub(crate) fn announce(target: &Target, flags: &ServerArgs, fitted: &Fitted, say
     }
 }
 
-/// The notice above simulated figures.
 pub(crate) fn simulated_in_words(why: &str, flags: &ServerArgs) -> String {
     format!(
         "SIMULATED: no real server is used ({why}); running on the embedded simulator, profile {}",
@@ -119,7 +114,6 @@ impl Stage {
         }
     }
 
-    /// Real servers, on real time from `offset`.
     fn real(
         endpoints: Vec<EndpointFacts>,
         http: &HttpFlags,
@@ -150,8 +144,7 @@ impl Stage {
         })
     }
 
-    /// The embedded simulator, on virtual time from `offset`. Call it inside a runtime
-    /// that [`RuntimeFlags`](crate::flags::RuntimeFlags) started for a simulator.
+    /// The embedded simulator, on virtual time from `offset`. Call it inside a runtime as [`Self::set`].
     pub(crate) async fn simulated(
         flags: &ServerArgs,
         setup: &StageSetup<'_>,
@@ -165,8 +158,7 @@ impl Stage {
                 TimeScale::Scaled(scale)
             }
         };
-        let simulator =
-            crate::simulated::embedded(flags, setup.seed, setup.servers, &clock).await?;
+        let simulator = simulated::embedded(flags, setup.seed, setup.servers, &clock).await?;
         let mut backends = Vec::new();
         let mut endpoints = Vec::new();
         for url in simulator.endpoints() {
@@ -220,7 +212,6 @@ impl Stage {
         })
     }
 
-    /// The folder and the name of a run that begins now.
     pub(crate) fn folder(
         &self,
         out: Option<&Path>,
@@ -228,17 +219,14 @@ impl Stage {
         now: SystemTime,
     ) -> (PathBuf, String) {
         let simulated = self.provenance == Provenance::Simulated;
-        let dir = match out {
-            Some(out) => out.to_owned(),
-            None => folder::default_dir(name, now, simulated),
-        };
+        let fallback = || folder::default_dir(name, now, simulated);
+        let dir = out.map_or_else(fallback, Path::to_path_buf);
         let name = folder::name_of(&dir, name);
         (dir, name)
     }
 
-    /// Loads the model on every server, so that no measured request waits for it. Servers with one fixed model
-    /// have nothing to load. Returns whether all servers have it loaded now; none when the command was
-    /// stopped meanwhile, which it reports.
+    /// Loads the model on every server, so that no measured request waits for it; a server with one fixed model
+    /// loads nothing. True when all have it loaded; none when the user stopped the command meanwhile.
     pub(crate) async fn preload(
         &self,
         model: &str,

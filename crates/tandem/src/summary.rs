@@ -18,7 +18,6 @@ use runtime::SweepSummary;
 
 use crate::terminal;
 
-/// A plan in one line.
 pub(crate) fn describe_plan(plan: &SweepPlan, repetitions: u32, simulated: bool) -> String {
     let arms = plan.expand(repetitions).len();
     let scenarios: Vec<_> = plan
@@ -131,7 +130,6 @@ fn table(summary: &Summary) -> Table {
     Table::of("summary", "", fields, &summary.configs)
 }
 
-/// The mean without its interval.
 fn mean(estimate: Option<&Estimate>, decimals: usize) -> Cell {
     Cell::known(estimate.map(|e| e.mean), decimals)
 }
@@ -144,7 +142,6 @@ fn with_interval(estimate: Option<&Estimate>) -> Cell {
     }
 }
 
-/// The cause of the largest part of the lost seconds.
 fn main_loss(config: &ConfigSummary) -> Cell {
     let Some(lost) = &config.stats.lost_s else {
         return Cell::Unknown;
@@ -156,7 +153,6 @@ fn main_loss(config: &ConfigSummary) -> Cell {
     ))
 }
 
-/// The sweep in a sentence or two.
 fn verdict_line(summary: &Summary, simulated: bool, admission: Option<NonZeroU32>) -> String {
     let configs = summary.configs.len();
     let usable = summary.configs.iter().filter(|c| c.stats.wall_s.is_some());
@@ -230,7 +226,6 @@ fn of_all(n: usize, all: usize) -> String {
     }
 }
 
-/// Reads a results folder back from disk.
 pub(crate) fn read(dir: &Path) -> Result<Dataset, Fatal> {
     let records = results::sweep::read(dir, false, &mut Vec::new())?;
     Ok(metrics::from_records::dataset(records))

@@ -28,8 +28,7 @@ impl Write for LogWriter {
     }
 }
 
-/// Writes logs with their spans to standard error, which keeps standard output free for JSON; `RUST_LOG`
-/// overrides `-v`.
+/// Writes logs to standard error, which keeps standard output free for JSON; `RUST_LOG` overrides `-v`.
 pub(crate) fn start_logging(verbose: u8) {
     use tracing_subscriber::EnvFilter;
 
@@ -47,7 +46,6 @@ pub(crate) fn start_logging(verbose: u8) {
         .init();
 }
 
-/// Prints a document as one JSON line or as text.
 pub(crate) fn print(
     json: bool,
     document: &impl Serialize,

@@ -41,7 +41,6 @@ fn profile() -> Profile {
     profile
 }
 
-/// A log file in memory.
 #[derive(Clone, Default)]
 struct LogFile(Arc<Mutex<Vec<u8>>>);
 

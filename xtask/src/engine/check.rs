@@ -34,7 +34,6 @@ impl Findings {
         }
     }
 
-    /// Expects a value of a document.
     fn same(&mut self, what: &str, found: &Value, wanted: impl Into<Value>) {
         let wanted = wanted.into();
         self.expect(*found == wanted, || {
@@ -42,8 +41,7 @@ impl Findings {
         });
     }
 
-    /// Expects that a text does not hold the key.
-    fn secret(&mut self, what: &str, text: &str) {
+    fn expect_no_key(&mut self, what: &str, text: &str) {
         self.expect(!text.contains(KEY), || format!("{what} has the key"));
     }
 }
@@ -90,10 +88,10 @@ fn sweep(
     let said = String::from_utf8_lossy(&output.stdout);
     let last: Value = serde_json::from_str(said.lines().last().unwrap_or_default())
         .context("the sweep's last line is no JSON")?;
-    findings.secret("what the sweep printed", &said);
+    findings.expect_no_key("what the sweep printed", &said);
     for file in ["manifest.json", "journal.jsonl", "telemetry.jsonl"] {
         let text = fs::read_to_string(results.join(file)).unwrap_or_default();
-        findings.secret(file, &text);
+        findings.expect_no_key(file, &text);
     }
     counts(server.url(), &before, &results, findings)?;
     garbage(server.url(), findings)?;
@@ -114,7 +112,6 @@ fn sweep(
     Ok(queued)
 }
 
-/// Runs a command of `tandem` on the plan and the server, with the key.
 fn run(tandem: &Path, command: &str, url: &str, args: &[&str]) -> Result<Output> {
     Command::new(tandem)
         .args([command, "--json", "--plan", PLAN, "--endpoint", url])
@@ -126,12 +123,11 @@ fn run(tandem: &Path, command: &str, url: &str, args: &[&str]) -> Result<Output>
         .with_context(|| format!("{} could not be started", tandem.display()))
 }
 
-/// Checks that `tandem doctor` finds a llama.cpp server and its slots, both as the server reports them and as
-/// the probe infers them.
+/// Checks that `tandem doctor` finds a llama.cpp server, and its slots as reported and as inferred.
 fn doctor(slots: u64, url: &str, tandem: &Path, findings: &mut Findings) -> Result<()> {
     let output = run(tandem, "doctor", url, &[])?;
     let said = String::from_utf8_lossy(&output.stdout);
-    findings.secret("what the doctor printed", &said);
+    findings.expect_no_key("what the doctor printed", &said);
     let said: Value = serde_json::from_str(&said).context("the doctor's answer is no JSON")?;
     let server = &said["servers"][0];
     let seen = &server["probe"]["slots"];

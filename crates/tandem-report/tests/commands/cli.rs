@@ -119,7 +119,6 @@ fn json_output_is_complete() {
     assert!(!json["comparison"]["rows"].as_array().unwrap().is_empty());
 }
 
-/// The comparison has the warnings from reading its sides, in every output.
 #[test]
 fn a_comparison_reports_what_was_left_out_of_its_sides() {
     let place = Place::new();

@@ -86,7 +86,6 @@ fn spoil(folder: &Path, can_be_read: CanBeRead<'_>) -> BTreeSet<String> {
     replaced
 }
 
-/// The lines that are not safe, with their positions.
 fn unsafe_lines(what: &str, extension: &str, text: &str) -> Vec<String> {
     let is_raw = |c: char| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c);
     let is_unsafe = |line: &str| {

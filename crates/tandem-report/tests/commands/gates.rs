@@ -38,7 +38,6 @@ enum Data {
     Loads,
 }
 
-/// Draws numbers.
 struct Draw(ChaCha8Rng);
 
 impl Draw {
@@ -87,7 +86,6 @@ fn shares(place: &Place, case: &Case, trials: u32, seed: u64) -> [f64; 3] {
     counts.map(|count| 100.0 * f64::from(count) / f64::from(trials))
 }
 
-/// Writes a table of recorded figures.
 fn figures(place: &Place, name: &str, case: &Case, configs: u32, change: f64, draw: &mut Draw) {
     let text = place.read("fixtures/tr113/one-server.csv");
     let mut lines = text.lines();

@@ -4,7 +4,6 @@ use std::fs;
 
 use crate::place::Place;
 
-/// Compares the output of command lines with a snapshot.
 fn pin(name: &str, place: &Place, lines: &[&str]) {
     let seen = place.transcripts(lines);
     insta::with_settings!({omit_expression => true}, { insta::assert_snapshot!(name, seen) });
@@ -79,7 +78,6 @@ fn comparisons() {
     );
 }
 
-/// Mistakes, each reported with a remedy.
 #[test]
 fn errors() {
     let place = Place::new();

@@ -25,12 +25,10 @@ impl Place {
         place
     }
 
-    /// A path in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    /// A file in the folder.
     pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
@@ -39,7 +37,6 @@ impl Place {
         fs::write(self.path(name), text).unwrap();
     }
 
-    /// A command line to run.
     pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tandem-report"));
         command
@@ -73,7 +70,6 @@ impl Place {
         )
     }
 
-    /// Runs command lines and returns what a user sees of them.
     pub(crate) fn transcripts(&self, lines: &[&str]) -> String {
         let each = lines.iter().map(|line| {
             Redactor::new()

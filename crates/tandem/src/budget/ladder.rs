@@ -5,17 +5,14 @@ use domain::record::{BudgetDepth, BudgetEnd, BudgetStep};
 use metrics::budget::is_within;
 use metronome::Pace;
 
-/// One load of a calibration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Load {
-    /// Concurrent streams.
     pub(super) streams: u32,
     pub(super) pace: Pace,
     /// Consecutive streams on each connection.
     pub(super) rounds: u32,
 }
 
-/// Tokens of a stream at the plain pace.
 const TOKENS: u32 = 50;
 const PLAIN: Pace = Pace {
     ttft: Nanos::from_millis(51),
@@ -48,7 +45,6 @@ const CPU_FULL: f64 = 0.97;
 /// Loads between the highest good one and the lowest late one.
 const REFINEMENTS: u32 = 2;
 
-/// Chooses the next load by the results so far.
 #[derive(Debug)]
 pub(crate) struct Ladder {
     pub(super) depth: BudgetDepth,
@@ -157,7 +153,6 @@ impl Ladder {
         (load != held && load != late && load.streams <= self.most_streams).then_some(load)
     }
 
-    /// Records the result of a load.
     pub(super) fn learn(&mut self, load: Load, step: &BudgetStep) {
         if is_within(step) {
             let more = self.held.is_none_or(|held| rate(held) < rate(load));
@@ -181,7 +176,6 @@ impl Ladder {
         }
     }
 
-    /// Why the calibration ended.
     pub(super) fn end(&self) -> BudgetEnd {
         match self.end {
             BudgetEnd::Done if self.late.is_some() => BudgetEnd::Bias,

@@ -22,20 +22,16 @@ use crate::process;
 /// Fewer streams do not show in the memory of the process.
 const LEAST_FOR_MEMORY: u32 = 16;
 
-/// Margin of the client's timeouts. A local server that is later is stuck, for example because the process
-/// has no file descriptor left to accept a connection.
+/// Margin of the client's timeouts: a local server that is later is stuck, as without file descriptors.
 const PATIENCE: Nanos = Nanos::from_secs(30);
 
-/// Settings of all loads of a calibration.
 #[derive(Debug, Clone)]
 pub(super) struct Setting {
     /// Use `/v1` instead of Ollama's own API.
     pub(super) compatible: bool,
-    /// The client that reads the streams.
     pub(super) http: HttpClient,
     /// CPUs to pin the server's thread to, when the client is pinned.
     pub(super) server_cpus: Vec<u32>,
-    /// Cores of the process.
     pub(super) cores: u32,
     /// Memory of the process before the first load, bytes.
     pub(super) memory: Option<u64>,

@@ -8,7 +8,6 @@ use super::slots::Probe;
 use crate::descriptors::FileLimit;
 use crate::target::Absence;
 
-/// All facts.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Facts {
     pub(crate) plan: PlanFacts,
@@ -19,7 +18,6 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// True when any of the servers is a simulator.
     pub(crate) fn is_simulated(&self) -> bool {
         self.servers.iter().any(|server| match &server.state {
             ServerState::Answers(report) => report.server.is_simulator(),
@@ -40,56 +38,44 @@ pub(crate) struct PlanFacts {
     pub(crate) servers: usize,
     /// The largest context that it requests; none when an agent leaves it to the server.
     pub(crate) largest_context: Option<u64>,
-    /// The largest context that any agent names.
     pub(crate) largest_named_context: Option<u64>,
     /// Configurations whose agents make a shared server reload the model.
     pub(crate) reloading: usize,
-    /// Options in which the agents of those configurations differ.
     pub(crate) reloading_options: Vec<&'static str>,
     /// It requires the model to be unloaded or loaded before each arm.
     pub(crate) sets_state: bool,
 }
 
-/// The facts of an endpoint.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct ServerFacts {
     /// The endpoint, without credentials.
     pub(crate) url: String,
-    /// It runs on this machine.
     pub(crate) local: bool,
     pub(crate) state: ServerState,
 }
 
-/// Whether a model server answers at an endpoint.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub(crate) enum ServerState {
-    /// No model server was detected.
     Absent {
         why: Absence,
-        /// The client's error message.
         message: String,
         hint: Option<String>,
     },
     Answers(Box<ServerReport>),
 }
 
-/// A server that answers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct ServerReport {
     pub(crate) server: ServerIdentity,
-    /// It can load and unload models on request.
     pub(crate) loads_on_demand: bool,
-    /// It is the embedded simulator.
     pub(crate) simulated: bool,
     pub(crate) key_sent: bool,
     pub(crate) model: Option<ModelIdentity>,
     pub(crate) has: Vec<String>,
-    /// Number of slots that it reports.
     pub(crate) slots_reported: Option<u64>,
     /// Context of a slot that it reports, tokens.
     pub(crate) context_reported: Option<u64>,
-    /// Options of the plan's agents that its protocol cannot carry.
     pub(crate) options_not_sent: Vec<&'static str>,
     /// The model's architecture (`gemma3`) that it reports.
     pub(crate) architecture: Option<String>,
@@ -102,11 +88,9 @@ pub(crate) struct ServerReport {
     pub(crate) loaded: Option<LoadedModel>,
     /// Keep-alive of an idle model after the probe, seconds; negative is for ever.
     pub(crate) keep_alive_s: Option<f64>,
-    /// The results of short requests.
     pub(crate) probe: Option<Probe>,
 }
 
-/// This machine.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct MachineFacts {
     /// Conditions that distort a benchmark.
@@ -121,7 +105,6 @@ pub(crate) struct MachineFacts {
     pub(crate) disk_free_bytes: Option<u64>,
 }
 
-/// A device.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct GpuFacts {
     pub(crate) index: u32,
@@ -132,7 +115,6 @@ pub(crate) struct GpuFacts {
     pub(crate) others: Vec<String>,
 }
 
-/// Resolution of the clock and lateness of its timer.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct ClockFacts {
     /// Smallest step between two stamps, nanoseconds.

@@ -28,10 +28,8 @@ const MOST_TOKENS: f64 = 512.0;
 /// Minimum time of an answer on a fast server: long compared with the delays between the sends.
 const ANSWER_S: f64 = 0.3;
 
-/// Maximum number of concurrent requests.
 const MOST_TOGETHER: usize = 8;
 
-/// Timeouts of the probe's requests.
 const PROBE_LIMITS: Timeouts = Timeouts {
     connect: Nanos::from_secs(5),
     first_byte: LOAD_LIMIT,
@@ -55,12 +53,10 @@ pub(super) fn largest(plan: &SweepPlan) -> ModelOptions {
         .unwrap_or_default()
 }
 
-/// The options of every agent of a plan.
 pub(super) fn all_options(plan: &SweepPlan) -> Vec<&ModelOptions> {
     plan.agents().map(|agent| &agent.options).collect()
 }
 
-/// What a load of this many equal agents requires of servers.
 pub(super) fn load_facts(
     model: &str,
     agents: usize,
@@ -236,7 +232,6 @@ pub(super) async fn probe(
     Ok(())
 }
 
-/// The probe's requests.
 struct ProbeRequests {
     backend: Arc<dyn ChatBackend>,
     model: String,
@@ -302,7 +297,6 @@ impl Probe {
         Some((window, rate))
     }
 
-    /// Records a failure, once.
     fn fail<T>(&mut self, message: &str) -> Option<T> {
         if !self.failures.iter().any(|known| known == message) {
             self.failures.push(message.to_owned());
@@ -311,7 +305,6 @@ impl Probe {
     }
 }
 
-/// What the plan requires of servers.
 pub(super) fn plan_facts(plan: &SweepPlan) -> PlanFacts {
     let servers = plan.servers();
     let named = plan.agents().filter_map(|agent| agent.options.num_ctx);

@@ -14,7 +14,6 @@ use super::facts::{Facts, MachineFacts, PlanFacts, ServerFacts, ServerReport, Se
 use super::memory::{Need, size};
 use crate::target::{self, Absence};
 
-/// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Level {
@@ -27,7 +26,6 @@ pub(crate) enum Level {
     Problem,
 }
 
-/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
     pub(crate) level: Level,
@@ -41,7 +39,7 @@ pub(crate) struct Finding {
     pub(crate) todo: Option<String>,
 }
 
-/// Checks of the plan.
+/// Codes of the findings about the plan.
 pub(crate) const OF_PLAN: &[&str] = &["reloads", "endpoints", "memory_together"];
 
 /// Share of a device's memory that Ollama fills before it keeps layers on the CPU.
@@ -85,7 +83,6 @@ fn problem(code: &'static str, what: impl Into<String>, todo: impl Into<String>)
     Finding::new(Level::Problem, code, what).todo(todo)
 }
 
-/// The facts for the checks of a server.
 #[derive(Debug, Clone, Copy)]
 struct Case<'f> {
     report: &'f ServerReport,
@@ -126,10 +123,10 @@ pub(crate) fn judge(facts: &Facts) -> Vec<Finding> {
         }));
     }
     let loads = |server: &ServerFacts| matches!(&server.state, ServerState::Answers(report) if report.loads_on_demand);
-    let anyone = facts.servers.iter().any(loads);
+    let any_loads = facts.servers.iter().any(loads);
     let urls = facts.servers.iter().map(|s| target::under_one_name(&s.url));
     let different = urls.collect::<BTreeSet<_>>().len();
-    all.extend(host::of_plan(&facts.plan, different, anyone));
+    all.extend(host::of_plan(&facts.plan, different, any_loads));
     all.extend(memory_together(facts));
     if let Some(machine) = &facts.machine {
         all.extend(host::of_machine(machine, &facts.plan));
@@ -364,7 +361,6 @@ fn placement(
     })
 }
 
-/// Other models in the server's memory.
 fn other_models(Case { report, .. }: Case<'_>) -> Option<Finding> {
     let own = report.model.as_ref().map(|m| m.name.as_str());
     let loaded = report.loaded_before.iter().flatten();
@@ -384,7 +380,6 @@ fn other_models(Case { report, .. }: Case<'_>) -> Option<Finding> {
     Some(warning("other_models", what, todo))
 }
 
-/// Other processes on the devices.
 fn gpu_users(Case { machine, .. }: Case<'_>) -> impl Iterator<Item = Finding> {
     let gpus = machine.into_iter().flat_map(|m| &m.gpus);
     gpus.filter(|gpu| !gpu.others.is_empty()).map(|gpu| {
@@ -396,7 +391,6 @@ fn gpu_users(Case { machine, .. }: Case<'_>) -> impl Iterator<Item = Finding> {
     })
 }
 
-/// Options of the plan that the server's protocol cannot carry.
 fn options(Case { report, .. }: Case<'_>) -> Option<Finding> {
     let left_out = report.options_not_sent.join(", ");
     let todo = "set them when starting the server, or remove them from the plan";

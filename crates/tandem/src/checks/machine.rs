@@ -10,10 +10,7 @@ use super::facts::{ClockFacts, GpuFacts, MachineFacts};
 use crate::descriptors;
 use crate::process;
 
-/// Sleeps of the timer test.
 const SLEEPS: usize = 200;
-
-/// Readings of the clock test.
 const READINGS: usize = 20_000;
 
 /// All facts but those of the clock, which needs a test. `results` is the results folder, which need not exist.

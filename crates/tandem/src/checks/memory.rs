@@ -20,7 +20,6 @@ pub(crate) struct Shape {
     pub(crate) windowed: bool,
 }
 
-/// The architecture in the metadata of a GGUF file.
 pub(crate) fn architecture(info: &BTreeMap<String, Value>) -> Option<&str> {
     info.get("general.architecture")?.as_str()
 }
@@ -52,7 +51,6 @@ impl Shape {
     }
 }
 
-/// The memory of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Need {
     pub(crate) weights_bytes: u64,

@@ -32,7 +32,6 @@ fn word(level: Level) -> String {
     }
 }
 
-/// All findings.
 pub(crate) fn report(facts: &Facts, findings: &[Finding]) -> String {
     let mut text = String::new();
     for (place, server) in facts.servers.iter().enumerate() {
@@ -68,7 +67,6 @@ pub(crate) fn report(facts: &Facts, findings: &[Finding]) -> String {
     text
 }
 
-/// One finding a line, with the fix below it.
 fn block<'f>(text: &mut String, findings: impl Iterator<Item = &'f Finding>) {
     for finding in findings {
         let _ = write!(text, "  {}  ", word(finding.level));

@@ -3,21 +3,16 @@
 use domain::Stamp;
 use serde::Serialize;
 
-/// The results of short requests.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Probe {
     /// Number of concurrent requests.
     pub(crate) together: usize,
-    /// Maximum number of tokens of each.
     pub(crate) num_predict: i64,
     pub(crate) slots: Slots,
-    /// Decoding rate of a single request, tokens per second.
     pub(crate) tokens_per_s_alone: Option<f64>,
     /// From the first send to the last end, including the load of the model, seconds.
     pub(crate) took_s: f64,
-    /// Error messages of failed requests.
     pub(crate) failures: Vec<String>,
-    /// A request was rejected for lack of a valid key.
     pub(crate) key_refused: bool,
 }
 
@@ -54,7 +49,6 @@ const FEWEST_CHUNKS: usize = 4;
 /// Share trimmed from each end of a window, so that two requests that use one slot in turn do not overlap.
 const TRIM: f64 = 0.1;
 
-/// Infers the number of slots from concurrent requests.
 pub(crate) fn infer(windows: &[Window]) -> Slots {
     let unknown = |why: &str| Slots::Unknown {
         why: why.to_owned(),

@@ -17,7 +17,6 @@ use crate::folder;
 use crate::target::Target;
 use crate::terminal;
 
-/// Measures the budget, prints it, and writes it with --out.
 pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<Exit, Fatal> {
     if let Some(out) = &args.out {
         folder::refuse_used(out)?;

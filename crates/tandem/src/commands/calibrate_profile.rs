@@ -6,7 +6,7 @@ use std::path::Path;
 
 use domain::exit::{Exit, Fatal, Hint as _, OrFatal as _};
 use domain::plan::{CachePolicy, StatePolicy};
-use metrics::{AgentObservation, ArmObservation, Dataset};
+use metrics::{AgentObservation, Dataset};
 use simulator::RunnerOptions;
 use simulator::calibrate::{AgentRun, FitReport, RecordedRun, Start, fit, read_figures, replay};
 use simulator::profile::Profile;
@@ -15,7 +15,6 @@ use crate::flags::CalibrateProfileArgs;
 use crate::summary;
 use crate::terminal;
 
-/// Fits, prints the error of every quantity, and writes the profile with --out.
 pub(crate) fn calibrate(args: &CalibrateProfileArgs) -> Result<Exit, Fatal> {
     let base = Profile::load(&args.profile)?;
     let model = match &args.model {
@@ -95,7 +94,8 @@ fn from_dataset(dataset: &Dataset) -> Vec<RecordedRun> {
     let mut runs = Vec::new();
     for run in &dataset.runs {
         let Some(arm) = &run.together else { continue };
-        let Some(agents) = agent_runs(arm, unique) else {
+        let agents = arm.agents.iter().map(|agent| agent_run(agent, unique));
+        let Some(agents) = agents.collect::<Option<Vec<_>>>() else {
             continue;
         };
         let sent = arm.agents.iter().filter_map(|a| a.requests[0].sent).min();
@@ -118,13 +118,6 @@ fn from_dataset(dataset: &Dataset) -> Vec<RecordedRun> {
     }
     runs.sort_by(|a, b| a.order.cmp(&b.order));
     runs
-}
-
-fn agent_runs(arm: &ArmObservation, unique: bool) -> Option<Vec<AgentRun>> {
-    arm.agents
-        .iter()
-        .map(|agent| agent_run(agent, unique))
-        .collect()
 }
 
 fn agent_run(agent: &AgentObservation, unique: bool) -> Option<AgentRun> {

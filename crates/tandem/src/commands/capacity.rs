@@ -46,8 +46,7 @@ struct Running {
 }
 
 impl Running {
-    /// Sets the current level.
-    fn level(&self, level: &Shutdown) {
+    fn set_level(&self, level: &Shutdown) {
         *self.level.lock().unwrap_or_else(PoisonError::into_inner) = Some(level.clone());
         if self.interrupted() {
             level.abort();
@@ -75,7 +74,6 @@ struct Document<'a> {
     levels: &'a [LevelFigures],
 }
 
-/// Searches, prints the answer, and records every level.
 pub(crate) fn capacity(args: &CapacityArgs) -> Result<Exit, Fatal> {
     let held = args.resume.as_deref().map(results::capacity::resume);
     let held = held.transpose()?;
@@ -148,7 +146,6 @@ fn restored(args: &CapacityArgs, earlier: Option<&CapacityRecord>) -> Result<Cap
     Ok(args)
 }
 
-/// The options of every request.
 fn options(args: &CapacityArgs) -> ModelOptions {
     ModelOptions {
         num_predict: Some(args.request.num_predict),
@@ -266,7 +263,6 @@ async fn run(
     report(args, &dir, &record, &objective, &levels)
 }
 
-/// The folder and the record of a new run.
 fn begin(
     stage: &Stage,
     args: &CapacityArgs,
@@ -322,7 +318,6 @@ fn asked(args: &CapacityArgs) -> Asked {
     }
 }
 
-/// The figures of the recorded levels.
 fn read_levels(
     dir: &Path,
     record: &CapacityRecord,

@@ -42,7 +42,6 @@ struct Repetition {
 }
 
 impl Repetition {
-    /// This repetition's folder.
     fn folder_in(&self, all: &Path) -> PathBuf {
         if self.is_one_of_several {
             results::load::repetition(all, self.number)
@@ -52,7 +51,6 @@ impl Repetition {
     }
 }
 
-/// Runs every repetition of the load, prints the figures and writes them.
 pub(crate) fn load(args: &LoadArgs) -> Result<Exit, Fatal> {
     let repetitions = args.ask.repetitions.get();
     let mut repetition = Repetition {
@@ -210,8 +208,7 @@ async fn run(
         file.header.client_budget =
             budget::before_run(args.budget, runtime, &file.header.endpoints).await;
     }
-    // The folder is written even when printing fails, so that a full disk under standard output loses
-    // nothing.
+    // Write even when printing fails: a full disk under standard output must not lose the figures.
     let printed = terminal::print(args.output.json, &file, || print::block(&file));
     if let Some(dir) = folder {
         let incomplete = format!("{} is not complete", dir.display());

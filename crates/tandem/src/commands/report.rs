@@ -4,7 +4,6 @@ use std::process::Command;
 
 use domain::exit::{Exit, Fatal, Hint as _, OrFatal as _};
 
-/// The commands of `tandem-report`.
 const COMMANDS: [&str; 4] = ["report", "export", "audit", "compare"];
 
 /// Runs `tandem-report` from this binary's folder or the PATH, as git runs its subcommands.

@@ -6,14 +6,13 @@ use crate::flags::ServeArgs;
 use crate::simulated;
 use crate::terminal;
 
-/// Serves until Ctrl-C.
 pub(crate) fn serve(args: &ServeArgs) -> Result<Exit, Fatal> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .or_environment("the async runtime could not be started")?;
     runtime.block_on(async {
-        let config = simulated::standing_alone(args)?;
+        let config = simulated::serve_config(args)?;
         let asked = runtime::asked_to_stop();
         let stopped = async {
             // An error means that no signal handler can be set: stop at once.

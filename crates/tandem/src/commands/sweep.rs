@@ -33,7 +33,6 @@ use crate::terminal;
 /// Time for requests in flight to end after the first Ctrl-C.
 const GRACE: Nanos = Nanos::from_secs(30);
 
-/// Runs a plan, or the rest of an interrupted sweep.
 pub(crate) fn sweep(args: &SweepArgs) -> Result<Exit, Fatal> {
     if let Some(dir) = &args.resume {
         return resume(dir, &args.common);
@@ -47,7 +46,6 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<Exit, Fatal> {
     start(plan, &args.common)
 }
 
-/// Runs one configuration given by flags.
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, Fatal> {
     let mut plan = plans::from_flags(args)?;
     apply_flags(&mut plan, &args.common)?;
@@ -79,7 +77,6 @@ fn apply_flags(plan: &mut SweepPlan, common: &Common) -> Result<(), Fatal> {
     Ok(plan.check_arms("the command line")?)
 }
 
-/// Prints the arms of the plan in running order.
 fn dry_run(mut plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
     let target = target::choose(&common.server, &plan.model)?;
     for note in fit(&mut plan, &target)?.notes {
@@ -124,7 +121,6 @@ fn fit(plan: &mut SweepPlan, target: &Target) -> Result<Fitted, Fatal> {
     Ok(target::fit(plan, target.found()))
 }
 
-/// Resumes a sweep with the settings it began with.
 fn resume(dir: &Path, common: &Common) -> Result<Exit, Fatal> {
     let manifest = results::read_manifest(dir).map_err(Fatal::usage)?;
     let common = &restore::flags(dir, &manifest, common)?;
@@ -135,7 +131,6 @@ fn resume(dir: &Path, common: &Common) -> Result<Exit, Fatal> {
     Job::new(manifest.plan, common, Some(dir), &target)?.run(target)
 }
 
-/// A sweep about to be run.
 struct Job<'a> {
     plan: SweepPlan,
     common: &'a Common,
@@ -300,7 +295,6 @@ impl<'a> Job<'a> {
         Ok((manifest, dir))
     }
 
-    /// The benchmark tables, if an agent reads them.
     fn benchmarks(&self) -> Result<Option<BenchmarkTables>, Fatal> {
         if !self.plan.reads_tables() {
             return Ok(None);

@@ -48,7 +48,6 @@ pub(crate) struct BudgetFlag {
     pub(crate) no_calibrate: bool,
 }
 
-/// A client's protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CalibrateApi {
     /// Ollama's native API.

@@ -4,7 +4,6 @@ use clap::Args;
 
 use super::ServerArgs;
 
-/// The text of `--help` below the flags.
 const HELP: &str = "\
 Without --endpoint the server is OLLAMA_HOST, else 127.0.0.1:11434; the simulator is used only with
 --simulate. To find how many requests a server decodes at the same time (its slots), the doctor sends a

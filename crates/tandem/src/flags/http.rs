@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use domain::record::{HttpClient, RuntimeFacts};
-use openai::{Endpoint, EndpointError};
+use openai::Endpoint;
 
 /// Flags of whatever sends requests to real servers.
 #[derive(Debug, Clone, Default, Args)]
@@ -13,11 +13,10 @@ pub(crate) struct HttpFlags {
     pub(crate) http: Option<HttpArg>,
     /// Send every request through this HTTP proxy; measured streams are then read by reqwest. Recorded with
     /// the run. No proxy is taken from the environment.
-    #[arg(long, value_name = "URL", value_parser = proxy)]
+    #[arg(long, value_name = "URL", value_parser = Endpoint::proxy)]
     pub(crate) proxy: Option<Endpoint>,
 }
 
-/// `--http`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum HttpArg {
     /// Tandem's own sockets.
@@ -26,23 +25,21 @@ pub(crate) enum HttpArg {
     Reqwest,
 }
 
-fn proxy(text: &str) -> Result<Endpoint, EndpointError> {
-    Endpoint::proxy(text)
-}
-
 impl HttpFlags {
-    /// The flags of a run that is recorded.
+    /// The flags that select the client of a recorded run.
     pub(crate) fn of(facts: &RuntimeFacts) -> Self {
         Self {
             http: Some(match facts.http {
                 HttpClient::Direct => HttpArg::Direct,
                 HttpClient::Reqwest => HttpArg::Reqwest,
             }),
-            proxy: facts.proxy.as_deref().and_then(|url| proxy(url).ok()),
+            proxy: facts
+                .proxy
+                .as_deref()
+                .and_then(|url| Endpoint::proxy(url).ok()),
         }
     }
 
-    /// The client that reads measured streams over plain HTTP.
     pub(crate) fn client(&self) -> HttpClient {
         match self.http {
             Some(HttpArg::Reqwest) => HttpClient::Reqwest,

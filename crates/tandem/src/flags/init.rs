@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-/// What `--help` says below the flags.
 const HELP: &str = "\
 Run the plan with `tandem sweep --plan FILE`, or try it without a server with --simulate.
 docs/plans.md describes every key.

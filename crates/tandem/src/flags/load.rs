@@ -141,7 +141,6 @@ pub(crate) struct LimitArgs {
 }
 
 impl LimitArgs {
-    /// The limits, as a plan has them.
     pub(crate) fn timeouts(&self) -> Timeouts {
         Timeouts {
             connect: Nanos::from(*self.connect),
@@ -184,7 +183,6 @@ pub(crate) struct OutputArgs {
     pub(crate) json: bool,
 }
 
-/// Arrival processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ArrivalsArg {
     /// Equal gaps.

@@ -23,7 +23,6 @@ pub(crate) struct RuntimeFlags {
     pub(crate) pin: Option<CpuList>,
 }
 
-/// Flavours of the async runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RuntimeArg {
     /// Several work-stealing threads.

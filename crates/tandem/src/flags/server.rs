@@ -48,17 +48,14 @@ pub(crate) struct ServerArgs {
     pub(crate) simulator_log: Option<PathBuf>,
 }
 
-/// The simulator's profile when none is named.
 const DEFAULT_PROFILE: &str = "rtx4080-laptop";
 
 impl ServerArgs {
-    /// The simulator's profile: a shipped one or a file.
     pub(crate) fn profile(&self) -> &str {
         self.profile.as_deref().unwrap_or(DEFAULT_PROFILE)
     }
 }
 
-/// A server's protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ApiArg {
     /// Detect it.
@@ -69,7 +66,6 @@ pub(crate) enum ApiArg {
     Openai,
 }
 
-/// `--time-scale`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum TimeScaleArg {
     /// Skip every wait.

@@ -7,7 +7,6 @@ use domain::plan::limits;
 
 use super::{BudgetFlag, NonceFlag, RuntimeFlags, ServerArgs, TextFlag};
 
-/// The terms of a sweep's output, below the flags.
 const TERMS: &str = "\
 A configuration is a set of agents with their options. An arm runs its agents once: `sequential` one after
 another, `together` all at the same time. The speedup compares the two arms of a repetition.";
@@ -102,14 +101,12 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    /// Folder of CSV files that agents with the full workflow read.
     pub(crate) fn benchmarks(&self) -> &Path {
         let default = Path::new("fixtures/benchmarks");
         self.benchmarks.as_deref().unwrap_or(default)
     }
 }
 
-/// The protocols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProtocolArg {
     /// Repeated, sequentially and together, from a defined server state.
@@ -118,7 +115,6 @@ pub(crate) enum ProtocolArg {
     Tr113,
 }
 
-/// An agent's work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Workflow {
     /// One prompt in, one text out.

@@ -8,7 +8,6 @@ use domain::record::{JournalLine, MarkKind, RequestRecord};
 
 use crate::support::{Place, Serving, code, journal, lines, requests, text};
 
-/// The hashes of a run's prompts.
 fn prompts(dir: &Path) -> BTreeSet<String> {
     let levels = fs::read_dir(dir.join("levels")).into_iter().flatten();
     let folders = levels.map(|level| level.unwrap().path());

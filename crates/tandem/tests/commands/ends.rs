@@ -219,7 +219,6 @@ fn with_closed_output_every_command_runs_to_its_end_with_its_own_exit_code() {
     assert_eq!(unread(command, &[]), 0);
 }
 
-/// A full disk under standard output is an error; the folder is complete all the same.
 #[cfg(target_os = "linux")]
 #[test]
 fn figures_that_cannot_be_printed_are_still_written() {

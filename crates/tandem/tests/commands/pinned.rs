@@ -4,7 +4,6 @@ use std::fs;
 
 use crate::support::Place;
 
-/// Compares the output of command lines with their snapshot.
 fn pin(name: &str, place: &Place, lines: &[&str]) {
     let seen = place.transcripts(lines);
     insta::with_settings!({omit_expression => true}, { insta::assert_snapshot!(name, seen) });

@@ -23,7 +23,6 @@ fn command() -> Command {
     command
 }
 
-/// A temporary folder to run commands in.
 pub(crate) struct Place(TempDir);
 
 impl Place {
@@ -82,7 +81,6 @@ impl Place {
         self.command(line).output().unwrap()
     }
 
-    /// Runs a command line that must succeed.
     #[track_caller]
     pub(crate) fn good(&self, line: &str) -> Output {
         good(self.run(line))
@@ -112,7 +110,6 @@ impl Place {
     }
 }
 
-/// The output of a command that must have succeeded.
 #[track_caller]
 pub(crate) fn good(output: Output) -> Output {
     assert!(output.status.success(), "{}", text(&output.stderr));
@@ -138,7 +135,6 @@ pub(crate) fn said(output: &Output) -> (i32, String) {
     (code(output), text(&output.stderr))
 }
 
-/// The JSON object on standard output.
 #[track_caller]
 pub(crate) fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout)
@@ -156,12 +152,10 @@ pub(crate) fn lines<T: DeserializeOwned>(file: &Path) -> impl Iterator<Item = T>
         .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
 }
 
-/// A sweep's journal.
 pub(crate) fn journal(dir: &Path) -> Vec<JournalLine> {
     lines(&dir.join("journal.jsonl")).collect()
 }
 
-/// The requests in a sweep's journal.
 pub(crate) fn requests(dir: &Path) -> Vec<RequestRecord> {
     let requests = journal(dir).into_iter().filter_map(|line| match line {
         JournalLine::Request(request) => Some(request),
@@ -212,7 +206,6 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    /// Starts `tandem serve` on a free port and waits until it listens.
     pub(crate) fn start() -> Self {
         let mut child = command()
             .args(["serve", "--port", "0", "--profile", "instant"])

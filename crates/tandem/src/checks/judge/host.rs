@@ -5,7 +5,7 @@ use document::words::plural;
 use super::{Finding, note, ok, problem, warning};
 use crate::checks::facts::{ClockFacts, MachineFacts, PlanFacts};
 use crate::checks::memory::size;
-use crate::descriptors::FileLimit;
+use crate::descriptors::{self, FileLimit};
 
 /// Timer lateness above which the client starts requests visibly late.
 const LATE_MS: f64 = 5.0;
@@ -13,9 +13,6 @@ const LATE_MS: f64 = 5.0;
 /// Free space below which a sweep may fail, and below which that is possible.
 const DISK_LEAST: u64 = 100_000_000;
 const DISK_LITTLE: u64 = 1_000_000_000;
-
-/// Files besides the agents' connections: records, telemetry, the runtime's own.
-const FILES_BESIDE: u64 = 64;
 
 pub(super) fn of_plan(
     plan: &PlanFacts,
@@ -73,7 +70,7 @@ fn clock(clock: ClockFacts) -> Finding {
 
 fn open_files(files: FileLimit, agents: u64) -> Finding {
     const CODE: &str = "files";
-    let needed = agents + FILES_BESIDE;
+    let needed = agents + descriptors::BESIDE;
     let short = |limit: Option<u64>| limit.is_some_and(|limit| limit < needed);
     let any = || "any number of".to_owned();
     let soft = files.soft.map_or_else(any, |n| n.to_string());
@@ -100,7 +97,6 @@ fn disk(free: u64) -> Finding {
     }
 }
 
-/// The fix for a condition that telemetry reports.
 fn remedy(warning: &str) -> &'static str {
     if warning.contains("governor") {
         "`cpupower frequency-set --governor performance`"

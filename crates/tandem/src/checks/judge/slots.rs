@@ -12,7 +12,6 @@ fn probed(report: &ServerReport) -> Option<&Probe> {
     report.probe.as_ref().filter(|probe| !probe.key_refused)
 }
 
-/// Failures of short requests, or the decoding rate of one.
 pub(super) fn generates(Case { report, .. }: Case<'_>) -> Vec<Finding> {
     const CODE: &str = "generates";
     let Some(probe) = probed(report) else {
@@ -86,7 +85,6 @@ pub(super) fn slots(Case { report, plan, .. }: Case<'_>) -> Vec<Finding> {
     all
 }
 
-/// How to let waiting agents decode at the same time.
 fn more_slots(report: &ServerReport, plan: &PlanFacts) -> String {
     let agents = plan.agents.max(2);
     let simulated = report.server.is_simulator();

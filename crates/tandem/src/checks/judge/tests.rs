@@ -81,7 +81,6 @@ fn machine() -> MachineFacts {
     }
 }
 
-/// The facts that a case changes.
 struct World {
     plan: PlanFacts,
     report: ServerReport,
@@ -93,7 +92,6 @@ fn case(name: &str, set: impl FnOnce(&mut World)) -> String {
     case_of("ollama", name, set)
 }
 
-/// The findings about a server of a kind.
 fn case_of(kind: &str, name: &str, set: impl FnOnce(&mut World)) -> String {
     let mut world = World {
         plan: plan(),
@@ -330,7 +328,6 @@ fn plan_and_machine() {
     insta::assert_snapshot!(all.join("\n"));
 }
 
-/// Two servers of a plan that each fit on the GPU alone.
 #[test]
 fn servers_on_one_gpu_need_their_memory_together() {
     let server = |bytes| {

@@ -28,20 +28,17 @@ use crate::folder;
 use crate::rows::{self, Rows};
 use crate::stage::Stage;
 
-/// Time for requests in flight to end once a level is over. They count, for their tokens arrived while the
-/// load was steady.
+/// Time for requests in flight to end after a level; they count, as their tokens arrived under steady load.
 const GRACE: Nanos = Nanos::from_secs(60);
 
 /// Requests planned for each agent: more than any budget, so that no agent is ever idle.
 const ENDLESS: u32 = 1 << 20;
 
-/// The result of a level.
 pub(super) struct Level {
     pub(super) probe: Probe,
     pub(super) figures: Option<LevelFigures>,
 }
 
-/// The records of a level and how it ended.
 struct Observed {
     records: Vec<RequestRecord>,
     looks: Vec<u32>,
@@ -52,7 +49,6 @@ struct Observed {
     stopped: Stamp,
 }
 
-/// The parts of a run that every level uses.
 #[derive(Clone, Copy)]
 pub(super) struct LevelContext<'a> {
     pub(super) stage: &'a Stage,
@@ -84,7 +80,7 @@ pub(super) async fn run(
         let _ = sender.send(row.clone());
         keep(row);
     });
-    context.running.level(&stop);
+    context.running.set_level(&stop);
     context.progress.started(agents.get());
     let setup = LoadSetup {
         backlog: Some(Arc::clone(&rows.backlog)),
@@ -167,8 +163,7 @@ fn load_file(record: &CapacityRecord, plan: &LoadPlan, agents: u32) -> LoadFile 
     }
 }
 
-/// Collects the records and stops the level when it can be judged or its budget is used up; Ctrl-C may stop
-/// it too.
+/// Collects the records and stops the level when it can be judged or its budget is used up.
 async fn observe(
     context: LevelContext<'_>,
     agents: u32,

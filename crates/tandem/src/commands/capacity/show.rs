@@ -9,7 +9,6 @@ use metrics::capacity::LevelFigures;
 
 use crate::terminal;
 
-/// Progress on standard error.
 #[derive(Debug)]
 pub(super) struct Progress(ProgressBar);
 

@@ -16,10 +16,8 @@ use runtime::load::{
 
 use crate::flags::{ArrivalsArg, LoadArgs};
 
-/// Agents of a closed loop by default.
-const AGENTS: NonZeroU32 = NonZeroU32::new(8).expect("eight is not zero");
-/// Requests by default.
-const REQUESTS: u32 = 64;
+const DEFAULT_AGENTS: NonZeroU32 = NonZeroU32::new(8).expect("eight is not zero");
+const DEFAULT_REQUESTS: u32 = 64;
 
 /// Reads the flags, and the trace if there is one; refuses flags that contradict each other.
 pub(super) fn plan(args: &LoadArgs) -> Result<LoadPlan, Fatal> {
@@ -94,7 +92,7 @@ pub(super) fn plan(args: &LoadArgs) -> Result<LoadPlan, Fatal> {
             agents: when.agents,
         };
         let in_ramp = rate.starts_in_ramp();
-        let usual = in_ramp.map_or(Ok(REQUESTS), |sessions| {
+        let usual = in_ramp.map_or(Ok(DEFAULT_REQUESTS), |sessions| {
             let requests = limits::REQUESTS.check(sessions.saturating_mul(u64::from(each)));
             requests.map(NonZeroU32::get).map_err(|most| {
                 let what = format!("the ramp starts too many requests; the limit is {most}");
@@ -104,10 +102,10 @@ pub(super) fn plan(args: &LoadArgs) -> Result<LoadPlan, Fatal> {
         (shape, usual)
     } else {
         let shape = LoadShape::Closed {
-            agents: when.agents.unwrap_or(AGENTS),
+            agents: when.agents.unwrap_or(DEFAULT_AGENTS),
             think,
         };
-        (shape, REQUESTS)
+        (shape, DEFAULT_REQUESTS)
     };
     let work = Work {
         cpu: args.agent.cpu_work,

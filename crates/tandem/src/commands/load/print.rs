@@ -49,17 +49,14 @@ pub(super) fn block(file: &LoadFile) -> String {
     lines.0
 }
 
-/// The text so far.
 struct Lines(String);
 
 impl Lines {
-    /// Adds a line of words under a heading.
     fn add(&mut self, heading: &str, words: impl AsRef<str>) {
         self.0.extend([heading, words.as_ref(), "\n"]);
     }
 }
 
-/// Outcomes, throughput and tokens.
 fn add_counts(lines: &mut Lines, file: &LoadFile, result: &LoadResult) {
     let figures = &result.figures;
     let not_begun = match result.not_begun {
@@ -108,7 +105,6 @@ fn add_counts(lines: &mut Lines, file: &LoadFile, result: &LoadResult) {
     }
 }
 
-/// The table of times and its notes.
 fn add_times(lines: &mut Lines, result: &LoadResult) {
     let figures = &result.figures;
     let always = [

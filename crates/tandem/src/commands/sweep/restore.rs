@@ -77,7 +77,6 @@ fn name_of<T: ValueEnum>(value: T) -> Option<String> {
     Some(value.to_possible_value()?.get_name().to_owned())
 }
 
-/// The benchmark tables in a folder, as a manifest records them.
 pub(super) fn tables(folder: &Path) -> Result<BenchmarkTables, Fatal> {
     let sha256 = agents::tables_sha256(folder).map_err(|e| {
         Fatal::environment(e).hint("agents with the full workflow read them; see --benchmarks")
@@ -107,7 +106,6 @@ fn refuse_changed_files(dir: &Path, manifest: &Manifest, common: &Common) -> Res
     Err(Fatal::usage(what).hint("restore the file, or start a new sweep"))
 }
 
-/// Flags that differ from the sweep's settings, each as text.
 #[derive(Debug, Default)]
 struct Differences(Vec<String>);
 
@@ -116,7 +114,6 @@ impl Differences {
         self.0.push(format!("{flag} {began}, not {typed}"));
     }
 
-    /// Compares an optional flag with the sweep's setting.
     fn option<T: PartialEq + ToString>(&mut self, flag: &str, began: Option<T>, typed: Option<T>) {
         let Some(typed) = typed else { return };
         match began {

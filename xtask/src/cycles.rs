@@ -21,7 +21,7 @@ use tree::{Arrows, Tree};
 
 /// A cycle: its files in the order of their names, and the arrows among them.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Circle {
+pub(crate) struct Cycle {
     pub(crate) files: Vec<PathBuf>,
     pub(crate) arrows: Vec<Arrow>,
 }
@@ -34,30 +34,29 @@ pub(crate) struct Arrow {
     pub(crate) names: BTreeSet<String>,
 }
 
-/// The circles of the target whose root file is `root`; `read` returns a file's text, if there is
-/// such a file.
-pub(crate) fn of_target(root: &Path, read: &dyn Fn(&Path) -> Option<String>) -> Vec<Circle> {
+/// The cycles of the target with this root file; `read` returns a file's text, none for a missing file.
+pub(crate) fn of_target(root: &Path, read: &dyn Fn(&Path) -> Option<String>) -> Vec<Cycle> {
     let tree = Tree::read(root, read);
     let arrows = tree.arrows();
     let reached: Vec<BTreeSet<usize>> = (0..tree.files.len())
         .map(|from| reachable(from, &arrows))
         .collect();
-    let mut circles = Vec::new();
+    let mut cycles = Vec::new();
     let mut seen = BTreeSet::new();
     for file in 0..tree.files.len() {
         if !reached[file].contains(&file) || seen.contains(&file) {
             continue;
         }
-        let mut circle: Vec<usize> = reached[file]
+        let mut cycle: Vec<usize> = reached[file]
             .iter()
             .copied()
             .filter(|&other| reached[other].contains(&file))
             .collect();
-        seen.extend(circle.iter().copied());
-        circle.sort_by_key(|&file| &tree.files[file]);
-        let inside = |file: &usize| circle.contains(file);
-        circles.push(Circle {
-            files: circle.iter().map(|&f| tree.files[f].clone()).collect(),
+        seen.extend(cycle.iter().copied());
+        cycle.sort_by_key(|&file| &tree.files[file]);
+        let inside = |file: &usize| cycle.contains(file);
+        cycles.push(Cycle {
+            files: cycle.iter().map(|&f| tree.files[f].clone()).collect(),
             arrows: arrows
                 .iter()
                 .filter(|((from, to), _)| inside(from) && inside(to))
@@ -69,7 +68,7 @@ pub(crate) fn of_target(root: &Path, read: &dyn Fn(&Path) -> Option<String>) -> 
                 .collect(),
         });
     }
-    circles
+    cycles
 }
 
 /// The files that can be reached from a file by one arrow or more.

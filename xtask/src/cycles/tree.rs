@@ -38,7 +38,6 @@ pub(super) struct Tree {
     modules: Vec<Module>,
 }
 
-/// What a path leads to.
 #[derive(Debug, Clone, Copy)]
 enum Target {
     Module(usize),
@@ -56,7 +55,6 @@ impl Tree {
         tree
     }
 
-    /// Which file uses which, by what names.
     pub(super) fn arrows(&self) -> Arrows {
         let mut arrows = Arrows::new();
         for (at, module) in self.modules.iter().enumerate() {
