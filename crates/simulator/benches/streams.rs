@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 /// Streams start spread over this long, as real ones do.
 const START_OVER: Nanos = Nanos::from_secs(5);
 
-/// One load.
 #[derive(Debug, Clone, Copy)]
 struct Case {
     name: &'static str,
@@ -80,7 +79,7 @@ fn one_thread() -> tokio::runtime::Runtime {
         .expect("a runtime")
 }
 
-/// Reads one stream to its end. Returns tokens and the lateness of each chunk.
+/// The lateness of each chunk of one stream, nanoseconds.
 async fn read(clock: Clock, address: SocketAddr, index: usize, after: Nanos) -> Vec<u64> {
     clock.sleep(after).await;
     let mut stream = TcpStream::connect(address).await.expect("it listens");
@@ -138,7 +137,7 @@ fn percentile(sorted: &[u64], share: f64) -> f64 {
 }
 
 fn run(case: Case) {
-    let (tell, told) = mpsc::channel();
+    let (sender, started) = mpsc::channel();
     let stop = CancellationToken::new();
     let server = {
         let stop = stop.clone();
@@ -149,7 +148,8 @@ fn run(case: Case) {
                 config.servers = case.servers;
                 config.placement = Placement::OneEach;
                 let simulator = Simulator::start(config).await.expect("it starts");
-                tell.send((clock, simulator.endpoints()))
+                sender
+                    .send((clock, simulator.endpoints()))
                     .expect("it listens");
                 stop.cancelled().await;
                 let spent = cpu_time();
@@ -158,7 +158,7 @@ fn run(case: Case) {
             })
         })
     };
-    let (clock, endpoints) = told.recv().expect("the server started");
+    let (clock, endpoints) = started.recv().expect("the server started");
     let addresses: Vec<SocketAddr> = endpoints
         .iter()
         .map(|endpoint| {

@@ -36,11 +36,10 @@ struct Inner {
     log: Log,
 }
 
-/// The channel of one request's notices. At most one for each of its tokens is queued, so a client
-/// that does not read costs a bounded amount.
+/// One request's notices, bounded by its tokens even if the client does not read.
 struct Outlet {
     notices: UnboundedSender<Notice>,
-    /// False when only the final notice matters.
+    /// Deliver token notices.
     streams: bool,
 }
 
@@ -102,8 +101,7 @@ impl World {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the core now, delivers the notices that follow, and wakes the driver when the next
-    /// event is earlier than before.
+    /// Changes the core, delivers its notices, and wakes the driver if the next event is earlier.
     fn act<T>(&self, what: impl FnOnce(&mut Inner, Stamp) -> T) -> T {
         let mut inner = self.lock();
         // Read under the lock, so that the core never sees time run backwards.
@@ -123,8 +121,7 @@ impl World {
         result
     }
 
-    /// Submits a request under the next number. Without `streams` only its final notice is
-    /// delivered. Dropping the ticket before that notice cancels the request.
+    /// Without `streams` token notices are left out. Dropping the ticket cancels the request.
     pub(crate) fn submit(self: &Arc<Self>, server: ServerId, streams: bool, work: Work) -> Ticket {
         self.act(|inner, now| {
             let id = RequestId(inner.next_id);
@@ -211,7 +208,6 @@ impl World {
     }
 }
 
-/// A request in the machine.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     world: Arc<World>,
@@ -234,7 +230,6 @@ impl Ticket {
         Poll::Ready(notice)
     }
 
-    /// The next notice.
     pub(crate) async fn next(&mut self) -> Notice {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }

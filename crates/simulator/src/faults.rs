@@ -4,6 +4,6 @@ mod engine;
 mod rules;
 mod table;
 
-pub(crate) use engine::{Engine, Seen};
+pub(crate) use engine::{Engine, RequestFacts};
 pub use rules::{FaultRule, FaultRules, FaultRulesError};
 pub use table::{ClientPath, Expected, FAULTS, FaultKind, FaultRow, markdown};

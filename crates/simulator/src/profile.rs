@@ -24,26 +24,20 @@ const SHIPPED: [(&str, &str); 2] = [
     ),
 ];
 
-/// A simulated machine.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     /// Version of the profile's format; 1.
     pub schema: u32,
-    /// Its name.
     pub name: String,
-    /// A description.
     pub description: String,
     /// Seed of every draw.
     pub seed: u64,
-    /// Server settings.
     pub server: ServerSettings,
-    /// Network latency from the client to the server.
     pub network: Network,
     /// Devices, in index order; empty for a machine without a GPU.
     #[serde(default)]
     pub devices: Vec<DeviceSpec>,
-    /// Its models.
     pub models: Vec<ModelSpec>,
 }
 
@@ -63,7 +57,6 @@ pub struct ServerSettings {
     pub keep_alive_s: f64,
     /// Default context length (`OLLAMA_CONTEXT_LENGTH`); 0 for the release's own rule.
     pub context_length: u32,
-    /// `auto` takes the release's own scheduling.
     #[serde(default)]
     pub scheduling: Scheduling,
     /// Seconds between polls of a starting runner's readiness.
@@ -91,25 +84,19 @@ pub enum Scheduling {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
-    /// Shortest, milliseconds.
     pub latency_min_ms: f64,
-    /// Longest, milliseconds.
     pub latency_max_ms: f64,
 }
 
-/// One GPU.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceSpec {
-    /// Its name.
     pub name: String,
-    /// Memory, bytes.
     pub memory_bytes: u64,
     /// Memory used by other programs (desktop, driver), bytes.
     #[serde(default)]
     pub reserved_bytes: u64,
-    /// The loss from sharing: `k` busy runners each get `1 / (k * (1 + sharing_loss * (k - 1)))` of
-    /// the device.
+    /// `k` busy runners each get `1 / (k * (1 + sharing_loss * (k - 1)))` of the device.
     pub sharing_loss: f64,
     /// Board power when idle, watts.
     pub idle_w: f64,
@@ -117,9 +104,7 @@ pub struct DeviceSpec {
     pub busy_w: f64,
     /// SM clock when busy, MHz.
     pub sm_clock_mhz: u32,
-    /// SM clock when idle, MHz.
     pub idle_sm_clock_mhz: u32,
-    /// Memory clock, MHz.
     pub memory_clock_mhz: u32,
     /// Thermal model; without it the device never throttles and reports no temperature.
     #[serde(default)]
@@ -134,11 +119,8 @@ pub struct Thermal {
     pub ambient_c: f64,
     /// Degrees Celsius per watt in the long run.
     pub c_per_w: f64,
-    /// Time constant, seconds.
     pub time_constant_s: f64,
-    /// Throttling begins at this temperature.
     pub throttle_at_c: f64,
-    /// Throttling ends below this temperature.
     pub resume_below_c: f64,
     /// Speed and clock while throttled, as a share of the full ones.
     pub throttled_speed: f64,
@@ -146,7 +128,6 @@ pub struct Thermal {
     pub throttled_w: f64,
 }
 
-/// One model tag.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSpec {
@@ -169,33 +150,24 @@ pub struct ModelSpec {
     pub layers: u32,
     /// Context the model was trained for, tokens.
     pub train_ctx: u32,
-    /// Width of an embedding.
     pub embedding_length: u32,
-    /// Attention heads.
     pub heads: u32,
-    /// Key-value heads.
     pub kv_heads: u32,
     /// `completion`, `tools`, `vision`, `embedding`, `thinking`, `insert`.
     pub capabilities: Vec<String>,
     /// Runner options of its Modelfile.
     #[serde(default)]
     pub parameters: crate::core::RunnerOptions,
-    /// Memory.
     pub memory: Memory,
-    /// Speed.
     pub rates: Rates,
-    /// Loading and unloading.
     pub load: LoadTimes,
-    /// Output lengths by kind of prompt; the first match applies. The last one should match every
-    /// prompt.
+    /// Output lengths by kind of prompt; the first match applies, the last matches every prompt.
     pub outputs: Vec<OutputClass>,
 }
 
-/// Memory of a loaded model.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Memory {
-    /// Weights, bytes.
     pub weights_bytes: u64,
     /// KV cache, bytes per token of context and slot.
     pub kv_bytes_per_token: u64,
@@ -205,17 +177,13 @@ pub struct Memory {
     pub fixed_bytes: u64,
 }
 
-/// Speed of a model alone on an unthrottled device.
+/// Speed of one stream alone, with all layers on an unthrottled device or (`cpu_`) on the CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rates {
-    /// Decoding of one stream, all layers on the device, tok/s.
     pub decode_tps: f64,
-    /// Prefill, all layers on the device, tok/s.
     pub prefill_tps: f64,
-    /// Decoding of one stream on the CPU, tok/s.
     pub cpu_decode_tps: f64,
-    /// Prefill on the CPU, tok/s.
     pub cpu_prefill_tps: f64,
     /// A step that decodes `n` streams takes `1 + batch_cost * (n - 1)` times a step of one.
     pub batch_cost: f64,
@@ -223,7 +191,6 @@ pub struct Rates {
     pub prefill_overhead_s: f64,
 }
 
-/// Times of loading and unloading.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoadTimes {
@@ -243,10 +210,8 @@ pub struct LoadTimes {
     pub prepare_s: f64,
 }
 
-/// One server: settings and the devices it may use.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServerSpec {
-    /// Its settings.
     pub settings: ServerSettings,
     /// Indices into [`Profile::devices`]; empty for CPU only.
     pub devices: Vec<usize>,
@@ -258,7 +223,6 @@ impl Profile {
         check::parse(origin, text)
     }
 
-    /// A built-in profile.
     pub fn builtin(name: &str) -> Option<Self> {
         let (_, text) = SHIPPED.into_iter().find(|(shipped, _)| *shipped == name)?;
         Some(Self::parse(name, text).expect("profiles that ship are checked by a test"))
@@ -279,7 +243,6 @@ impl Profile {
         toml::to_string(self).expect("a checked profile holds nothing that TOML lacks")
     }
 
-    /// The names of its devices, in index order.
     pub fn device_names(&self) -> Vec<String> {
         self.devices.iter().map(|d| d.name.clone()).collect()
     }
@@ -294,11 +257,16 @@ impl Profile {
 
     /// A model by name; `gemma3` means `gemma3:latest`.
     pub fn find_model(&self, name: &str) -> Option<&ModelSpec> {
-        let last = name.rsplit('/').next().unwrap_or(name);
-        let tag = if last.contains(':') { "" } else { ":latest" };
-        let full = format!("{name}{tag}");
+        let full = with_tag(name);
         self.models.iter().find(|m| m.name == full)
     }
+}
+
+/// A model's name with its tag, `latest` if it has none.
+pub(crate) fn with_tag(name: &str) -> String {
+    let last = name.rsplit('/').next().unwrap_or(name);
+    let tag = if last.contains(':') { "" } else { ":latest" };
+    format!("{name}{tag}")
 }
 
 impl ModelSpec {
@@ -307,20 +275,17 @@ impl ModelSpec {
         self.blob.as_deref().unwrap_or(&self.digest)
     }
 
-    /// Whether it has a capability.
     pub fn can(&self, capability: &str) -> bool {
         self.capabilities.iter().any(|c| c == capability)
     }
 }
 
 impl ServerSettings {
-    /// Checks settings that were changed after their profile was read. `origin` names where the
-    /// change came from, for messages.
+    /// Checks settings that were changed after reading. `origin` is their source, for messages.
     pub fn check(&self, origin: &str) -> Result<(), ProfileError> {
         check::settings(origin, self)
     }
 
-    /// The default keep-alive.
     pub fn keep_alive(&self) -> KeepAlive {
         if self.keep_alive_s < 0.0 {
             KeepAlive::Forever

@@ -20,31 +20,23 @@ const PATIENCE: Nanos = Nanos::from_secs(60);
 /// Measurements of each limit; their median counts.
 const PROBES: usize = 9;
 
-/// Why serving failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// It could not start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// Not a usable number.
     #[error("--time-scale {0}: not a finite number above zero")]
     BadScale(f64),
-    /// Faster than this machine can send tokens on time.
     #[error(
         "--time-scale {scale} leaves {gap} between tokens, and the shortest gap this machine \
-         can time is {kept}; use --time-scale {most:.1} or less"
+         can time is {shortest}; use --time-scale {max_scale:.1} or less"
     )]
     TooFast {
-        /// The requested scale.
         scale: f64,
         /// Real time between two tokens of one stream.
         gap: Micros,
-        /// The shortest gap that can be timed.
-        kept: Micros,
-        /// The largest scale with such gaps.
-        most: f64,
+        shortest: Micros,
+        max_scale: f64,
     },
-    /// The limits could not be measured.
     #[error("cannot measure this machine's timers")]
     Probe(#[source] io::Error),
 }
@@ -78,7 +70,7 @@ struct Limits {
 }
 
 impl Limits {
-    /// Measures both, in some 20 ms.
+    /// Takes some 20 ms.
     async fn measure() -> io::Result<Self> {
         let clock = Clock::real();
         let millisecond = Nanos::from_millis(1);
@@ -109,8 +101,7 @@ impl Limits {
         })
     }
 
-    /// The shortest gap between tokens that can be timed: timers are late by one delay, and an
-    /// object takes the other to reach the client.
+    /// The shortest gap between tokens that can be timed.
     fn shortest_gap(self) -> Nanos {
         self.timer.max(self.transport)
     }
@@ -132,7 +123,6 @@ fn shortest_token_gap(profile: &Profile) -> Nanos {
     Nanos::from_secs_f64(1.0 / fastest)
 }
 
-/// Describes the simulated server and its pace.
 fn describe(config: &SimulatorConfig, time_scale: f64, limits: Limits) -> String {
     let (profile, server) = (&config.profile, &config.profile.server);
     let mut devices = profile.device_names().join(", ");
@@ -204,23 +194,23 @@ pub async fn serve(
 fn check_pace(profile: &Profile, scale: f64, limits: Limits) -> Result<Vec<String>, ServeError> {
     let simulated = shortest_token_gap(profile);
     let gap = Nanos::from_secs_f64(simulated.as_secs_f64() / scale);
-    let kept = limits.shortest_gap();
-    if gap >= Nanos(kept.0 * 2) {
+    let shortest = limits.shortest_gap();
+    if gap >= Nanos(shortest.0 * 2) {
         return Ok(Vec::new());
     }
-    if gap < kept && scale > 1.0 {
+    if gap < shortest && scale > 1.0 {
         return Err(ServeError::TooFast {
             scale,
             gap: Micros(gap),
-            kept: Micros(kept),
-            most: simulated.as_secs_f64() / kept.as_secs_f64(),
+            shortest: Micros(shortest),
+            max_scale: simulated.as_secs_f64() / shortest.as_secs_f64(),
         });
     }
     Ok(vec![format!(
         "tokens of the fastest model are {} apart, and the shortest gap this machine can time is \
          {}: rates over many tokens are right, single gaps are not",
         Micros(gap),
-        Micros(kept)
+        Micros(shortest)
     )])
 }
 

@@ -34,23 +34,17 @@ pub enum Placement {
     OneEach,
 }
 
-/// What to simulate and where to listen.
 pub struct SimulatorConfig {
-    /// The machine.
     pub profile: Profile,
-    /// Time: virtual, real or scaled.
     pub clock: Clock,
     /// Servers, each with its own port; at least 1.
     pub servers: usize,
-    /// Which devices they use.
     pub placement: Placement,
     /// Seed of every draw, instead of the profile's.
     pub seed: Option<u64>,
     /// Slots per runner, instead of the profile's number.
     pub num_parallel: Option<usize>,
-    /// Faults to play.
     pub faults: FaultRules,
-    /// Address to listen on.
     pub address: IpAddr,
     /// Port of the first server; the others follow. 0 takes any free ports.
     pub port: u16,
@@ -60,8 +54,7 @@ pub struct SimulatorConfig {
     pub chunk_tokens: usize,
     /// Most bytes of all request bodies at one time.
     pub body_bytes: usize,
-    /// Longest clock time for a request's head, from its first byte, and for its body; `None` for no
-    /// limit.
+    /// Longest time for a request's head, from its first byte, and for its body; `None`: no limit.
     pub patience: Option<Nanos>,
     /// Where the log is written as JSONL, besides memory.
     pub log: Option<Box<dyn Write + Send>>,
@@ -99,24 +92,17 @@ impl SimulatorConfig {
     }
 }
 
-/// Why a simulator could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Its servers do not fit the profile.
     #[error(transparent)]
     Core(#[from] CoreError),
-    /// Its fault rules are invalid.
     #[error(transparent)]
     Faults(#[from] FaultRulesError),
-    /// A number that must be at least 1 is 0.
     #[error("{0} must be at least 1")]
     Zero(&'static str),
-    /// A port could not be bound.
     #[error("cannot listen on {address}; choose another --port, or 0 for any free one")]
     Bind {
-        /// The address.
         address: SocketAddr,
-        /// Why.
         #[source]
         source: io::Error,
     },
@@ -250,8 +236,7 @@ impl Simulator {
         self.world.log().0
     }
 
-    /// Accepts no more connections, lets requests in progress end within `grace` of clock time, then
-    /// stops.
+    /// Accepts no more connections and stops when requests in progress end, after `grace` at most.
     pub async fn shutdown(self, grace: Nanos) {
         self.stops.graceful.cancel();
         let clock = self.world.clock().clone();

@@ -102,7 +102,6 @@ fn configure(config: &mut SimulatorConfig, settings: &Value) {
     }
 }
 
-/// Plays one step and shows the answer.
 async fn play_step(bench: &Bench, line: &str) -> String {
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
     match word {

@@ -26,8 +26,7 @@ const AMD: &str = "0x1002";
 /// The one driver that reports readings.
 const DRIVER: &str = "amdgpu";
 
-/// Samples AMD devices. A value a device does not give is absent from its readings and named in the
-/// source's notes; a device of which nothing can be read this time is left out.
+/// Samples AMD devices. The source's notes name missing values; a device without any is left out.
 pub(crate) struct AmdSampler {
     driver: String,
     cards: Vec<Card>,
@@ -46,8 +45,7 @@ impl AmdSampler {
         )
     }
 
-    /// A sampler over a copy of the kernel's trees. `pci_ids` are the places in which the names of
-    /// PCI devices may be found.
+    /// A sampler over copies of the kernel's trees. `pci_ids` may be lists of PCI device names.
     pub(crate) fn under(sys: &Path, proc: &Path, pci_ids: &[PathBuf]) -> Result<Self, String> {
         let mut notes = Vec::new();
         let mut cards = Vec::new();

@@ -11,11 +11,10 @@ use crate::file::{entries, read};
 use crate::proc::Proc;
 use crate::server::{FoundBy, ServerProcess, server_process};
 
-/// Swap in use below this is what any machine carries along, bytes.
+/// Swap in use up to this many bytes is normal.
 const SWAP_TOLERATED: u64 = 64 << 20;
 
-/// Describes the machine. Unreadable facts are left out; readings that may spoil a benchmark are
-/// put into words under `warnings`.
+/// Unreadable facts are left out; readings that may spoil a benchmark become `warnings`.
 pub fn environment(gpu: GpuSource) -> Environment {
     describe(gpu, Path::new("/sys"))
 }
@@ -158,15 +157,13 @@ fn describe(gpu: GpuSource, sys: &Path) -> Environment {
     }
 }
 
-/// The frequency governors of all cores.
 fn governors(sys: &Path) -> BTreeSet<String> {
     let policies = entries(&sys.join("devices/system/cpu/cpufreq")).into_iter();
     let governors = policies.map(|policy| read(&policy.join("scaling_governor")));
     governors.flatten().collect()
 }
 
-/// Whether the machine runs on its battery; `None` where that is not known, as on a machine
-/// without one.
+/// `None` where that is not known, as on a machine without a battery.
 fn on_battery(sys: &Path) -> Option<bool> {
     let is = |supply: &Path, file: &str, value: &str| {
         read(&supply.join(file)).is_some_and(|text| text == value)
@@ -195,7 +192,6 @@ mod tests {
         }
     }
 
-    /// Describes a machine with these files.
     fn described(files: &str) -> Environment {
         let sys = tempfile::tempdir().unwrap();
         put_all(sys.path(), files);

@@ -34,12 +34,12 @@ pub(crate) fn name(path: &Path) -> String {
 
 /// A file kept open; the kernel generates its content for each reading from the start.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct OpenFile {
     file: File,
     content: Vec<u8>,
 }
 
-impl Kept {
+impl OpenFile {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self {
             file: File::open(path)?,

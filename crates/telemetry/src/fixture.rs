@@ -6,7 +6,7 @@ use std::path::Path;
 use domain::Stamp;
 use domain::telemetry::{GpuProcess, GpuReading, GpuSampler, GpuSource};
 
-/// Made-up devices. What reads them is given the moment, if they are asked at one.
+/// Made-up devices; `read` gets the sampling time, if there is one.
 pub(crate) struct Devices<F> {
     pub(crate) names: Vec<String>,
     pub(crate) read: F,
@@ -35,7 +35,6 @@ impl<F: FnMut(Option<Stamp>) -> Vec<GpuReading> + Send> GpuSampler for Devices<F
     }
 }
 
-/// A process on a device.
 pub(crate) fn on_device(pid: u32, memory_bytes: Option<u64>) -> GpuProcess {
     GpuProcess {
         pid,
@@ -44,7 +43,6 @@ pub(crate) fn on_device(pid: u32, memory_bytes: Option<u64>) -> GpuProcess {
     }
 }
 
-/// Writes a file and the folders it needs.
 pub(crate) fn put(root: &Path, path: &str, content: impl AsRef<[u8]>) {
     let path = root.join(path);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -83,7 +81,6 @@ impl Process {
         }
     }
 
-    /// Puts it into a process table.
     pub(crate) fn put(&self, proc: &Path) {
         let Self {
             pid,

@@ -15,42 +15,34 @@ use crate::server::{ServerProcess, server_process};
 pub struct GpuList {
     /// The source of the readings, or why there is none.
     pub source: GpuSource,
-    /// The devices, in index order.
     pub devices: Vec<GpuDevice>,
 }
 
 /// One device. A value it does not give is absent; [`GpuSource::notes`] has the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GpuDevice {
-    /// Its index.
     pub index: u32,
-    /// Its name.
     pub name: String,
     /// The device that it is a part of, as a MIG instance is.
     pub part_of: Option<u32>,
-    /// Memory in all, bytes.
     pub memory_total_bytes: Option<u64>,
-    /// Memory in use, bytes.
     pub memory_used_bytes: Option<u64>,
     /// Processes on it that can be seen. Those of an endpoint's server say which.
     pub processes: Vec<GpuProcess>,
 }
 
 impl GpuDevice {
-    /// Memory not in use, bytes.
     pub fn memory_free_bytes(&self) -> Option<u64> {
         let (total, used) = self.memory_total_bytes.zip(self.memory_used_bytes)?;
         Some(total.saturating_sub(used))
     }
 
-    /// Processes that belong to none of the servers.
     pub fn others(&self) -> impl Iterator<Item = &GpuProcess> {
         self.processes.iter().filter(|p| p.server.is_none())
     }
 }
 
-/// Lists the devices with memory and processes. `endpoints` are the servers to be measured;
-/// [`GpuProcess::server`] marks their processes, where they run here and are found.
+/// Lists the devices. [`GpuProcess::server`] marks the processes of `endpoints` that run here.
 pub fn gpus(endpoints: &[String]) -> GpuList {
     let (sampler, source) = open_gpus();
     let servers: Vec<_> = endpoints.iter().map(|e| server_process(e).ok()).collect();
@@ -88,7 +80,6 @@ fn list(
     GpuList { source, devices }
 }
 
-/// Sets each process's server.
 pub(crate) fn attribute(processes: &mut [GpuProcess], owner: impl Fn(u32) -> Option<u32>) {
     for process in processes {
         process.server = owner(process.pid);

@@ -4,7 +4,6 @@ use domain::telemetry::HostReading;
 use domain::{Nanos, Stamp};
 use sysinfo::{MINIMUM_CPU_UPDATE_INTERVAL, System};
 
-/// Samples CPU, memory and load average.
 #[derive(Debug)]
 pub(crate) struct HostSampler {
     system: System,
@@ -24,9 +23,8 @@ impl HostSampler {
         })
     }
 
-    /// One reading; `at` must be in real time. CPU use is that of the last whole interval of
-    /// `MINIMUM_CPU_UPDATE_INTERVAL` or more (0.2 s on Linux), so there is no reading before the
-    /// first one has passed.
+    /// `at` must be in real time. CPU use covers `MINIMUM_CPU_UPDATE_INTERVAL` or more (0.2 s on
+    /// Linux), so there is no reading before the first one has passed.
     pub(crate) fn sample(&mut self, at: Stamp) -> Option<HostReading> {
         match self.cpu_from {
             None => {

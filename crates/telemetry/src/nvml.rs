@@ -12,7 +12,6 @@ mod driver;
 
 use driver::Driver;
 
-/// Why a quantity could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unreadable {
     /// The device does not have it, and will not have it next time.
@@ -57,15 +56,12 @@ pub(crate) enum Quantity {
     Throttle,
 }
 
-/// What [`NvmlSampler`] reads, so that recorded series can be replayed through it. Each reading may fail
-/// by itself.
+/// What [`NvmlSampler`] reads: the driver, or a recorded series.
 pub(crate) trait DeviceReadings: Send {
-    /// Driver version.
     fn driver(&self) -> Result<String, Unreadable>;
     /// The cards, each followed by the MIG instances it is split into.
     fn places(&self) -> Result<Vec<Place>, Unreadable>;
     fn name(&self, at: Place) -> Result<String, Unreadable>;
-    /// A quantity as it is now.
     fn read(&self, at: Place, quantity: Quantity) -> Result<u64, Unreadable>;
     /// Processes with a context on the device; one may be listed twice.
     fn processes(&self, at: Place) -> Result<Vec<GpuProcess>, Unreadable>;
@@ -73,9 +69,9 @@ pub(crate) trait DeviceReadings: Send {
     fn facts(&self, at: Place) -> Vec<(&'static str, String)>;
 }
 
-/// Samples NVIDIA devices, MIG instances included. A quantity that a device does not support or
-/// permit is absent from its readings, is named in the source's notes, and is not requested again.
-/// A device of which nothing can be read this time is left out.
+/// Samples NVIDIA devices, MIG instances included. Quantities that a device does not support or
+/// permit are named in the source's notes and not requested again. A device without any readable
+/// value is left out.
 pub(crate) struct NvmlSampler {
     readings: Box<dyn DeviceReadings>,
     driver: String,
@@ -84,7 +80,6 @@ pub(crate) struct NvmlSampler {
     processes: Every,
 }
 
-/// A device as it was when the sampler was opened.
 struct KnownDevice {
     at: Place,
     name: String,
@@ -107,7 +102,6 @@ const QUANTITIES: [(Quantity, &str); 9] = [
 ];
 
 impl NvmlSampler {
-    /// Loads the driver's library and lists the devices.
     pub(crate) fn open() -> Result<Self, String> {
         Self::over(Box::new(Driver::open()?))
     }
@@ -270,8 +264,7 @@ fn reason_names(bits: u64) -> Vec<String> {
     names.map(|(name, _)| name.to_ascii_lowercase()).collect()
 }
 
-/// One entry per process, by id. A process with compute and graphics contexts is listed twice with
-/// the same memory.
+/// One entry per process, by id. One with compute and graphics contexts is listed twice by NVML.
 fn merge(mut processes: Vec<GpuProcess>) -> Vec<GpuProcess> {
     processes.sort_unstable_by_key(|p| (p.pid, std::cmp::Reverse(p.memory_bytes)));
     processes.dedup_by_key(|p| p.pid);

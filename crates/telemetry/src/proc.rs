@@ -9,7 +9,7 @@ use procfs_core::net::{TcpNetEntries, TcpState};
 use procfs_core::process::Stat;
 use procfs_core::{ExplicitSystemInfo, FromBufReadSI as _, FromRead as _, ProcResult};
 
-use crate::file::{Kept, entries, name, read, value};
+use crate::file::{OpenFile, entries, name, read, value};
 
 /// A process table, or a copy of one in a test.
 #[derive(Debug, Clone)]
@@ -17,7 +17,6 @@ pub(crate) struct Proc {
     root: PathBuf,
 }
 
-/// A listening TCP socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listener {
     pub(crate) address: SocketAddr,
@@ -77,7 +76,6 @@ impl Proc {
         (holders, hidden)
     }
 
-    /// All processes with their parents.
     pub(crate) fn parents(&self) -> Parents {
         self.pids()
             .filter_map(|pid| {
@@ -88,8 +86,7 @@ impl Proc {
             .collect()
     }
 
-    /// Of several processes, the one that is no descendant of another of them. A forked worker
-    /// holds its parent's sockets too.
+    /// The process that descends from none of the others; forked workers hold its sockets too.
     pub(crate) fn eldest(parents: &Parents, among: &[u32]) -> Option<u32> {
         let descends = |pid: &u32| ancestors(parents, *pid).any(|a| among.contains(&a));
         among.iter().find(|pid| !descends(pid)).copied()
@@ -104,8 +101,7 @@ impl Proc {
         family(root, of).split_off(1)
     }
 
-    /// The one process of a user, among those that may not be looked into, whose parent is not the
-    /// user's; `None` when there are several.
+    /// The one hidden process of a user whose parent is not the user's; `None` if there are more.
     pub(crate) fn only_root_of(&self, uid: u32, parents: &Parents, hidden: &[u32]) -> Option<u32> {
         let own = hidden.iter().copied();
         let own: BTreeSet<u32> = own.filter(|pid| self.uid(*pid) == Some(uid)).collect();
@@ -144,19 +140,16 @@ impl Proc {
         self.status(pid, "Cpus_allowed_list:")
     }
 
-    /// Keeps a process's file open for repeated readings.
     pub(crate) fn open(&self, pid: u32) -> Option<ProcessFile> {
-        let stat = Kept::open(&self.process(pid).join("stat")).ok()?;
+        let stat = OpenFile::open(&self.process(pid).join("stat")).ok()?;
         Some(ProcessFile { pid, stat })
     }
 
-    /// Every process's id.
     pub(crate) fn pids(&self) -> impl Iterator<Item = u32> + use<> {
         let entries = entries(&self.root).into_iter();
         entries.filter_map(|entry| name(&entry).parse().ok())
     }
 
-    /// A process's folder.
     pub(crate) fn process(&self, pid: u32) -> PathBuf {
         self.root.join(pid.to_string())
     }
@@ -173,14 +166,12 @@ impl Proc {
     }
 }
 
-/// A process's `stat`, kept open.
 #[derive(Debug)]
 pub(crate) struct ProcessFile {
     pub(crate) pid: u32,
-    stat: Kept,
+    stat: OpenFile,
 }
 
-/// What a process has used.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Usage {
     /// CPU time of the process and of the children it waited for, seconds.
@@ -218,7 +209,6 @@ fn family(root: u32, children: impl Fn(u32) -> Vec<u32>) -> Vec<u32> {
     found
 }
 
-/// The ancestors of a process, nearest first.
 fn ancestors(parents: &Parents, pid: u32) -> impl Iterator<Item = u32> + '_ {
     let up = |pid: &u32| parents.get(pid).copied().filter(|parent| parent != pid);
     std::iter::successors(up(&pid), up)

@@ -13,12 +13,9 @@ use crate::host::HostSampler;
 use crate::proc::Proc;
 use crate::server::ServerSampler;
 
-/// The sources to sample.
 #[derive(Default)]
 pub struct Sources {
-    /// Reads the devices.
     pub gpu: Option<Box<dyn GpuSampler>>,
-    /// Read the host as well.
     pub host: bool,
     /// URLs of the servers whose processes are read, where they run on this machine. A server's
     /// place here is its index in readings.
@@ -35,10 +32,8 @@ impl fmt::Debug for Sources {
     }
 }
 
-/// How many samples there were.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Samples handed to the sink.
     pub taken: u64,
     /// Moments at which a sample was due but one before it was still being taken.
     pub missed: u64,

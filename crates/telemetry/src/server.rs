@@ -25,23 +25,19 @@ pub(crate) struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// True for the process itself and for its descendants.
     pub(crate) fn owns(&self, pid: u32) -> bool {
         self.pid == pid || self.descendants.contains(&pid)
     }
 }
 
-/// How the process of an endpoint was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FoundBy {
     /// It holds the listening socket.
     Socket,
-    /// The process with the socket may not be inspected, but the socket's user runs nothing else:
-    /// a service with a user of its own.
+    /// The process may not be inspected, but the socket's user runs nothing else.
     User,
 }
 
-/// Why the process of an endpoint is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ServerNotFound {
     #[error("`{endpoint}` is not the URL of a server")]
@@ -53,7 +49,6 @@ pub(crate) enum ServerNotFound {
     NoProc,
     #[error("no process listens on port {port} of this host; is the server in a container?")]
     NoListener { port: u16 },
-    /// A process listens, but this user may not inspect it.
     #[error(
         "port {port} belongs to user {uid}, and which of that user's processes is the server \
          cannot be read here; run as that user or as root to see the server's CPU and memory"
@@ -132,16 +127,14 @@ fn loopback(endpoint: &str) -> Result<(Vec<IpAddr>, u16), ServerNotFound> {
     Ok((hosts, port))
 }
 
-/// Samples the process trees of the servers of endpoints.
 #[derive(Debug)]
 pub(crate) struct ServerSampler {
     proc: Proc,
-    servers: Vec<Watched>,
+    servers: Vec<ServerTree>,
 }
 
-/// One server under watch.
 #[derive(Debug)]
-struct Watched {
+struct ServerTree {
     endpoint: u32,
     root: u32,
     /// It ended. Its id may belong to another process by now, so it is not searched for again.
@@ -156,7 +149,7 @@ impl ServerSampler {
     /// Looks for the process of each endpoint; the endpoint's place is its index in readings.
     pub(crate) fn find(proc: Proc, endpoints: &[String]) -> Self {
         let servers = (0..).zip(endpoints).filter_map(|(endpoint, url)| {
-            Some(Watched {
+            Some(ServerTree {
                 endpoint,
                 root: find(&proc, url).ok()?.pid,
                 gone: false,
@@ -169,13 +162,11 @@ impl ServerSampler {
         Self { proc, servers }
     }
 
-    /// True when no endpoint has a process that can be seen.
     pub(crate) fn is_empty(&self) -> bool {
         self.servers.is_empty()
     }
 
-    /// One reading of every server that still runs. The process tree is listed again once a
-    /// second; in between, the processes already known are read, each from a file kept open.
+    /// Reads every server that still runs. Process trees are listed again once a second.
     pub(crate) fn sample(&mut self, at: Stamp) -> Vec<ServerReading> {
         let Self { proc, servers } = self;
         let readings = servers.iter_mut().map(|server| server.sample(proc, at));
@@ -191,7 +182,7 @@ impl ServerSampler {
     }
 }
 
-impl Watched {
+impl ServerTree {
     fn sample(&mut self, proc: &Proc, at: Stamp) -> Option<ServerReading> {
         if self.gone {
             return None;
@@ -218,8 +209,7 @@ impl Watched {
             return None;
         }
         if due {
-            // Averaged between two listings of the tree, so that the time a new process used
-            // before it was found counts in the interval in which it was used.
+            // Averaged between two listings, so that a new process counts from its start.
             self.cpu_percent = self.walked.and_then(|(walked, before)| {
                 let wall = at.since(walked).as_secs_f64();
                 (wall > 0.0).then(|| 100.0 * (cpu_s - before).max(0.0) / wall)

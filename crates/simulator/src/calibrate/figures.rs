@@ -15,7 +15,6 @@ const PROMPT_TOKENS: [u32; 2] = [116, 93];
 /// One recorded run: agents that started together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordedRun {
-    /// Configuration.
     pub config: String,
     /// Sorts the runs into the order in which they were made.
     pub order: String,
@@ -27,7 +26,6 @@ pub struct RecordedRun {
     pub wall_s: f64,
     /// `Σ execution / wall` as recorded.
     pub speedup_est: f64,
-    /// The agents, in order.
     pub agents: Vec<AgentRun>,
 }
 
@@ -36,24 +34,16 @@ pub struct RecordedRun {
 pub struct AgentRun {
     /// Its place: 0 for A, 1 for B.
     pub agent: usize,
-    /// Runner options it sent.
     pub options: RunnerOptions,
     /// From send to end, seconds.
     pub execution_s: f64,
-    /// From send to first token, ms.
     pub ttft_ms: f64,
-    /// `load_duration`, ms.
     pub load_ms: f64,
-    /// `prompt_eval_duration`, ms.
     pub prompt_eval_ms: f64,
-    /// `eval_duration`, ms.
     pub eval_ms: f64,
-    /// Tokens generated.
     pub tokens: u32,
-    /// Tokens of its prompt.
     pub prompt_tokens: u32,
-    /// Its prompt starts unlike any other, so that no prompt cache helps; otherwise an agent sends
-    /// the same prompt in every run.
+    /// No prompt cache can help. Otherwise an agent sends the same prompt in every run.
     pub prompt_unique: bool,
 }
 
@@ -71,44 +61,27 @@ impl RecordedRun {
     }
 }
 
-/// As above, from the agents' times to first token, ms, and to their end, seconds.
+/// `agents` are times to the first token, ms, and to the end, seconds.
 pub(super) fn never_overlapped(agents: impl Iterator<Item = (f64, f64)>) -> bool {
     let mut served: Vec<(f64, f64)> = agents.collect();
     served.sort_by(|a, b| a.0.total_cmp(&b.0));
     served.windows(2).all(|pair| pair[1].0 >= pair[0].1 * 1e3)
 }
 
-/// Figures that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CalibrateError {
-    /// Not a table of figures.
     #[error("{origin}: {source}")]
-    Table {
-        /// The file.
-        origin: String,
-        /// The reader's error, with line and field.
-        source: csv::Error,
-    },
-    /// A table without rows.
+    Table { origin: String, source: csv::Error },
     #[error("{origin}: no runs; give a table with at least one row")]
-    Empty {
-        /// The file.
-        origin: String,
-    },
-    /// The runs lack the data for a parameter.
+    Empty { origin: String },
     #[error("the recording has no {what}, so {parameter} cannot be fitted; {fix}")]
     Missing {
-        /// The missing kind of request.
         what: &'static str,
-        /// The parameter.
         parameter: &'static str,
-        /// What would help.
         fix: &'static str,
     },
-    /// The profile lacks the model.
     #[error("the profile has no model `{0}`")]
     NoModel(String),
-    /// The profile cannot be simulated.
     #[error(transparent)]
     Core(#[from] crate::core::CoreError),
 }
@@ -119,8 +92,7 @@ impl Fails for CalibrateError {
     }
 }
 
-/// A run's row of a figures table. Tables without per-agent options hold one configuration, whose
-/// options are in its name.
+/// A run's columns. Tables without `recorded_at` have the options in the configuration's name.
 #[derive(Debug, Deserialize)]
 struct Row {
     config: String,
@@ -134,7 +106,7 @@ struct Row {
     speedup: f64,
 }
 
-/// An agent's columns of the same row, without their prefix.
+/// An agent's columns of the same row, without `a_` or `b_`.
 #[derive(Debug, Deserialize)]
 struct AgentRow {
     #[serde(default)]

@@ -4,16 +4,13 @@ use super::figures::{AgentRun, CalibrateError, RecordedRun};
 use super::replay::{ReplayedAgent, ReplayedRun, Start, replay};
 use crate::profile::{ModelSpec, Profile};
 
-/// A fitted profile, with the number of figures behind each constant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fitted {
-    /// The profile.
     pub profile: Profile,
     /// Constant, fitted value, figures it rests on.
     pub constants: Vec<(&'static str, f64, usize)>,
 }
 
-/// One recorded request with its replay.
 struct Case<'a> {
     recorded: &'a AgentRun,
     replayed: &'a ReplayedAgent,
@@ -83,7 +80,6 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     })
 }
 
-/// Constant, fitted value, figures it rests on.
 #[derive(Default)]
 struct Constants(Vec<(&'static str, f64, usize)>);
 
@@ -229,8 +225,7 @@ fn fit_load(
             spec.load.unload_s = (total_s - recovery_s - spec.load.load_s).max(0.0);
         }
         (None, Some(alone_s)) => spec.load.load_s = polls(alone_s, poll_s, f64::round),
-        // Unload, recovery and load together: the last two take whole polls, and the remainder is the
-        // time the process takes to die.
+        // Recovery and load take whole polls; the rest is the time that the process takes to die.
         (Some(total_s), None) => {
             let rest_s = (total_s - recovery_s).max(0.0);
             spec.load.load_s = polls(rest_s, poll_s, f64::floor);

@@ -19,48 +19,39 @@ const PAUSE: Nanos = Nanos::from_millis(300);
 const APART: Nanos = Nanos::from_millis(2);
 /// Common tokens at the start of prompts: the template's and their first words.
 const SHARED_TOKENS: u32 = 6;
+
 /// The servers' state before the first run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
     /// Nothing loaded, weights not in the page cache.
     Cold,
-    /// Each server has the model loaded as its agent in the first run wants it, and has answered
-    /// some other prompt.
+    /// Each server has the model loaded with the first run's options and another prompt cached.
     Warm,
 }
 
-/// A replayed run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReplayedRun {
-    /// From the start to the last end, seconds.
     pub wall_s: f64,
-    /// `Σ execution / wall`.
     pub speedup_est: f64,
-    /// The agents, in order.
     pub agents: Vec<ReplayedAgent>,
 }
 
-/// A replayed agent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReplayedAgent {
     /// From the run's start to its end, seconds.
     pub execution_s: f64,
     /// From the run's start to its first token, ms.
     pub ttft_ms: f64,
-    /// Its counters.
     pub timings: Timings,
-    /// The model was loaded for it.
     pub loaded: bool,
     /// A runner was unloaded before that load.
     pub evicted: bool,
     /// Other requests were in progress on its server while it waited for that load.
     pub waited: bool,
-    /// Prompt tokens that were evaluated.
     pub evaluated: u32,
 }
 
 impl ReplayedRun {
-    /// True when each agent's first token came after the end of the one served before.
     pub fn never_overlapped(&self) -> bool {
         never_overlapped(self.agents.iter().map(|a| (a.ttft_ms, a.execution_s)))
     }
@@ -130,7 +121,6 @@ impl Player {
         self.settle(run.servers);
     }
 
-    /// Empties every server.
     fn unload(&mut self, servers: usize) {
         for server in 0..servers {
             let work = self.work(WorkKind::Unload, RunnerOptions::default());

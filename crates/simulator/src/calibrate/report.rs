@@ -8,12 +8,9 @@ use super::replay::ReplayedRun;
 /// The figures of one quantity in one run: recorded, simulated.
 type Pick<'a> = &'a dyn Fn(&RecordedRun, &ReplayedRun) -> Vec<(f64, f64)>;
 
-/// One quantity.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ErrorRow {
-    /// Its name.
     pub quantity: &'static str,
-    /// Its unit.
     pub unit: &'static str,
     /// Figures compared.
     pub n: usize,
@@ -23,16 +20,12 @@ pub struct ErrorRow {
     pub mean_relative_percent: f64,
     /// Largest of them, percent.
     pub worst_percent: f64,
-    /// The configuration it belongs to.
     pub worst_config: String,
 }
 
-/// Every quantity, and the runs in which the two disagree about overlap.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitReport {
-    /// The quantities.
     pub rows: Vec<ErrorRow>,
-    /// Runs compared.
     pub runs: usize,
     /// Runs that never overlapped in the recording.
     pub never_overlapped: usize,
@@ -41,7 +34,6 @@ pub struct FitReport {
 }
 
 impl FitReport {
-    /// Compares a replay with its recording, run by run.
     pub fn new(recorded: &[RecordedRun], replayed: &[ReplayedRun]) -> Self {
         let pairs: Vec<(&RecordedRun, &ReplayedRun)> = recorded.iter().zip(replayed).collect();
         let row = |quantity, unit, pick: Pick<'_>| {

@@ -3,7 +3,6 @@ use crate::profile::{ModelSpec, Profile};
 
 const MODEL: &str = "gemma3:latest";
 
-/// A table of recorded figures.
 fn table(name: &str) -> Vec<RecordedRun> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/tr113");
     let path = format!("{folder}/{name}.csv");
@@ -14,7 +13,6 @@ fn laptop() -> Profile {
     Profile::builtin("rtx4080-laptop").unwrap()
 }
 
-/// Replays recorded runs on a profile and compares the two.
 fn replayed(
     profile: &Profile,
     runs: &[RecordedRun],
@@ -27,13 +25,11 @@ fn replayed(
     (again, report)
 }
 
-/// The largest mean relative error of any quantity, percent.
 fn worst_mean_percent(report: &FitReport) -> f64 {
     let errors = report.rows.iter().map(|row| row.mean_relative_percent);
     errors.fold(0.0, f64::max)
 }
 
-/// A model's constants by name.
 fn constants(model: &ModelSpec) -> Vec<(&'static str, f64)> {
     let (rates, load) = (&model.rates, &model.load);
     vec![
@@ -161,8 +157,7 @@ fn a_fit_finds_the_constants_of_the_machine_that_made_the_data() {
         let fitted = fit(&laptop(), MODEL, &recorded, &[]).unwrap().profile;
         let (_, report) = replayed(&fitted, &recorded, Start::Cold);
         assert!(worst_mean_percent(&report) < 0.5, "{report}");
-        // Without an unload of its own in the plan, loads are only known together with unloads or with
-        // the reading of the disk.
+        // Without an unload in the plan, only sums with the load's time can be known.
         let with_sums = |profile: &Profile| {
             let mut constants = constants(&profile.models[0]);
             let load = &profile.models[0].load;

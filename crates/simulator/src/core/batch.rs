@@ -10,7 +10,7 @@ use domain::{Nanos, Stamp};
 
 use super::log::Happened;
 use super::machine::{Core, Event};
-use super::state::{State, Step, Uid};
+use super::state::{Batch, RequestState, RunnerId};
 use super::types::{NoticeKind, RequestId, StopReason, WorkKind};
 use crate::profile::Rates;
 
@@ -20,36 +20,29 @@ const CONTEXTS_PER_GENERATION: u32 = 10;
 impl Core {
     /// Places a request whose prompt is ready into a slot, or makes it wait for one.
     pub(super) fn prepared(&mut self, id: RequestId) {
-        let State::Preparing(uid) = self.requests[&id].state else {
+        let RequestState::Preparing(uid) = self.requests[&id].state else {
             return;
         };
-        self.set_state(id, State::Waiting(uid));
+        self.set_state(id, RequestState::Waiting(uid));
         if let Some(runner) = self.runners.get_mut(&uid) {
             runner.waiting.push_back(id);
         }
         self.fill_slots(uid);
-        self.start_step(uid, 0.0);
+        self.start_batch(uid, 0.0);
     }
 
     /// Gives free slots to waiting requests in order of arrival.
-    fn fill_slots(&mut self, uid: Uid) {
-        loop {
-            let Some(runner) = self.runners.get_mut(&uid) else {
-                return;
-            };
-            if runner.slots.iter().all(|slot| slot.request.is_some()) {
-                return;
-            }
-            let Some(id) = runner.waiting.pop_front() else {
-                return;
-            };
+    fn fill_slots(&mut self, uid: RunnerId) {
+        while let Some(runner) = self.runners.get_mut(&uid)
+            && runner.slots.iter().any(|slot| slot.request.is_none())
+            && let Some(id) = runner.waiting.pop_front()
+        {
             self.serve(id, uid);
         }
     }
 
-    /// Puts a request into the free slot whose cache shares the longest prefix with its prompt;
-    /// among equals, the least recently used one.
-    fn serve(&mut self, id: RequestId, uid: Uid) {
+    /// Takes the free slot with the longest cached prefix of the prompt, the oldest among equals.
+    fn serve(&mut self, id: RequestId, uid: RunnerId) {
         let serial = self.next_serial();
         let now = self.now;
         let request = self.requests.get_mut(&id).expect("it waits for a slot");
@@ -93,7 +86,7 @@ impl Core {
                 StopReason::Stop
             };
         }
-        request.state = State::Prefill(uid, index);
+        request.state = RequestState::Prefill(uid, index);
         request.served = now;
         request.prompt_len = len;
         request.cached = cached;
@@ -109,15 +102,15 @@ impl Core {
         self.happened(server, happened);
     }
 
-    /// Starts the next batch if there is work and none is running. `owed` is work that the batch
-    /// before did beyond its end, or left undone, because ends fall on whole microseconds.
-    fn start_step(&mut self, uid: Uid, owed: f64) {
+    /// Starts the next batch if none is running. `owed` is work, ns, that the last batch did beyond
+    /// its end (negative: left undone), because ends fall on whole microseconds.
+    fn start_batch(&mut self, uid: RunnerId, owed: f64) {
         let now = self.now;
         let version = self.next_serial();
         let Some(runner) = self.runners.get_mut(&uid) else {
             return;
         };
-        if runner.step.is_some() {
+        if runner.batch.is_some() {
             return;
         }
         let mut serving: Vec<(u64, RequestId)> = runner
@@ -126,7 +119,7 @@ impl Core {
             .filter_map(|slot| slot.request.map(|id| (slot.used, id)))
             .collect();
         serving.sort_unstable();
-        let decodes = |id: &RequestId| matches!(self.requests[id].state, State::Decode(..));
+        let decodes = |id: &RequestId| matches!(self.requests[id].state, RequestState::Decode(..));
         let ids = serving.iter().map(|(_, id)| *id);
         let decode: Vec<RequestId> = ids.filter(decodes).collect();
         let mut room = (runner.launch.num_batch as usize)
@@ -137,7 +130,7 @@ impl Core {
             let Some(request) = self.requests.get_mut(id) else {
                 continue;
             };
-            if room > 0 && matches!(request.state, State::Prefill(..)) {
+            if room > 0 && matches!(request.state, RequestState::Prefill(..)) {
                 let part = request.prompt_left.min(room);
                 room -= part;
                 request.prefill_began.get_or_insert(now);
@@ -145,8 +138,7 @@ impl Core {
             }
         }
         if decode.is_empty() && prompt.is_empty() {
-            self.stop_computing(uid);
-            return;
+            return self.stop_computing(uid);
         }
         let tokens = prompt.iter().map(|(_, n)| n).sum();
         let model = &self.profile.models[runner.model];
@@ -156,7 +148,7 @@ impl Core {
         if !runner.warm {
             gpu += model.load.warm_up_s;
         }
-        runner.step = Some(Step {
+        runner.batch = Some(Batch {
             left: (gpu + cpu) * 1e9 - owed,
             since: now,
             slow: 1.0,
@@ -174,11 +166,11 @@ impl Core {
     }
 
     /// The factor by which a runner's work takes longer now than alone.
-    fn slowness(&self, uid: Uid) -> f64 {
+    fn slowness(&self, uid: RunnerId) -> f64 {
         let runner = &self.runners[&uid];
-        let gpu_share = runner.step.as_ref().map_or(1.0, |step| step.gpu_share);
+        let gpu_share = runner.batch.as_ref().map_or(1.0, |batch| batch.gpu_share);
         let part = |&(device, bytes): &(usize, u64)| {
-            self.devices[device].slow() * bytes as f64 / runner.size_vram as f64
+            self.devices[device].slowdown() * bytes as f64 / runner.size_vram as f64
         };
         let on_devices = match runner.size_vram {
             0 => 1.0,
@@ -189,28 +181,26 @@ impl Core {
     }
 
     /// Updates a batch's remaining work and reschedules its end.
-    fn reschedule(&mut self, uid: Uid) {
+    fn reschedule(&mut self, uid: RunnerId) {
         let now = self.now;
         let slow = self.slowness(uid);
         let version = self.next_serial();
-        let Some(runner) = self.runners.get_mut(&uid) else {
+        let runner = self.runners.get_mut(&uid);
+        let Some(batch) = runner.and_then(|runner| runner.batch.as_mut()) else {
             return;
         };
-        let Some(step) = runner.step.as_mut() else {
-            return;
-        };
-        step.left -= now.since(step.since).0 as f64 / step.slow;
-        step.since = now;
-        step.slow = slow;
-        step.version = version;
+        batch.left -= now.since(batch.since).0 as f64 / batch.slow;
+        batch.since = now;
+        batch.slow = slow;
+        batch.version = version;
         // Ends fall on the nearest whole microsecond; the next batch makes up for the rest.
-        let wait = Nanos((step.left * slow).round().max(0.0) as u64);
+        let wait = Nanos((batch.left * slow).round().max(0.0) as u64);
         let at = Stamp((now + wait).0.saturating_add(500) / 1000 * 1000);
         let runner = uid;
-        self.schedule(at, uid.0, Event::Step { runner, version });
+        self.schedule(at, uid.0, Event::BatchDone { runner, version });
     }
 
-    fn start_computing(&mut self, uid: Uid) {
+    fn start_computing(&mut self, uid: RunnerId) {
         self.set_computing(uid, true);
         if self.runners[&uid].gpu_share < 1.0 && self.cpu_busy.insert(uid) {
             self.cpu_changed();
@@ -218,9 +208,9 @@ impl Core {
     }
 
     /// Marks a runner that has no work or is dead as idle on its devices.
-    pub(super) fn stop_computing(&mut self, uid: Uid) {
+    pub(super) fn stop_computing(&mut self, uid: RunnerId) {
         if let Some(runner) = self.runners.get_mut(&uid) {
-            runner.step = None;
+            runner.batch = None;
             self.set_computing(uid, false);
             if self.cpu_busy.remove(&uid) {
                 self.cpu_changed();
@@ -228,8 +218,7 @@ impl Core {
         }
     }
 
-    /// Marks a runner as busy or idle on its devices.
-    fn set_computing(&mut self, uid: Uid, busy: bool) {
+    fn set_computing(&mut self, uid: RunnerId, busy: bool) {
         for (device, _) in self.runners[&uid].held.clone() {
             if self.devices[device].set_busy(self.now, uid, busy) {
                 self.device_changed(device);
@@ -252,25 +241,24 @@ impl Core {
     }
 
     /// A batch is done: every request in it has a token, or part of its prompt.
-    pub(super) fn step_done(&mut self, uid: Uid) {
+    pub(super) fn batch_done(&mut self, uid: RunnerId) {
         let now = self.now;
         let Some(runner) = self.runners.get_mut(&uid) else {
             return;
         };
-        let Some(step) = runner.step.take() else {
+        let Some(batch) = runner.batch.take() else {
             return;
         };
         runner.warm = true;
-        // Work done beyond the end of this batch; negative when some is left.
-        let owed = now.since(step.since).0 as f64 / step.slow - step.left;
-        for id in step.decode {
+        let owed = now.since(batch.since).0 as f64 / batch.slow - batch.left;
+        for id in batch.decode {
             self.token(id, uid);
         }
-        for (id, part) in step.prompt {
+        for (id, part) in batch.prompt {
             let Some(request) = self.requests.get_mut(&id) else {
                 continue;
             };
-            let State::Prefill(_, slot) = request.state else {
+            let RequestState::Prefill(_, slot) = request.state else {
                 continue;
             };
             request.prompt_left -= part;
@@ -282,20 +270,20 @@ impl Core {
                 continue;
             }
             request.first_token = now;
-            request.state = State::Decode(uid, slot);
+            request.state = RequestState::Decode(uid, slot);
             self.token(id, uid);
         }
         self.fill_slots(uid);
-        self.start_step(uid, owed);
+        self.start_batch(uid, owed);
     }
 
     /// One token for a request that decodes, and its end if it was the last one.
-    fn token(&mut self, id: RequestId, uid: Uid) {
+    fn token(&mut self, id: RequestId, uid: RunnerId) {
         let now = self.now;
         let Some(request) = self.requests.get_mut(&id) else {
             return;
         };
-        let State::Decode(at, slot) = request.state else {
+        let RequestState::Decode(at, slot) = request.state else {
             return;
         };
         debug_assert_eq!(at, uid, "a request decodes on one runner");
@@ -327,14 +315,14 @@ impl Core {
     }
 
     /// Takes a request out of its slot and gives the slot to the next one at once.
-    pub(super) fn leave_slot(&mut self, id: RequestId, uid: Uid, slot: usize) {
+    pub(super) fn leave_slot(&mut self, id: RequestId, uid: RunnerId, slot: usize) {
         self.leave_slot_quietly(id, uid, slot);
         self.fill_slots(uid);
-        self.start_step(uid, 0.0);
+        self.start_batch(uid, 0.0);
     }
 
     /// Takes a request out of its slot. Its evaluated tokens stay in the slot's cache.
-    fn leave_slot_quietly(&mut self, id: RequestId, uid: Uid, slot: usize) {
+    fn leave_slot_quietly(&mut self, id: RequestId, uid: RunnerId, slot: usize) {
         let Some(request) = self.requests.remove(&id) else {
             return;
         };
@@ -343,7 +331,7 @@ impl Core {
             let slot = &mut runner.slots[slot];
             slot.request = None;
             slot.cache
-                .truncate(request.prompt_len - request.prompt_left.min(request.prompt_len));
+                .truncate(request.prompt_len.saturating_sub(request.prompt_left));
             if let WorkKind::Generate(generation) = &request.work.kind {
                 // The last token was sampled but never evaluated.
                 let evaluated = (request.emitted as usize).saturating_sub(1);

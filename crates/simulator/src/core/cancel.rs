@@ -5,11 +5,11 @@ use domain::Stamp;
 use super::device::whole_micros;
 use super::log::Happened;
 use super::machine::Core;
-use super::state::{Head, State};
+use super::state::{Head, RequestState};
 use super::types::{NoticeKind, RequestId};
 
 impl Core {
-    /// Cancels a request. Does nothing for a request that has ended.
+    /// Does nothing for a request that has ended.
     pub(crate) fn cancel(&mut self, at: Stamp, id: RequestId) {
         self.advance(whole_micros(at));
         let Some(request) = self.requests.get_mut(&id) else {
@@ -21,22 +21,20 @@ impl Core {
         let (server, tag, state) = (request.server, request.work.tag, request.state);
         let early = self.servers[server].spec.settings.release() < (0, 30, 0);
         request.gone = true;
-        self.happened(
-            server,
-            Happened::Cancelled {
-                id,
-                tag,
-                state: state.name(),
-            },
-        );
+        let happened = Happened::Cancelled {
+            id,
+            tag,
+            state: state.name(),
+        };
+        self.happened(server, happened);
         self.notify(id, NoticeKind::Dropped);
         match state {
-            State::Travelling | State::Resolving => {
+            RequestState::Travelling | RequestState::Resolving => {
                 self.requests.remove(&id);
             }
             // The entry keeps its place in the queue and is skipped when it reaches the head.
-            State::Blocked | State::Queued | State::Head => {}
-            State::Loading => {
+            RequestState::Blocked | RequestState::Queued | RequestState::Head => {}
+            RequestState::Loading => {
                 if let Head::Loading(_, uid) = self.servers[server].head {
                     let model = self.runners[&uid].name.clone();
                     self.forget_runner(uid);
@@ -47,11 +45,11 @@ impl Core {
                 self.servers[server].head = Head::None;
                 self.take_pending(server);
             }
-            State::Preparing(uid) => {
+            RequestState::Preparing(uid) => {
                 self.requests.remove(&id);
                 self.detach(uid);
             }
-            State::Waiting(uid) => {
+            RequestState::Waiting(uid) => {
                 if let Some(runner) = self.runners.get_mut(&uid) {
                     runner.waiting.retain(|other| *other != id);
                 }
@@ -59,8 +57,10 @@ impl Core {
                 self.detach(uid);
             }
             // Runners before llama-server notice a closed connection only when they write to it.
-            State::Prefill(..) if early => {}
-            State::Prefill(uid, slot) | State::Decode(uid, slot) => self.leave_slot(id, uid, slot),
+            RequestState::Prefill(..) if early => {}
+            RequestState::Prefill(uid, slot) | RequestState::Decode(uid, slot) => {
+                self.leave_slot(id, uid, slot);
+            }
         }
     }
 }

@@ -5,23 +5,21 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use domain::telemetry::{GpuProcess, GpuReading};
 use domain::{Nanos, Stamp};
 
-use super::state::Uid;
+use super::state::RunnerId;
 use crate::profile::DeviceSpec;
 
 /// NVML's shortest sample period, over which utilisation is measured.
 const UTILISATION_WINDOW: Nanos = Nanos(166_667_000);
-/// Process ids of runners begin here.
 const FIRST_PID: u32 = 4000;
 
-/// A device and its state.
 #[derive(Debug)]
 pub(super) struct Device {
     pub(super) spec: DeviceSpec,
-    held: BTreeMap<Uid, u64>,
-    busy: BTreeSet<Uid>,
+    held: BTreeMap<RunnerId, u64>,
+    busy: BTreeSet<RunnerId>,
     /// Times at which it became busy or idle, including the last one before the window.
     changes: VecDeque<(Stamp, bool)>,
-    /// The time of `energy_j` and `heat`.
+    /// The time of `energy_j` and `temperature_c`.
     since: Stamp,
     energy_j: f64,
     temperature_c: f64,
@@ -56,16 +54,16 @@ impl Device {
         self.spec.memory_bytes.saturating_sub(self.used())
     }
 
-    pub(super) fn hold(&mut self, who: Uid, bytes: u64) {
-        self.held.insert(who, bytes);
+    pub(super) fn hold(&mut self, runner: RunnerId, bytes: u64) {
+        self.held.insert(runner, bytes);
     }
 
-    pub(super) fn release(&mut self, who: Uid) {
-        self.held.remove(&who);
+    pub(super) fn release(&mut self, runner: RunnerId) {
+        self.held.remove(&runner);
     }
 
     /// The factor by which work takes longer than on the unshared device at full speed.
-    pub(super) fn slow(&self) -> f64 {
+    pub(super) fn slowdown(&self) -> f64 {
         let k = self.busy.len().max(1) as f64;
         k * (1.0 + self.spec.sharing_loss * (k - 1.0)) / self.speed()
     }
@@ -78,21 +76,21 @@ impl Device {
         }
     }
 
-    pub(super) fn busy(&self) -> &BTreeSet<Uid> {
+    pub(super) fn busy(&self) -> &BTreeSet<RunnerId> {
         &self.busy
     }
 
     /// Marks a runner as busy or idle. Returns whether that was a change.
-    pub(super) fn set_busy(&mut self, now: Stamp, who: Uid, busy: bool) -> bool {
-        if self.busy.contains(&who) == busy {
+    pub(super) fn set_busy(&mut self, now: Stamp, runner: RunnerId, busy: bool) -> bool {
+        if self.busy.contains(&runner) == busy {
             return false;
         }
         self.settle(now);
         let was = !self.busy.is_empty();
         if busy {
-            self.busy.insert(who);
+            self.busy.insert(runner);
         } else {
-            self.busy.remove(&who);
+            self.busy.remove(&runner);
         }
         let is = !self.busy.is_empty();
         if was != is {
@@ -147,7 +145,6 @@ impl Device {
         Some(whole_micros(now + Nanos::from_secs_f64(wait)))
     }
 
-    /// Starts or stops throttling, at its threshold.
     pub(super) fn switch_throttling(&mut self, now: Stamp) {
         self.settle(now);
         self.throttled = !self.throttled;

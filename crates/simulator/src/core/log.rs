@@ -7,14 +7,12 @@ use serde_json::Value;
 
 use super::types::{RequestId, ServerId};
 
-/// One event of the scheduler. As JSON one flat object.
+/// As JSON one flat object.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SchedulerEvent {
-    /// When; a whole number of microseconds.
+    /// A whole number of microseconds.
     pub at: Stamp,
-    /// On which server.
     pub server: ServerId,
-    /// What.
     pub happened: Happened,
 }
 
@@ -40,13 +38,11 @@ impl Serialize for SchedulerEvent {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Happened {
-    /// A request reached the server.
     Arrived {
         id: RequestId,
         tag: u64,
         model: String,
     },
-    /// It joined the pending queue.
     Queued {
         id: RequestId,
         /// Entries in the queue, this one included.
@@ -73,7 +69,6 @@ pub enum Happened {
         /// Prompt tokens taken from the slot's cache.
         cached: u32,
     },
-    /// It ended.
     Finished {
         id: RequestId,
         tag: u64,
@@ -81,11 +76,9 @@ pub enum Happened {
         /// Since it was served.
         took: Nanos,
     },
-    /// Its client went away.
     Cancelled {
         id: RequestId,
         tag: u64,
-        /// Where it was.
         state: &'static str,
     },
     /// A cancelled entry reached the head of the queue and was skipped.
@@ -93,33 +86,27 @@ pub enum Happened {
     /// A runner must be unloaded before a request can be handled.
     Evicting {
         id: RequestId,
-        /// The runner's model.
         victim: String,
         reason: EvictReason,
-        /// Requests still in flight on it.
         in_flight: usize,
     },
-    /// A model began to load.
     LoadStarted {
         id: RequestId,
         model: String,
         /// Context per slot.
         num_ctx: u32,
-        /// Layers on the device.
         gpu_layers: u32,
         /// Memory in all, bytes.
         size: u64,
         /// Device memory, bytes.
         size_vram: u64,
     },
-    /// A model is ready.
     LoadFinished {
         id: RequestId,
         model: String,
         /// Since it began.
         took: Nanos,
     },
-    /// A load failed.
     LoadFailed {
         id: RequestId,
         model: String,
@@ -137,7 +124,6 @@ pub enum Happened {
         /// Since it began.
         took: Nanos,
     },
-    /// A runner died.
     Crashed {
         model: String,
         /// Requests that failed with it.
@@ -145,13 +131,11 @@ pub enum Happened {
     },
 }
 
-/// Why a runner must be unloaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "because", content = "option", rename_all = "snake_case")]
 pub enum EvictReason {
     /// The same model is requested with other runner options.
     Reload(ReloadReason),
-    /// The limit of loaded models is reached.
     MaxLoaded,
     /// Another model needs the memory.
     Memory,
@@ -165,20 +149,12 @@ pub enum EvictReason {
 pub enum ReloadReason {
     /// The child process does not answer.
     Unhealthy,
-    /// Context shift.
     Shift,
-    /// Context length.
     NumCtx,
-    /// Layers on the GPU.
     NumGpu,
-    /// Prompt batch.
     NumBatch,
-    /// CPU threads.
     NumThread,
-    /// Main GPU.
     MainGpu,
-    /// Memory mapping.
     UseMmap,
-    /// Draft length.
     DraftNumPredict,
 }

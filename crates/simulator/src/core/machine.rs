@@ -12,7 +12,7 @@ use super::device::{Device, whole_micros};
 use super::log::{Happened, SchedulerEvent};
 use super::placement::total_vram;
 use super::reload::Launch;
-use super::state::{Head, Request, Runner, RunnerState, Server, State, Uid};
+use super::state::{Head, Request, RequestState, Runner, RunnerId, RunnerState, Server};
 use super::types::{LoadedView, Notice, NoticeKind, RequestId, RunnerOptions, ServerId, Work};
 use crate::profile::{Profile, ProfileError, ServerSpec};
 
@@ -20,15 +20,14 @@ use crate::profile::{Profile, ProfileError, ServerSpec};
 pub(crate) const RUNNER_STOPPED: &str = "model runner has unexpectedly stopped, this may be due to resource \
                               limitations or an internal error, check ollama server logs for details";
 
-/// Servers, devices, and their runners and requests.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(super) profile: Profile,
     pub(super) servers: Vec<Server>,
     pub(super) devices: Vec<Device>,
     /// Runners that compute on the host's CPU, which they share equally.
-    pub(super) cpu_busy: BTreeSet<Uid>,
-    pub(super) runners: BTreeMap<Uid, Runner>,
+    pub(super) cpu_busy: BTreeSet<RunnerId>,
+    pub(super) runners: BTreeMap<RunnerId, Runner>,
     pub(super) requests: HashMap<RequestId, Request>,
     /// Weights that have been read from disk once.
     pub(super) page_cache: BTreeSet<String>,
@@ -39,25 +38,16 @@ pub(crate) struct Core {
     log: Vec<SchedulerEvent>,
 }
 
-/// A scheduled event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Event {
-    /// A device begins or ends throttling.
-    Thermal { device: usize, version: u64 },
-    /// A batch is done.
-    Step { runner: Uid, version: u64 },
-    /// A runner is ready, or has failed to become so.
-    LoadEnded { runner: Uid },
-    /// A runner is gone and its memory is back.
-    Unloaded { runner: Uid },
-    /// A runner's keep-alive runs out.
-    Expired { runner: Uid, timer: u64 },
-    /// A request's prompt is ready for a slot.
-    Prepared { id: RequestId },
-    /// A request reaches its server.
+    Throttling { device: usize, version: u64 },
+    BatchDone { runner: RunnerId, version: u64 },
+    LoadEnded { runner: RunnerId },
+    Unloaded { runner: RunnerId },
+    KeepAliveExpired { runner: RunnerId, timer: u64 },
+    PromptPrepared { id: RequestId },
     Arrived { id: RequestId },
-    /// A request's model is resolved: it can be scheduled.
-    Resolved { id: RequestId },
+    ModelResolved { id: RequestId },
 }
 
 /// A queued event. Events at the same time are ordered by kind, then by content, then by history.
@@ -70,29 +60,22 @@ struct Entry {
     event: Event,
 }
 
-/// Why a core cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CoreError {
-    /// A server on a device that the profile lacks.
     #[error(
         "server {server} is placed on device {device}, but the profile has {devices}; \
          give indices below that, or none for the CPU"
     )]
     NoSuchDevice {
-        /// The server.
         server: usize,
-        /// The device.
         device: usize,
-        /// Devices there are.
         devices: usize,
     },
-    /// Invalid settings.
     #[error(transparent)]
     Settings(#[from] ProfileError),
 }
 
 impl Core {
-    /// A machine with these servers, nothing loaded, at time zero.
     pub(crate) fn new(profile: Profile, servers: Vec<ServerSpec>) -> Result<Self, CoreError> {
         for (i, server) in servers.iter().enumerate() {
             server.settings.check(&profile.name)?;
@@ -137,8 +120,7 @@ impl Core {
         Ok(core)
     }
 
-    /// The context of a runner with these options on this server, for checks before scheduling.
-    /// `None` for a model the profile lacks.
+    /// The context that a runner with these options would have; `None` for an unknown model.
     pub(crate) fn context(
         &self,
         server: ServerId,
@@ -159,8 +141,7 @@ impl Core {
         Launch::wanted(&spec.settings, &self.profile.models[model], vram, options)
     }
 
-    /// Sends a request to a server. It arrives a seeded network latency after `at`. Events up to
-    /// `at` are processed first.
+    /// Processes events up to `at`, then sends a request, which arrives after a seeded latency.
     pub(crate) fn submit(&mut self, at: Stamp, server: ServerId, work: Work) {
         self.advance(whole_micros(at));
         let (id, tag) = (work.id, work.tag);
@@ -176,8 +157,7 @@ impl Core {
         self.schedule(arrives, tag, Event::Arrived { id });
     }
 
-    /// The latency to the server, from the request's content and the number of equal requests in
-    /// progress.
+    /// Latency drawn from the request's content and the number of equal requests in progress.
     fn latency(&self, server: usize, tag: u64) -> Nanos {
         let nth = self
             .requests
@@ -201,7 +181,7 @@ impl Core {
     /// Kills the runner of a model, or every runner of the server; their requests fail.
     pub(crate) fn crash_runner(&mut self, at: Stamp, server: ServerId, model: Option<&str>) {
         self.advance(whole_micros(at));
-        let doomed: Vec<Uid> = self
+        let doomed: Vec<RunnerId> = self
             .runners
             .iter()
             .filter(|(_, runner)| {
@@ -216,13 +196,12 @@ impl Core {
         }
     }
 
-    fn crash(&mut self, uid: Uid) {
+    fn crash(&mut self, uid: RunnerId) {
         let runner = &self.runners[&uid];
         let (server, model) = (runner.server, runner.name.clone());
         if runner.state == RunnerState::Loading {
             self.happened(server, Happened::Crashed { model, lost: 1 });
-            self.load_failed(uid, "llama-server process has terminated: exit status 2");
-            return;
+            return self.load_failed(uid, "llama-server process has terminated: exit status 2");
         }
         let on_it = self
             .requests
@@ -268,10 +247,9 @@ impl Core {
 
     /// Processes every event up to and including `to`, in time order.
     pub(crate) fn advance(&mut self, to: Stamp) {
-        while let Some(Reverse(entry)) = self.events.peek().copied() {
-            if entry.at > to {
-                break;
-            }
+        while let Some(Reverse(entry)) = self.events.peek().copied()
+            && entry.at <= to
+        {
             self.events.pop();
             self.now = entry.at;
             self.handle(entry.event);
@@ -290,35 +268,35 @@ impl Core {
             return;
         }
         match event {
-            Event::Thermal { device, .. } => {
+            Event::Throttling { device, .. } => {
                 self.devices[device].switch_throttling(self.now);
                 self.device_changed(device);
             }
-            Event::Step { runner, .. } => self.step_done(runner),
+            Event::BatchDone { runner, .. } => self.batch_done(runner),
             Event::LoadEnded { runner } => self.load_ended(runner),
             Event::Unloaded { runner } => self.unloaded(runner),
-            Event::Expired { runner, .. } => self.keep_alive_expired(runner),
-            Event::Prepared { id } => self.prepared(id),
+            Event::KeepAliveExpired { runner, .. } => self.keep_alive_expired(runner),
+            Event::PromptPrepared { id } => self.prepared(id),
             Event::Arrived { id } => self.arrived(id),
-            Event::Resolved { id } => self.resolved(id),
+            Event::ModelResolved { id } => self.resolved(id),
         }
     }
 
     fn is_stale(&self, event: Event) -> bool {
         match event {
-            Event::Thermal { device, version } => self.devices[device].version != version,
-            Event::Step { runner, version } => self
+            Event::Throttling { device, version } => self.devices[device].version != version,
+            Event::BatchDone { runner, version } => self
                 .runners
                 .get(&runner)
-                .and_then(|r| r.step.as_ref())
-                .is_none_or(|step| step.version != version),
+                .and_then(|r| r.batch.as_ref())
+                .is_none_or(|batch| batch.version != version),
             Event::LoadEnded { runner } | Event::Unloaded { runner } => {
                 !self.runners.contains_key(&runner)
             }
-            Event::Expired { runner, timer } => {
+            Event::KeepAliveExpired { runner, timer } => {
                 self.runners.get(&runner).is_none_or(|r| r.timer != timer)
             }
-            Event::Prepared { id } | Event::Arrived { id } | Event::Resolved { id } => {
+            Event::PromptPrepared { id } | Event::Arrived { id } | Event::ModelResolved { id } => {
                 !self.requests.contains_key(&id)
             }
         }
@@ -326,13 +304,13 @@ impl Core {
 
     pub(super) fn schedule(&mut self, at: Stamp, tie: u64, event: Event) {
         let kind = match event {
-            Event::Thermal { .. } => 0,
-            Event::Step { .. } => 1,
+            Event::Throttling { .. } => 0,
+            Event::BatchDone { .. } => 1,
             Event::LoadEnded { .. } => 2,
             Event::Unloaded { .. } => 3,
-            Event::Expired { .. } => 4,
-            Event::Prepared { .. } => 5,
-            Event::Resolved { .. } => 6,
+            Event::KeepAliveExpired { .. } => 4,
+            Event::PromptPrepared { .. } => 5,
+            Event::ModelResolved { .. } => 6,
             Event::Arrived { .. } => 7,
         };
         let serial = self.next_serial();
@@ -354,23 +332,22 @@ impl Core {
         let version = self.next_serial();
         self.devices[device].version = version;
         if let Some(at) = self.devices[device].next_thermal(self.now) {
-            self.schedule(at, device as u64, Event::Thermal { device, version });
+            self.schedule(at, device as u64, Event::Throttling { device, version });
         }
     }
 
     fn arrived(&mut self, id: RequestId) {
         let request = self.requests.get_mut(&id).expect("not stale");
-        request.state = State::Resolving;
+        request.state = RequestState::Resolving;
         let (server, tag) = (request.server, request.work.tag);
         let model = request.work.model.clone();
         let resolve = self.profile.models[request.model].load.resolve_s;
         self.happened(server, Happened::Arrived { id, tag, model });
         let at = whole_micros(self.now + Nanos::from_secs_f64(resolve));
-        self.schedule(at, tag, Event::Resolved { id });
+        self.schedule(at, tag, Event::ModelResolved { id });
     }
 
-    /// The next notice, in order of time. Take all of them after each [`Core::advance`],
-    /// [`Core::submit`], [`Core::cancel`] and [`Core::crash_runner`].
+    /// The next notice, in order of time. Take all of them after each call that advances time.
     pub(crate) fn poll(&mut self) -> Option<Notice> {
         self.outbox.pop_front()
     }
@@ -426,7 +403,6 @@ impl Core {
             .collect()
     }
 
-    /// Takes out the log since the last call.
     pub(crate) fn drain_log(&mut self) -> Vec<SchedulerEvent> {
         std::mem::take(&mut self.log)
     }

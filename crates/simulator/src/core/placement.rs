@@ -10,7 +10,6 @@ pub(super) struct Room {
     pub(super) free: u64,
 }
 
-/// The placement of a model.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Placement {
     /// Bytes by device.
@@ -23,7 +22,6 @@ pub(super) struct Placement {
     pub(super) size_vram: u64,
 }
 
-/// Why a model cannot be placed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NoPlace {
     /// The prediction exceeds the memory left by the models already loaded.

@@ -10,7 +10,6 @@ use crate::profile::{ModelSpec, ServerSettings};
 const TIERS: [(u64, u32); 2] = [(47 << 30, 262_144), (23 << 30, 32_768)];
 /// The context below the smallest tier.
 const SMALLEST_TIER: u32 = 4096;
-/// The least context of vision models.
 const LEAST_VISION_CTX: u32 = 2048;
 
 /// The options a runner was started with.
@@ -78,6 +77,9 @@ impl Launch {
 
     /// The first difference that makes a runner with these options unfit for a request with `wanted`.
     pub(super) fn differs(&self, wanted: &Self, release: (u32, u32, u32)) -> Option<ReloadReason> {
+        use ReloadReason::{
+            DraftNumPredict, MainGpu, NumBatch, NumCtx, NumGpu, NumThread, Shift, UseMmap,
+        };
         let auto_ctx = self.ctx_auto && wanted.ctx_auto;
         let auto_batch = self.batch_auto && wanted.batch_auto;
         // A request without the option accepts any runner; one with it needs the same number.
@@ -85,31 +87,16 @@ impl Launch {
         // Context shift became a launch attribute in 0.30.9.
         let shift_counts = release >= (0, 30, 9);
         let differences = [
-            (
-                shift_counts && self.shift != wanted.shift,
-                ReloadReason::Shift,
-            ),
-            (
-                !auto_ctx && self.num_ctx != wanted.num_ctx,
-                ReloadReason::NumCtx,
-            ),
-            (
-                asks_gpu && self.num_gpu != wanted.num_gpu,
-                ReloadReason::NumGpu,
-            ),
-            (
-                !auto_batch && self.num_batch != wanted.num_batch,
-                ReloadReason::NumBatch,
-            ),
-            (
-                self.num_thread != wanted.num_thread,
-                ReloadReason::NumThread,
-            ),
-            (self.main_gpu != wanted.main_gpu, ReloadReason::MainGpu),
-            (self.use_mmap != wanted.use_mmap, ReloadReason::UseMmap),
+            (shift_counts && self.shift != wanted.shift, Shift),
+            (!auto_ctx && self.num_ctx != wanted.num_ctx, NumCtx),
+            (asks_gpu && self.num_gpu != wanted.num_gpu, NumGpu),
+            (!auto_batch && self.num_batch != wanted.num_batch, NumBatch),
+            (self.num_thread != wanted.num_thread, NumThread),
+            (self.main_gpu != wanted.main_gpu, MainGpu),
+            (self.use_mmap != wanted.use_mmap, UseMmap),
             (
                 self.draft_num_predict != wanted.draft_num_predict,
-                ReloadReason::DraftNumPredict,
+                DraftNumPredict,
             ),
         ];
         let mut found = differences.into_iter().filter(|(differs, _)| *differs);

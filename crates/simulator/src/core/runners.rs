@@ -10,7 +10,7 @@ use super::log::Happened;
 use super::machine::{Core, Event};
 use super::placement::Placement;
 use super::reload::Launch;
-use super::state::{Head, Runner, RunnerState, Slot, State, Uid};
+use super::state::{Head, RequestState, Runner, RunnerId, RunnerState, Slot};
 use super::types::{NoticeKind, RequestId, WorkKind};
 
 impl Core {
@@ -25,41 +25,38 @@ impl Core {
             runner.doomed = Some(message);
         }
         let server = self.requests[&id].server;
-        let poll = settings_poll(self.servers[server].spec.settings.ready_poll_s);
+        let poll_s = self.servers[server].spec.settings.ready_poll_s;
         // It dies while allocating memory, which the next poll detects.
-        let at = whole_micros(self.now + whole_polls(0.0, poll));
+        let at = whole_micros(self.now + whole_polls(0.0, poll_s));
         self.schedule(at, uid.0, Event::LoadEnded { runner: uid });
     }
 
-    /// Starts a runner for the request at the head.
     pub(super) fn begin_load(&mut self, id: RequestId, launch: Launch, placement: Placement) {
         let request = &self.requests[&id];
         let model = &self.profile.models[request.model];
         let first = self.page_cache.insert(model.key().to_owned());
         let seconds = model.load.load_s + if first { model.load.first_load_s } else { 0.0 };
-        let poll = settings_poll(self.servers[request.server].spec.settings.ready_poll_s);
-        let at = whole_micros(self.now + whole_polls(seconds, poll));
+        let poll_s = self.servers[request.server].spec.settings.ready_poll_s;
+        let at = whole_micros(self.now + whole_polls(seconds, poll_s));
         let uid = self.start_runner(id, launch, placement);
         self.schedule(at, uid.0, Event::LoadEnded { runner: uid });
     }
 
-    fn start_runner(&mut self, id: RequestId, launch: Launch, placement: Placement) -> Uid {
+    fn start_runner(&mut self, id: RequestId, launch: Launch, placement: Placement) -> RunnerId {
         let request = &self.requests[&id];
         let (server, model) = (request.server, request.model);
         let key = self.profile.models[model].key().to_owned();
         let name = request.work.model.clone();
-        let uid = Uid(self.next_serial());
-        self.happened(
-            server,
-            Happened::LoadStarted {
-                id,
-                model: name.clone(),
-                num_ctx: launch.num_ctx,
-                gpu_layers: placement.gpu_layers,
-                size: placement.size,
-                size_vram: placement.size_vram,
-            },
-        );
+        let uid = RunnerId(self.next_serial());
+        let happened = Happened::LoadStarted {
+            id,
+            model: name.clone(),
+            num_ctx: launch.num_ctx,
+            gpu_layers: placement.gpu_layers,
+            size: placement.size,
+            size_vram: placement.size_vram,
+        };
+        self.happened(server, happened);
         for &(device, bytes) in &placement.held {
             self.devices[device].hold(uid, bytes);
         }
@@ -85,22 +82,21 @@ impl Core {
                 slots,
                 waiting: VecDeque::new(),
                 blocked: Vec::new(),
-                step: None,
+                batch: None,
                 warm: false,
                 doomed: None,
             },
         );
-        self.set_state(id, State::Loading);
+        self.set_state(id, RequestState::Loading);
         self.servers[server].head = Head::Loading(id, uid);
         uid
     }
 
-    pub(super) fn load_ended(&mut self, uid: Uid) {
+    pub(super) fn load_ended(&mut self, uid: RunnerId) {
         let server = self.runners[&uid].server;
         let doomed = self.runners[&uid].doomed.clone();
         if let Some(message) = doomed.or_else(|| self.servers[server].fail_next.take()) {
-            self.load_failed(uid, &message);
-            return;
+            return self.load_failed(uid, &message);
         }
         let Head::Loading(id, _) = self.servers[server].head else {
             return;
@@ -120,8 +116,7 @@ impl Core {
         self.take_pending(server);
     }
 
-    /// Ends a load with an error.
-    pub(super) fn load_failed(&mut self, uid: Uid, message: &str) {
+    pub(super) fn load_failed(&mut self, uid: RunnerId, message: &str) {
         let server = self.runners[&uid].server;
         let Head::Loading(id, _) = self.servers[server].head else {
             return;
@@ -140,15 +135,14 @@ impl Core {
         self.take_pending(server);
     }
 
-    pub(super) fn forget_runner(&mut self, uid: Uid) {
+    pub(super) fn forget_runner(&mut self, uid: RunnerId) {
         self.runners.remove(&uid);
         for device in &mut self.devices {
             device.release(uid);
         }
     }
 
-    /// Attaches a request to its runner.
-    pub(super) fn attach(&mut self, id: RequestId, uid: Uid, fast_path: bool) {
+    pub(super) fn attach(&mut self, id: RequestId, uid: RunnerId, fast_path: bool) {
         let now = self.now;
         let timer = self.next_serial();
         let request = self
@@ -157,7 +151,7 @@ impl Core {
             .expect("only live requests attach");
         request.attached = now;
         request.load = now.since(request.arrived);
-        request.state = State::Preparing(uid);
+        request.state = RequestState::Preparing(uid);
         let (server, tag, load) = (request.server, request.work.tag, request.load);
         let keep_alive = request.work.keep_alive;
         let preload = matches!(request.work.kind, WorkKind::Preload);
@@ -170,15 +164,13 @@ impl Core {
         if let Some(keep_alive) = keep_alive {
             runner.session = keep_alive;
         }
-        self.happened(
-            server,
-            Happened::Attached {
-                id,
-                model,
-                load,
-                fast_path,
-            },
-        );
+        let happened = Happened::Attached {
+            id,
+            model,
+            load,
+            fast_path,
+        };
+        self.happened(server, happened);
         self.notify(id, NoticeKind::Attached);
         if preload {
             self.notify(id, NoticeKind::Preloaded);
@@ -187,11 +179,11 @@ impl Core {
             return;
         }
         let at = whole_micros(now + Nanos::from_secs_f64(prepare));
-        self.schedule(at, tag, Event::Prepared { id });
+        self.schedule(at, tag, Event::PromptPrepared { id });
     }
 
     /// A request has left its runner.
-    pub(super) fn detach(&mut self, uid: Uid) {
+    pub(super) fn detach(&mut self, uid: RunnerId) {
         let now = self.now;
         let timer = self.next_serial();
         let Some(runner) = self.runners.get_mut(&uid) else {
@@ -210,13 +202,13 @@ impl Core {
             KeepAlive::For(d) => {
                 let at = whole_micros(now + d);
                 runner.expires = Some(at);
-                self.schedule(at, uid.0, Event::Expired { runner: uid, timer });
+                self.schedule(at, uid.0, Event::KeepAliveExpired { runner: uid, timer });
             }
             KeepAlive::Forever => runner.expires = None,
         }
     }
 
-    pub(super) fn keep_alive_expired(&mut self, uid: Uid) {
+    pub(super) fn keep_alive_expired(&mut self, uid: RunnerId) {
         let runner = &self.runners[&uid];
         let (server, model) = (runner.server, runner.name.clone());
         self.happened(server, Happened::Expired { model });
@@ -235,8 +227,7 @@ impl Core {
         }
     }
 
-    /// Kills a runner and waits for its memory.
-    fn begin_unload(&mut self, uid: Uid) {
+    fn begin_unload(&mut self, uid: RunnerId) {
         let now = self.now;
         let Some(runner) = self.runners.get_mut(&uid) else {
             return;
@@ -252,7 +243,7 @@ impl Core {
         if !crashed {
             took += Nanos::from_secs_f64(times.unload_s);
             if runner.size_vram > 0 {
-                let waited = whole_polls(times.recovery_s, settings_poll(settings.recovery_poll_s));
+                let waited = whole_polls(times.recovery_s, settings.recovery_poll_s);
                 took += waited.min(Nanos::from_secs_f64(settings.recovery_cap_s));
             }
         }
@@ -262,7 +253,7 @@ impl Core {
         self.schedule(at, uid.0, Event::Unloaded { runner: uid });
     }
 
-    pub(super) fn unloaded(&mut self, uid: Uid) {
+    pub(super) fn unloaded(&mut self, uid: RunnerId) {
         let runner = &self.runners[&uid];
         let (server, model) = (runner.server, runner.name.clone());
         let took = self.now.since(runner.since);
@@ -286,7 +277,7 @@ impl Core {
     }
 
     /// Its keep-alive has expired: it is unloaded now, or when its last request ends.
-    pub(super) fn expire(&mut self, uid: Uid) {
+    pub(super) fn expire(&mut self, uid: RunnerId) {
         let now = self.now;
         let timer = self.next_serial();
         let Some(runner) = self.runners.get_mut(&uid) else {
@@ -304,16 +295,12 @@ impl Core {
     }
 }
 
-/// A poll interval, if polling is on.
-fn settings_poll(seconds: f64) -> Option<Nanos> {
-    (seconds > 0.0).then(|| Nanos::from_secs_f64(seconds))
-}
-
-/// A wait as seen by polling every `poll`: whole intervals, at least one.
-fn whole_polls(seconds: f64, poll: Option<Nanos>) -> Nanos {
+/// A wait in whole polls, at least one; exact when `poll_s` is 0.
+fn whole_polls(seconds: f64, poll_s: f64) -> Nanos {
     let exact = Nanos::from_secs_f64(seconds);
-    match poll {
-        None => exact,
-        Some(poll) => Nanos(exact.0.div_ceil(poll.0).max(1) * poll.0),
+    if poll_s > 0.0 {
+        let poll = Nanos::from_secs_f64(poll_s);
+        return Nanos(exact.0.div_ceil(poll.0).max(1) * poll.0);
     }
+    exact
 }

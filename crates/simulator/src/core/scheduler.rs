@@ -6,19 +6,15 @@ use super::log::{EvictReason, Happened, ReloadReason};
 use super::machine::Core;
 use super::placement::{NoPlace, Placement, Room, place};
 use super::reload::Launch;
-use super::state::{Head, RunnerState, State, Uid};
+use super::state::{Head, RequestState, RunnerId, RunnerState};
 use super::types::{NoticeKind, RequestId, WorkKind};
 
 /// How a request matches the loaded runners.
 enum Match {
-    /// No runner for the model.
     Absent,
-    /// One that can serve it.
-    Fits(Uid),
-    /// One that has to be reloaded.
-    Differs(Uid, ReloadReason),
-    /// One that is being unloaded.
-    Draining(Uid),
+    Fits(RunnerId),
+    Differs(RunnerId, ReloadReason),
+    Draining(RunnerId),
 }
 
 impl Core {
@@ -51,17 +47,13 @@ impl Core {
         let request = &self.requests[&id];
         let server = request.server;
         if matches!(request.work.kind, WorkKind::Unload) {
-            self.unload_wanted(id);
-            return;
+            return self.unload_wanted(id);
         }
         if self.servers[server].spec.settings.fastpath() {
             match self.matching(id) {
-                Match::Fits(uid) => {
-                    self.attach(id, uid, true);
-                    return;
-                }
+                Match::Fits(uid) => return self.attach(id, uid, true),
                 Match::Draining(uid) => {
-                    self.set_state(id, State::Blocked);
+                    self.set_state(id, RequestState::Blocked);
                     if let Some(runner) = self.runners.get_mut(&uid) {
                         runner.blocked.push(id);
                     }
@@ -84,7 +76,7 @@ impl Core {
             self.requests.remove(&id);
             return;
         }
-        self.set_state(id, State::Queued);
+        self.set_state(id, RequestState::Queued);
         self.servers[server].pending.push_back(id);
         self.happened(server, Happened::Queued { id, depth });
         self.take_pending(server);
@@ -113,23 +105,15 @@ impl Core {
         match self.matching(id) {
             Match::Fits(uid) => {
                 self.servers[server].retried.remove(&id);
-                self.attach(id, uid, false);
-                return;
+                return self.attach(id, uid, false);
             }
-            Match::Differs(uid, reason) => {
-                self.evict(id, uid, EvictReason::Reload(reason));
-                return;
-            }
-            Match::Draining(uid) => {
-                self.evict(id, uid, EvictReason::Draining);
-                return;
-            }
+            Match::Differs(uid, reason) => return self.evict(id, uid, EvictReason::Reload(reason)),
+            Match::Draining(uid) => return self.evict(id, uid, EvictReason::Draining),
             Match::Absent => {}
         }
         let loaded = self.servers[server].loaded.len();
         if loaded >= self.max_loaded(server) {
-            self.evict_one(id, EvictReason::MaxLoaded);
-            return;
+            return self.evict_one(id, EvictReason::MaxLoaded);
         }
         let request = &self.requests[&id];
         let model = request.model;
@@ -192,27 +176,25 @@ impl Core {
     }
 
     /// Marks a runner to unload as soon as it is idle, and makes the head wait for that.
-    fn evict(&mut self, id: RequestId, uid: Uid, reason: EvictReason) {
+    fn evict(&mut self, id: RequestId, uid: RunnerId, reason: EvictReason) {
         let server = self.requests[&id].server;
-        self.set_state(id, State::Head);
+        self.set_state(id, RequestState::Head);
         self.servers[server].head = Head::Evicting(id);
         let runner = &self.runners[&uid];
-        self.happened(
-            server,
-            Happened::Evicting {
-                id,
-                victim: runner.name.clone(),
-                reason,
-                in_flight: runner.in_flight,
-            },
-        );
+        let happened = Happened::Evicting {
+            id,
+            victim: runner.name.clone(),
+            reason,
+            in_flight: runner.in_flight,
+        };
+        self.happened(server, happened);
         self.expire(uid);
     }
 
     /// The runner to evict: not the least recently used but the shortest keep-alive, idle ones first.
     fn evict_one(&mut self, id: RequestId, reason: EvictReason) {
         let server = &self.servers[self.requests[&id].server];
-        let rank = |uid: &Uid| {
+        let rank = |uid: &RunnerId| {
             let runner = &self.runners[uid];
             let session = match runner.session {
                 KeepAlive::Unload => 0,
@@ -236,13 +218,13 @@ impl Core {
 
     fn evict_all(&mut self, id: RequestId) {
         let server = self.requests[&id].server;
-        let all: Vec<Uid> = self.servers[server].loaded.values().copied().collect();
+        let all: Vec<RunnerId> = self.servers[server].loaded.values().copied().collect();
         for uid in all {
             self.evict(id, uid, EvictReason::Memory);
         }
     }
 
-    pub(super) fn set_state(&mut self, id: RequestId, state: State) {
+    pub(super) fn set_state(&mut self, id: RequestId, state: RequestState) {
         if let Some(request) = self.requests.get_mut(&id) {
             request.state = state;
         }

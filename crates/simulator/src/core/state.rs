@@ -10,36 +10,29 @@ use super::reload::Launch;
 use super::types::{RequestId, StopReason, Timings, Work, WorkKind};
 use crate::profile::ServerSpec;
 
-/// A runner's number, unique in the core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Uid(pub(super) u64);
+pub(super) struct RunnerId(pub(super) u64);
 
-/// Where a request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    /// On its way to the server.
+pub(super) enum RequestState {
     Travelling,
-    /// Its model is being resolved.
     Resolving,
     /// Waiting for the lock of a runner that is being unloaded.
     Blocked,
-    /// In the pending queue.
     Queued,
     /// At the head, waiting for a runner to unload.
     Head,
     /// At the head, its model is loading.
     Loading,
     /// It has a runner; its prompt is being templated.
-    Preparing(Uid),
+    Preparing(RunnerId),
     /// It waits for a slot.
-    Waiting(Uid),
-    /// Its prompt is being evaluated in a slot.
-    Prefill(Uid, usize),
-    /// It decodes in a slot.
-    Decode(Uid, usize),
+    Waiting(RunnerId),
+    Prefill(RunnerId, usize),
+    Decode(RunnerId, usize),
 }
 
-impl State {
+impl RequestState {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Travelling | Self::Resolving => "arriving",
@@ -53,13 +46,12 @@ impl State {
     }
 }
 
-/// A request and its progress.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) work: Work,
     pub(super) server: usize,
     pub(super) model: usize,
-    pub(super) state: State,
+    pub(super) state: RequestState,
     pub(super) arrived: Stamp,
     pub(super) attached: Stamp,
     pub(super) served: Stamp,
@@ -84,7 +76,7 @@ impl Request {
             work,
             server,
             model,
-            state: State::Travelling,
+            state: RequestState::Travelling,
             arrived: arrives,
             attached: arrives,
             served: arrives,
@@ -109,13 +101,12 @@ impl Request {
         }
     }
 
-    /// The runner it is attached to.
-    pub(super) fn runner(&self) -> Option<Uid> {
+    pub(super) fn runner(&self) -> Option<RunnerId> {
         match self.state {
-            State::Preparing(uid)
-            | State::Waiting(uid)
-            | State::Prefill(uid, _)
-            | State::Decode(uid, _) => Some(uid),
+            RequestState::Preparing(uid)
+            | RequestState::Waiting(uid)
+            | RequestState::Prefill(uid, _)
+            | RequestState::Decode(uid, _) => Some(uid),
             _ => None,
         }
     }
@@ -141,12 +132,10 @@ impl Request {
     }
 }
 
-/// A runner's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RunnerState {
     /// Starting; not visible to requests.
     Loading,
-    /// Serving.
     Ready,
     /// Its process died, which the scheduler has not noticed.
     Crashed,
@@ -154,7 +143,6 @@ pub(super) enum RunnerState {
     Unloading,
 }
 
-/// One slot and its prompt cache.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
     pub(super) request: Option<RequestId>,
@@ -163,11 +151,9 @@ pub(super) struct Slot {
     pub(super) used: u64,
 }
 
-/// A running batch.
 #[derive(Debug)]
-pub(super) struct Step {
-    /// Work left at `since`, nanoseconds on an unshared device at full speed. Below zero when the
-    /// step before ran over its end.
+pub(super) struct Batch {
+    /// Work left at `since`, nanoseconds alone at full speed; negative if the last batch did more.
     pub(super) left: f64,
     pub(super) since: Stamp,
     /// Nanoseconds per nanosecond of work.
@@ -210,7 +196,7 @@ pub(super) struct Runner {
     pub(super) waiting: VecDeque<RequestId>,
     /// Requests blocked on its lock while it unloads.
     pub(super) blocked: Vec<RequestId>,
-    pub(super) step: Option<Step>,
+    pub(super) batch: Option<Batch>,
     /// Its first batch is done.
     pub(super) warm: bool,
     /// It will fail to load, with this message.
@@ -231,15 +217,14 @@ pub(super) enum Head {
     /// Waiting for an unload, for this request.
     Evicting(RequestId),
     /// Loading, for this request.
-    Loading(RequestId, Uid),
+    Loading(RequestId, RunnerId),
 }
 
-/// One server.
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) spec: ServerSpec,
     /// Runners by weights blob, those that are unloading included.
-    pub(super) loaded: BTreeMap<String, Uid>,
+    pub(super) loaded: BTreeMap<String, RunnerId>,
     pub(super) pending: VecDeque<RequestId>,
     pub(super) head: Head,
     /// Requests that have retried after running out of memory, which each does only once.

@@ -46,8 +46,7 @@ fn piece_len(text: &str) -> usize {
     }
 }
 
-/// The id of a piece: FNV-1a, without its highest bit, because clients read ids as signed numbers
-/// of 32 bits.
+/// FNV-1a without its highest bit, because clients read ids as signed numbers of 32 bits.
 pub(crate) fn id(piece: &str) -> u32 {
     let hash = piece.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
@@ -55,7 +54,6 @@ pub(crate) fn id(piece: &str) -> u32 {
     hash & 0x7fff_ffff
 }
 
-/// The ids of a text's pieces.
 pub(crate) fn ids(text: &str) -> Vec<u32> {
     pieces(text).into_iter().map(id).collect()
 }

@@ -20,23 +20,18 @@ pub struct ServerId(pub usize);
 #[derive(Debug, Clone)]
 pub(crate) struct Work {
     pub(crate) id: RequestId,
-    /// The kind of request.
     pub(crate) kind: WorkKind,
     /// The model's full name as the profile has it; see [`crate::profile::Profile::find_model`].
     pub(crate) model: String,
     /// Its runner options as sent; an absent one differs from every value.
     pub(crate) runner: RunnerOptions,
-    /// Its `keep_alive`, when it sent one.
     pub(crate) keep_alive: Option<KeepAlive>,
-    /// Hash of the request's content. Seeds its network latency and orders requests that arrive at
-    /// the same time, so that the order of submission has no effect.
+    /// Hash of the content: seeds the latency and orders requests that arrive at the same time.
     pub(crate) tag: u64,
 }
 
-/// Kinds of requests.
 #[derive(Debug, Clone)]
 pub(crate) enum WorkKind {
-    /// A generation.
     Generate(Generation),
     /// An empty prompt: load the model and confirm.
     Preload,
@@ -44,19 +39,16 @@ pub(crate) enum WorkKind {
     Unload,
     /// An embedding: prefill only.
     Embed {
-        /// Token ids of the input; see [`crate::core::tokens`].
+        /// Token ids of the inputs.
         prompt: Arc<[u32]>,
     },
 }
 
-/// A generation to run.
 #[derive(Debug, Clone)]
 pub(crate) struct Generation {
-    /// Token ids of the rendered prompt; equal leading ids hit the prompt cache. See
-    /// [`crate::core::tokens`].
+    /// Token ids of the rendered prompt; equal leading ids hit the prompt cache.
     pub(crate) prompt: Arc<[u32]>,
-    /// Token ids the model would generate if nothing stopped it, the end-of-text token included as
-    /// the last one (it carries no text). At least one.
+    /// Ids that the model would generate if nothing stopped it, with the end-of-text token last.
     pub(crate) output: Arc<[u32]>,
     /// Most tokens to generate; `None` for the server's own limit.
     pub(crate) num_predict: Option<u32>,
@@ -75,13 +67,10 @@ pub struct RunnerOptions {
     /// Prompt batch, tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub num_batch: Option<u32>,
-    /// CPU threads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub num_thread: Option<i64>,
-    /// Main GPU.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub main_gpu: Option<i64>,
-    /// Memory-map the weights.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub use_mmap: Option<bool>,
     /// Speculative draft length.
@@ -93,7 +82,6 @@ pub struct RunnerOptions {
 }
 
 impl From<&ModelOptions> for RunnerOptions {
-    /// The options of a request that concern the runner.
     fn from(options: &ModelOptions) -> Self {
         let positive = |n: Option<i64>| n.map(|n| u32::try_from(n.max(0)).unwrap_or(u32::MAX));
         Self {
@@ -112,7 +100,7 @@ impl From<&ModelOptions> for RunnerOptions {
 /// A message to a request's client, at the time it happens.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Notice {
-    /// When; a whole number of microseconds.
+    /// A whole number of microseconds.
     pub(crate) at: Stamp,
     pub(crate) id: RequestId,
     pub(crate) what: NoticeKind,
@@ -132,36 +120,30 @@ pub(crate) enum NoticeKind {
     Preloaded,
     /// Final: an unload request was accepted. Sent at once; the unload itself may wait.
     Unloading,
-    /// A token.
     Token {
         /// Its index in [`Generation::output`], from 0.
         index: u32,
     },
     /// Final: a generation or an embedding is done. Comes with the last token, at the same moment.
     Done {
-        /// The final object's counters.
         timings: Timings,
         reason: StopReason,
     },
     /// Final: its runner died. 500 before the first token, an error line after.
     Failed { message: String },
-    /// Final: it was cancelled. Sent at the moment of the cancellation, though its entry in a queue
-    /// may live on.
+    /// Final: it was cancelled. Its entry in a queue may outlive this notice.
     Dropped,
 }
 
 impl NoticeKind {
-    /// Whether this is the last notice of its request.
     pub(crate) fn is_final(&self) -> bool {
         !matches!(self, Self::Attached | Self::Token { .. })
     }
 }
 
-/// Why a generation stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum StopReason {
-    /// The text ended.
     Stop,
     /// `num_predict` or the context limit.
     Length,

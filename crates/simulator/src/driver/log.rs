@@ -12,28 +12,21 @@ use crate::faults::FaultKind;
 /// Lines kept for `GET /tandem/log`; older ones are in the file only.
 const KEPT: usize = 20_000;
 
-/// One line of the log.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "log", rename_all = "snake_case")]
 pub enum LogLine {
-    /// An event of the scheduler.
     Scheduler(SchedulerEvent),
-    /// An HTTP exchange ended.
     Request(RequestLog),
 }
 
 /// One HTTP exchange as the server saw it, on the true clock.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct RequestLog {
-    /// The server.
     pub server: usize,
     /// Its number among the requests that this process received, from 1.
     pub number: u64,
-    /// `POST`, `GET`, …
     pub method: String,
-    /// Path.
     pub path: String,
-    /// Model asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// The scheduler's number for it, when it reached the scheduler.
@@ -44,7 +37,6 @@ pub struct RequestLog {
     /// The response head was sent; absent when none was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub responded: Option<Stamp>,
-    /// The exchange was over.
     pub ended: Stamp,
     /// Status of the response; absent when there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,7 +47,6 @@ pub struct RequestLog {
     pub bytes: u64,
     /// The whole body was sent. False when the client closed the connection or a fault cut it off.
     pub whole: bool,
-    /// The fault that was played.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<FaultKind>,
     /// Unknown options, which the server ignored.

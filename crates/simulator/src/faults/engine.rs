@@ -7,16 +7,14 @@ use domain::hash::derive;
 
 use super::{FaultKind, FaultRule, FaultRules};
 
-/// Counts requests and picks faults.
 #[derive(Debug)]
 pub(crate) struct Engine {
     rules: Vec<(FaultRule, AtomicU64)>,
     seed: String,
 }
 
-/// A request as the rules see it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen<'a> {
+pub(crate) struct RequestFacts<'a> {
     pub(crate) at: Stamp,
     pub(crate) server: usize,
     pub(crate) path: &'a str,
@@ -45,7 +43,7 @@ impl Engine {
     }
 
     /// The fault for a request, if any. Counts the request for every rule whose conditions it meets.
-    pub(crate) fn pick(&self, seen: &Seen<'_>) -> Option<FaultRule> {
+    pub(crate) fn pick(&self, seen: &RequestFacts<'_>) -> Option<FaultRule> {
         let mut hit = None;
         for (index, (rule, count)) in self.rules.iter().enumerate() {
             let meets = rule.kind != FaultKind::Refuse
@@ -83,7 +81,6 @@ impl Engine {
         (bits >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// True while a server refuses connections.
     pub(crate) fn refuses(&self, server: usize, at: Stamp) -> bool {
         self.refusals(server).any(|rule| in_window(rule, at))
     }
@@ -113,8 +110,8 @@ mod tests {
 
     use super::*;
 
-    fn seen(path: &str) -> Seen<'_> {
-        Seen {
+    fn seen(path: &str) -> RequestFacts<'_> {
+        RequestFacts {
             at: Stamp::ZERO,
             server: 0,
             path,

@@ -27,7 +27,6 @@ use super::FaultKind;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRules {
-    /// The rules, in order.
     #[serde(default, rename = "fault")]
     pub rules: Vec<FaultRule>,
 }
@@ -36,7 +35,6 @@ pub struct FaultRules {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRule {
-    /// The fault.
     pub kind: FaultKind,
     /// Only requests to this path; if absent, generations and embeddings on any path.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -8,17 +8,11 @@ use serde::{Deserialize, Serialize};
 /// The ways a client asks for a generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ClientPath {
-    /// POST /api/generate, streamed.
     GenerateStream,
-    /// POST /api/generate with `stream: false`.
     GenerateWhole,
-    /// POST /api/chat, streamed.
     ChatStream,
-    /// POST /api/chat with `stream: false`.
     ChatWhole,
-    /// POST /v1/chat/completions with `stream: true`.
     V1Stream,
-    /// POST /v1/chat/completions.
     V1Whole,
 }
 
@@ -33,7 +27,6 @@ impl ClientPath {
         Self::V1Whole,
     ];
 
-    /// The column's heading.
     pub fn heading(self) -> &'static str {
         match self {
             Self::GenerateStream => "generate, streamed",
@@ -46,23 +39,18 @@ impl ClientPath {
     }
 }
 
-/// The class of outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
-    /// The answer is complete.
     Completed,
     /// The answer ended without a final object.
     Incomplete,
-    /// The request failed in this way.
     Failed(FailureKind),
     /// One of the client's own limits ran out.
     TimedOut(TimeoutPhase),
 }
 
-/// One fault and its outcomes.
 #[derive(Debug, Clone, Copy)]
 pub struct FaultRow {
-    /// The fault.
     pub kind: FaultKind,
     /// What happens on the wire.
     pub what: &'static str,
@@ -87,15 +75,13 @@ const fn everywhere(expected: Expected) -> [Expected; 6] {
 /// Declares the kinds and the table from one list: kind, what happens on the wire, outcomes.
 macro_rules! faults {
     ($($kind:ident, $what:literal, $expected:expr;)*) => {
-        /// The faults.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum FaultKind {
             $(#[doc = $what] $kind,)*
         }
 
-        /// The table. Faults are played as a rule plays them by default: in the middle of a stream,
-        /// after three objects with text were sent.
+        /// Faults as a rule plays them by default: after three objects with text were sent.
         pub const FAULTS: &[FaultRow] = &[
             $(FaultRow { kind: FaultKind::$kind, what: $what, expected: $expected },)*
         ];

@@ -17,7 +17,6 @@ use crate::profile::Profile;
 /// Distinct prompts whose repetitions are counted.
 const MAX_COUNTED: usize = 1 << 16;
 
-/// State of the handlers.
 pub(crate) struct App {
     pub(crate) world: Arc<World>,
     pub(crate) profile: Profile,
@@ -25,20 +24,17 @@ pub(crate) struct App {
     pub(crate) epoch: Epoch,
     pub(crate) seed: u64,
     pub(crate) chunk_tokens: usize,
-    /// Refuse `Host` names that may belong to a web site: only on loopback, where nothing else protects
-    /// the server from its pages.
+    /// Refuse `Host` names of web sites, as a server on loopback needs.
     pub(crate) check_host: bool,
     /// Longest time for a request's head and for its body; `None` for no limit.
     pub(crate) patience: Option<Nanos>,
     /// Bytes still free for the bodies of all requests.
     pub(crate) room: Arc<Semaphore>,
-    /// Requests so far.
     pub(crate) received: AtomicU64,
     /// How often each prompt has been received.
     pub(crate) repeats: Mutex<HashMap<u64, i64>>,
 }
 
-/// A complete request.
 pub(super) struct Received {
     pub(super) exchange: Exchange,
     pub(super) fault: Option<FaultRule>,
@@ -46,8 +42,8 @@ pub(super) struct Received {
 }
 
 impl App {
-    /// How often this prompt was received before: a sampler without a seed answers differently each
-    /// time, and the answer must depend on nothing but the requests.
+    /// How often this prompt was received before. Stands for a seed, so that answers to equal
+    /// prompts differ and still depend on the requests alone.
     pub(super) fn repeat(&self, content: u64) -> i64 {
         let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
         if repeats.len() >= MAX_COUNTED && !repeats.contains_key(&content) {

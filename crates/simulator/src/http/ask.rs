@@ -15,7 +15,6 @@ use super::wire::{
     self, ChatWire, CommonWire, GenerateWire, OpenAiMessageWire, OpenAiWire, ToolWire,
 };
 
-/// How much to think.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Think {
     Off,
@@ -42,19 +41,16 @@ impl Turn {
 /// The shape of an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Format {
-    /// Any JSON object.
     Json,
-    /// JSON that fits a schema.
     Schema(Value),
 }
 
-/// A generation request.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a member of the request"
 )]
 #[derive(Debug, Default)]
-pub(crate) struct Ask {
+pub(crate) struct GenerationRequest {
     pub(crate) dialect: Dialect,
     pub(crate) model: String,
     pub(crate) turns: Vec<Turn>,
@@ -72,8 +68,7 @@ pub(crate) struct Ask {
     /// A wrong type among the options: reported only once the model is known, as status 500.
     pub(crate) bad_option: Option<String>,
     pub(crate) think: Option<Think>,
-    /// A prompt over the context is refused, not cut.
-    pub(crate) uncut: bool,
+    pub(crate) no_truncation: bool,
     pub(crate) shift: Option<bool>,
     /// Report each token's probability, with this many alternatives.
     pub(crate) logprobs: Option<usize>,
@@ -123,8 +118,7 @@ fn format(value: Option<Value>) -> Result<Option<Format>, Refusal> {
     }
 }
 
-impl Ask {
-    /// Reads a body of one of the four protocols.
+impl GenerationRequest {
     pub(crate) fn read(dialect: Dialect, body: &[u8]) -> Result<Self, Refusal> {
         match dialect {
             Dialect::Generate => {
@@ -159,7 +153,7 @@ impl Ask {
             unknown_options: unknown,
             bad_option,
             think: think(common.think.as_ref())?,
-            uncut: common.truncate == Some(false),
+            no_truncation: common.truncate == Some(false),
             shift: common.shift,
             logprobs,
             ..Self::default()
@@ -305,8 +299,7 @@ impl Ask {
         text
     }
 
-    /// The tool this turn calls: none once a tool has answered, else one that the last message
-    /// names, else the first.
+    /// The tool that the last message names, or the first one; none once a tool has answered.
     pub(crate) fn tool(&self) -> Option<&ToolWire> {
         let last = self.turns.last().filter(|turn| turn.role != "tool")?;
         self.tools

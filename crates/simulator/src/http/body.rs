@@ -10,7 +10,7 @@ use bytes::Bytes;
 use domain::{Nanos, Stamp};
 use hyper::body::{Body, Frame};
 
-use super::encode::{Encoder, Finale};
+use super::encode::{Encoder, FinalObject};
 use super::exchange::Exchange;
 use super::text::{Message, Script};
 use crate::core::{Notice, NoticeKind, RUNNER_STOPPED, StopReason};
@@ -23,17 +23,15 @@ pub(crate) const BUSY: &str = "server busy, please try again.  maximum pending r
 /// Pause between the bytes of a slow drip.
 const DRIP: Nanos = Nanos::from_millis(20);
 
-/// How a body ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Clean,
     Reset,
 }
 
-/// A pause in the middle of a response.
 enum Stall {
     For(Sleep),
-    Ever,
+    Forever,
 }
 
 pub(crate) type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -53,7 +51,6 @@ pub(crate) struct Generation {
     pub(crate) shown: u32,
 }
 
-/// A response body.
 pub(crate) struct Reply {
     generation: Option<Box<Generation>>,
     fault: Option<FaultRule>,
@@ -72,7 +69,6 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// A response without a body.
     pub(crate) fn empty(exchange: Exchange) -> Self {
         let mut reply = Self::with(exchange, None);
         reply.end = Some(End::Clean);
@@ -109,7 +105,6 @@ impl Reply {
         }
     }
 
-    /// A complete document.
     pub(crate) fn document(exchange: Exchange, fault: Option<FaultRule>, bytes: Vec<u8>) -> Self {
         let mut reply = Self::with(exchange, fault);
         reply.out = bytes;
@@ -118,7 +113,6 @@ impl Reply {
         reply
     }
 
-    /// A generation.
     pub(crate) fn generation(
         exchange: Exchange,
         fault: Option<FaultRule>,
@@ -129,9 +123,8 @@ impl Reply {
         reply
     }
 
-    /// Gives the exchange back, for a response of another kind.
-    pub(crate) fn into_parts(self) -> (Exchange, Option<FaultRule>) {
-        (self.exchange, self.fault)
+    pub(crate) fn into_exchange(self) -> Exchange {
+        self.exchange
     }
 
     /// The body's length, when all of it is there already.
@@ -141,8 +134,7 @@ impl Reply {
             .then_some(self.out.len())
     }
 
-    /// Waits until it is known how the response begins; nothing, not even a head, is sent before.
-    /// The error is the status and message of a failure before the first byte.
+    /// Waits until the response can begin; the error is the status and message of a failure before.
     pub(crate) async fn first(&mut self) -> Result<(), (u16, String)> {
         std::future::poll_fn(|cx| {
             let filled = self.fill(cx);
@@ -164,7 +156,7 @@ impl Reply {
             if let Some(stall) = &mut self.stall {
                 match stall {
                     Stall::For(sleep) => ready!(sleep.as_mut().poll(cx)),
-                    Stall::Ever => return Poll::Pending,
+                    Stall::Forever => return Poll::Pending,
                 }
                 self.stall = None;
                 self.out.append(&mut self.held);
@@ -221,13 +213,13 @@ impl Reply {
                         ..Message::default()
                     };
                     generation.encoder.chunk(notice.at, &message, &mut self.out);
-                    self.exchange.chunk();
+                    self.exchange.line.chunks += 1;
                 }
                 let tail = self.out.len();
                 let tool_called = tool.is_some();
                 let context = generation.context.take();
                 let said = &generation.script.ids[..tokens as usize];
-                let finale = Finale {
+                let finale = FinalObject {
                     at: notice.at,
                     reason: Some(words(reason)),
                     timings: Some(&timings),
@@ -250,13 +242,13 @@ impl Reply {
                 self.failed = Some((500, RUNNER_ERROR.to_owned()));
             }
             NoticeKind::Preloaded | NoticeKind::Unloading => {
-                let finale = Finale {
+                let finale = FinalObject {
                     at: notice.at,
                     reason: Some(match notice.what {
                         NoticeKind::Preloaded => "load",
                         _ => "unload",
                     }),
-                    ..Finale::default()
+                    ..FinalObject::default()
                 };
                 let nothing = Message::default();
                 generation.encoder.whole(&finale, &nothing, &mut self.out);
@@ -296,7 +288,7 @@ impl Reply {
             .fault
             .as_ref()
             .is_some_and(|fault| self.exchange.line.chunks == fault.after_tokens);
-        self.exchange.chunk();
+        self.exchange.line.chunks += 1;
         if due {
             self.play(generation, from);
         }
@@ -318,7 +310,7 @@ impl Reply {
         let tool = script.tool_after(tokens);
         let cut = self.plays(FaultKind::EofWithoutDone) || script.hangs_up_after(tokens);
         let context = generation.context.take();
-        let finale = Finale {
+        let finale = FinalObject {
             at,
             reason: (!cut).then(|| words(reason)),
             timings: (!cut).then_some(timings),
@@ -328,7 +320,7 @@ impl Reply {
             jump: self.jump(),
             tool_called: tool.is_some() && !cut,
         };
-        self.exchange.chunk();
+        self.exchange.line.chunks += 1;
         let message = Message {
             tool,
             ..script.between(0, script.generated_after(tokens))

@@ -23,13 +23,11 @@ use crate::faults::{FaultKind, FaultRule};
 /// The engine's error when it was started for completions.
 const NO_EMBEDDINGS: &str = "This server does not support embeddings. Start it with `--embeddings`";
 
-/// A request for embeddings.
 #[derive(Default)]
-struct Ask {
+struct EmbedRequest {
     model: String,
     inputs: Vec<String>,
-    /// An input over the context is refused, not cut.
-    uncut: bool,
+    no_truncation: bool,
     dimensions: Option<i64>,
     keep_alive: Option<KeepAlive>,
     options: serde_json::Map<String, Value>,
@@ -53,28 +51,28 @@ fn inputs(value: Option<Value>) -> Result<Vec<String>, Refusal> {
     }
 }
 
-fn read(path: &str, body: &[u8]) -> Result<Ask, Refusal> {
+fn read(path: &str, body: &[u8]) -> Result<EmbedRequest, Refusal> {
     match path {
         "/api/embed" => {
             let wire: EmbedWire = wire::read(body)?;
-            Ok(Ask {
+            Ok(EmbedRequest {
                 inputs: inputs(wire.input)?,
                 model: wire.model,
-                uncut: wire.truncate == Some(false),
+                no_truncation: wire.truncate == Some(false),
                 dimensions: wire.dimensions,
                 keep_alive: keep_alive::read(wire.keep_alive.as_ref())?,
                 options: wire.options,
-                ..Ask::default()
+                ..EmbedRequest::default()
             })
         }
         "/api/embeddings" => {
             let wire: EmbeddingsWire = wire::read(body)?;
-            Ok(Ask {
+            Ok(EmbedRequest {
                 inputs: inputs(Some(Value::String(wire.prompt)))?,
                 model: wire.model,
                 keep_alive: keep_alive::read(wire.keep_alive.as_ref())?,
                 options: wire.options,
-                ..Ask::default()
+                ..EmbedRequest::default()
             })
         }
         _ => {
@@ -95,12 +93,12 @@ fn read(path: &str, body: &[u8]) -> Result<Ask, Refusal> {
             if inputs.is_empty() {
                 return Err(Refusal::bad("invalid input"));
             }
-            Ok(Ask {
+            Ok(EmbedRequest {
                 dimensions: wire.dimensions,
                 base64,
                 model: wire.model,
                 inputs,
-                ..Ask::default()
+                ..EmbedRequest::default()
             })
         }
     }
@@ -155,7 +153,7 @@ impl App {
         let mut ids = Vec::new();
         for input in &ask.inputs {
             let mut input = tokens::ids(input);
-            if input.len() > limit && ask.uncut {
+            if input.len() > limit && ask.no_truncation {
                 return Err(Refusal::bad("the input length exceeds the context length"));
             }
             input.truncate(limit);
@@ -197,8 +195,7 @@ impl App {
             NoticeKind::Preloaded if kind == Some(FaultKind::RunnerCrash) => {
                 return Err(Refusal::new(500, RUNNER_STOPPED));
             }
-            // Since every model has an engine of its own, one that was not started to embed
-            // cannot.
+            // From 0.30.0 each model has an engine of its own, and one not started to embed cannot.
             NoticeKind::Done { .. } if !model.can("embedding") && engine => {
                 return Err(Refusal::new(501, NO_EMBEDDINGS));
             }
@@ -225,7 +222,7 @@ fn packed(vector: &[f32]) -> String {
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
-fn answer(path: &str, ask: &Ask, vectors: &[Vec<f32>], timings: &Timings) -> Value {
+fn answer(path: &str, ask: &EmbedRequest, vectors: &[Vec<f32>], timings: &Timings) -> Value {
     let count = timings.prompt_eval_count;
     let model = &ask.model;
     match path {

@@ -35,9 +35,8 @@ impl Dialect {
     }
 }
 
-/// How a generation ended.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Finale<'a> {
+pub(crate) struct FinalObject<'a> {
     pub(crate) at: Stamp,
     /// `stop`, `length`, `load`, `unload`; `None` when no reason is sent.
     pub(crate) reason: Option<&'static str>,
@@ -49,7 +48,7 @@ pub(crate) struct Finale<'a> {
     pub(crate) tool_called: bool,
 }
 
-impl Finale<'_> {
+impl FinalObject<'_> {
     /// The reason as /v1 names it.
     fn finish_reason(&self) -> Option<&'static str> {
         self.reason.map(|reason| match reason {
@@ -99,7 +98,6 @@ impl Finale<'_> {
     }
 }
 
-/// Writes one response's objects.
 #[derive(Debug)]
 pub(crate) struct Encoder {
     dialect: Dialect,
@@ -192,7 +190,7 @@ impl Encoder {
         &mut self,
         at: Stamp,
         message: &Message<'_>,
-        finale: Option<&Finale<'_>>,
+        finale: Option<&FinalObject<'_>>,
         out: &mut Vec<u8>,
     ) {
         let chat = self.dialect == Dialect::Chat;
@@ -284,7 +282,7 @@ impl Encoder {
     }
 
     /// The end of a stream.
-    pub(crate) fn last(&mut self, finale: &Finale<'_>, out: &mut Vec<u8>) {
+    pub(crate) fn last(&mut self, finale: &FinalObject<'_>, out: &mut Vec<u8>) {
         if !self.dialect.is_v1() {
             self.native(finale.at, &Message::default(), Some(finale), out);
             out.push(b'\n');
@@ -302,7 +300,12 @@ impl Encoder {
     }
 
     /// The one object of an answer that is not streamed.
-    pub(crate) fn whole(&mut self, finale: &Finale<'_>, message: &Message<'_>, out: &mut Vec<u8>) {
+    pub(crate) fn whole(
+        &mut self,
+        finale: &FinalObject<'_>,
+        message: &Message<'_>,
+        out: &mut Vec<u8>,
+    ) {
         if !self.dialect.is_v1() {
             return self.native(finale.at, message, Some(finale), out);
         }

@@ -18,7 +18,6 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// The head of a request was read.
     pub(crate) fn head_read(&self) {
         self.heads.fetch_add(1, Ordering::AcqRel);
     }
@@ -29,7 +28,6 @@ impl Control {
         (self.ended.load(Ordering::Acquire) == heads).then_some(heads)
     }
 
-    /// Makes the connection end with a reset.
     pub(crate) fn reset(&self) {
         self.reset.store(true, Ordering::Release);
     }
@@ -45,7 +43,6 @@ pub(crate) struct Exchange {
     pub(super) world: Arc<World>,
     pub(super) control: Arc<Control>,
     pub(super) ledger: Option<(Ledger, ExchangeId)>,
-    /// Its line of the log.
     pub(crate) line: RequestLog,
 }
 
@@ -69,19 +66,14 @@ impl Exchange {
         self.post(bytes as u64);
     }
 
-    /// An object with text was encoded.
-    pub(crate) fn chunk(&mut self) {
-        self.line.chunks += 1;
-    }
-
     /// The end of the body is about to be sent.
     pub(crate) fn whole(&mut self) {
         self.line.whole = true;
         self.post(1);
     }
 
-    /// The connection is about to be reset. The unit posted here is never taken, so that virtual time
-    /// stops until the client has seen the reset and closed its exchange.
+    /// Resets the connection. The unit posted here is never taken: virtual time stops until the
+    /// client has closed its exchange.
     pub(crate) fn reset(&mut self) {
         self.control.reset();
         self.post(1);

@@ -6,7 +6,7 @@ use domain::backend::KeepAlive;
 use domain::hash::{derive, sha256_hex};
 
 use super::app::App;
-use super::ask::{Ask, Format, Think, Turn};
+use super::ask::{Format, GenerationRequest, Think, Turn};
 use super::body::Generation;
 use super::encode::{Dialect, Encoder};
 use super::exchange::Exchange;
@@ -63,7 +63,7 @@ pub(super) fn start(
     app: &App,
     exchange: &mut Exchange,
     fault: Option<&FaultRule>,
-    ask: Ask,
+    ask: GenerationRequest,
 ) -> Result<(Generation, bool), Refusal> {
     exchange.line.model = Some(ask.model.clone());
     exchange
@@ -79,12 +79,8 @@ pub(super) fn start(
     if ask.think.is_some_and(|think| think != Think::Off) {
         require(model, &quoted, "thinking", "thinking")?;
     }
-    require(
-        model,
-        &quoted,
-        "completion",
-        if chat { "chat" } else { "generate" },
-    )?;
+    let action = if chat { "chat" } else { "generate" };
+    require(model, &quoted, "completion", action)?;
     if ask.suffix {
         require(model, &full, "insert", "insert")?;
     }
@@ -172,10 +168,9 @@ pub(super) fn start(
     Ok((generation, !whole))
 }
 
-/// The rendered conversation and its ids, cut to the context: a chat loses its oldest turns, a
-/// single text its beginning.
+/// The rendered conversation and its ids, cut to the context: the oldest turns or tokens go first.
 fn prompt_within(
-    ask: &Ask,
+    ask: &GenerationRequest,
     limit: usize,
     llama_server: bool,
 ) -> Result<(String, Vec<u32>), Refusal> {
@@ -195,7 +190,7 @@ fn prompt_within(
     if ids.len() <= longest {
         return Ok((rendered, ids));
     }
-    if ask.uncut && llama_server {
+    if ask.no_truncation && llama_server {
         // The engine's own error, passed on unchanged.
         let count = ids.len();
         let words = format!(
@@ -203,7 +198,7 @@ fn prompt_within(
         );
         return Err(Refusal::new(400, words));
     }
-    if ask.uncut {
+    if ask.no_truncation {
         let words = "the input length exceeds the context length";
         return Err(Refusal::new(400, words));
     }
@@ -230,8 +225,7 @@ fn prompt_within(
     Ok((rendered, ids))
 }
 
-/// Cuts a prompt as a first context shift would: the kept beginning stays, and half of what is
-/// left of the context is freed for the answer.
+/// Cuts a prompt as a context shift does: keeps `num_keep` tokens and frees half of the rest.
 fn cut_as_llama_server(ids: &mut Vec<u32>, limit: usize, num_keep: Option<i64>) {
     let longest = limit.saturating_sub(1);
     if ids.len() <= longest {
@@ -253,7 +247,7 @@ const NUM_KEEP: i64 = 4;
 fn write_script(
     app: &App,
     model: &ModelSpec,
-    ask: &Ask,
+    ask: &GenerationRequest,
     think: Think,
     rendered: &str,
     content: &str,

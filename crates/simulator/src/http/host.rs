@@ -10,7 +10,6 @@ fn is_private(ip: IpAddr) -> bool {
     }
 }
 
-/// True when a `Host` header is acceptable.
 pub(crate) fn allowed(header: &str) -> bool {
     let host = if let Some(rest) = header.strip_prefix('[') {
         rest.split(']').next().unwrap_or_default()
@@ -34,9 +33,8 @@ pub(crate) fn allowed(header: &str) -> bool {
 /// Schemes of programs on the user's own machine, as Ollama has them.
 const OWN_SCHEMES: [&str; 5] = ["app", "file", "tauri", "vscode-file", "vscode-webview"];
 
-/// True for a request that no page of another site sent: browsers name the page's site in `Origin`, or
-/// without that in `Sec-Fetch-Site`, and other clients send neither. A page may post `text/plain`
-/// without a preflight request, so that the browser's own check comes too late.
+/// False for requests of other sites' pages, which browsers mark by `Origin` or `Sec-Fetch-Site`. A
+/// page may post `text/plain` without a preflight request, so the browser's own check is too late.
 pub(crate) fn origin_allowed(origin: &str, fetch_site: &str, host: &str) -> bool {
     if origin.is_empty() {
         return fetch_site != "cross-site";

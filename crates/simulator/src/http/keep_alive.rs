@@ -4,7 +4,6 @@ use domain::Nanos;
 use domain::backend::KeepAlive;
 use serde_json::Value;
 
-/// The keep-alive of a request that may have one.
 pub(crate) fn read(value: Option<&Value>) -> Result<Option<KeepAlive>, String> {
     value.map_or(Ok(None), parse)
 }
@@ -42,8 +41,7 @@ fn from_seconds(seconds: f64) -> KeepAlive {
     }
 }
 
-/// Go's `time.ParseDuration`: signed decimal numbers with units, such as `1h30m` or `-1.5s`; only
-/// zero may stand without a unit. Nanoseconds.
+/// Go's `time.ParseDuration` in nanoseconds: `1h30m`, `-1.5s`; only zero needs no unit.
 fn go_duration(text: &str) -> Result<i64, String> {
     let invalid = || format!("time: invalid duration {text:?}");
     let (negative, mut rest) = match text.as_bytes().first() {

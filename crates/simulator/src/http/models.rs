@@ -7,7 +7,7 @@ use super::reply::Refusal;
 use super::stamp::Epoch;
 use super::wire::{self, ShowWire};
 use crate::core::ServerId;
-use crate::profile::ModelSpec;
+use crate::profile::{ModelSpec, with_tag};
 
 fn details(model: &ModelSpec) -> Value {
     json!({
@@ -62,9 +62,7 @@ pub(super) fn ps(app: &App, server: usize) -> Value {
 
 /// `show` names the tag that was looked up, unlike a generation.
 fn unknown(name: &str) -> Refusal {
-    let last = name.rsplit('/').next().unwrap_or(name);
-    let tag = if last.contains(':') { "" } else { ":latest" };
-    Refusal::new(404, format!("model '{name}{tag}' not found"))
+    Refusal::new(404, format!("model '{}' not found", with_tag(name)))
 }
 
 pub(super) fn show(app: &App, body: &[u8]) -> Result<Value, Refusal> {

@@ -3,10 +3,8 @@
 use domain::{ModelOptions, OptionKind, OptionSpec, OptionValue};
 use serde_json::{Map, Value};
 
-/// A parsed `options` object.
 #[derive(Debug, Default)]
 pub(crate) struct ParsedOptions {
-    /// The known ones.
     pub(crate) options: ModelOptions,
     /// Unknown names, in alphabetical order. Ollama logs and ignores them.
     pub(crate) unknown: Vec<String>,

@@ -10,7 +10,6 @@ use crate::faults::FaultRule;
 
 /// Content types as Ollama sends them.
 pub(crate) const JSON: &str = "application/json; charset=utf-8";
-/// The content types of the /v1 routes.
 const V1_JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
 const SSE: &str = "text/event-stream";
@@ -31,7 +30,6 @@ impl Refusal {
         }
     }
 
-    /// A bad request.
     pub(crate) fn bad(words: impl Into<String>) -> Self {
         Self::new(400, words)
     }
@@ -60,7 +58,6 @@ fn finish(mut reply: Reply, status: u16, content_type: &'static str) -> Response
     response
 }
 
-/// A JSON document.
 pub(crate) async fn document(
     exchange: Exchange,
     fault: Option<FaultRule>,
@@ -71,7 +68,6 @@ pub(crate) async fn document(
     bytes(exchange, fault, status, JSON, json).await
 }
 
-/// Any document.
 pub(crate) async fn bytes(
     exchange: Exchange,
     fault: Option<FaultRule>,
@@ -80,8 +76,7 @@ pub(crate) async fn bytes(
     bytes: Vec<u8>,
 ) -> Response<Reply> {
     let mut reply = Reply::document(exchange, fault, bytes);
-    // A stalled document sends not even its head.
-    // What fails before the first byte is a generation.
+    // A stalled document must not send its head. A document cannot fail here.
     let _ = reply.first().await;
     finish(reply, status, content_type)
 }
@@ -91,7 +86,6 @@ pub(crate) async fn text(exchange: Exchange, status: u16, words: &str) -> Respon
     bytes(exchange, None, status, TEXT, words.as_bytes().to_vec()).await
 }
 
-/// The answer to a method that a path does not know.
 pub(crate) async fn not_allowed(exchange: Exchange, allow: &'static str) -> Response<Reply> {
     let mut response = text(exchange, 405, "405 method not allowed").await;
     let allow = header::HeaderValue::from_static(allow);
@@ -99,7 +93,6 @@ pub(crate) async fn not_allowed(exchange: Exchange, allow: &'static str) -> Resp
     response
 }
 
-/// A head alone.
 pub(crate) fn empty(exchange: Exchange, status: u16) -> Response<Reply> {
     finish(Reply::empty(exchange), status, "")
 }
@@ -135,9 +128,6 @@ pub(crate) async fn generation(
             };
             finish(reply, 200, content_type)
         }
-        Err((status, words)) => {
-            let (exchange, _) = reply.into_parts();
-            refuse(exchange, &Refusal { status, words }).await
-        }
+        Err((status, words)) => refuse(reply.into_exchange(), &Refusal { status, words }).await,
     }
 }

@@ -12,14 +12,14 @@ use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::app::{App, Received};
-use super::ask::Ask;
+use super::ask::GenerationRequest;
 use super::body::{BUSY, Reply};
 use super::encode::Dialect;
 use super::exchange::{Control, Exchange};
 use super::reply::{self, Refusal};
 use super::{generate, host, models};
 use crate::driver::RequestLog;
-use crate::faults::{FaultKind, Seen};
+use crate::faults::{FaultKind, RequestFacts};
 
 /// Largest request accepted, bytes, images included.
 const MAX_REQUEST: usize = 256 * 1024 * 1024;
@@ -32,7 +32,6 @@ pub(crate) const MAX_IN_BODIES: usize = 2 * MAX_REQUEST;
 pub(crate) struct Closed;
 
 impl App {
-    /// Answers one request.
     pub(crate) async fn handle(
         self: Arc<Self>,
         server: usize,
@@ -86,7 +85,7 @@ impl App {
         let path = head.uri.path();
         let agents = [text("x-tandem-agent"), text(header::USER_AGENT.as_str())];
         let model = model_of(&body);
-        let seen = Seen {
+        let seen = RequestFacts {
             at: now,
             server,
             path,
@@ -187,8 +186,7 @@ impl App {
         let answer = match path {
             "/" => return reply::text(exchange, 200, "Ollama is running").await,
             "/api/version" => {
-                // The one member that Ollama does not send, so that no record made on the simulator
-                // passes for a measurement.
+                // Ollama has no member `server`: it tells simulated records from measured ones.
                 let version = &self.profile.server.version;
                 Ok(json!({"version": version, "server": "tandem-simulator"}))
             }
@@ -210,7 +208,7 @@ impl App {
     }
 
     async fn generation(&self, mut received: Received, dialect: Dialect) -> Response<Reply> {
-        let started = Ask::read(dialect, &received.body).and_then(|ask| {
+        let started = GenerationRequest::read(dialect, &received.body).and_then(|ask| {
             generate::start(self, &mut received.exchange, received.fault.as_ref(), ask)
         });
         match started {
@@ -231,7 +229,6 @@ fn is_embedding(path: &str) -> bool {
     matches!(path, "/api/embed" | "/api/embeddings" | "/v1/embeddings")
 }
 
-/// The model named in a body.
 fn model_of(body: &[u8]) -> String {
     #[derive(serde::Deserialize)]
     struct Named {

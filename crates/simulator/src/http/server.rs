@@ -20,12 +20,10 @@ use super::app::App;
 use super::body::Sleep;
 use super::exchange::Control;
 
-/// The signals that stop a server.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stops {
     /// Accept no new connections, and let exchanges in progress end.
     pub(crate) graceful: CancellationToken,
-    /// Drop everything.
     pub(crate) now: CancellationToken,
 }
 
@@ -69,8 +67,7 @@ pub(crate) async fn listen(
                         }
                     });
                 }
-                // Too many open files, or a connection that was gone before it was accepted:
-                // neither is a reason to stop, and trying at once would spin.
+                // For example too many open files: wait, because trying at once would spin.
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     clock.sleep(Nanos::from_millis(10)).await;
@@ -117,8 +114,7 @@ async fn serve(app: Arc<App>, server: usize, stream: TcpStream, close: Cancellat
     }
 }
 
-/// A socket that can be closed with a reset, and that fails when a request's head has started and
-/// is not complete in time.
+/// A socket that can be closed with a reset and that limits the time of a request's head.
 struct Wire {
     stream: TcpStream,
     control: Arc<Control>,

@@ -28,8 +28,7 @@ impl Epoch {
     pub(crate) const NEVER: &str = "2318-09-23T10:20:00.000000Z";
 }
 
-/// Writes stamps one after another. The part down to the second is kept, because a stream writes
-/// many stamps within one.
+/// Writes stamps, and formats the part down to the second only when it changes.
 #[derive(Debug)]
 pub(crate) struct StampWriter {
     epoch: Epoch,

@@ -65,7 +65,6 @@ bodies! {
         top_logprobs: Option<i64> = "int",
     }
 
-    /// A chat message.
     MessageWire, "api.Message" {
         role: String,
         content: String,
@@ -74,13 +73,11 @@ bodies! {
         tool_calls: Vec<Value>,
     }
 
-    /// The function of a tool.
     ToolFunctionWire, "api.ToolFunction" {
         name: String,
         parameters: Value,
     }
 
-    /// POST /api/embed.
     EmbedWire, "api.EmbedRequest" {
         model: String = "string",
         input: Option<Value>,
@@ -98,7 +95,6 @@ bodies! {
         options: Map<String, Value> = "map[string]interface {}",
     }
 
-    /// POST /api/show.
     ShowWire, "api.ShowRequest" {
         model: String = "string",
         name: String = "string",
@@ -126,12 +122,10 @@ bodies! {
         top_logprobs: Option<i64> = "int",
     }
 
-    /// `stream_options` of a /v1 request.
     StreamOptionsWire, "openai.StreamOptions" {
         include_usage: bool,
     }
 
-    /// A /v1 chat message.
     OpenAiMessageWire, "openai.Message" {
         role: String,
         content: Option<Value>,
@@ -148,7 +142,6 @@ bodies! {
     }
 }
 
-/// A tool the model may call.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(default)]
 pub(crate) struct ToolWire {

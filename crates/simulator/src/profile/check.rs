@@ -5,12 +5,9 @@ use serde::Serialize;
 
 use super::{Distribution, Profile, ServerSettings};
 
-/// Version of the profile's format.
 const SCHEMA: u32 = 1;
-/// The first release with a scheduler.
 const FIRST_SCHEDULER: (u32, u32, u32) = (0, 1, 33);
 
-/// A profile was refused.
 pub type ProfileError = Refused<String>;
 
 pub(super) fn unreadable(origin: &str, error: &std::io::Error) -> ProfileError {
@@ -42,7 +39,6 @@ const LEAST: [(u32, bool, &str); 4] = [
     (4, false, "train_ctx"),
 ];
 
-/// Finds the first problem.
 struct Checker<'a> {
     origin: &'a str,
 }
@@ -97,7 +93,6 @@ pub(super) fn parse(origin: &str, text: &str) -> Result<Profile, ProfileError> {
     Ok(profile)
 }
 
-/// Checks settings that were changed after their profile was read.
 pub(super) fn settings(origin: &str, server: &ServerSettings) -> Result<(), ProfileError> {
     check_server(&Checker { origin }, server)
 }

@@ -9,47 +9,37 @@ use serde::{Deserialize, Serialize};
 
 use super::{ModelSpec, Profile};
 
-/// Output length for one kind of prompt.
+/// Output length for one kind of prompt, in tokens.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutputClass {
-    /// Its name, for reports.
     pub name: String,
     /// Words of which the prompt must contain one; empty matches every prompt.
     #[serde(default)]
     pub contains: Vec<String>,
-    /// Shape.
     pub distribution: Distribution,
-    /// Mean, tokens.
     pub mean: f64,
-    /// Standard deviation, tokens.
     #[serde(default)]
     pub sd: f64,
-    /// Least, tokens.
     pub min: u32,
-    /// Most, tokens.
     pub max: u32,
 }
 
-/// Shape of an output length's distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Distribution {
     /// Always the mean.
     Fixed,
-    /// Normal.
     Normal,
     /// Log-normal with this mean and standard deviation.
     LogNormal,
 }
 
-/// The inputs of an output length.
 #[derive(Debug, Clone, Copy)]
 pub struct OutputDraw<'a> {
     /// System text and prompt, or the rendered conversation.
     pub prompt: &'a str,
-    /// The request's sampling seed. Without one the caller gives a number that differs between
-    /// repeated requests and does not depend on timing.
+    /// The request's sampling seed, or a number that differs between repeated requests.
     pub seed: i64,
     /// Sampling temperature; at 0 the seed has no effect, as with a real sampler.
     pub temperature: f64,

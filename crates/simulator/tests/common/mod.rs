@@ -14,7 +14,6 @@ use simulator::{Simulator, SimulatorConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// How a response ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     Whole,
@@ -22,7 +21,6 @@ pub(crate) enum End {
     Broken,
 }
 
-/// One response as it came.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -51,8 +49,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
     }
 
-    /// The objects of a stream, each of which must be whole, or the one of any other answer;
-    /// `[DONE]` as null.
+    /// The whole objects of a stream, or the one of any other answer; `[DONE]` as null.
     pub(crate) fn objects(&self) -> Result<Vec<Value>, String> {
         let (before, after) = match self.header("content-type") {
             Some("text/event-stream") => ("data: ", "\n\n"),
@@ -94,7 +91,6 @@ impl Drop for InFlight {
     }
 }
 
-/// A request to send.
 #[derive(Debug, Clone)]
 pub(crate) struct Call<'a> {
     pub(crate) method: &'a str,
@@ -279,7 +275,6 @@ impl Bench {
         }
     }
 
-    /// A simulator that plays one fault.
     pub(crate) async fn faulty(rule: FaultRule) -> Self {
         Self::new(|config| config.faults.rules = vec![rule]).await
     }
@@ -314,7 +309,6 @@ pub(crate) fn paced() -> Profile {
     profile
 }
 
-/// Runs a test in virtual time.
 pub(crate) fn virtually(test: impl Future<Output = ()>) {
     clock::virtual_runtime().expect("a runtime").block_on(test);
 }

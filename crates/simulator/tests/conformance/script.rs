@@ -37,7 +37,6 @@ use crate::suite::{
 };
 
 impl<'a> Checks<'a> {
-    /// Adds the checks of a script.
     pub(crate) fn script(&mut self, server: &'a Server, script: &'static str) {
         for check in script.split("\n== ").skip(1) {
             let (name, steps) = check.split_once('\n').expect("a name and steps");

@@ -38,12 +38,10 @@ impl fmt::Display for Miss {
 
 pub(crate) type Checked<T = ()> = Result<T, Miss>;
 
-/// A check that fails with this message.
 pub(crate) fn wrong<T>(text: impl Into<String>) -> Checked<T> {
     Err(Miss::Wrong(text.into()))
 }
 
-/// A check that does not apply here.
 pub(crate) fn not_here<T>(text: impl Into<String>) -> Checked<T> {
     Err(Miss::NotApplicable(text.into()))
 }
@@ -57,7 +55,6 @@ pub(crate) fn holds(condition: bool, otherwise: impl fmt::Display) -> Checked {
     }
 }
 
-/// Fails the check unless the two are equal.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "checks pass what they just made"
@@ -86,8 +83,7 @@ impl<'a> Checks<'a> {
         self.0.push((name.into(), check.boxed_local()));
     }
 
-    /// Runs the checks one after another, prints their table, and counts the passed and the failed
-    /// ones. A panic in a check is not caught; an answer that never comes is.
+    /// Runs the checks in order, prints their table, and counts the passed and the failed ones.
     pub(crate) async fn run(self, server: &Server) -> (usize, usize) {
         println!("\nversion {}, model {}", server.version, server.model);
         let (mut hold, mut fail, mut rest) = (0, 0, 0);
@@ -119,7 +115,6 @@ pub(crate) struct Server {
     clock: Clock,
     endpoint: String,
     pub(crate) model: String,
-    /// The model to embed with.
     pub(crate) embedder: String,
     /// The model's, and `loopback` where the server is there, which Ollama treats differently.
     capabilities: Vec<String>,
@@ -163,7 +158,6 @@ impl Server {
         self.capabilities.iter().any(|name| name == capability)
     }
 
-    /// Major and minor number of the release.
     pub(crate) fn release(&self) -> (u32, u32) {
         let mut parts = self.version.split('.').map(|p| p.parse().unwrap_or(0));
         let mut next = || parts.next().unwrap_or(0);

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use domain::telemetry::GpuReading;
 
 use super::{throttle, uevent};
-use crate::file::{Kept, entries, name as file_name, read};
+use crate::file::{OpenFile, entries, name as file_name, read};
 
-/// One card with its files kept open.
 pub(super) struct Card {
     index: u32,
     pub(super) name: String,
@@ -98,8 +97,7 @@ impl Card {
         (known || reading != nothing).then_some(reading)
     }
 
-    /// The quantities the card does not give, each with the reason. A missing energy counter is
-    /// listed too, because energy is then an estimate.
+    /// The quantities that the card does not give, each with the reason.
     pub(super) fn notes(&self) -> Vec<String> {
         self.quantities
             .iter()
@@ -126,7 +124,6 @@ impl Card {
 /// How a file writes its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
-    /// One whole number.
     Number,
     /// A level a line, `1: 1800Mhz *`; the star marks the one in use.
     Levels,
@@ -135,7 +132,7 @@ enum Shape {
 /// One number of a card, or why there is none.
 #[derive(Debug)]
 struct Quantity {
-    source: Result<Kept, String>,
+    source: Result<OpenFile, String>,
     shape: Shape,
     scale: f64,
 }
@@ -150,7 +147,7 @@ impl Quantity {
     ) -> Self {
         let mut why: Option<String> = None;
         for path in files {
-            let mut kept = match Kept::open(&path) {
+            let mut kept = match OpenFile::open(&path) {
                 Ok(kept) => kept,
                 Err(error) => {
                     why.get_or_insert_with(|| unreadable(&path, &error));
@@ -201,14 +198,13 @@ fn parse(text: &str, shape: Shape) -> Option<f64> {
     digits.parse::<i64>().ok().map(|number| number as f64)
 }
 
-/// The throttle bits, or why there are none.
 #[derive(Debug)]
-struct Throttle(Result<Kept, String>);
+struct Throttle(Result<OpenFile, String>);
 
 impl Throttle {
     fn open(path: &Path) -> Self {
         let open = || {
-            let mut kept = Kept::open(path).map_err(|error| unreadable(path, &error))?;
+            let mut kept = OpenFile::open(path).map_err(|error| unreadable(path, &error))?;
             let table = kept.bytes().map_err(|error| unreadable(path, &error))?;
             throttle::bits(table).map_err(|why| format!("gpu_metrics: {why}"))?;
             Ok(kept)
@@ -223,7 +219,7 @@ impl Throttle {
 }
 
 /// The file's text as it is now.
-fn text(kept: &mut Kept) -> io::Result<&str> {
+fn text(kept: &mut OpenFile) -> io::Result<&str> {
     std::str::from_utf8(kept.bytes()?)
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }

@@ -17,7 +17,6 @@ use crate::proc::Proc;
 /// Who has a device open is looked for this often; it means looking at every open file there is.
 const LOOK: Every = Every::new(Nanos::from_secs(10));
 
-/// The processes on AMD devices.
 pub(super) struct Clients {
     proc: Proc,
     kfd: PathBuf,
@@ -43,14 +42,12 @@ impl Clients {
         }
     }
 
-    /// The processes with memory on each card, by the card's place on the bus, in the order of
-    /// their ids.
+    /// The processes with memory on each card, by the card's place on the bus, in order of ids.
     pub(super) fn list(&mut self, at: Option<Stamp>) -> BTreeMap<String, Vec<GpuProcess>> {
         if self.look.is_due(at) {
             self.open = self.look();
         }
-        // A client may be open under several numbers and in several processes; it counts once in
-        // each process.
+        // A client may be open several times and in several processes; it counts once in each.
         let mut seen = BTreeSet::new();
         let mut held: BTreeMap<(String, u32), u64> = BTreeMap::new();
         self.open.retain(|(pid, path)| {

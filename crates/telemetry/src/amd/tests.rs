@@ -15,7 +15,6 @@ fn table(format: u8, content: u8, size: usize, at: usize, mask: u64) -> Vec<u8> 
     table
 }
 
-/// A machine with several cards.
 fn machine(sys: &Path) {
     let drm = sys.join("class/drm");
     put_all(&drm, include_str!("machine.txt"));

@@ -13,7 +13,6 @@ fn reading(index: u32) -> GpuReading {
     }
 }
 
-/// A maker's devices.
 fn maker(names: &[&str]) -> Box<dyn GpuSampler> {
     let count = names.len() as u32;
     Devices::boxed(names, move |_| (0..count).map(reading).collect())

@@ -44,7 +44,6 @@ impl From<NvmlError> for Unreadable {
     }
 }
 
-/// The driver itself, with the handles of its devices.
 #[derive(Debug)]
 pub(super) struct Driver {
     nvml: &'static Nvml,
@@ -66,25 +65,15 @@ impl Driver {
                 Ok(most) if split => most,
                 _ => 0,
             };
-            for instance in 0..instances {
+            for number in 0..instances {
                 // Instances are numbered with gaps.
-                if let Ok(part) = device.mig_device_by_index(instance) {
-                    handles.insert(
-                        Place {
-                            card,
-                            instance: Some(instance),
-                        },
-                        part,
-                    );
+                if let Ok(part) = device.mig_device_by_index(number) {
+                    let instance = Some(number);
+                    handles.insert(Place { card, instance }, part);
                 }
             }
-            handles.insert(
-                Place {
-                    card,
-                    instance: None,
-                },
-                device,
-            );
+            let instance = None;
+            handles.insert(Place { card, instance }, device);
         }
         Ok(Self { nvml, handles })
     }

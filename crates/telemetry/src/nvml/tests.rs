@@ -29,7 +29,6 @@ impl Moment {
         }
     }
 
-    /// A device that gives every quantity.
     fn complete() -> Self {
         let mut device = Self::of(QUANTITIES.map(|(quantity, _)| (quantity, 1)));
         device

@@ -86,8 +86,7 @@ async fn ticks_that_pass_while_a_sink_is_busy_are_counted_not_made_up() {
     let mut first = true;
     let busy = move || {
         if std::mem::take(&mut first) {
-            // A tokio clock that is moved by hand stands for a sink that takes 250 ms of clock
-            // time, a thousand times that in tokio's.
+            // Stands for a sink that takes 250 ms of clock time, a thousand times that in tokio's.
             futures_advance();
         }
     };

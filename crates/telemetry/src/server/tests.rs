@@ -144,7 +144,6 @@ const fn at(ms: u64) -> Stamp {
     Stamp(ms * 1_000_000)
 }
 
-/// Sets the CPU ticks and pages of a process of the fixture.
 fn used(proc: &Path, (pid, parent): (u32, u32), ticks: u64, children_ticks: u64, pages: u64) {
     let process = Process {
         ticks,
@@ -193,8 +192,7 @@ fn a_tree_is_sampled_with_processes_that_come_and_go() {
     assert_eq!(second[0].processes, 3);
     assert_eq!(second[0].cpu_percent, Some(200.0));
 
-    // The server ends: no more readings, even when another process gets its id. The kernel's file
-    // of an ended process cannot be read any more; here it is empty.
+    // The server ends (its file cannot be read): no more readings, even when its id is used again.
     put(root, "100/stat", "");
     assert!(sampler.sample(at(2000)).is_empty());
     used(root, (100, 50), 0, 0, 1);

@@ -79,7 +79,7 @@ enum Act {
     Crash,
 }
 
-/// Runs a setup; `order` permutes submissions at one moment. Ids follow the job, not the order.
+/// Runs a setup; `reverse` submits simultaneous requests in the opposite order. Ids follow the job.
 fn run(setup: &Setup, reverse: bool) -> (Rig, Vec<SchedulerEvent>) {
     let mut profile = round();
     profile.server.num_parallel = setup.parallel;

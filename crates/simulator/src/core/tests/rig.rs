@@ -68,7 +68,6 @@ impl Rig {
     }
 }
 
-/// A request in a short form.
 #[derive(Debug, Clone)]
 pub(super) struct Job {
     pub(super) kind: Kind,

@@ -140,14 +140,13 @@ impl Story {
                 0 => String::new(),
                 server => format!(" on server {server}"),
             };
-            let what = self.what(&event.happened);
+            let what = self.describe(&event.happened);
             let _ = writeln!(seen, "  {} {what}{server}", event.at.as_secs_f64());
         }
         self.shown = self.rig.log.len();
     }
 
-    /// One thing the scheduler did.
-    fn what(&self, happened: &Happened) -> String {
+    fn describe(&self, happened: &Happened) -> String {
         let name = |id: &RequestId| &self.names[id];
         let seconds = |d: &Nanos| d.as_secs_f64();
         match happened {
@@ -286,7 +285,6 @@ impl Story {
     }
 }
 
-/// Sets what a path leads to.
 fn set(value: &mut toml::Value, path: &[&str], to: &toml::Value) {
     match (path, value) {
         ([], value) => *value = to.clone(),

@@ -40,7 +40,7 @@ impl Reply {
     /// Holds back the bytes from `from` on.
     fn stall_from(&mut self, from: usize, pause: Option<Nanos>) {
         self.held = self.out.split_off(from);
-        self.stall = Some(pause.map_or(Stall::Ever, |pause| Stall::For(self.sleep(pause))));
+        self.stall = Some(pause.map_or(Stall::Forever, |pause| Stall::For(self.sleep(pause))));
     }
 
     pub(super) fn crash(&self, generation: &Generation) {
@@ -51,8 +51,8 @@ impl Reply {
         }
     }
 
-    /// Plays the faults of a final object, which begins at `from`. With `unplayed` the stream was too
-    /// short for a fault in its middle, which is then played here.
+    /// Plays a fault on the final object, which begins at `from`. `unplayed` is true when the
+    /// stream was too short for a fault in its middle.
     pub(super) fn spoil_last(&mut self, generation: &mut Generation, from: usize, unplayed: bool) {
         let Some(fault) = &self.fault else { return };
         match fault.kind {
@@ -76,7 +76,6 @@ impl Reply {
         }
     }
 
-    /// Plays the fault on a complete body.
     pub(super) fn spoil_document(&mut self) {
         let Some(fault) = &self.fault else { return };
         match fault.kind {

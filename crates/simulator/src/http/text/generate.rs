@@ -4,8 +4,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
-/// Words with the space before them. Each is one token, as [`crate::core::tokens`] splits; some need
-/// more than one byte a character.
+/// Words of one token each, with the space before them; some have multi-byte characters.
 pub(super) static WORDS: LazyLock<Vec<&str>> =
     LazyLock::new(|| include_str!("words.txt").lines().collect());
 
@@ -60,8 +59,7 @@ pub(super) fn words(seed: u64, tokens: usize, text: &mut String, ends: &mut Vec<
     }
 }
 
-/// JSON text for `format`: an arbitrary object for `"json"`, an instance of the schema
-/// when a schema is given.
+/// JSON text that fits the schema; an arbitrary object without one.
 pub(super) fn json_text(seed: u64, schema: Option<&Value>) -> String {
     let mut mix = Mix(seed);
     let value = match schema {

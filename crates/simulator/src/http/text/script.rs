@@ -6,14 +6,12 @@ use serde_json::Value;
 use super::generate::{Mix, json_text, sample_value, words};
 use crate::core::tokens;
 
-/// A call the model makes.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ToolCall {
     /// `call_` and eight characters.
     pub(crate) id: String,
-    /// The tool's name.
     pub(crate) name: String,
-    /// Its arguments, an object.
+    /// An object.
     pub(crate) arguments: Value,
 }
 
@@ -25,7 +23,6 @@ pub(crate) struct Message<'a> {
     pub(crate) tool: Option<&'a ToolCall>,
 }
 
-/// The kind of answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Answer<'a> {
     /// Prose of this many tokens.
@@ -36,16 +33,11 @@ pub(crate) enum Answer<'a> {
     Tool(&'a str, &'a Value),
 }
 
-/// The inputs of a script.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ScriptSpec<'a> {
-    /// The seed of every draw.
     pub(crate) seed: u64,
-    /// Thinking tokens before the answer.
     pub(crate) thinking_tokens: usize,
-    /// The answer.
     pub(crate) answer: Answer<'a>,
-    /// Stop strings.
     pub(crate) stop: &'a [String],
     /// Tokens sent together as one chunk, as real servers sometimes do.
     pub(crate) chunk_tokens: usize,
@@ -56,7 +48,6 @@ pub(crate) struct ScriptSpec<'a> {
 pub(crate) struct Script {
     /// Thinking, then content, as far as either may become visible.
     text: String,
-    /// Where content begins in `text`.
     content_from: u32,
     /// After each token, how many bytes of `text` have been generated.
     generated: Vec<u32>,
@@ -76,7 +67,6 @@ const MOST_EQUAL: usize = 31;
 const STUCK: &str = " again";
 
 impl Script {
-    /// Decides the output.
     pub(crate) fn new(spec: &ScriptSpec<'_>) -> Self {
         let mut mix = Mix(spec.seed);
         let mut script = Self::default();
@@ -224,8 +214,8 @@ fn call_id(mix: &mut Mix) -> String {
     id
 }
 
-/// Cuts the text before the first stop string, ends the tokens where that string is complete, and
-/// holds back, token by token, text that may be the start of one. True when one was found.
+/// Ends text and tokens at the first stop string and holds back, token by token, text that may be
+/// the start of one. True when one was found.
 fn hold_back_for_stops(text: &mut String, ends: &mut Vec<u32>, stops: &[String]) -> bool {
     let stops: Vec<&str> = stops
         .iter()
@@ -281,11 +271,7 @@ fn merge(ends: &mut [u32], group: usize, thinking: usize) {
     let count = ends.len();
     let mut shown = 0;
     for (index, end) in ends.iter_mut().enumerate() {
-        let in_part = if index < thinking {
-            index
-        } else {
-            index - thinking
-        };
+        let in_part = index.checked_sub(thinking).unwrap_or(index);
         let closes = index + 1 == count || index + 1 == thinking;
         if closes || (in_part + 1).is_multiple_of(group) {
             shown = *end;
