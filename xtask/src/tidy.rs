@@ -168,7 +168,8 @@ fn names_in_documents(findings: &mut Vec<String>) -> Result<()> {
     let mut documents = Vec::new();
     for path in repository_files()? {
         let is_document = path == "ARCHITECTURE.md" || path.starts_with("docs/flows/");
-        if is_document || path.ends_with(".rs") {
+        let is_code = Path::new(&path).extension().is_some_and(|e| e == "rs");
+        if is_document || is_code {
             let text = std::fs::read_to_string(root().join(&path))?;
             if is_document {
                 documents.push((path, text));

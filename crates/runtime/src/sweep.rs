@@ -112,9 +112,11 @@ pub async fn run_sweep(
     let clock = setup.clock.clone();
     let plan = &setup.results.manifest.plan;
     let span = tracing::info_span!("sweep", plan = plan.name, model = plan.model);
+    // A large future, which callers would copy about.
+    let sweep = Box::pin(sweep(setup, &shutdown).instrument(span));
     tokio::select! {
         biased;
-        result = sweep(setup, &shutdown).instrument(span) => result,
+        result = sweep => result,
         never = shutdown.abort_after_grace(&clock) => match never {},
     }
 }

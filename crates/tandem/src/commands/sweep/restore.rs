@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use domain::exit::Fatal;
 use domain::record::{BenchmarkTables, Manifest};
 
-use crate::flags::{Common, HttpArg, HttpFlags, RuntimeArg, RuntimeFlags};
+use crate::flags::{Common, HttpFlags, RuntimeFlags};
 use crate::simulated;
 
 /// The flags with the sweep's own settings. A flag with another value is refused.
@@ -48,14 +48,14 @@ pub(super) fn flags(dir: &Path, manifest: &Manifest, typed: &Common) -> Result<C
     if let (false, Some(facts)) = (on_simulator, &header.runtime) {
         let began = RuntimeFlags::of(facts);
         let given = &typed.runtime;
-        let runtime = |flags: &RuntimeFlags| flags.runtime.and_then(name_of::<RuntimeArg>);
+        let runtime = |flags: &RuntimeFlags| flags.runtime.as_ref().and_then(name_of);
         differ.option("--runtime", runtime(&began), runtime(given));
         differ.option("--workers", began.workers, given.workers);
         differ.option("--pin", began.pin.as_ref(), given.pin.as_ref());
         common.runtime = began;
         let began = HttpFlags::of(facts);
         let given = &typed.server.http;
-        let http = |flags: &HttpFlags| flags.http.and_then(name_of::<HttpArg>);
+        let http = |flags: &HttpFlags| flags.http.as_ref().and_then(name_of);
         differ.option("--http", http(&began), http(given));
         differ.option("--proxy", began.proxy.as_ref(), given.proxy.as_ref());
         common.server.http = began;
@@ -73,7 +73,7 @@ pub(super) fn flags(dir: &Path, manifest: &Manifest, typed: &Common) -> Result<C
 }
 
 /// The name of a flag's value, as it is typed.
-fn name_of<T: ValueEnum>(value: T) -> Option<String> {
+fn name_of<T: ValueEnum>(value: &T) -> Option<String> {
     Some(value.to_possible_value()?.get_name().to_owned())
 }
 
