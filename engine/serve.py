@@ -1,7 +1,7 @@
 """Serves a GGUF file through a real llama.cpp server on loopback until it is told to stop.
 
 Prints one JSON line once the server listens, and exits when its standard input closes or on SIGTERM,
-so that no server outlives whoever started it.
+so that no server outlives the process that started it.
 
     python serve.py MODEL.gguf [--port 0] [--slots 1] [--context 4096] [--threads N] [--detached]
 """
@@ -30,7 +30,7 @@ def free_port():
 def parameters(args, port):
     params = xllamacpp.CommonParams()
     params.model.path = args.model
-    # Instead of the path, which is nobody else's business.
+    # Clients must not see the path.
     params.model_alias = {os.path.basename(args.model)}
     params.hostnames = ["127.0.0.1"]
     params.port = port

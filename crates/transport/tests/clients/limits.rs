@@ -45,7 +45,7 @@ async fn a_connection_that_is_never_made_runs_into_the_connect_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_listening_is_connection_refused() {
+async fn a_port_without_a_listener_refuses_the_connection() {
     let clock = Clock::start_virtual();
     for protocol in CLIENTS {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -164,7 +164,7 @@ fn what_is_neither_says_why_for_both() {
 }
 
 #[test]
-fn nobody_there_is_said_once() {
+fn a_refused_connection_is_reported_once() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
