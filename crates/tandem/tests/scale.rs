@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use clock::Clock;
 use domain::backend::ChatBackend;
 use domain::plan::{CachePolicy, Timeouts};
-use domain::record::RequestRecord;
+use domain::record::{RequestRecord, ResponseNote};
 use domain::{FailureKind, ModelOptions, Nanos, Outcome, Stamp};
 use runtime::Shutdown;
 use runtime::load::{LoadEnd, LoadPlan, LoadSetup, LoadShape, OnRecord, run_load};
@@ -201,12 +201,14 @@ fn a_server_that_restarts_under_a_thousand_streams_loses_no_row_and_counts_none_
         for row in &refused {
             assert!(row.times.ended >= GONE && row.times.tokens == 0, "{row:?}");
         }
-        // The logs of both servers account for every answer, whole or cut.
+        // The logs of both servers account for every answer, whole or cut, and every request sent twice.
+        let noted = |row: &&RequestRecord| row.times.notes.contains(&ResponseNote::SentAgain);
+        let sent_again = rows.iter().filter(noted).count();
         let mut lines = before.generations();
         let cut = lines.iter().filter(|line| line["whole"] == false).count();
-        assert_eq!(cut, broken.len());
+        assert_eq!(cut, broken.len() + sent_again);
         lines.extend(after.generations());
-        assert_eq!(lines.len(), rows.len() - refused.len());
+        assert_eq!(lines.len(), rows.len() - refused.len() + sent_again);
         assert_eq!(answered(&lines), received(&rows));
     });
 }

@@ -36,6 +36,9 @@ pub(crate) const NAME_CHARS: usize = 200;
 /// How long the end of a body is waited for after the protocol's terminator, where the connection can be used
 /// again then: about what a new one takes.
 pub(crate) const DRAIN: Nanos = Nanos::from_millis(50);
+/// A kept connection that the server had closed before it read the request breaks within this time. When it
+/// breaks later the server had the request, and sending it again would be a second one.
+pub(crate) const CLOSED_BEFORE_REQUEST: Nanos = Nanos::from_millis(100);
 /// How long to wait for a terminator after the finish reason: servers that send more, token counts or `[DONE]`,
 /// send it at once.
 pub(crate) const GRACE: Nanos = Nanos::from_secs(2);

@@ -12,6 +12,7 @@ use domain::record::ResponseNote;
 use domain::{Stamp, TimeoutPhase};
 
 use crate::body::{BodyProgress, BodyState, LedgerEntry, Sink, StreamEnd, WaitingFor};
+use crate::bounds;
 use crate::connection_error::ConnectionError;
 use crate::limits::{Limiter, Limits};
 use crate::received::Received;
@@ -53,8 +54,8 @@ impl Direct {
     /// Sends a request and waits for the response's head, stamping `connect`, `sent` and `headers`.
     /// `request` writes the request anew for each attempt.
     ///
-    /// A request on a kept connection that the server closed before it sent any byte of a response is sent
-    /// again on a fresh one, once.
+    /// A request on a kept connection that turns out to be closed is sent again on a fresh one, once:
+    /// [`bounds::CLOSED_BEFORE_REQUEST`].
     pub(crate) async fn send(
         &self,
         request: impl Fn(Option<&LedgerEntry>) -> Vec<u8>,
@@ -62,6 +63,7 @@ impl Direct {
         exchange: &mut Exchange,
     ) -> Result<Received<DirectBody>, RequestError> {
         let mut may_reuse = true;
+        let is_early = |sent| self.clock.now().since(sent) <= bounds::CLOSED_BEFORE_REQUEST;
         loop {
             let ledger_entry = LedgerEntry::post_request(&self.clock);
             let request = request(ledger_entry.as_ref());
@@ -93,8 +95,9 @@ impl Direct {
             });
             let (head, arrived, early) = match answered.await {
                 Ok(head) => head,
-                Err(_) if was_kept && sending.was_closed_silently => {
+                Err(_) if was_kept && sending.was_closed_silently && is_early(sent) => {
                     may_reuse = false;
+                    exchange.times.notes.push(ResponseNote::SentAgain);
                     continue;
                 }
                 Err(error) => return Err(error),

@@ -11,9 +11,9 @@
 //! everything else goes through reqwest (`reqwest_client`): calls that are not measured, https, and proxies.
 //! Both hold the same limits ([`domain::plan::Timeouts`]), on the [`clock::Clock`], and fail in the same words.
 //!
-//! Nothing is retried or redirected: each would bend a measurement. One exception is no second attempt for the
-//! server: a request on a kept connection that turns out to be closed, before any byte of a response, is sent
-//! again on another one, once.
+//! Nothing is retried or redirected: each would bend a measurement. The one exception is no second request to
+//! the server: a kept connection that breaks at once, before any byte of a response, was closed before the
+//! server read the request, and the request is sent again on a fresh one, once.
 //!
 //! In virtual time ([`clock::Clock::ledger`]) each request carries its ledger id in a header, and every request,
 //! response head, body byte and end of body is accounted for. A server that breaks a connection on

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use clock::{Clock, Ledger};
 use domain::backend::Exchange;
+use domain::record::ResponseNote;
 use domain::{FailureKind, Nanos, Stamp, TimeoutPhase};
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use reqwest::{Certificate, Client, ClientBuilder, Proxy};
@@ -15,7 +16,7 @@ use tower_service::Service;
 
 use crate::api_key::ApiKey;
 use crate::body::{BodyProgress, BodyState, LedgerEntry, Sink, StreamEnd};
-use crate::bounds::{HEADERS, KEEPALIVE};
+use crate::bounds::{self, HEADERS, KEEPALIVE};
 use crate::connection_error::of_reqwest;
 use crate::endpoint::Endpoint;
 use crate::headers::keeps_connection;
@@ -88,8 +89,8 @@ impl ReqwestClient {
     /// Sends a request and waits for the response's head, stamping `connect`, `sent` and `headers`: a POST
     /// of JSON, or a GET when there is no body.
     ///
-    /// A request on a kept connection that the server closed before it sent any byte of a response is sent
-    /// again, once.
+    /// A request on a kept connection that turns out to be closed is sent again, once:
+    /// [`bounds::CLOSED_BEFORE_REQUEST`].
     pub(crate) async fn send(
         &self,
         url: &str,
@@ -134,13 +135,16 @@ impl ReqwestClient {
             let response = match answered.await? {
                 Ok(response) => response,
                 Err(error) => {
-                    let is_new = !matches!(*lock(&connecting), Connecting::NotNeeded);
+                    let is_kept = matches!(*lock(&connecting), Connecting::NotNeeded);
+                    let waited = self.clock.now().since(limiter.sent);
+                    let was_closed = is_kept && waited <= bounds::CLOSED_BEFORE_REQUEST;
                     let failed = of_reqwest(&error);
-                    let reset = FailureKind::ConnectionReset;
-                    if is_new || !may_send_again || !failed.is_of_kind(reset) {
+                    let is_reset = failed.is_of_kind(FailureKind::ConnectionReset);
+                    if !(may_send_again && was_closed && is_reset) {
                         return Err(failed);
                     }
                     may_send_again = false;
+                    exchange.times.notes.push(ResponseNote::SentAgain);
                     continue;
                 }
             };

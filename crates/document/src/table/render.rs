@@ -131,7 +131,7 @@ impl Table {
         if !left_out.is_empty() {
             let _ = writeln!(
                 text,
-                "Left out, for want of width: {}.",
+                "Left out, because the terminal is too narrow: {}.",
                 left_out.join(", ")
             );
         }

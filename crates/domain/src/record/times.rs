@@ -90,6 +90,8 @@ pub enum ResponseNote {
     ImpossibleCount,
     /// The tokens arrived faster than any server generates them: something between server and client buffered them.
     Gathered,
+    /// The server had closed the kept connection, and the request was sent again on a fresh one.
+    SentAgain,
 }
 
 impl ResponseNote {
@@ -112,6 +114,9 @@ impl ResponseNote {
             Self::Gathered => {
                 "the answer arrived all at once, so TPOT and ITL are unknown: something between the \
                  server and this client collects the stream (a buffering proxy?)"
+            }
+            Self::SentAgain => {
+                "the server had closed the kept connection, so the request was sent again on a fresh one"
             }
         }
     }
