@@ -28,13 +28,23 @@ pub enum ReplaceError {
         /// The file that a folder of this kind holds.
         marker: &'static str,
     },
+    /// The folder is of this kind, and another file or folder was put into it.
+    #[error(
+        "{}: was not written by this command, and replacing the folder would remove it; move it, or give \
+         --out another folder",
+        entry.display()
+    )]
+    Mixed {
+        /// The file or folder.
+        entry: PathBuf,
+    },
 }
 
 impl Fails for ReplaceError {
     fn exit(&self) -> Exit {
         match self {
             Self::Write { .. } => Exit::Environment,
-            Self::Foreign { .. } => Exit::Usage,
+            Self::Foreign { .. } | Self::Mixed { .. } => Exit::Usage,
         }
     }
 }
@@ -49,11 +59,12 @@ impl ReplaceError {
 }
 
 /// Lets `fill` write a new folder beside `dir`, then puts it in the place of `dir`, which must be absent,
-/// empty or have a file named `marker`. Processes that replace one folder at the same time wait for each
+/// empty or have a file named `marker` and apart from it only `entries`. Processes that replace one folder at the same time wait for each
 /// other.
 pub(crate) fn folder<T, E: From<ReplaceError>>(
     dir: &Path,
     marker: &'static str,
+    entries: &[&str],
     fill: impl FnOnce(&Path) -> Result<T, E>,
 ) -> Result<T, E> {
     let parent = dir.parent().filter(|p| !p.as_os_str().is_empty());
@@ -65,7 +76,7 @@ pub(crate) fn folder<T, E: From<ReplaceError>>(
     let held = take(&lock).map_err(|e| ReplaceError::write(&lock, e))?;
     let prepare = || {
         recover(dir, &old, marker)?;
-        refuse_foreign(dir, marker)?;
+        refuse_foreign(dir, marker, entries)?;
         remove_if_there(&fresh)?;
         fs::create_dir(&fresh).map_err(|e| ReplaceError::write(&fresh, e))
     };
@@ -113,16 +124,34 @@ fn recover(dir: &Path, old: &Path, marker: &str) -> Result<(), ReplaceError> {
     Ok(())
 }
 
-fn refuse_foreign(dir: &Path, marker: &'static str) -> Result<(), ReplaceError> {
-    match fs::read_dir(dir).map(|mut entries| entries.next().is_none()) {
-        Ok(is_empty) if is_empty || dir.join(marker).is_file() => Ok(()),
-        Ok(_) => Err(ReplaceError::Foreign {
+/// Hidden files count as none: a file manager writes them.
+fn refuse_foreign(dir: &Path, marker: &'static str, entries: &[&str]) -> Result<(), ReplaceError> {
+    let unreadable = |e| ReplaceError::write(dir, e);
+    let list = match fs::read_dir(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        list => list.map_err(unreadable)?,
+    };
+    let mut foreign = None;
+    for entry in list {
+        let name = entry.map_err(unreadable)?.file_name();
+        let name = name.to_string_lossy();
+        if name != marker && !name.starts_with('.') && !entries.contains(&name.as_ref()) {
+            foreign = Some(dir.join(name.as_ref()));
+        }
+    }
+    let is_of_this_kind = dir.join(marker).is_file();
+    match foreign {
+        Some(entry) if is_of_this_kind => Err(ReplaceError::Mixed { entry }),
+        None if is_of_this_kind || is_empty(dir).map_err(unreadable)? => Ok(()),
+        _ => Err(ReplaceError::Foreign {
             path: dir.to_owned(),
             marker,
         }),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(ReplaceError::write(dir, e)),
     }
+}
+
+fn is_empty(dir: &Path) -> io::Result<bool> {
+    Ok(fs::read_dir(dir)?.next().is_none())
 }
 
 fn swap(fresh: &Path, dir: &Path, old: &Path) -> Result<(), ReplaceError> {

@@ -17,7 +17,7 @@ pub fn cause_words(cause: &str) -> &'static str {
     match cause {
         "wait_other_config" => "waiting for requests with other options",
         "model_reload" => "loading the model again",
-        "cold_load" => "the first load of the model, which running in turn pays too",
+        "cold_load" => "loading the model, which running in turn pays, too",
         "slot_queue" => "waiting for a slot",
         "shared_prefill" => "prefill beside others",
         "shared_decode" => "decoding beside others",

@@ -203,7 +203,7 @@ fn check_pace(profile: &Profile, scale: f64, limits: Limits) -> Result<Vec<Strin
             scale,
             gap: Micros(gap),
             shortest: Micros(shortest),
-            max_scale: simulated.as_secs_f64() / shortest.as_secs_f64(),
+            max_scale: (simulated.as_secs_f64() / shortest.as_secs_f64()).max(1.0),
         });
     }
     Ok(vec![format!(

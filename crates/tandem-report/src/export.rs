@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use analysis::frames::{self, Format};
+use document::words::plural;
 use domain::exit::{Exit, Fatal};
 
 use crate::args::{ExportArgs, FormatArg};
@@ -21,11 +22,23 @@ pub(crate) fn run(args: &ExportArgs, out: &mut impl Write) -> Result<Exit, Fatal
     }
     let source = &exported.source;
     write_provenance(out, source.provenance)?;
-    for skipped in &source.skipped {
-        writeln!(out, "{}", skipped.line())?;
+    let skipped: Vec<String> = source
+        .skipped
+        .iter()
+        .map(|skipped| skipped.line())
+        .collect();
+    for line in &skipped {
+        writeln!(out, "{line}")?;
+    }
+    for warning in source
+        .warnings
+        .iter()
+        .filter(|warning| !skipped.contains(warning))
+    {
+        writeln!(out, "warning: {warning}")?;
     }
     for (path, rows) in &exported.files {
-        writeln!(out, "{}: {rows} rows", path.display())?;
+        writeln!(out, "{}: {}", path.display(), plural(*rows as u64, "row"))?;
     }
     Ok(Exit::Done)
 }

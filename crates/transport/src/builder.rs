@@ -62,6 +62,11 @@ impl Builder {
         self
     }
 
+    /// Whether requests go through a proxy.
+    pub fn has_proxy(&self) -> bool {
+        self.proxy.is_some()
+    }
+
     /// Sends every request through a proxy.
     #[must_use]
     pub fn proxy(mut self, proxy: Option<Endpoint>) -> Self {

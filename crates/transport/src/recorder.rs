@@ -41,8 +41,8 @@ pub struct Output<'o> {
     pub tool_calls: &'o str,
 }
 
-/// Records what a chunk that arrived at `at` adds; where that is nothing, nothing. Fails once the answer is
-/// longer than any is.
+/// Records the output of a chunk that arrived at `at`, and ignores a chunk without output. Fails when the answer
+/// exceeds [`ANSWER_BYTES`](crate::bounds::ANSWER_BYTES) or [`ANSWER_CHUNKS`](crate::bounds::ANSWER_CHUNKS).
 #[inline]
 pub fn record(exchange: &mut Exchange, output: Output<'_>, at: Stamp) -> Result<(), RequestError> {
     let Output {

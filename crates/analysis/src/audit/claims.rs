@@ -131,6 +131,13 @@ impl Claims {
     pub fn parse(path: &Path, text: &str) -> Result<Self, AuditError> {
         let file: File = AuditError::versioned(path, text)?;
         let mut claims = file.claims;
+        if claims.is_empty() {
+            return Err(AuditError::refused(
+                path,
+                None,
+                "holds no claim; add a [[claims]]".to_owned(),
+            ));
+        }
         let mut names = BTreeSet::new();
         for (claim, line) in claims.iter_mut().zip(lines(text, "[[claims]]")) {
             claim.line = line;

@@ -13,7 +13,7 @@ use super::value::{Computed, Evidence, Located, Value};
 
 /// Characters of a query, at most. With the stack below this bounds how deep it can nest.
 const MOST_CHARACTERS: usize = 1_000;
-/// Tables in a query, at most: each pair of rows of two tables can be joined, more would not end.
+/// Tables in a query, at most: a join of three could take forever.
 const MOST_TABLES: usize = 2;
 /// Rows that a view or a sample may have.
 const MOST_ROWS: usize = 1_000;
@@ -90,7 +90,7 @@ fn check(sql: &str) -> Result<(), String> {
             {
                 let functions = FUNCTIONS.join(", ");
                 return Err(format!(
-                    "`{word}` is no function of queries; they are {functions}"
+                    "`{word}` is not an allowed function; use {functions}"
                 ));
             }
         }

@@ -127,7 +127,11 @@ pub fn export(
     if !overwrite && dir.join(EXPORT_FILE).exists() {
         return Err(ExportError::Exists(dir.to_owned()));
     }
-    replace::folder(dir, EXPORT_FILE, |fresh| {
+    let formats = [Format::Parquet, Format::Csv];
+    let files =
+        Frame::ALL.map(|frame| formats.map(|format| format!("{}.{}", frame.name(), format.name())));
+    let entries: Vec<&str> = files.iter().flatten().map(String::as_str).collect();
+    replace::folder(dir, EXPORT_FILE, &entries, |fresh| {
         let mut writers: Vec<FrameWriter> = Vec::new();
         let source = read(folder, keep_going, &mut |frame, part| match writers
             .iter_mut()

@@ -141,6 +141,10 @@ fn an_export_is_only_replaced_on_request_and_a_failed_one_leaves_nothing() {
     let refused = written(&foreign, Format::Csv, true).unwrap_err();
     let is_foreign = matches!(refused, ExportError::Replace(ReplaceError::Foreign { .. }));
     assert!(is_foreign, "{refused}");
+    fs::write(dir.join("notes.txt"), "mine").unwrap();
+    let refused = written(&dir, Format::Csv, true).unwrap_err();
+    let is_mixed = matches!(refused, ExportError::Replace(ReplaceError::Mixed { .. }));
+    assert!(is_mixed && dir.join("notes.txt").exists(), "{refused}");
 
     let broken = place.path().join("broken");
     fs::create_dir(&broken).unwrap();

@@ -6,7 +6,7 @@ use document::environment::{self, Line, line};
 use document::words::sentence;
 use document::{Block, Section, findings, safe};
 use domain::cache::prompts_in_words;
-use domain::plan::{CachePolicy, SweepPlan};
+use domain::plan::{CachePolicy, SweepPlan, Topology};
 use domain::record::Provenance;
 use metrics::Dataset;
 use metrics::advice::{Finding, FindingKind};
@@ -288,10 +288,22 @@ pub(super) fn cache_warning(set: &Dataset) -> Option<String> {
 pub(super) fn limits(material: &Material<'_>) -> Vec<String> {
     let (set, summary) = (material.view.dataset, material.view.summary);
     let overall = &summary.overall;
+    let is_simulated = set.provenance == Provenance::Simulated;
+    let has_servers = overall
+        .iter()
+        .any(|o| o.topology == Some(Topology::PerAgent));
     let stated = [
         (
-            set.provenance == Provenance::Simulated,
+            is_simulated,
             "SIMULATED: the server is a model of one. Its rates and reload times are set, not found.",
+        ),
+        (
+            has_servers && is_simulated,
+            "The simulated servers share one GPU. Servers with a GPU each would not slow each other down.",
+        ),
+        (
+            has_servers && !is_simulated,
+            "Whether the servers share a GPU is not recorded, and it decides what a server per agent gains.",
         ),
         (
             !set.published.is_empty(),

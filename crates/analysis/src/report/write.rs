@@ -11,6 +11,15 @@ use super::{Content, Report, ReportError};
 use crate::charts::png;
 use crate::replace::{self, ReplaceError};
 
+/// What a report's folder may hold beside `report.json`.
+const ENTRIES: [&str; 6] = [
+    "report.md",
+    "appendix.md",
+    "audit.md",
+    "audit.json",
+    "charts",
+    "tables",
+];
 /// Largest difference of a colour channel that still counts as the same picture.
 const TOLERANCE: u8 = 1;
 
@@ -38,7 +47,7 @@ impl Report {
     ///
     /// Reports that are written to one place at the same time replace each other one by one.
     pub fn write(&self, dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
-        replace::folder(dir, "report.json", |fresh| {
+        replace::folder(dir, "report.json", &ENTRIES, |fresh| {
             for (name, content) in &self.files {
                 let path = fresh.join(name);
                 let folder = path.parent().map_or(Ok(()), fs::create_dir_all);

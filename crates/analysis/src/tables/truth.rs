@@ -305,6 +305,7 @@ fn best(view: &View<'_>) -> Table {
     };
     let like_it = move |best: &Best| match best.not_told_apart.len() {
         0 => "none".to_owned(),
+        1 if best.compared == 2 => "the other one".to_owned(),
         others if others + 1 == best.compared as usize => format!("all {others} others"),
         _ => best
             .not_told_apart

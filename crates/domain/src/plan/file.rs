@@ -184,7 +184,7 @@ const fn default_calls() -> u32 {
     1
 }
 
-/// A commented plan file to start from: every setting with its default, and one configuration of two agents.
+/// A commented plan file to start from: the common settings with their defaults, and one configuration of two agents.
 pub const STARTER: &str = include_str!("starter.toml");
 
 /// Reads a plan file. `origin` is its name in messages. Fails, with line and key, when the text is not TOML, a

@@ -15,7 +15,7 @@ pub const CALIBRATION_FILE: &str = "calibration.json";
 pub struct Calibration {
     /// [`CALIBRATION_SCHEMA`].
     pub schema: u32,
-    /// What the calibration says of itself.
+    /// Machine, versions and start of the calibration.
     pub header: RunHeader,
     /// What was measured.
     pub budget: ClientBudget,

@@ -9,11 +9,11 @@ use openai::Endpoint;
 pub(crate) struct HttpFlags {
     /// The HTTP client that reads measured streams over plain HTTP: Tandem's own sockets (`direct`, the
     /// default), or the library `reqwest`, which reads everything else always. Recorded with the run.
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, conflicts_with = "simulate")]
     pub(crate) http: Option<HttpArg>,
     /// Send every request through this HTTP proxy; measured streams are then read by reqwest. Recorded with
     /// the run. No proxy is taken from the environment.
-    #[arg(long, value_name = "URL", value_parser = Endpoint::proxy)]
+    #[arg(long, value_name = "URL", conflicts_with = "simulate", value_parser = Endpoint::proxy)]
     pub(crate) proxy: Option<Endpoint>,
 }
 

@@ -44,7 +44,14 @@ pub(crate) const LIMITS: Timeouts = Timeouts {
     total: Nanos::from_secs(20),
 };
 
-const START_HINT: &str = "start it with `ollama serve`, or use --simulate";
+/// What to do when a server does not answer.
+fn unreachable_hint(settings: &Builder) -> &'static str {
+    if settings.has_proxy() {
+        "requests go through --proxy: check that it runs and reaches the server"
+    } else {
+        "start it with `ollama serve`, or use --simulate"
+    }
+}
 
 /// A server that was looked at, whether or not it has the model.
 #[derive(Debug, Clone, PartialEq)]
@@ -152,7 +159,9 @@ async fn either(endpoint: &str, settings: &Builder, model: &str) -> Result<Seen,
     let client = ollama_client(base, settings)?;
     let why_not = match client.identify().await {
         Ok(_) => return native(base, settings, model).await,
-        Err(error) if is_unreachable(&error) => return Err(NotSeen::backend(error, START_HINT)),
+        Err(error) if is_unreachable(&error) => {
+            return Err(NotSeen::backend(error, unreachable_hint(settings)));
+        }
         Err(error) => error,
     };
     // The address is settled by now, default port and all.
@@ -202,7 +211,7 @@ async fn native(endpoint: &str, settings: &Builder, model: &str) -> Result<Seen,
     };
     let (server, model, has) = asked
         .await
-        .map_err(|error| NotSeen::backend(error, START_HINT))?;
+        .map_err(|error| NotSeen::backend(error, unreachable_hint(settings)))?;
     Ok(Seen {
         found: Found {
             facts: EndpointFacts {

@@ -19,7 +19,7 @@ pub(super) fn lost_sentence(overall: &Group) -> Option<String> {
         .collect();
     let cold = if lost.cold_load >= 0.05 {
         format!(
-            "; {} s of it are the first load of the model, which running in turn pays too",
+            "; {} s of it are model loads that running in turn pays, too",
             plain(lost.cold_load, 2)
         )
     } else {
