@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use analysis::frames::{self, Format};
+use analysis::load::Skipped;
 use document::words::plural;
 use domain::exit::{Exit, Fatal};
 
