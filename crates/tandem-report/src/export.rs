@@ -23,11 +23,7 @@ pub(crate) fn run(args: &ExportArgs, out: &mut impl Write) -> Result<Exit, Fatal
     }
     let source = &exported.source;
     write_provenance(out, source.provenance)?;
-    let skipped: Vec<String> = source
-        .skipped
-        .iter()
-        .map(|skipped| skipped.line())
-        .collect();
+    let skipped: Vec<String> = source.skipped.iter().map(Skipped::line).collect();
     for line in &skipped {
         writeln!(out, "{line}")?;
     }
