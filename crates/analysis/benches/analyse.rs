@@ -142,7 +142,7 @@ fn generate(dir: &Path, requests: u64) -> u64 {
     fs::metadata(&path).expect("it was just written").len()
 }
 
-/// The most memory this process has held, where the system tells.
+/// Peak memory of this process; none where the system does not report it.
 fn peak_mib() -> Option<f64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;

@@ -6,7 +6,6 @@ use metrics::Estimate;
 use crate::charts::theme::WIDTH;
 use crate::charts::{ChartError, Draw, Heading, Value};
 
-/// The pictures of one report, and what they have in common.
 #[derive(Debug)]
 pub(crate) struct Album {
     simulated: bool,
@@ -18,16 +17,15 @@ pub(crate) struct Album {
 pub(crate) struct Words<'a> {
     /// The file's name, without its ending.
     pub(crate) name: &'a str,
-    /// What the picture shows.
     pub(crate) title: &'a str,
     /// Units, arm, protocol; may be empty.
     pub(crate) subtitle: &'a str,
-    /// What stands in the report beneath it.
+    /// Printed beneath the picture in the report.
     pub(crate) caption: &'a str,
 }
 
 impl Album {
-    /// No pictures yet. `source` stands under each of them.
+    /// `source` is printed under each picture.
     pub(crate) fn new(source: impl Into<String>, simulated: bool) -> Self {
         Self {
             simulated,

@@ -40,7 +40,6 @@ pub enum Frame {
 }
 
 impl Frame {
-    /// Every frame.
     pub const ALL: [Self; 5] = [
         Self::Requests,
         Self::Chunks,
@@ -66,11 +65,9 @@ impl Frame {
 pub struct Source {
     /// The run's name.
     pub name: String,
-    /// Measured, simulated or imported.
     pub provenance: Provenance,
     /// Where the data come from, in words.
     pub source: String,
-    /// What a reader must know.
     pub warnings: Vec<String>,
     /// What was left out, with `keep_going`.
     pub skipped: Vec<Skipped>,
@@ -188,7 +185,7 @@ impl Parts<'_> {
             &path,
             schema,
             keep_going,
-            // The figures were made from the same lines and name what is wrong with them.
+            // Reading the figures has already reported what is wrong with these lines.
             (&mut Vec::new(), &mut Vec::new()),
             |mut rows| {
                 for row in &mut rows {
@@ -226,7 +223,7 @@ impl Parts<'_> {
         let run = capacity::read(folder, keep_going)?;
         let header = &run.record.header;
         let (schema, _) = results::capacity::read(folder)?;
-        // A run that was killed in its first level has no level, and its files are there all the same.
+        // A run that was killed in its first level has no level, but its frames exist all the same.
         self.add_requests(of_requests(std::iter::empty(), None, |_| true))?;
         for level in &run.levels {
             let left_out = (&mut Vec::new(), &mut Vec::new());
@@ -250,7 +247,7 @@ impl Parts<'_> {
         Ok(Source::new(header, source, run.warnings, run.skipped))
     }
 
-    /// Passes on the frames of requests that are numbered from 0, as those after the ones before.
+    /// Renumbers requests to follow those passed on before, and passes their frames on.
     fn add_requests(&mut self, frames: [DataFrame; 2]) -> Result<(), ExportError> {
         let numbers = frames[0].height();
         for (frame, mut part) in [Frame::Requests, Frame::Chunks].into_iter().zip(frames) {
@@ -298,7 +295,6 @@ fn of_requests<'a>(
     [schema::requests().frame(rows.iter()), chunks]
 }
 
-/// The frame of these samples.
 pub(crate) fn samples(samples: &[Sample]) -> DataFrame {
     schema::samples().frame(schema::readings(samples))
 }

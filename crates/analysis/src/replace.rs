@@ -11,19 +11,16 @@ use same_file::Handle;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplaceError {
-    /// A file or folder could not be written.
     #[error("{}: cannot be written; what was there before is unchanged", path.display())]
     Write {
         /// The file or folder.
         path: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },
     /// The folder holds something else.
     #[error("{}: is not empty and holds no {marker}; give --out a new or an empty folder", path.display())]
     Foreign {
-        /// The folder.
         path: PathBuf,
         /// The file that a folder of this kind holds.
         marker: &'static str,
@@ -58,9 +55,9 @@ impl ReplaceError {
     }
 }
 
-/// Lets `fill` write a new folder beside `dir`, then puts it in the place of `dir`, which must be absent,
-/// empty or have a file named `marker` and apart from it only `entries`. Processes that replace one folder at the same time wait for each
-/// other.
+/// Lets `fill` write a new folder beside `dir`, then puts it in the place of `dir`, which must be absent, empty,
+/// or hold a file named `marker` and apart from it only `entries`. Processes that replace one folder at the same
+/// time wait for each other.
 pub(crate) fn folder<T, E: From<ReplaceError>>(
     dir: &Path,
     marker: &'static str,
@@ -124,7 +121,7 @@ fn recover(dir: &Path, old: &Path, marker: &str) -> Result<(), ReplaceError> {
     Ok(())
 }
 
-/// Hidden files count as none: a file manager writes them.
+/// Ignores hidden files beside the marker: a file manager writes them.
 fn refuse_foreign(dir: &Path, marker: &'static str, entries: &[&str]) -> Result<(), ReplaceError> {
     let unreadable = |e| ReplaceError::write(dir, e);
     let list = match fs::read_dir(dir) {

@@ -29,7 +29,6 @@ pub use document::{Content, REPORT_SCHEMA};
 use document::{Document, Front, Picture};
 pub use write::CheckOutcome;
 
-/// How a report is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReportOptions {
     /// The report's name: its folder and its title.
@@ -52,10 +51,8 @@ impl ReportOptions {
     }
 }
 
-/// A report in memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// Its name.
     pub name: String,
     /// The answer, without Markdown, for a terminal.
     pub answer: String,
@@ -64,7 +61,6 @@ pub struct Report {
 }
 
 impl Report {
-    /// The files of a document.
     pub(crate) fn of(document: &Document) -> Result<Self, ReportError> {
         Ok(Self {
             name: document.name.clone(),
@@ -74,28 +70,22 @@ impl Report {
     }
 }
 
-/// A report could not be made, written or compared.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReportError {
-    /// A picture could not be drawn.
     #[error("a chart could not be drawn")]
     Chart(#[from] ChartError),
-    /// The published claims or figures could not be read.
     #[error("the published report could not be audited")]
     Audit(#[from] AuditError),
-    /// `report.json` could not be made.
     #[error("report.json could not be made")]
     Json(#[from] serde_json::Error),
     /// The report's folder could not be written.
     #[error(transparent)]
     Replace(#[from] ReplaceError),
-    /// A file could not be read.
     #[error("{}: cannot be read", path.display())]
     Read {
         /// The file or folder.
         path: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },
@@ -132,7 +122,6 @@ pub(crate) struct Material<'a> {
     conditions: &'a [Condition],
 }
 
-/// Makes a report.
 pub fn build(dataset: &Dataset, options: &ReportOptions) -> Result<Report, ReportError> {
     let everything = Summary::of(dataset);
     let summary = tables::with_runs(&everything);

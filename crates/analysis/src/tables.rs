@@ -53,7 +53,7 @@ pub(crate) fn topology_cell(topology: Option<Topology>) -> Cell {
     topology.map_or(Cell::Unknown, |t| Cell::text(topology_word(t)))
 }
 
-/// A mean of shares as one of percentages.
+/// Converts a mean of shares to percent.
 fn percent(share: Estimate) -> Estimate {
     Estimate {
         mean: 100.0 * share.mean,
@@ -71,7 +71,6 @@ type Mean<T> = (
     fn(&T) -> Option<Estimate>,
 );
 
-/// The columns of these means.
 fn means<'f, T: 'f>(
     origin: Origin,
     columns: impl IntoIterator<Item = Mean<T>>,
@@ -87,7 +86,6 @@ fn means<'f, T: 'f>(
 /// Columns of numbers without intervals: key, heading, the cell of a row.
 type Number<T> = (&'static str, &'static str, fn(&T) -> Cell);
 
-/// The columns of these numbers.
 fn numbers<'f, T: 'f>(
     origin: Origin,
     columns: impl IntoIterator<Item = Number<T>>,

@@ -11,7 +11,7 @@ use plotters::coord::types::RangedCoordf64;
 
 use super::text::Font;
 
-/// A value with, perhaps, an interval; unknown when it has no point.
+/// A value, with an interval where one is known; unknown when it has no point.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Value {
     /// `None` or not finite: unknown.
@@ -146,7 +146,7 @@ impl Axis {
         Self::labelled(*low..*high, ticks)
     }
 
-    /// A logarithmic axis on so many pixels, with a tick at each place. Labels that would overlap are left out, those of
+    /// A logarithmic axis `pixels` long, with a tick at each place. Labels that would overlap are left out, those of
     /// powers of two last.
     pub(crate) fn doubling(range: Range<f64>, places: Vec<f64>, pixels: i32) -> Self {
         let mut axis = Self {
@@ -179,7 +179,7 @@ impl Axis {
         self.ticks.iter().map(|(_, label)| &**label)
     }
 
-    /// A value that lies some pixels beside another one, on an axis of so many.
+    /// The value that lies `shift` pixels beside `value`, on an axis `pixels` long.
     pub(crate) fn beside(&self, value: f64, shift: i32, pixels: i32) -> f64 {
         let Range { start, end } = self.range;
         let share = f64::from(shift) / f64::from(pixels);
@@ -250,7 +250,6 @@ pub(crate) fn short(value: f64) -> String {
     }
 }
 
-/// A share as a percentage.
 pub(crate) fn percent(share: f64) -> String {
     let hundredfold = share * 100.0;
     let decimals = match hundredfold.abs() {

@@ -1,4 +1,4 @@
-//! Lying bars from zero, side by side or made of parts.
+//! Horizontal bars from zero, side by side or stacked.
 
 use std::ops::Range;
 
@@ -8,8 +8,8 @@ use plotters::style::text_anchor::HPos;
 
 use super::axis::{Axis, ReferenceLine, Value, drawable, range, short};
 use super::error::ChartError;
-use super::labels::Covered;
-use super::page::{Area, Chart, Draw, Drawn, Entry, Grid, Heading, Plot, dash, paint, plot};
+use super::labels::CoveredAreas;
+use super::page::{Area, Chart, Draw, DrawResult, Entry, Grid, Heading, Plot, dash, paint, plot};
 use super::text::Font;
 use super::theme::{AXIS, Color, FREE, GRID, INK, MARGIN, TICK, WHITE, X_LABELS, text_color_on};
 
@@ -26,10 +26,9 @@ pub(crate) struct Bars {
     pub(crate) reference_lines: Vec<ReferenceLine>,
 }
 
-/// What the bars of a row are about.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Row {
-    /// Its name; empty: the row belongs to the name above it.
+    /// Empty: the row belongs to the label above it.
     pub(crate) label: String,
     /// A remark after the name, `n = 5` for example; may be empty.
     pub(crate) note: String,
@@ -69,14 +68,13 @@ impl Bar {
         (1..self.parts.len()).contains(&self.known().count())
     }
 
-    /// Sums of what lies left and right of zero.
+    /// Sums of the negative and of the positive parts.
     fn reach(&self) -> (f64, f64) {
         self.known().fold((0.0, 0.0), |(low, high), (_, value)| {
             (low + value.min(0.0), high + value.max(0.0))
         })
     }
 
-    /// The sum, with its interval.
     fn sum(&self) -> Value {
         let (low, high) = self.reach();
         Value {
@@ -85,7 +83,7 @@ impl Bar {
         }
     }
 
-    /// The sum in words; at least that much where a part is unknown.
+    /// The sum with its unit, after `≥` where a part is unknown.
     fn text(&self, unit: &str) -> String {
         let at_least = if self.is_incomplete() { "≥ " } else { "" };
         let known = self.sum().known();
@@ -104,7 +102,7 @@ impl Row {
             .to_owned()
     }
 
-    /// Height of a bar, and of all of them with the gap to the next row, px.
+    /// Height of a bar, and of the row with the gap to the next one, px.
     fn heights(&self) -> (i32, i32) {
         match self.bars.len() {
             0 | 1 => (28, 42),
@@ -202,7 +200,7 @@ impl Draw for Bars {
 }
 
 impl Bars {
-    /// Without the parts of bars that are nowhere a thousandth of the axis long.
+    /// Leaves out parts that are nowhere longer than a thousandth of the axis.
     fn legend(&self, span: f64) -> Vec<Entry> {
         let bars = || self.rows.iter().flat_map(|row| &row.bars);
         let is_seen = |place: usize| {
@@ -224,8 +222,8 @@ impl Bars {
         entries
     }
 
-    /// Returns where it ends, its error bar included.
-    fn draw_bar(&self, plot: &mut Plot<'_>, bar: &Bar, y: &Range<f64>) -> Drawn<f64> {
+    /// Returns where the bar ends, its error bar included.
+    fn draw_bar(&self, plot: &mut Plot<'_>, bar: &Bar, y: &Range<f64>) -> DrawResult<f64> {
         let middle = f64::midpoint(y.start, y.end);
         let is_one = bar.parts.len() == 1;
         let (mut low, mut high) = (0.0, 0.0);
@@ -257,7 +255,7 @@ impl Bars {
     }
 
     /// The value of a bar right of its end, on a white ground: no line runs through it.
-    fn draw_value(&self, plot: &mut Plot<'_>, bar: &Bar, end: (f64, f64)) -> Drawn {
+    fn draw_value(&self, plot: &mut Plot<'_>, bar: &Bar, end: (f64, f64)) -> DrawResult {
         let mut start = 8;
         if bar.is_incomplete() {
             let corners = [(3, -13), (UNKNOWN, 13)];
@@ -278,8 +276,8 @@ impl Bars {
         page: &Area<'_>,
         plot: &mut Plot<'_>,
         (inner, height): (i32, f64),
-    ) -> Drawn {
-        let mut covered = Covered::default();
+    ) -> DrawResult {
+        let mut covered = CoveredAreas::default();
         for line in self.reference_lines.iter().filter(|l| l.value.is_finite()) {
             let ends = [(line.value, height), (line.value, 0.0)];
             plot.draw_series([DashedPathElement::new(ends, 10, 7, INK.stroke_width(2))])?;

@@ -10,18 +10,14 @@ pub enum ChartError {
     /// More rows than fit a picture.
     #[error("chart `{title}` would be {height} px tall, more than {MAX_HEIGHT}: draw fewer rows")]
     TooTall {
-        /// The chart's title.
         title: String,
         /// Its height, px.
         height: i32,
     },
-    /// The SVG or its pixels could not be drawn.
     #[error("drawing failed: {0}")]
     Draw(String),
-    /// The PNG could not be written.
     #[error("writing a PNG failed: {0}")]
     Encode(String),
-    /// The PNG could not be read.
     #[error("reading a PNG failed: {0}")]
     Decode(String),
 }

@@ -5,9 +5,9 @@ pub(crate) type Area = (i32, i32, i32, i32);
 
 /// The parts of a chart that are already covered.
 #[derive(Debug, Default)]
-pub(crate) struct Covered(Vec<Area>);
+pub(crate) struct CoveredAreas(Vec<Area>);
 
-impl Covered {
+impl CoveredAreas {
     pub(crate) fn cover(&mut self, area: Area) {
         self.0.push(area);
     }

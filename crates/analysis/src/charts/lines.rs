@@ -8,8 +8,8 @@ use plotters::style::text_anchor::HPos;
 
 use super::axis::{Axis, ReferenceLine, Value, drawable, range};
 use super::error::ChartError;
-use super::labels::{Covered, apart};
-use super::page::{Area, Chart, Draw, Drawn, Entry, Grid, Heading, Plot, dash, paint, plot};
+use super::labels::{CoveredAreas, apart};
+use super::page::{Area, Chart, Draw, DrawResult, Entry, Grid, Heading, Plot, dash, paint, plot};
 use super::text::Font;
 use super::theme::{Color, FREE, INK, MARGIN, TICK, X_LABELS, series_color};
 
@@ -55,7 +55,7 @@ pub(crate) struct Note {
 pub(crate) struct Panel {
     /// Name and unit of its values, written above it.
     pub(crate) label: String,
-    /// Its series. Equal names share a legend entry and a colour across panels.
+    /// Equal names share a legend entry and a colour across panels.
     pub(crate) series: Vec<LineSeries>,
     /// Values its axis must reach: 0 and 100 for percentages, say.
     pub(crate) include: Vec<f64>,
@@ -113,13 +113,13 @@ impl Panel {
 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct LineSeries {
-    /// Its name in the legend; empty: no entry.
+    /// Empty: no entry in the legend.
     pub(crate) name: String,
-    /// Its points, x and value, in the order in which a line joins them. A point whose x is not finite is not drawn; an
-    /// unknown value interrupts the line.
+    /// X and value, in the order in which a line joins them. A point whose x is not finite is not drawn; an unknown
+    /// value interrupts the line.
     pub(crate) points: Vec<(f64, Value)>,
     pub(crate) mark: Mark,
-    /// Its colour; `None` takes the theme's next.
+    /// `None` takes the theme's next colour.
     pub(crate) color: Option<Color>,
 }
 
@@ -158,7 +158,7 @@ impl LineSeries {
         known.any(|(_, value)| value.known_interval().is_some())
     }
 
-    /// Its points between unknown ones, moved aside by some pixels.
+    /// The points in pieces that unknown ones separate, each x passed through `shifted`.
     fn pieces(&self, shifted: impl Fn(f64) -> f64) -> Vec<Vec<(f64, f64, Value)>> {
         let pieces = self
             .points
@@ -168,7 +168,7 @@ impl LineSeries {
         pieces.filter(|piece: &Vec<_>| !piece.is_empty()).collect()
     }
 
-    fn draw_band(&self, plot: &mut Plot<'_>, color: Color) -> Drawn {
+    fn draw_band(&self, plot: &mut Plot<'_>, color: Color) -> DrawResult {
         for piece in self.pieces(|x| x) {
             let ends = |(x, _, value): &(f64, f64, Value)| Some((*x, value.known_interval()?));
             let ends: Vec<_> = piece.iter().filter_map(ends).collect();
@@ -180,7 +180,7 @@ impl LineSeries {
         Ok(())
     }
 
-    fn draw(&self, plot: &mut Plot<'_>, color: Color, shifted: impl Fn(f64) -> f64) -> Drawn {
+    fn draw(&self, plot: &mut Plot<'_>, color: Color, shifted: impl Fn(f64) -> f64) -> DrawResult {
         let dot = if self.points.len() <= FEW { 7 } else { 4 };
         for piece in self.pieces(shifted) {
             if self.mark != Mark::Dots {
@@ -313,7 +313,7 @@ impl Draw for Lines {
 }
 
 /// A span in pixels, and where its label stands.
-struct Placed {
+struct PlacedSpan {
     ends: (i32, i32),
     color: Color,
     label: String,
@@ -322,12 +322,12 @@ struct Placed {
     label_from: i32,
 }
 
-impl Placed {
+impl PlacedSpan {
     fn is_line(&self) -> bool {
         self.ends.0 == self.ends.1
     }
 
-    fn draw(&self, area: &Area<'_>, height: i32, is_first: bool) -> Drawn {
+    fn draw(&self, area: &Area<'_>, height: i32, is_first: bool) -> DrawResult {
         let (from, to) = self.ends;
         if self.is_line() {
             let top = if is_first {
@@ -376,11 +376,11 @@ impl Lines {
 
     /// Labels stand over the middle of their span or beside it, in the lowest row in which they meet neither another
     /// label nor another span's line.
-    fn place_spans(&self, x: &Axis, (left, right): (i32, i32), inner: i32) -> Vec<Placed> {
+    fn place_spans(&self, x: &Axis, (left, right): (i32, i32), inner: i32) -> Vec<PlacedSpan> {
         let at = |value| Some(x.map(&drawable(value)?, (left, right - 1)));
         let placed = self.spans.iter().filter_map(|span| {
             let (from, to) = (at(span.from)?, at(span.to)?);
-            Some(Placed {
+            Some(PlacedSpan {
                 ends: (from.min(to), from.max(to)),
                 color: span.color,
                 label: Font::NOTE.elide(&span.label, inner),
@@ -388,10 +388,10 @@ impl Lines {
                 label_from: 0,
             })
         });
-        let mut placed: Vec<Placed> = placed.collect();
+        let mut placed: Vec<PlacedSpan> = placed.collect();
         let lines = placed.iter().filter(|span| span.is_line());
         let lines: Vec<i32> = lines.map(|span| span.ends.0).collect();
-        let (rows, mut covered) = (placed.len() as i32, Covered::default());
+        let (rows, mut covered) = (placed.len() as i32, CoveredAreas::default());
         for (span, place) in placed
             .iter_mut()
             .zip(0..)
@@ -426,14 +426,14 @@ impl Lines {
         plot: &Plot<'_>,
         area: &Area<'_>,
         (left, height): (i32, i32),
-        spans: &[Placed],
-    ) -> Drawn {
+        spans: &[PlacedSpan],
+    ) -> DrawResult {
         let base = area.get_base_pixel();
         let pixels = |x: f64, y: f64| {
             let (x, y) = plot.backend_coord(&(x, y));
             (x - base.0, y - base.1)
         };
-        let mut covered = Covered::default();
+        let mut covered = CoveredAreas::default();
         for span in spans.iter().filter(|span| span.is_line()) {
             covered.cover((span.ends.0 - 3, 0, 6, height));
         }
@@ -472,7 +472,7 @@ impl Panel {
         plot: &Plot<'_>,
         area: &Area<'_>,
         (left, right, height): (i32, i32, i32),
-    ) -> Drawn {
+    ) -> DrawResult {
         let (_, top) = area.get_base_pixel();
         let known = self.reference_lines.iter().filter(|l| l.value.is_finite());
         let pixels = |line: &ReferenceLine| plot.backend_coord(&(0.0, line.value)).1 - top;
@@ -496,7 +496,7 @@ impl Panel {
         plot: &mut Plot<'_>,
         colors: &[Color],
         shifted: impl Fn(f64, i32) -> f64,
-    ) -> Drawn {
+    ) -> DrawResult {
         let series = || self.series.iter().zip(colors);
         // Bands first: they must not veil other series.
         for (series, color) in series().filter(|(series, _)| series.mark == Mark::Band) {
@@ -509,7 +509,6 @@ impl Panel {
     }
 }
 
-/// The series of some panels.
 fn series<'p>(panels: &'p [&Panel]) -> impl Iterator<Item = &'p LineSeries> {
     panels.iter().flat_map(|panel| &panel.series)
 }

@@ -22,12 +22,9 @@ use super::png;
 use super::text::{BOLD, Font, REGULAR};
 use super::theme::{AXIS, Color, GRID, MARGIN, TICK, WHITE};
 
-/// A finished chart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Chart {
-    /// The SVG file.
     pub(crate) svg: String,
-    /// The same as a PNG file.
     pub(crate) png: Vec<u8>,
 }
 
@@ -54,10 +51,9 @@ pub(crate) struct Heading {
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// A plot: two axes and what is drawn between them.
 pub(crate) type Plot<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<Axis, Axis>>;
-/// Result of drawing.
-pub(crate) type Drawn<T = ()> = Result<T, DrawingAreaErrorKind<io::Error>>;
+pub(crate) type DrawResult<T = ()> = Result<T, DrawingAreaErrorKind<io::Error>>;
 
-/// A legend entry: a bar of some thickness with, perhaps, a dot on it.
+/// A legend entry: a bar of half-thickness `half` with a dot of radius `dot` on it, px.
 pub(crate) struct Entry {
     pub(crate) name: String,
     style: ShapeStyle,
@@ -88,13 +84,13 @@ const BADGE: &str = "SIMULATED";
 const BADGE_FONT: Font = Font::LABEL.bold().color(WHITE);
 pub(crate) const BADGE_COLOR: Color = plotters::style::RGBColor(0x8A, 0x2B, 0x62);
 
-/// Makes a chart whose plot is `body` tall, axes included. `draw` draws it into the area it is given.
+/// Makes a chart whose plot, axes included, is `body` px tall. `draw` draws the plot.
 pub(crate) fn paint(
     heading: &Heading,
     width: i32,
     legend: &[Entry],
     body: i32,
-    draw: impl FnOnce(&Area<'_>) -> Drawn,
+    draw: impl FnOnce(&Area<'_>) -> DrawResult,
 ) -> Result<Option<Chart>, ChartError> {
     let inner = width - 2 * MARGIN;
     let badge = if heading.simulated {
@@ -127,7 +123,7 @@ pub(crate) fn paint(
     }
     let size = (width.unsigned_abs(), height.unsigned_abs());
     let mut svg = String::new();
-    let painted = || -> Drawn {
+    let painted = || -> DrawResult {
         let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
         root.fill(&WHITE)?;
         let page = root.margin(MARGIN, MARGIN, MARGIN, MARGIN);
@@ -150,7 +146,7 @@ pub(crate) fn paint(
         root.present()
     };
     painted().map_err(|error| ChartError::Draw(error.to_string()))?;
-    // XML knows no control characters, whatever a label holds.
+    // A label may hold control characters, which XML does not allow.
     svg = svg.replace(
         |c: char| c.is_control() && c != '\n' || matches!(c, '\u{fffe}' | '\u{ffff}'),
         " ",
@@ -159,8 +155,8 @@ pub(crate) fn paint(
     Ok(Some(Chart { svg, png }))
 }
 
-/// Lines of text from `y` down; returns where they end.
-fn text_block(area: &Area<'_>, lines: &[String], mut y: i32, font: Font) -> Drawn<i32> {
+/// Draws lines of text from `y` down; returns where they end.
+fn text_block(area: &Area<'_>, lines: &[String], mut y: i32, font: Font) -> DrawResult<i32> {
     for line in lines {
         area.draw_text(line, &font.style(HPos::Left), (0, y + font.leading() / 2))?;
         y += font.leading();
@@ -168,7 +164,7 @@ fn text_block(area: &Area<'_>, lines: &[String], mut y: i32, font: Font) -> Draw
     Ok(y)
 }
 
-/// A legend in the fewest rows whose columns fit side by side: how many rows, and how wide each column is.
+/// The fewest rows in which the legend's columns fit side by side, and the width of each column.
 fn legend_grid(legend: &[Entry], inner: i32) -> (usize, Vec<i32>) {
     let column = |entries: &[Entry]| {
         let names = entries.iter().map(|entry| &*entry.name);
@@ -181,8 +177,8 @@ fn legend_grid(legend: &[Entry], inner: i32) -> (usize, Vec<i32>) {
     fitting.unwrap_or_else(|| grid(legend.len().max(1)))
 }
 
-/// The legend, above the plot: plotters' own is one column, of which there are several here.
-fn draw_legend(area: &Area<'_>, legend: &[Entry], rows: usize, columns: &[i32]) -> Drawn {
+/// Draws the legend in several columns; plotters' own has one.
+fn draw_legend(area: &Area<'_>, legend: &[Entry], rows: usize, columns: &[i32]) -> DrawResult {
     let mut left = 0;
     for (entries, column) in legend.chunks(rows).zip(columns) {
         let area = area.margin(0, 0, left, 0);
@@ -226,7 +222,7 @@ pub(crate) fn plot<'a>(
     (left, right, below): (i32, i32, i32),
     (x, y): (Axis, Axis),
     (x_name, grid): (&str, Grid),
-) -> Drawn<Plot<'a>> {
+) -> DrawResult<Plot<'a>> {
     let mut builder = ChartBuilder::on(area);
     let builder = builder
         .margin_right(right)
@@ -256,7 +252,7 @@ pub(crate) fn plot<'a>(
 }
 
 /// A dashed line between two places, in pixels.
-pub(crate) fn dash(area: &Area<'_>, from: (i32, i32), to: (i32, i32), color: Color) -> Drawn {
+pub(crate) fn dash(area: &Area<'_>, from: (i32, i32), to: (i32, i32), color: Color) -> DrawResult {
     area.draw(&DashedPathElement::new(
         [from, to],
         10,
@@ -265,7 +261,7 @@ pub(crate) fn dash(area: &Area<'_>, from: (i32, i32), to: (i32, i32), color: Col
     ))
 }
 
-/// Draws the pixels of an SVG in the bundled fonts alone.
+/// Renders an SVG as a PNG, with the bundled fonts only.
 fn rasterize(svg: &str, (width, height): (u32, u32)) -> Result<Vec<u8>, ChartError> {
     static FONTS: LazyLock<Arc<Database>> = LazyLock::new(|| {
         let mut fonts = Database::new();

@@ -8,7 +8,6 @@ use super::theme::{BLUE, Color, GREY, ORANGE, PURPLE, SKY};
 /// What a request was doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Phase {
-    /// In the client's own queue.
     ClientQueue,
     /// Waiting for a permit under the client's own limit of requests in flight.
     Admission,
@@ -20,9 +19,7 @@ pub(crate) enum Phase {
     Load,
     /// Loading and waiting, which the data cannot tell apart.
     LoadOrWait,
-    /// The prompt was processed.
     Prefill,
-    /// Tokens were generated.
     Decode,
     /// Tools, files, thinking: the agent's own work.
     Agent,
@@ -76,7 +73,7 @@ impl Phase {
 pub(crate) struct Segment {
     pub(crate) phase: Phase,
     pub(crate) start_s: f64,
-    /// End, seconds. A segment whose ends are not finite or in the wrong order is not drawn.
+    /// A segment whose ends are not finite or in the wrong order is not drawn.
     pub(crate) end_s: f64,
 }
 

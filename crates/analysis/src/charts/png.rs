@@ -20,7 +20,6 @@ pub(crate) struct Image {
     pub(crate) height: u32,
 }
 
-/// How two pictures differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ImageDiff {
     /// Pixels of which some channel differs by more than the tolerance. All pixels of the larger
@@ -91,7 +90,7 @@ fn palette(rgb: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((colours, indices))
 }
 
-/// Decodes a PNG to 8-bit RGB. Pictures with grey or alpha channels are not ours, and an error.
+/// Decodes a PNG to 8-bit RGB. A picture with a grey or an alpha channel is an error.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Image, ChartError> {
     let failed = |error: png::DecodingError| ChartError::Decode(error.to_string());
     let refused = |problem: &str| ChartError::Decode(problem.to_owned());

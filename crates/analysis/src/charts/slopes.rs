@@ -8,7 +8,7 @@ use plotters::style::text_anchor::HPos;
 use super::axis::{Axis, Value, range, short};
 use super::error::ChartError;
 use super::labels::apart;
-use super::page::{Area, Chart, Draw, Drawn, Entry, Grid, Heading, paint, plot};
+use super::page::{Area, Chart, Draw, DrawResult, Entry, Grid, Heading, paint, plot};
 use super::text::Font;
 use super::theme::{AXIS, Color, GREEN, GRID, QUIET, TICK, VERMILLION, X_LABELS};
 
@@ -33,14 +33,14 @@ pub(crate) struct SlopePanel {
 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Pair {
-    /// What; written at its right end.
+    /// Written at the pair's right end.
     pub(crate) label: String,
     pub(crate) left: Value,
     pub(crate) right: Value,
     pub(crate) change: Change,
 }
 
-/// What a step is. Only a quantity of which more or less is better has better and worse.
+/// Whether the right value is better than the left one. Only a quantity that ranks has better and worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Change {
     /// Neither is better, or the data cannot tell.
@@ -63,7 +63,7 @@ impl Change {
 const LABEL_LEADING: i32 = 27;
 const TITLE: i32 = 50;
 const GAP: i32 = 40;
-/// Between error bars at one setting, px.
+/// Distance between error bars at one setting, px.
 const ASIDE: i32 = 14;
 
 impl Draw for Slopes {
@@ -91,7 +91,7 @@ impl Draw for Slopes {
     }
 }
 
-/// What the colours mean; nothing when all changes are neutral.
+/// Empty when all changes are neutral.
 fn legend(panels: &[&SlopePanel]) -> Vec<Entry> {
     let pairs = || panels.iter().flat_map(|panel| &panel.pairs);
     if pairs().all(|pair| pair.change == Change::Neutral) {
@@ -116,7 +116,7 @@ impl SlopePanel {
         pairs.flat_map(|pair| pair.left.extents().chain(pair.right.extents()))
     }
 
-    fn draw(&self, area: &Area<'_>, y: Axis, height: i32) -> Drawn {
+    fn draw(&self, area: &Area<'_>, y: Axis, height: i32) -> DrawResult {
         let width = area.dim_in_pixel().0 as i32;
         let texts: Vec<String> = self.pairs.iter().map(Pair::text).collect();
         let column = Font::SMALL.widest(texts.iter().map(|text| &**text));
@@ -194,7 +194,7 @@ impl SlopePanel {
 }
 
 impl Pair {
-    /// Its label with the change.
+    /// The label, and the change from left to right.
     fn text(&self) -> String {
         let change = match (self.left.known(), self.right.known()) {
             (Some(left), Some(right)) => {

@@ -18,7 +18,6 @@ pub(crate) static BOLD: &[u8] = include_bytes!("../../assets/fonts/DejaVuSans-Bo
 /// readable in a diff.
 const FAMILIES: &str = "DejaVu Sans, Verdana, sans-serif";
 
-/// How a text looks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Font {
     /// Size of an em, px.
@@ -76,7 +75,7 @@ impl Font {
         FontDesc::new(FontFamily::Name(FAMILIES), size, style)
     }
 
-    /// As plotters wants it; `position` is the side that lies on the anchor, at half the height of the letters.
+    /// The style for plotters; `position` is the side that lies on the anchor, at half the height of the letters.
     pub(crate) fn style(self, position: HPos) -> TextStyle<'static> {
         // The SVG backend divides sizes by this.
         let font = self.sized(f64::from(self.em) * 1.24);
@@ -100,7 +99,7 @@ impl Font {
     /// Shortens `text` with an ellipsis in its middle until it fits: identifiers differ at their ends.
     pub(crate) fn elide(self, text: &str, room: i32) -> String {
         let characters: Vec<char> = text.chars().collect();
-        // No line holds more, and measuring takes time.
+        // No line holds more than 300 characters, and measuring takes time.
         let most = characters.len().min(300);
         let keep = |kept: usize| -> String {
             let (head, tail) = characters.split_at(kept.div_ceil(2));

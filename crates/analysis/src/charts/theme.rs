@@ -15,15 +15,11 @@ pub(crate) const PURPLE: Color = RGBColor(0xCC, 0x79, 0xA7);
 pub(crate) const GREY: Color = RGBColor(0xB4, 0xB8, 0xBD);
 
 pub(crate) const WHITE: Color = RGBColor(0xFF, 0xFF, 0xFF);
-/// Text.
 pub(crate) const INK: Color = RGBColor(0x1C, 0x1E, 0x21);
 /// Secondary text.
 pub(crate) const QUIET: Color = RGBColor(0x5A, 0x60, 0x68);
-/// Axis lines.
 pub(crate) const AXIS: Color = RGBColor(0x8A, 0x90, 0x98);
-/// Grid lines.
 pub(crate) const GRID: Color = RGBColor(0xD9, 0xDC, 0xE0);
-/// Failed requests.
 pub(crate) const FAILURE: Color = RGBColor(0xB3, 0x26, 0x1E);
 
 /// Width of a report's charts, px.

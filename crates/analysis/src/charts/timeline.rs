@@ -6,7 +6,7 @@ use plotters::style::{Color as _, RGBColor};
 
 use super::axis::{Axis, drawable, percent, range, short};
 use super::error::ChartError;
-use super::page::{Area, Chart, Draw, Drawn, Entry, Grid, Heading, Plot, paint, plot};
+use super::page::{Area, Chart, Draw, DrawResult, Entry, Grid, Heading, Plot, paint, plot};
 use super::phase::{Phase, Segment, overlaps};
 use super::text::Font;
 use super::theme::{
@@ -60,24 +60,22 @@ pub(crate) enum Overlap {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Lane {
     pub(crate) label: String,
-    /// What it did, in any order.
+    /// In any order.
     pub(crate) segments: Vec<Segment>,
     /// Points in time to mark, a failure for example.
     pub(crate) marks: Vec<LaneMark>,
 }
 
-/// A marked point in time.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LaneMark {
     pub(crate) at_s: f64,
-    /// What, in a word or two.
+    /// One or two words.
     pub(crate) text: String,
 }
 
 const OVERLAP_COLOR: Color = GREEN;
-/// The ground of a lane.
+/// The background of a lane.
 const TRACK: Color = RGBColor(0xF5, 0xF6, 0xF7);
-/// The overlap, beside its group.
 const OVERLAP_FONT: Font = Font::SUBTITLE.color(INK).bold();
 
 /// Sizes of one form, px.
@@ -108,7 +106,6 @@ impl TimelineGroup {
         overlaps(self.lanes.iter().map(|lane| &*lane.segments))
     }
 
-    /// The overlap in words.
     fn overlap_text(&self) -> Option<String> {
         match self.overlap {
             Overlap::NotShown => None,
@@ -121,7 +118,7 @@ impl TimelineGroup {
 }
 
 /// A group with its place, px.
-struct Placed<'a> {
+struct PlacedGroup<'a> {
     group: &'a TimelineGroup,
     /// Top of its heading.
     top: i32,
@@ -168,7 +165,7 @@ impl Draw for Timeline {
                 ticks.push((middle, Font::LABEL.elide(&lane.label, 220)));
             }
             let to = lane_top((group.lanes.len() as i32).max(1)) - sizes.lane_gap;
-            placed.push(Placed {
+            placed.push(PlacedGroup {
                 group,
                 top: y,
                 lanes: (from, to),
@@ -235,8 +232,8 @@ impl Timeline {
         Axis::linear(all.unwrap_or(0.0..1.0), 9)
     }
 
-    fn draw_lanes(&self, plot: &mut Plot<'_>, placed: &Placed<'_>) -> Drawn {
-        let Placed { group, lanes, .. } = placed;
+    fn draw_lanes(&self, plot: &mut Plot<'_>, placed: &PlacedGroup<'_>) -> DrawResult {
+        let PlacedGroup { group, lanes, .. } = placed;
         let sizes = self.form.sizes();
         let (top, bottom) = (f64::from(lanes.0), f64::from(lanes.1));
         let lane_top = |index: i32| f64::from(lanes.0 + index * (sizes.lane + sizes.lane_gap));
@@ -265,7 +262,7 @@ impl Timeline {
         Ok(())
     }
 
-    fn draw_lane(&self, plot: &mut Plot<'_>, lane: &Lane, top: f64) -> Drawn {
+    fn draw_lane(&self, plot: &mut Plot<'_>, lane: &Lane, top: f64) -> DrawResult {
         let tall = self.form.sizes().lane;
         let (bottom, middle) = (top + f64::from(tall), top + f64::from(tall / 2));
         for segment in &lane.segments {
@@ -315,9 +312,9 @@ impl Timeline {
         &self,
         plot: &mut Plot<'_>,
         area: &Area<'_>,
-        Placed { group, top, lanes }: &Placed<'_>,
+        PlacedGroup { group, top, lanes }: &PlacedGroup<'_>,
         right: i32,
-    ) -> Drawn {
+    ) -> DrawResult {
         let at = top + 14;
         let gap = self.form.sizes().group_gap / 2;
         let ground = [(0, top - gap), (right + 2, lanes.0 - 6)];
@@ -337,7 +334,7 @@ impl Timeline {
             let width = font.width(&text);
             let from = plot.backend_coord(&ends[0]).0 - MARGIN - width / 2;
             let from = from.min(right - width);
-            // Not into the heading.
+            // The text must not run into the heading.
             if from > beside + Font::SMALL.width(&detail) + 12 {
                 area.draw_text(&text, &font.style(HPos::Left), (from, top + 16))?;
             }
@@ -349,10 +346,10 @@ impl Timeline {
     fn draw_verdict(
         &self,
         area: &Area<'_>,
-        placed: &Placed<'_>,
+        placed: &PlacedGroup<'_>,
         (side, width): (i32, i32),
-    ) -> Drawn {
-        let Placed { group, lanes, .. } = placed;
+    ) -> DrawResult {
+        let PlacedGroup { group, lanes, .. } = placed;
         let small = Font::SMALL;
         let verdict = small.wrap(&group.verdict, width, 3);
         let overlap = group.overlap_text();
@@ -385,7 +382,11 @@ impl Timeline {
 }
 
 /// The group's name left of its lanes, its detail beneath where there is room.
-fn draw_name(area: &Area<'_>, Placed { group, lanes, .. }: &Placed<'_>, room: i32) -> Drawn {
+fn draw_name(
+    area: &Area<'_>,
+    PlacedGroup { group, lanes, .. }: &PlacedGroup<'_>,
+    room: i32,
+) -> DrawResult {
     let (font, small) = (Font::LABEL.bold(), Font::SMALL);
     let middle = i32::midpoint(lanes.0, lanes.1);
     let has_both = !group.detail.is_empty() && lanes.1 - lanes.0 >= 50;

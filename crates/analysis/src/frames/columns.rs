@@ -76,7 +76,7 @@ impl<'f, R: 'f> Columns<'f, R> {
         self.with(name, Read::Text(Box::new(get)))
     }
 
-    /// A column of values that have to be put into words.
+    /// A column of values as text.
     pub(crate) fn words<T: ToString>(
         self,
         name: impl Into<String>,
@@ -104,7 +104,6 @@ impl<'f, R: 'f> Columns<'f, R> {
         self.float(name, move |row| get(row).map(Nanos::as_millis_f64))
     }
 
-    /// The frame of these rows, built column by column.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "an iterator is handed over, though each column reads a clone of it"

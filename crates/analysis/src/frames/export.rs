@@ -24,10 +24,8 @@ const EXPORT_FILE: &str = "export.json";
 /// Rows that are gathered before they are written: a row group of a Parquet file.
 const ROW_GROUP: usize = 1 << 18;
 
-/// The format of exported files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
-    /// Apache Parquet.
     #[default]
     Parquet,
     /// Comma-separated values with a header line.
@@ -44,10 +42,8 @@ impl Format {
     }
 }
 
-/// What an export wrote.
 #[derive(Debug, Clone)]
 pub struct Exported {
-    /// What was exported.
     pub source: Source,
     /// The files of the frames, in the order of [`Frame::ALL`], with their rows.
     pub files: Vec<(PathBuf, usize)>,
@@ -71,28 +67,22 @@ impl Exported {
     }
 }
 
-/// A results folder could not be exported.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExportError {
     /// The results could not be read.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The input has no frames.
     #[error("{}: is not the folder of a sweep, a load or a capacity run; only these can be exported", .0.display())]
     NotExportable(PathBuf),
-    /// There is an earlier export, which is not to be replaced.
     #[error("{}: already holds an export; give another --out, or replace it with --overwrite", .0.display())]
     Exists(PathBuf),
     /// The folder could not be written.
     #[error(transparent)]
     Replace(#[from] ReplaceError),
-    /// A frame's file could not be written.
     #[error("{}: cannot be written; an earlier export, if any, is unchanged", path.display())]
     Write {
-        /// The file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: PolarsError,
     },
@@ -171,7 +161,7 @@ impl Sink {
     fn write(&mut self, rows: &DataFrame) -> PolarsResult<()> {
         match self {
             Self::Parquet(sink) => sink.write_batch(rows),
-            // No spreadsheet may take a server's words for a formula.
+            // A spreadsheet must not take a server's text for a formula.
             Self::Csv(sink) => sink.write_batch(&safe_for_csv(rows)?),
         }
     }

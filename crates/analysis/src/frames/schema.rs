@@ -37,7 +37,6 @@ pub(super) struct RunRow<'a> {
     pub(super) agents: Option<u32>,
 }
 
-/// An agent of a run.
 pub(super) struct AgentRow<'a> {
     pub(super) run: RunRow<'a>,
     pub(super) agent: u32,
@@ -46,14 +45,12 @@ pub(super) struct AgentRow<'a> {
     pub(super) options: Option<&'a ModelOptions>,
 }
 
-/// A reading of a sample.
 #[derive(Clone, Copy)]
 pub(super) struct SampleRow<'a> {
     pub(super) at: Stamp,
     pub(super) reading: Reading<'a>,
 }
 
-/// What was read.
 #[derive(Clone, Copy)]
 pub(super) enum Reading<'a> {
     Gpu(&'a GpuReading),
@@ -62,7 +59,6 @@ pub(super) enum Reading<'a> {
     Server(&'a ServerReading),
 }
 
-/// Every reading of samples.
 pub(super) fn readings(samples: &[Sample]) -> impl Iterator<Item = SampleRow<'_>> + Clone {
     samples.iter().flat_map(|sample| {
         let gpus = sample.gpus.iter().flat_map(|gpu| {
@@ -112,7 +108,6 @@ fn name(value: &impl Serialize) -> Option<String> {
     }
 }
 
-/// The columns of `requests`.
 pub(super) fn requests<'f>() -> Columns<'f, RequestRow<'f>> {
     let columns = Columns::<RequestRow<'f>>::new()
         .uint("request", |r| Some(r.number))
@@ -213,7 +208,6 @@ pub(super) fn requests<'f>() -> Columns<'f, RequestRow<'f>> {
     with_options(columns, |r| Some(&r.record.options))
 }
 
-/// The columns of `chunks`.
 pub(super) fn chunks<'f>() -> Columns<'f, ChunkRow> {
     Columns::<ChunkRow>::new()
         .uint("request", |c| Some(c.0))
@@ -270,7 +264,6 @@ fn with_losses<'f, R: 'f>(
         })
 }
 
-/// The columns of `runs`.
 pub(super) fn runs<'f>() -> Columns<'f, RunRow<'f>> {
     let columns = Columns::<RunRow<'f>>::new()
         .text("level", |r| Some(&r.level?.probe.folder))
@@ -333,7 +326,6 @@ pub(super) fn runs<'f>() -> Columns<'f, RunRow<'f>> {
     with_losses(columns, |r| Some(r.sweep?.cause.lost?.into()))
 }
 
-/// The columns of `agents`.
 pub(super) fn agents<'f>() -> Columns<'f, AgentRow<'f>> {
     let columns = Columns::<AgentRow<'f>>::new()
         .text("config", |a| Some(a.run.sweep?.config.as_str()))
@@ -394,7 +386,6 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// The columns of `samples`.
 pub(super) fn samples<'f>() -> Columns<'f, SampleRow<'f>> {
     Columns::<SampleRow<'f>>::new()
         .stamp("at_ns", |s| Some(s.at))

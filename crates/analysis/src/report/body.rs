@@ -15,12 +15,11 @@ use metrics::notes::Note;
 use super::{Material, client};
 use crate::tables::Table;
 
-/// Comparisons of servers that the report shows; more stand in the appendix.
+/// With more comparisons of servers than this, all of them stand in the appendix.
 const MOST_COMPARISONS: usize = 3;
-/// Warnings that the limits name one by one; of more, the rest stands in the appendix.
+/// With more warnings than this, the limits give their number and the appendix lists them.
 const MOST_WARNINGS: usize = 6;
-
-/// Configurations of which the report shows how each one's lost seconds split up.
+/// With more configurations than this, the table of lost seconds stands in the appendix.
 const MOST_SPLIT: usize = 8;
 
 /// TR113's tables that the report shows: its matrices and what it concludes from them. All others stand in
@@ -47,7 +46,7 @@ pub(super) fn sections(material: &Material<'_>, found: &[Finding]) -> (Vec<Secti
         .sources
         .last()
         .map_or(document::Origin::Derived, |s| s.origin);
-    // TR113's estimate is no evidence about anything else than TR113.
+    // TR113's estimate is evidence about TR113 only.
     let evident = |f: &&Finding| material.view.tr113 || f.kind != FindingKind::NeverOverlapped;
     let found: Vec<Finding> = found.iter().filter(evident).cloned().collect();
     let mut said = Vec::new();
@@ -278,7 +277,7 @@ fn warnings(material: &Material<'_>) -> Vec<String> {
     all.iter().map(|w| safe::markdown(&sentence(w))).collect()
 }
 
-/// That a prompt cache helped a sweep that it was not to help, as a sentence.
+/// Warns where a prompt cache helped although the plan's nonces should prevent it.
 pub(super) fn cache_warning(set: &Dataset) -> Option<String> {
     let plan = &set.manifest.as_ref()?.plan;
     let helped = set.cache.warning()?;

@@ -17,7 +17,7 @@ pub(super) fn in_words(set: &Dataset) -> Option<String> {
     ))
 }
 
-/// The flag of data received faster than the client is calibrated to.
+/// A sentence where data were received faster than the client is calibrated to.
 pub(super) fn flag(set: &Dataset) -> Option<String> {
     beyond(set).map(|beyond| {
         format!(

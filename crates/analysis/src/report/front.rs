@@ -15,7 +15,6 @@ use self::figures::{confidence, figures};
 use self::sentences::{by_permits, lost_sentence, why_sentence};
 use crate::tables::{View, topology_word};
 
-/// Writes the front page.
 pub(super) fn write(view: &View<'_>, found: &[Finding], spoilt: Vec<String>) -> Front {
     let (answer, why) = answer(view);
     Front {
@@ -134,7 +133,6 @@ fn one_configuration(view: &View<'_>) -> bool {
     !parts.is_empty() && parts.iter().all(|part| part.configs == 1)
 }
 
-/// How much of the decoding was shared.
 fn overlap_reason(stats: &Statistics, took_turns: bool) -> Option<String> {
     let overlap = stats.overlap;
     if overlap.known == 0 {

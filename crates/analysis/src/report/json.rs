@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::Material;
 
-/// Every figure. `summary` is the one with the configurations of which only a published row is known.
+/// `summary` includes configurations of which only a published row is known.
 pub(super) fn figures(
     material: &Material<'_>,
     summary: &Summary,

@@ -18,7 +18,6 @@ pub(super) fn runs<'d>(dataset: &'d Dataset, config: &ConfigSummary) -> Vec<&'d 
         .collect()
 }
 
-/// The measured overlap of one run.
 pub(super) fn overlap(summary: &Summary, run: &RunObservation) -> Overlap {
     let measured = summary.runs.iter().find(|r| {
         r.config == run.config && r.topology == run.topology && r.repetition == run.repetition
@@ -41,7 +40,6 @@ pub(super) fn most_alike<'r>(runs: &[&'r RunObservation]) -> Option<&'r RunObser
     runs.iter().copied().min_by_key(|run| unlike(run))
 }
 
-/// Tokens that each agent generated in an arm.
 pub(super) fn agent_tokens(arm: &ArmObservation) -> Vec<u64> {
     let of_agent = |agent: &AgentObservation| {
         let requests = agent.requests.iter();
@@ -50,7 +48,6 @@ pub(super) fn agent_tokens(arm: &ArmObservation) -> Vec<u64> {
     arm.agents.iter().map(of_agent).collect()
 }
 
-/// Tokens generated in an arm.
 pub(super) fn tokens(arm: &ArmObservation) -> u64 {
     agent_tokens(arm).into_iter().fold(0, u64::saturating_add)
 }
@@ -186,11 +183,10 @@ pub(super) struct TtftParts {
     pub(super) agent: String,
     /// Mean seconds of each phase before the first token of its first call.
     pub(super) parts: Vec<f64>,
-    /// The whole, s.
     pub(super) ttft_s: Option<Estimate>,
 }
 
-/// The same for each agent of which some run has a first token.
+/// Leaves out agents that have a first token in no run.
 pub(super) fn ttft_parts(runs: &[&RunObservation], phases: &[Phase]) -> Vec<TtftParts> {
     let arms = || runs.iter().filter_map(|run| run.together.as_ref());
     let Some(widest) = arms().max_by_key(|arm| arm.agents.len()) else {

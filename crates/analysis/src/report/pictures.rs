@@ -39,8 +39,8 @@ pub(crate) fn draw(view: &View<'_>) -> Result<Vec<Picture>, ChartError> {
     album.finish()
 }
 
-/// What stands over the configurations of a scenario. Only TR113's are known by a name: a plan of
-/// its own may use TR113's words for them and compare something else.
+/// The heading of a scenario's configurations; empty outside TR113, because another plan may use TR113's
+/// scenario names for something else.
 fn section(view: &View<'_>, scenario: &str) -> String {
     if view.tr113 {
         scenario_title(scenario)

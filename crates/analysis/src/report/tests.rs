@@ -361,7 +361,7 @@ fn nothing_at_all_gives_a_report_that_says_unknown() {
     assert!(!text(&report, "report.md").contains("NaN"));
 }
 
-/// The small report as written in a folder of its own, which goes with the first.
+/// The small report, written to a folder in a temporary one that is removed when its handle is dropped.
 fn written() -> (TempDir, PathBuf, Report) {
     let dir = TempDir::new().unwrap();
     let at = dir.path().join("small");
@@ -467,7 +467,7 @@ fn a_write_that_fails_leaves_the_earlier_report_whole() {
     assert_eq!(beside, ["small"], "nothing half-written is left");
 }
 
-/// Old reports, half-written ones and those of other processes: whole is what is there afterwards.
+/// The report is whole after concurrent writes, and after a process that was killed while it wrote.
 #[test]
 fn reports_that_are_written_to_one_place_at_once_are_each_whole() {
     let (dir, at, first) = written();
@@ -500,7 +500,7 @@ fn reports_that_are_written_to_one_place_at_once_are_each_whole() {
     assert_eq!((0..6).filter(|number| whole(*number)).count(), 1);
     assert_eq!(names(), ["small"]);
 
-    // Killed while it wrote, and between its two renames.
+    // What a process leaves that was killed while it wrote, or between its two renames.
     fs::create_dir(dir.path().join(".small.partial")).unwrap();
     fs::write(dir.path().join(".small.partial/stray.csv"), "x").unwrap();
     fs::rename(&at, dir.path().join(".small.old")).unwrap();
@@ -514,7 +514,7 @@ fn reports_that_are_written_to_one_place_at_once_are_each_whole() {
     assert_eq!(names(), ["small"]);
 }
 
-/// Links that another user put there lead nothing out of the folder.
+/// Links that another user put into or beside the folder do not lead writes out of it.
 #[cfg(unix)]
 #[test]
 fn a_link_in_the_place_of_a_report_leads_nothing_out_of_it() {
@@ -546,7 +546,7 @@ fn a_link_in_the_place_of_a_report_leads_nothing_out_of_it() {
 }
 
 /// The committed sweep's first configuration on one server, as if a real server had been measured:
-/// its telemetry shows throttling, a stranger on the device, and the server's own process.
+/// its telemetry shows throttling, another program on the device, and the server's own process.
 fn measured_on_a_troubled_machine() -> metrics::Dataset {
     let mut data = own_plan();
     data.provenance = domain::record::Provenance::Measured;

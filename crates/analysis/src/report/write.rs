@@ -23,7 +23,6 @@ const ENTRIES: [&str; 6] = [
 /// Largest difference of a colour channel that still counts as the same picture.
 const TOLERANCE: u8 = 1;
 
-/// What a check found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CheckOutcome {
     /// Files compared.
@@ -35,7 +34,6 @@ pub struct CheckOutcome {
 }
 
 impl CheckOutcome {
-    /// Nothing differs.
     pub fn is_match(&self) -> bool {
         self.differences.is_empty()
     }
@@ -115,7 +113,7 @@ fn check_picture(
 ) -> Result<(), ReportError> {
     let mut keep = |ending: &str, bytes: &[u8]| {
         let beside = path.with_extension(ending);
-        write_anew(&beside, bytes).map_err(|e| ReplaceError::write(&beside, e))?;
+        replace_file(&beside, bytes).map_err(|e| ReplaceError::write(&beside, e))?;
         outcome.written.push(beside);
         Ok::<(), ReportError>(())
     };
@@ -170,8 +168,8 @@ fn files_in(dir: &Path) -> Result<Vec<String>, ReportError> {
     Ok(files)
 }
 
-/// Writes a file anew. What a link there points to is left alone.
-fn write_anew(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Replaces a file. A link there is removed, not followed.
+fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

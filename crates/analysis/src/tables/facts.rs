@@ -40,7 +40,6 @@ pub(crate) fn agent_letter(agent: u32) -> String {
     )
 }
 
-/// A scenario's name for headings.
 pub(crate) fn scenario_title(scenario: &str) -> String {
     match scenario {
         "baseline_vs_chimera" => "Baseline vs Chimera".to_owned(),

@@ -6,7 +6,6 @@ use metrics::{Estimate, PublishedRow};
 use super::Cell;
 use super::view::RowData;
 
-/// One of them.
 #[derive(Debug)]
 pub(super) struct Figure {
     /// Key in CSV.
@@ -17,7 +16,6 @@ pub(super) struct Figure {
     pub(super) name: &'static str,
     /// Decimals as printed by TR113.
     pub(super) decimals: usize,
-    /// Whether its sign is shown.
     pub(super) signed: bool,
     /// As computed from runs.
     pub(super) of: fn(&Statistics) -> Option<Estimate>,
@@ -65,11 +63,10 @@ pub(super) const TP_DELTA: Figure = Figure {
     published: |r| r.tp_delta,
 };
 
-/// All of them, in TR113's order.
+/// In TR113's order.
 pub(super) const FIGURES: [Figure; 4] = [SPEEDUP, EFFICIENCY, TTFT_DELTA, TP_DELTA];
 
 impl Figure {
-    /// The figure of a configuration in one source.
     pub(super) fn value(&self, row: &RowData<'_>) -> Option<f64> {
         let mean = || (self.of)(&row.summary?.stats).map(|e| e.mean);
         row.published.map_or_else(mean, self.published)

@@ -38,7 +38,6 @@ impl<T: Copy + PartialEq + Display> Setting<T> {
 }
 
 impl<T> Default for Setting<T> {
-    /// Not set.
     fn default() -> Self {
         Self([None, None])
     }

@@ -78,7 +78,7 @@ fn the_published_table_gives_tr113s_own_figures_where_its_rows_support_them() {
             ("3-averages", bvc, "contention_rate_percent", "92"),
             // TR113 prints 0.101, which is the deviation of a population; the sample's is this.
             ("3-averages", bvc, "speedup_est_sd", "0.106"),
-            // No SD of two.
+            // Two configurations have no SD.
             (
                 "3-averages",
                 &["Heterogeneous Chimera"],

@@ -141,8 +141,7 @@ pub(super) fn tables(view: &View<'_>) -> Vec<Table> {
         .into()
 }
 
-/// The scenario's name.
-fn named(scenario: &Group) -> &str {
+fn scenario_name(scenario: &Group) -> &str {
     scenario.scenario.as_deref().unwrap_or_default()
 }
 
@@ -151,7 +150,6 @@ struct Line<'v> {
     of: &'v Group,
     /// What the TR110 report prints; none in a row of the data.
     published: Option<&'static ReportScenario>,
-    /// The word for where it comes from.
     source: &'v str,
 }
 
@@ -186,7 +184,7 @@ fn lines<'v>(view: &'v View<'_>) -> impl Iterator<Item = Line<'v>> {
             published: None,
             source: view.label(of.topology),
         };
-        let published = comparison_figures().report(named(of));
+        let published = comparison_figures().report(scenario_name(of));
         let theirs = published.map(|published| Line {
             of,
             published: Some(published),
@@ -200,7 +198,7 @@ fn lines<'v>(view: &'v View<'_>) -> impl Iterator<Item = Line<'v>> {
 fn line_columns<'f, 'v: 'f>() -> Vec<Field<'f, Line<'v>>> {
     vec![
         Field::label("scenario", "scenario", |l: &Line<'_>| {
-            Cell::text(scenario_title(named(l.of)))
+            Cell::text(scenario_title(scenario_name(l.of)))
         }),
         Field::label("source", "source", |l: &Line<'_>| Cell::text(l.source)),
         Field::number("configs", "configs (n)", Origin::Derived, |l: &Line<'_>| {
@@ -274,7 +272,6 @@ fn scenarios(view: &View<'_>) -> Table {
     )
 }
 
-/// A figure of an agent.
 type OfAgent = fn(&AgentSummary) -> Option<Estimate>;
 
 /// Mean over a scenario's configurations of one figure of one agent.
@@ -390,7 +387,6 @@ fn ttft(view: &View<'_>) -> Table {
     )
 }
 
-/// A rank and what has it.
 type Ranked<'v> = (u32, Line<'v>);
 
 fn ranking(view: &View<'_>) -> Table {
@@ -423,9 +419,9 @@ fn ranking(view: &View<'_>) -> Table {
     )
 }
 
-/// What a server answered: the means of its runs.
+/// What a server answered: agents and requests, and the means of each run.
 #[derive(Debug, Default)]
-struct Answered {
+struct ServerRuns {
     agents: Vec<String>,
     ttft_ms: Vec<f64>,
     rates: Vec<f64>,
@@ -433,10 +429,10 @@ struct Answered {
 }
 
 /// One server on one topology, and what it answered.
-type Instance = ((Option<Topology>, u32), Answered);
+type Instance = ((Option<Topology>, u32), ServerRuns);
 
 pub(super) fn instances(view: &View<'_>) -> Table {
-    let mut seen: BTreeMap<(Option<Topology>, u32), Answered> = BTreeMap::new();
+    let mut seen: BTreeMap<(Option<Topology>, u32), ServerRuns> = BTreeMap::new();
     for run in &view.dataset.runs {
         // The figures of one run's requests by server: TTFT in ms, decode rate.
         let mut of_run: BTreeMap<u32, [Vec<f64>; 2]> = BTreeMap::new();

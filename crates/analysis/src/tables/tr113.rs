@@ -82,7 +82,7 @@ fn config_column<'f>() -> Field<'f, ConfigId> {
     Field::label("config", "config", |id: &ConfigId| Cell::text(id.as_str()))
 }
 
-/// A column of a setting: numbers that no unit and no grouping of digits belongs to.
+/// A column of a setting: numbers without a unit or grouped digits.
 fn setting_column<'f, T: 'f>(
     key: &str,
     heading: &str,
@@ -135,7 +135,7 @@ const TRUTH: [Truth; 5] = [
     }),
 ];
 
-/// The truth columns for each topology. A published table alone knows no runs and nothing of the truth.
+/// The truth columns for each topology; where there is only a published table, they are unknown and have no `n`.
 fn truth_columns<'f>(view: &'f View<'_>) -> Vec<Field<'f, ConfigId>> {
     let sources = || view.sources.iter().enumerate();
     let of_data = sources().any(|(_, source)| !source.is_published());

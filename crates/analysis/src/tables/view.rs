@@ -86,7 +86,6 @@ impl<'a> RowData<'a> {
         }
     }
 
-    /// What options it is grouped by.
     pub(crate) fn settings(&self) -> Settings<'a> {
         Settings::of(self.config, &self.options)
     }
@@ -103,7 +102,6 @@ pub(super) fn agents_of<'d>(
     arm.map_or(&[], |arm| arm.agents.as_slice())
 }
 
-/// The data as tables need them.
 #[derive(Debug)]
 pub(crate) struct View<'a> {
     pub(crate) dataset: &'a Dataset,
@@ -218,18 +216,17 @@ impl<'a> View<'a> {
         source.map_or("", |s| &s.label)
     }
 
-    /// The scenarios, in order of appearance.
+    /// In order of appearance.
     pub(crate) fn scenarios(&self) -> Vec<&'a str> {
         in_order(self.rows.iter().map(|r| r.scenario))
     }
 
-    /// The configurations of a scenario, in order of appearance.
+    /// In order of appearance.
     pub(crate) fn configs(&self, scenario: &str) -> Vec<&'a ConfigId> {
         let rows = self.rows.iter().filter(|r| r.scenario == scenario);
         in_order(rows.map(|r| r.config))
     }
 
-    /// A configuration in one source.
     pub(crate) fn row(&self, source: usize, config: &ConfigId) -> Option<&RowData<'a>> {
         self.rows
             .iter()
@@ -243,7 +240,7 @@ impl<'a> View<'a> {
         best.map(|r| r.options.clone()).unwrap_or_default()
     }
 
-    /// What options a configuration is grouped by, as [`Self::options`] has them.
+    /// The settings by [`Self::options`].
     pub(crate) fn settings<'c>(&self, config: &'c ConfigId) -> Settings<'c> {
         Settings::of(config, &self.options(config))
     }
@@ -309,7 +306,7 @@ impl<'a> View<'a> {
         (0..groups.height()).map(group).collect()
     }
 
-    /// The same by source and all settings.
+    /// [`Self::group`] by all settings.
     pub(crate) fn group_by_settings(&'a self, scenario: Option<&str>) -> Vec<Group<'a>> {
         let settings = ["num_gpu_a", "num_gpu_b", "num_ctx_a", "num_ctx_b"];
         let by = ["family", "temperature_a", "temperature_b"];

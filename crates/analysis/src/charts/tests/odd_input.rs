@@ -29,7 +29,7 @@ fn render(chart: &dyn Draw) -> Result<Option<Chart>, ChartError> {
     chart.render(&Heading::default(), 800)
 }
 
-/// Draws a chart of which nothing may be drawn over the edge.
+/// Draws a chart and checks that its border is empty.
 fn sound(chart: &dyn Draw, heading: &Heading) -> String {
     let chart = chart.render(heading, 800).unwrap();
     let chart = chart.expect("there is something to show");

@@ -5,7 +5,7 @@ use plotters::style::text_anchor::HPos;
 use proptest::prelude::*;
 
 use crate::charts::axis::{Axis, percent, short};
-use crate::charts::labels::{Covered, apart};
+use crate::charts::labels::{CoveredAreas, apart};
 use crate::charts::page::paint;
 use crate::charts::phase::overlaps;
 use crate::charts::text::Font;
@@ -161,7 +161,7 @@ fn overlap_is_more_than_touching() {
 
 #[test]
 fn labels_keep_off_the_data() {
-    let mut covered = Covered::default();
+    let mut covered = CoveredAreas::default();
     covered.cover_line(&[(0, 0), (100, 100)]);
     assert!(!covered.claim((40, 45, 20, 10)), "the line runs through it");
     assert!(covered.claim((60, 0, 30, 40)));

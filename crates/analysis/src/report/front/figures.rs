@@ -92,7 +92,7 @@ fn over_configurations(view: &View<'_>) -> bool {
     !one_configuration(view) && view.summary.overall.iter().any(|o| has_interval(&o.stats))
 }
 
-/// Number of runs, of one configuration, or else of configurations whose loss is known.
+/// Number of configurations whose loss is known; with only one configuration, of its runs.
 fn with_loss(view: &View<'_>, overall: &Group) -> u32 {
     if one_configuration(view) {
         let runs = view.summary.runs.iter().filter(|r| r.excluded.is_none());

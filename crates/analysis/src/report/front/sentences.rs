@@ -43,7 +43,7 @@ fn waits(view: &View<'_>, overall: &Group) -> Vec<WaitedFor> {
         .collect()
 }
 
-/// Whether nothing but the client's own limit made agents take turns.
+/// Whether only the client's own limit made agents take turns.
 pub(super) fn by_permits(view: &View<'_>, overall: &Group) -> bool {
     let waits = waits(view, overall);
     !waits.is_empty() && waits.iter().all(|what| *what == WaitedFor::Admission)

@@ -29,7 +29,6 @@ fn configurations<'v>(view: &View<'v>) -> Vec<(&'v ConfigId, &'v str)> {
 /// A name, and a value for each configuration.
 type Series = (String, Vec<Value>);
 
-/// A series over the configurations of one source.
 fn series(
     view: &View<'_>,
     source: usize,
@@ -41,7 +40,6 @@ fn series(
     (name, configs.map(of).collect())
 }
 
-/// True when any value of a series is known.
 fn is_known((_, values): &Series) -> bool {
     values.iter().any(|value| value.point.is_some())
 }
@@ -81,7 +79,7 @@ fn of_source(view: &View<'_>, quantity: &str, source: &str) -> String {
     }
 }
 
-/// A figure that published rows know, too.
+/// A figure that published rows have, too.
 fn known(
     row: &RowData<'_>,
     computed: fn(&ConfigSummary) -> Option<&Estimate>,

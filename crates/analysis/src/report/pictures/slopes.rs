@@ -15,7 +15,7 @@ enum Axis {
 }
 
 impl Axis {
-    /// Its value, where both agents have the same.
+    /// The value, where both agents have the same one.
     fn value(self, settings: &Settings<'_>) -> Option<f64> {
         match self {
             Self::Temperature => settings.temperature.shared(),
@@ -50,7 +50,6 @@ impl Axis {
     }
 }
 
-/// Temperature and context effects as slopes.
 pub(super) fn options(view: &View<'_>, album: &mut Album) {
     let Some((source, label)) = view
         .sources
@@ -115,7 +114,7 @@ pub(super) fn options(view: &View<'_>, album: &mut Album) {
     album.put(&words, &slopes);
 }
 
-/// A quantity of a comparison: its label, where it stands, and whether it ranks.
+/// A quantity of a comparison: its label, its values, and whether it ranks.
 type Quantity = (
     &'static str,
     fn(&TopologyComparison) -> Option<&BothWays>,

@@ -36,7 +36,6 @@ fn source_column<'f>(view: &'f View<'_>) -> Field<'f, Group<'f>> {
     })
 }
 
-/// A sample standard deviation, where there is one.
 fn sd_cell(spread: &Spread, decimals: usize) -> Cell {
     spread
         .sd
@@ -111,7 +110,7 @@ pub(super) fn peak(view: &View<'_>, scenario: &str) -> Table {
             let ours = rows.iter().map(|row| row.and_then(|row| figure.value(row)));
             let delta = |ours: Option<f64>| match ours.zip(theirs) {
                 None => Cell::Empty,
-                // A speedup is a ratio, and so is what it differs by.
+                // Speedups are ratios, so their difference is a percentage.
                 Some((ours, theirs)) if figure.key == "speedup_est" => {
                     Cell::text(format!("{} %", signed(100.0 * (ours / theirs - 1.0), 1)))
                 }
@@ -210,7 +209,7 @@ pub(super) fn scenarios_against_tr110(view: &View<'_>) -> Table {
 }
 
 /// All configurations of one source, or those of TR110.
-struct All {
+struct Distribution {
     source: String,
     configs: u32,
     efficiency: Spread,
@@ -219,7 +218,7 @@ struct All {
 }
 
 pub(super) fn distribution(view: &View<'_>) -> Table {
-    let ours = view.group(None, &[]).into_iter().map(|g| All {
+    let ours = view.group(None, &[]).into_iter().map(|g| Distribution {
         source: view.sources[g.first.source].label.clone(),
         configs: g.configs,
         efficiency: g.efficiency,
@@ -227,7 +226,7 @@ pub(super) fn distribution(view: &View<'_>) -> Table {
         decimals_of_max: 1,
     });
     let cited = &comparison_figures().cited;
-    let theirs = All {
+    let theirs = Distribution {
         source: "TR110, as cited".to_owned(),
         configs: cited.configs,
         efficiency: Spread {
@@ -240,7 +239,7 @@ pub(super) fn distribution(view: &View<'_>) -> Table {
         above_95: (cited.distribution.configs_above_95, cited.configs),
         decimals_of_max: 2,
     };
-    let figures: [Number<All>; 7] = [
+    let figures: [Number<Distribution>; 7] = [
         ("n", "configs (n)", |a| Cell::count(a.configs)),
         ("min_percent", "min (%)", |a| {
             Cell::known(a.efficiency.min, 1)
@@ -259,7 +258,9 @@ pub(super) fn distribution(view: &View<'_>) -> Table {
             rate_cell(a.above_95)
         }),
     ];
-    let source = Field::label("source", "source", |a: &All| Cell::text(&*a.source));
+    let source = Field::label("source", "source", |a: &Distribution| {
+        Cell::text(&*a.source)
+    });
     let columns = std::iter::once(source).chain(numbers(Origin::Derived, figures));
     let title = "4.2 Efficiency est over all configurations";
     Table::of("4.2-distribution", title, columns.collect(), ours.chain([theirs])).note(

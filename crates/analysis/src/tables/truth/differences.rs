@@ -15,11 +15,10 @@ pub struct Difference {
     pub place: String,
     /// What it was recomputed from.
     pub from: &'static str,
-    /// As published.
     pub published: Shown,
     /// As recomputed; none where it cannot be computed.
     pub recomputed: Option<Shown>,
-    /// The recomputed figure is not the published one within half a unit of its last place.
+    /// Whether the recomputed figure is off by more than half a unit of the last published place.
     pub differs: bool,
 }
 
@@ -28,7 +27,6 @@ pub struct Difference {
 pub enum Shown {
     /// A number with its decimals.
     Number(f64, usize),
-    /// A word.
     Word(String),
     /// As a report prints it, with its value where that is a single number.
     Printed(String, Option<f64>),

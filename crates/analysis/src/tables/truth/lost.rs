@@ -58,7 +58,7 @@ pub(super) fn lost(view: &View<'_>) -> Table {
     ))
 }
 
-/// Whether the client limited requests in flight. Where it did not, there are no permits to speak of.
+/// Whether the client limited requests in flight.
 fn limited(view: &View<'_>) -> bool {
     let mut waits = view.summary.runs.iter().flat_map(|r| &r.cause.waits);
     waits.any(|w| w.admission.is_some())
