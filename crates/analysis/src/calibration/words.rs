@@ -1,4 +1,4 @@
-//! The front page of a calibration: one sentence, and what it rests on.
+//! The front page of a calibration: one sentence, and its evidence.
 
 use document::budget::ended_in_words;
 use document::number::{ms, plain};
@@ -9,8 +9,8 @@ use metrics::budget::{calibrated_to, is_within};
 
 use crate::kind::three_figures;
 
-/// A machine with so much else to do, a core, is named as a reason to doubt the figures.
-const BUSY: f64 = 0.5;
+/// Above this load average per core, the report warns that other programs may have disturbed the calibration.
+const BUSY_LOAD_PER_CORE: f64 = 0.5;
 
 pub(super) fn front(calibration: &Calibration, steps: &[&BudgetStep], front: &mut Front) {
     let budget = &calibration.budget;
@@ -57,13 +57,13 @@ pub(super) fn front(calibration: &Calibration, steps: &[&BudgetStep], front: &mu
     ]);
 }
 
-/// What a reader must know before trusting the figures.
+/// Warnings about the calibration's validity.
 pub(super) fn warnings(calibration: &Calibration) -> Vec<String> {
     let budget = &calibration.budget;
     let mut warnings = Vec::new();
     if let Some(load) = budget
         .load_average
-        .filter(|load| *load > BUSY * f64::from(budget.cores))
+        .filter(|load| *load > BUSY_LOAD_PER_CORE * f64::from(budget.cores))
     {
         warnings.push(format!(
             "the machine was not idle: its load average before was {} on {}; an idle one is likely to do better",
@@ -106,7 +106,7 @@ fn answer(budget: &ClientBudget, steps: &[&BudgetStep]) -> String {
     )
 }
 
-/// The first load beyond the one that is calibrated.
+/// The first step above the calibrated range.
 fn beyond(budget: &ClientBudget, steps: &[&BudgetStep]) -> Option<String> {
     let first = steps.iter().find(|step| !is_within(step))?;
     let bias = first.token_bias?;
@@ -134,7 +134,7 @@ fn one_stream(steps: &[&BudgetStep]) -> Option<String> {
     ))
 }
 
-/// Gaps between tokens have two errors that take each other away.
+/// Gaps between tokens have two errors that partly cancel each other.
 fn gaps(budget: &ClientBudget) -> Option<String> {
     let step = calibrated_to(budget)?;
     let error = step.gap_error?;
@@ -173,7 +173,7 @@ fn cost(steps: &[&BudgetStep]) -> Option<String> {
     ))
 }
 
-/// What the client was.
+/// A description of the client.
 pub(super) fn client(budget: &ClientBudget) -> String {
     let api = match budget.api.as_str() {
         "openai" => "`/v1`",
@@ -196,7 +196,7 @@ pub(super) fn client(budget: &ClientBudget) -> String {
     format!("a client of {api} on {runtime}{pinned}{http}")
 }
 
-/// What it ran on.
+/// A description of the cores that the client ran on.
 pub(super) fn cores(budget: &ClientBudget) -> String {
     format!(
         "{}, {}",

@@ -13,7 +13,7 @@ use crate::charts::{
 use document::Picture;
 use document::number::plain;
 
-/// Steps of the drawn law in each doubling of the agents.
+/// Points of the drawn law per doubling of the agents.
 const STEPS: u32 = 24;
 
 /// Every picture; the first is the front page's.
@@ -27,8 +27,8 @@ pub(super) fn draw(material: &Material<'_>) -> Result<Vec<Picture>, ChartError> 
     album.finish()
 }
 
-/// Panels against the number of agents. Levels double, and on a linear axis the first of them
-/// would lie on each other.
+/// Panels against the number of agents, on a logarithmic axis: levels double, and on a linear one the
+/// first of them would overlap.
 fn against_agents(panels: Vec<Panel>, spans: Vec<Span>) -> Lines {
     Lines {
         x_axis: XAxis::Doubling,
@@ -37,7 +37,6 @@ fn against_agents(panels: Vec<Panel>, spans: Vec<Span>) -> Lines {
     }
 }
 
-/// A series over the levels.
 fn over<V: Into<Value>>(
     material: &Material<'_>,
     name: &str,
@@ -55,7 +54,7 @@ fn carries(material: &Material<'_>) -> Option<Span> {
     Some(Span::mark(f64::from(carries), label, GREEN))
 }
 
-/// The levels that stand for the answer, as marks.
+/// Marks for the levels that the answer names.
 fn answer_marks(material: &Material<'_>) -> Vec<Span> {
     let breaks = material.answer.breaks.map(|n| {
         let label = format!("{n} break the limits");
@@ -64,7 +63,7 @@ fn answer_marks(material: &Material<'_>) -> Vec<Span> {
     carries(material).into_iter().chain(breaks).collect()
 }
 
-/// Numbers from 1 to the highest, equally many in each doubling.
+/// Numbers from 1 to the highest, with the same number of points in each doubling.
 fn along(highest: f64) -> impl Iterator<Item = f64> {
     let octaves = std::iter::successors(Some(1.0), |from: &f64| Some(2.0 * from));
     octaves
@@ -124,7 +123,7 @@ fn throughput(material: &Material<'_>, album: &mut Album) {
     album.put(&words, &against_agents(panels, spans));
 }
 
-/// A spread's percentile, ms.
+/// A percentile of a spread, ms.
 fn percentile(spread: &Spread, p: u8) -> Option<f64> {
     match p {
         50 => Some(spread.p50),
@@ -150,7 +149,7 @@ fn spread(level: &LevelFigures, figure: LatencyFigure) -> Option<&Spread> {
 struct Limit {
     figure: LatencyFigure,
     statistic: Statistic,
-    /// In its one form, as the levels' decisions name it.
+    /// The limit as the levels' decisions spell it.
     text: String,
     line: ReferenceLine,
 }
@@ -179,7 +178,7 @@ fn limits(material: &Material<'_>) -> Vec<Limit> {
     criteria.filter_map(limit).collect()
 }
 
-/// A limited latency as it was seen at a level, ms, with its interval.
+/// The value of a limited latency at a level, ms, with its interval.
 fn seen(material: &Material<'_>, agents: u32, limit: &str) -> Value {
     let levels = material.run.levels.iter();
     let judged = levels
@@ -207,7 +206,7 @@ fn latency(material: &Material<'_>, album: &mut Album) {
     let panel = |figure: &LatencyFigure| {
         let own = || limits.iter().filter(|limit| limit.figure == *figure);
         let limit_of = |p: u8| own().find(|l| l.statistic == Statistic::Percentile(p));
-        // Those that are limited last: they are drawn over the others.
+        // Percentiles with a limit come last, so that they are drawn over the others.
         let mut percentiles = vec![50, 95, 99];
         percentiles.retain(|p| limit_of(*p).is_none());
         percentiles.extend(own().filter_map(|limit| match limit.statistic {

@@ -1,4 +1,4 @@
-//! What a capacity run's report says beside its tables and pictures.
+//! The text of a capacity run's report.
 
 use document::capacity::AnswerKind;
 use document::number::plain;
@@ -157,7 +157,7 @@ fn policy(material: &Material<'_>) -> CachePolicy {
     }
 }
 
-/// Whether a prompt cache helped, over all levels.
+/// The check whether a prompt cache helped, over all levels.
 fn cache(material: &Material<'_>) -> CacheCheck {
     let mut all = CacheCheck::default();
     for level in &material.levels {
@@ -166,7 +166,7 @@ fn cache(material: &Material<'_>) -> CacheCheck {
     all
 }
 
-/// That a prompt cache helped levels that it was not to help.
+/// The warning that a prompt cache helped although the prompts were meant to prevent that.
 fn cache_warning(material: &Material<'_>) -> Option<String> {
     let unique = policy(material) == CachePolicy::Nonce;
     let helped = cache(material).warning().filter(|_| unique);
