@@ -28,7 +28,7 @@ pub fn source(calibration: &Calibration) -> String {
 }
 
 /// The steps in ascending order of received tokens per second.
-fn rising(calibration: &Calibration) -> Vec<&BudgetStep> {
+fn steps_by_rate(calibration: &Calibration) -> Vec<&BudgetStep> {
     let mut steps: Vec<&BudgetStep> = calibration.budget.steps.iter().collect();
     steps.sort_by(|a, b| a.tokens_per_s.total_cmp(&b.tokens_per_s));
     steps
@@ -36,7 +36,7 @@ fn rising(calibration: &Calibration) -> Vec<&BudgetStep> {
 
 /// Builds the report in memory.
 pub fn build(calibration: &Calibration, options: &ReportOptions) -> Result<Report, ReportError> {
-    let steps = rising(calibration);
+    let steps = steps_by_rate(calibration);
     let pictures = pictures::draw(calibration, &steps)?;
     let source = source(calibration);
     let mut page = kind::page(

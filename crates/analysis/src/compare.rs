@@ -203,9 +203,9 @@ impl ComparisonReport {
             front: Front {
                 question: format!("What changed from {base} to {new}?"),
                 answer: self.headline(),
-                spoilt: self.spoilt(),
+                spoilt: self.other_causes(),
                 why: self.gates.iter().map(gate_in_words).collect(),
-                next: self.missing(),
+                next: self.only_on_one_side(),
                 figures: self.table(tested),
                 ..Front::default()
             },
@@ -222,7 +222,7 @@ impl ComparisonReport {
     }
 
     /// Causes other than the server that may have changed the figures.
-    fn spoilt(&self) -> Vec<String> {
+    fn other_causes(&self) -> Vec<String> {
         let cache = self.comparison.cached_share.map(|[base, new]| {
             format!(
                 "The servers' caches held {:.0} % of the prompts' tokens in {} and {:.0} % in {}: these changes are \
@@ -273,7 +273,7 @@ impl ComparisonReport {
     }
 
     /// The configurations that only one side has.
-    fn missing(&self) -> Vec<String> {
+    fn only_on_one_side(&self) -> Vec<String> {
         let compared = &self.comparison;
         let mut lines = Vec::new();
         for (side, only) in [

@@ -106,9 +106,9 @@ pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
     let mut skipped = Vec::new();
     let mut dataset = match kind {
         // Each of these has a report of its own and cannot be pooled.
-        InputKind::Load => return Err(alone(path, Kind::Load)),
-        InputKind::Capacity => return Err(alone(path, Kind::Capacity)),
-        InputKind::Calibration => return Err(alone(path, Kind::Calibration)),
+        InputKind::Load => return Err(not_poolable(path, Kind::Load)),
+        InputKind::Capacity => return Err(not_poolable(path, Kind::Capacity)),
+        InputKind::Calibration => return Err(not_poolable(path, Kind::Calibration)),
         InputKind::Results => sweep(path, keep_going, &mut skipped)?,
         InputKind::RecordedRuns => {
             let runs = recorded::read(path, keep_going, &mut skipped)?;
@@ -135,7 +135,7 @@ pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
             dataset
         }
     };
-    order(&mut dataset);
+    sort_imported(&mut dataset);
     let lines = skipped.iter().map(Skipped::line);
     dataset.warnings.extend(lines.map(Warning::Said));
     Ok(Loaded {
@@ -145,7 +145,7 @@ pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
     })
 }
 
-fn alone(path: &Path, kind: Kind) -> LoadError {
+fn not_poolable(path: &Path, kind: Kind) -> LoadError {
     let what = kind.words();
     LoadError::new(path, LoadErrorKind::Alone { what })
 }
@@ -227,7 +227,7 @@ fn pool(path: &Path, mut into: Loaded, from: Loaded) -> Result<Loaded, LoadError
         )));
     }
     into.skipped.extend(from.skipped);
-    order(&mut into.dataset);
+    sort_imported(&mut into.dataset);
     Ok(into)
 }
 
@@ -291,7 +291,7 @@ fn imported(path: &Path, source: String, runs: Vec<RunObservation>) -> Dataset {
 
 /// Sorts imported runs: in the order of the published table where there is one, else by
 /// scenario and id with numbers read as numbers. Our own results keep the plan's order.
-fn order(dataset: &mut Dataset) {
+fn sort_imported(dataset: &mut Dataset) {
     if dataset.manifest.is_some() {
         return;
     }

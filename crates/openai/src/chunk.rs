@@ -155,7 +155,7 @@ impl<'a> Chunk<'a> {
     }
 
     /// The texts of one kind of all deltas, joined; nearly every chunk has one delta.
-    fn one<'s>(&'s self, text: impl Fn(&'s Delta<'a>) -> Option<&'s str>) -> Cow<'s, str> {
+    fn joined<'s>(&'s self, text: impl Fn(&'s Delta<'a>) -> Option<&'s str>) -> Cow<'s, str> {
         let deltas = self.choices().filter_map(|choice| choice.delta.as_ref());
         let mut texts = deltas.filter_map(text);
         let Some(first) = texts.next() else {
@@ -168,12 +168,12 @@ impl<'a> Chunk<'a> {
 
     /// Possibly empty.
     pub(crate) fn content(&self) -> Cow<'_, str> {
-        self.one(|delta| delta.content.as_ref().map(TextOrParts::text))
+        self.joined(|delta| delta.content.as_ref().map(TextOrParts::text))
     }
 
     /// Possibly empty; only one text where a server sends it under several names.
     pub(crate) fn thinking(&self) -> Cow<'_, str> {
-        self.one(|delta| {
+        self.joined(|delta| {
             let in_content = delta.content.as_ref().map(TextOrParts::thinking);
             let members = [
                 &delta.reasoning_content,
@@ -191,7 +191,7 @@ impl<'a> Chunk<'a> {
 
     /// Possibly empty.
     pub(crate) fn refusal(&self) -> Cow<'_, str> {
-        self.one(|delta| {
+        self.joined(|delta| {
             let in_content = delta.content.as_ref().map(TextOrParts::refusal);
             let member = delta.refusal.as_ref().map(TextOrParts::any);
             in_content
@@ -203,7 +203,7 @@ impl<'a> Chunk<'a> {
 
     /// The JSON of the chunk's tool calls, possibly empty.
     pub(crate) fn tool_calls(&self) -> Cow<'_, str> {
-        self.one(|delta| {
+        self.joined(|delta| {
             let calls = [delta.tool_calls, delta.function_call]
                 .into_iter()
                 .flatten();

@@ -26,9 +26,9 @@ pub(super) fn front(calibration: &Calibration, steps: &[&BudgetStep], front: &mu
     );
     front.spoilt = warnings(calibration).iter().map(|w| sentence(w)).collect();
     let why = [
-        beyond(budget, steps),
+        first_uncalibrated_step(budget, steps),
         one_stream(steps),
-        gaps(budget),
+        gap_errors(budget),
         cost(steps),
     ];
     front.why = why.into_iter().flatten().collect();
@@ -107,7 +107,7 @@ fn answer(budget: &ClientBudget, steps: &[&BudgetStep]) -> String {
 }
 
 /// The first step above the calibrated range.
-fn beyond(budget: &ClientBudget, steps: &[&BudgetStep]) -> Option<String> {
+fn first_uncalibrated_step(budget: &ClientBudget, steps: &[&BudgetStep]) -> Option<String> {
     let first = steps.iter().find(|step| !is_within(step))?;
     let bias = first.token_bias?;
     let reached = calibrated_to(budget).is_some();
@@ -135,7 +135,7 @@ fn one_stream(steps: &[&BudgetStep]) -> Option<String> {
 }
 
 /// Gaps between tokens have two errors that partly cancel each other.
-fn gaps(budget: &ClientBudget) -> Option<String> {
+fn gap_errors(budget: &ClientBudget) -> Option<String> {
     let step = calibrated_to(budget)?;
     let error = step.gap_error?;
     let jitter = step.jitter_p99_ns.map_or_else(String::new, |ns| {

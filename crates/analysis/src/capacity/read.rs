@@ -80,7 +80,7 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<CapacityRun, LoadError> {
             Ok(rows) if rows.is_empty() && probe.window.is_some() => continue,
             rows => rows?,
         };
-        let level = again(&record, &objective, probe, &rows, &levels);
+        let level = judge_again(&record, &objective, probe, &rows, &levels);
         if level.probe.decision.verdict != probe.decision.verdict {
             warnings.push(format!(
                 "{}: was recorded as {} and is {} by its requests, which counts",
@@ -89,7 +89,7 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<CapacityRun, LoadError> {
                 verdict::level(level.probe.decision.verdict)
             ));
         }
-        warnings.extend(beyond(
+        warnings.extend(calibration_warning(
             record.header.client_budget.as_ref(),
             &level.probe,
             &rows,
@@ -123,7 +123,7 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<CapacityRun, LoadError> {
 }
 
 /// Judges a level again from its requests in its recorded window.
-fn again(
+fn judge_again(
     record: &CapacityRecord,
     objective: &Objective,
     probe: &Probe,
@@ -159,7 +159,11 @@ fn again(
 }
 
 /// The warning for a level that received more tokens than the client is calibrated for.
-fn beyond(known: Option<&ClientBudget>, probe: &Probe, rows: &[RequestRecord]) -> Option<String> {
+fn calibration_warning(
+    known: Option<&ClientBudget>,
+    probe: &Probe,
+    rows: &[RequestRecord],
+) -> Option<String> {
     let arrivals = rows
         .iter()
         .flat_map(|row| &row.times.chunks)

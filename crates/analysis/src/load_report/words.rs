@@ -13,7 +13,7 @@ use super::series::Series;
 use crate::kind::three_figures;
 use crate::load::Load;
 
-/// The share of a request's time from which on a phase is named as what limited the load.
+/// A phase whose share of the requests' time exceeds this is named as what limited the load.
 const MUCH: f64 = 0.1;
 
 pub(super) fn front(load: &Load, series: &Series, front: &mut Front) {

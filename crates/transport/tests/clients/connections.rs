@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::*;
 
 /// `connect` of two requests in a row.
-async fn two(protocol: Protocol, clock: &Clock) -> [Option<Nanos>; 2] {
+async fn connect_times(protocol: Protocol, clock: &Clock) -> [Option<Nanos>; 2] {
     let (server, client) = protocol
         .served(clock, vec![protocol.whole(), protocol.whole()])
         .await;
@@ -28,7 +28,7 @@ async fn two(protocol: Protocol, clock: &Clock) -> [Option<Nanos>; 2] {
 #[tokio::test]
 async fn a_connection_that_is_made_is_timed_and_a_kept_one_is_not() {
     for protocol in CLIENTS {
-        let [first, second] = two(protocol, &Clock::real()).await;
+        let [first, second] = connect_times(protocol, &Clock::real()).await;
         assert!(first > Some(Nanos::ZERO), "{first:?}");
         assert_eq!(second, None);
     }
@@ -39,7 +39,7 @@ async fn a_connection_that_is_made_is_timed_and_a_kept_one_is_not() {
 async fn in_virtual_time_there_is_no_connect_time() {
     let clock = Clock::start_virtual();
     for protocol in CLIENTS {
-        assert_eq!(two(protocol, &clock).await, [None, None]);
+        assert_eq!(connect_times(protocol, &clock).await, [None, None]);
     }
 }
 
