@@ -1,5 +1,5 @@
-//! The audit: each claim of a published report, recomputed from its own tables, its text and its recorded
-//! runs.
+//! The audit: recomputes each claim of a published report from the report's own tables, its text and its
+//! recorded runs.
 //!
 //! A claims file ([`Claims`]) states what is published, where, with which tolerance, and the SQL query that
 //! recomputes it, with other definitions to try. [`Claims::audit`] gives a [`Ledger`]: each claim

@@ -1,5 +1,5 @@
-//! The report of a calibration: how late the client's own stamps are at rising load, and what the
-//! client costs.
+//! The report of a calibration: how late the client's own stamps are at rising load, and how much CPU the
+//! client needs.
 
 mod pictures;
 mod tables;
@@ -18,25 +18,25 @@ use serde_json::json;
 use crate::kind;
 use crate::report::{Report, ReportError, ReportOptions};
 
-/// What telemetry calls the load average among a machine's facts.
+/// Telemetry's name for the load average among a machine's facts.
 const LOAD_FACT: &str = "load_1m_at_start";
 
-/// Where the data come from, in words.
+/// The source line of the report.
 pub fn source(calibration: &Calibration) -> String {
     let source = kind::source("calibration", &calibration.header);
     format!("{source}; {} loads", calibration.budget.steps.len())
 }
 
-/// The steps by the rate at which tokens were received.
-fn rising(calibration: &Calibration) -> Vec<&BudgetStep> {
+/// The steps in ascending order of received tokens per second.
+fn steps_by_rate(calibration: &Calibration) -> Vec<&BudgetStep> {
     let mut steps: Vec<&BudgetStep> = calibration.budget.steps.iter().collect();
     steps.sort_by(|a, b| a.tokens_per_s.total_cmp(&b.tokens_per_s));
     steps
 }
 
-/// Makes the report of a calibration in memory.
+/// Builds the report in memory.
 pub fn build(calibration: &Calibration, options: &ReportOptions) -> Result<Report, ReportError> {
-    let steps = rising(calibration);
+    let steps = steps_by_rate(calibration);
     let pictures = pictures::draw(calibration, &steps)?;
     let source = source(calibration);
     let mut page = kind::page(
@@ -86,12 +86,12 @@ const LIMITS: [&str; 2] = [
      own before they begin.",
 ];
 
-/// What a reader must know before trusting the figures.
+/// Warnings about the calibration's validity.
 pub fn warnings(calibration: &Calibration) -> Vec<String> {
     words::warnings(calibration)
 }
 
-/// The machine without its GPU, which plays no part, and the client.
+/// The machine without its GPU, which a calibration does not use, and the client.
 fn environment(calibration: &Calibration, page: &Document, options: &ReportOptions) -> Vec<Line> {
     let budget = &calibration.budget;
     let load = budget.load_average.map(|load| plain(load, 2));

@@ -1,5 +1,5 @@
-//! A capacity run's report: how many agents a server carries, and what that rests on. Every number
-//! is derived again from the levels' requests.
+//! The report of a capacity run: how many agents a server carries, with the evidence. Every number
+//! is recomputed from the levels' requests.
 
 mod pictures;
 mod read;
@@ -18,13 +18,13 @@ use crate::report::{Report, ReportError, ReportOptions};
 
 pub use read::{CapacityRun, Level, read};
 
-/// What a report is written from.
+/// The input of a report.
 pub(crate) struct Material<'a> {
     pub(crate) run: &'a CapacityRun,
     pub(crate) objective: &'a Objective,
     pub(crate) answer: Answer,
     pub(crate) scaling: Option<Scaling>,
-    /// Levels that were whole and steady, by agents.
+    /// Complete and steady levels, in ascending order of agents.
     pub(crate) levels: Vec<LevelFigures>,
 }
 
@@ -34,7 +34,6 @@ impl Material<'_> {
     }
 }
 
-/// Makes the report of a run.
 pub fn build(run: &CapacityRun, options: &ReportOptions) -> Result<Report, ReportError> {
     let mut levels = run.whole();
     let scaling = Scaling::of(&levels);

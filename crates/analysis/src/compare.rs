@@ -1,4 +1,4 @@
-//! Two sets of runs compared, for a terminal and for a pull request. [`metrics::compare`] defines what is
+//! Compares two sets of runs, for a terminal and for a pull request. [`metrics::compare`] defines what is
 //! compared and tested.
 
 mod input;
@@ -18,36 +18,34 @@ use crate::tables::{Cell, Origin, Table, short_number, signed, topology_cell, to
 
 pub use input::{Input, read};
 
-/// What is tested besides the figures that always are.
+/// What is tested besides the default figures.
 #[derive(Debug, Clone, Default)]
 pub struct CompareOptions {
-    /// The gates.
     pub gates: Vec<Gate>,
-    /// Test them on each configuration instead of on the mean over all.
+    /// Tests the gates on each configuration instead of on the mean over all.
     pub each: bool,
     /// Further primary figures.
     pub primary: Vec<String>,
 }
 
-/// A comparison with its gates, ready to be shown.
+/// A comparison with the results of its gates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ComparisonReport {
     comparison: Comparison,
     gates: Vec<GateReport>,
     provenance: [Provenance; 2],
-    /// How each side was served, where that is the difference between them.
+    /// How each side was served, where the sides differ in that.
     serving: Option<[Topology; 2]>,
-    /// Keys of the loads' requests that differ.
+    /// Keys of the load settings that differ.
     asked_differently: Vec<String>,
-    /// Runs repeated prompts of other runs, on servers that may have cached them.
+    /// Runs repeat prompts of other runs, on servers that may have cached them.
     repeats_prompts: bool,
-    /// Loads are compared.
     is_load: bool,
-    /// Warnings from reading either side, with the side's name.
+    /// Warnings from reading either side, each with the side's name.
     warnings: Vec<String>,
 }
 
-/// Compares two sides and applies the gates. An error is what cannot be compared, or a figure that does
+/// Compares two sides and applies the gates. Fails when the sides cannot be compared or a figure does
 /// not exist.
 pub fn compare(
     base: Input,
@@ -79,7 +77,7 @@ pub fn compare(
     let warnings = warnings.collect();
     let mut sides = [base.side, new.side];
     if serving.is_some() {
-        // Two ways of serving are what is compared: they must not keep equal configurations apart.
+        // The comparison is between two ways of serving, which must not keep equal configurations apart.
         let configs = sides.iter_mut().flat_map(|side| &mut side.configs);
         configs.for_each(|config| config.topology = None);
     }
@@ -98,17 +96,15 @@ pub fn compare(
 }
 
 impl ComparisonReport {
-    /// The comparison.
     pub fn comparison(&self) -> &Comparison {
         &self.comparison
     }
 
-    /// The gates, with what became of each.
     pub fn gates(&self) -> &[GateReport] {
         &self.gates
     }
 
-    /// The worst outcome of the gates; none without gates.
+    /// The worst outcome of the gates; `None` without gates.
     pub fn outcome(&self) -> Option<GateOutcome> {
         self.gates.iter().map(|g| g.outcome).max()
     }
@@ -131,19 +127,19 @@ impl ComparisonReport {
         format!("{base} → {new}: {changes}{serving}{provenance}")
     }
 
-    /// The rows of the figures that are tested.
+    /// The rows of the primary figures.
     fn primary(&self) -> impl Iterator<Item = &ComparisonRow> {
         let rows = self.comparison.rows.iter();
         rows.filter(|row| row.reading != Reading::Exploratory)
     }
 
-    /// The mean over all configurations, or the one configuration that has the figure.
+    /// True for the mean over all configurations, and for the one configuration that has the figure.
     fn is_headline(&self, row: &ComparisonRow) -> bool {
         let others = || self.primary().filter(|other| other.figure == row.figure);
         row.config.is_none() || others().count() == 1
     }
 
-    /// How a figure changed; first whether it became better in some configurations and worse in others.
+    /// How a figure changed; says first when it improved in some configurations and got worse in others.
     fn change_in_words(&self, row: &ComparisonRow) -> String {
         let of_configs = self
             .primary()
@@ -171,15 +167,15 @@ impl ComparisonReport {
         format!("{name} {whole}{change}: {}", verdict::reading(row.reading))
     }
 
-    /// The comparison as a document: the gates and what only one side has, the figures that are tested,
-    /// and then all others.
+    /// The comparison as a document: the gates and what only one side has, then the primary figures,
+    /// then all others.
     pub fn document(&self) -> Document {
         let Comparison { base, new, .. } = &self.comparison;
         let options = ReportOptions {
             name: format!("{base} → {new}"),
             ..ReportOptions::default()
         };
-        // What was simulated on either side is no measurement of a change.
+        // With a simulated side, the comparison does not measure a real change.
         let provenance = match self.provenance {
             [_, Provenance::Simulated] => Provenance::Simulated,
             [base, _] => base,
@@ -207,9 +203,9 @@ impl ComparisonReport {
             front: Front {
                 question: format!("What changed from {base} to {new}?"),
                 answer: self.headline(),
-                spoilt: self.spoilt(),
+                spoilt: self.other_causes(),
                 why: self.gates.iter().map(gate_in_words).collect(),
-                next: self.missing(),
+                next: self.only_on_one_side(),
                 figures: self.table(tested),
                 ..Front::default()
             },
@@ -226,7 +222,7 @@ impl ComparisonReport {
     }
 
     /// Causes other than the server that may have changed the figures.
-    fn spoilt(&self) -> Vec<String> {
+    fn other_causes(&self) -> Vec<String> {
         let cache = self.comparison.cached_share.map(|[base, new]| {
             format!(
                 "The servers' caches held {:.0} % of the prompts' tokens in {} and {:.0} % in {}: these changes are \
@@ -276,8 +272,8 @@ impl ComparisonReport {
         own.chain(far).chain(warnings).collect()
     }
 
-    /// The configurations that one side alone has.
-    fn missing(&self) -> Vec<String> {
+    /// The configurations that only one side has.
+    fn only_on_one_side(&self) -> Vec<String> {
         let compared = &self.comparison;
         let mut lines = Vec::new();
         for (side, only) in [
@@ -342,7 +338,6 @@ impl ComparisonReport {
     }
 }
 
-/// A gate with its reasons in words.
 fn gate_json(gate: &GateReport) -> Value {
     let mut value = json!(gate);
     let shown = value["cases"].as_array_mut().into_iter().flatten();
@@ -352,7 +347,7 @@ fn gate_json(gate: &GateReport) -> Value {
     value
 }
 
-/// A gate, its outcome, and each case that does not pass it.
+/// A gate with its outcome and each case that does not pass.
 fn gate_in_words(gate: &GateReport) -> String {
     let case = |case: &GateCase| {
         let reason = safe::markdown(&verdict::gate_reason(case.reason));
@@ -385,7 +380,7 @@ fn change_cell(change: &Change, factor: f64, decimals: usize) -> Cell {
     Cell::text(format_change(change, factor, decimals, ""))
 }
 
-/// A change with its unit, and its interval where it has one.
+/// A change with its unit and, where there is one, its interval.
 fn format_change(change: &Change, factor: f64, decimals: usize, unit: &str) -> String {
     let show = |v: f64| signed(v * factor, decimals);
     let interval = change.lo.zip(change.hi);

@@ -40,7 +40,7 @@ pub(crate) fn page(
     }
 }
 
-/// Where the data of a run come from, in words.
+/// The source line of a run's report.
 pub(crate) fn source(what: &str, header: &RunHeader) -> String {
     let RunHeader {
         name,
@@ -51,7 +51,7 @@ pub(crate) fn source(what: &str, header: &RunHeader) -> String {
     format!("{what} `{name}`, written by {tool} from {started_at}")
 }
 
-/// The lines of an environment, `more` of them after the machine and the servers.
+/// The lines of an environment, with `more` after the machine and the servers.
 pub(crate) fn environment(
     page: &Document,
     header: &RunHeader,
@@ -70,14 +70,14 @@ pub(crate) fn environment(
     lines
 }
 
-/// The pictures that do not stand on the front page.
+/// The section of the pictures that are not on the front page.
 pub(crate) fn evidence(pictures: &[Picture]) -> Section {
     let rest = pictures.iter().skip(1);
     let blocks = rest.map(|picture| Block::Picture(picture.name.clone()));
     Section::new("Evidence", blocks.collect())
 }
 
-/// The three figures of a front page: name, value, unit.
+/// The three figures of a front page, each with name, value and unit.
 pub(crate) fn three_figures(figures: [(&str, Cell, &str); 3]) -> Table {
     type Figure<'a> = (&'a str, Cell, &'a str);
     let columns = vec![
@@ -90,7 +90,7 @@ pub(crate) fn three_figures(figures: [(&str, Cell, &str); 3]) -> Table {
     Table::of("front", "Figures", columns, figures)
 }
 
-/// Columns for a spread of times, ms; each key with `ending` after it.
+/// Columns for a spread of times, ms; each key ends with `ending`.
 pub(crate) fn spread_columns<'f, T: 'f>(
     origin: Origin,
     ending: &str,
@@ -127,7 +127,6 @@ pub(crate) fn spread_columns<'f, T: 'f>(
     std::iter::once(n).chain(figures).chain([needs]).collect()
 }
 
-/// What the tests of every kind use.
 #[cfg(test)]
 pub(crate) mod fixture {
     use std::path::{Path, PathBuf};
@@ -136,14 +135,13 @@ pub(crate) mod fixture {
 
     use crate::report::{Report, ReportOptions};
 
-    /// A folder under `fixtures`.
     pub(crate) fn folder(name: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../../fixtures")
             .join(name)
     }
 
-    /// The options of the committed report on it.
+    /// The options of the committed report on a fixture.
     pub(crate) fn options(name: &str) -> ReportOptions {
         ReportOptions {
             name: name.to_owned(),
@@ -152,7 +150,7 @@ pub(crate) mod fixture {
         }
     }
 
-    /// A file of a report.
+    /// The text of a file of a report.
     pub(crate) fn text<'r>(report: &'r Report, file: &str) -> &'r str {
         match &report.files[file] {
             Content::Text(text) => text,
@@ -160,13 +158,13 @@ pub(crate) mod fixture {
         }
     }
 
-    /// Page one: what stands before the first section.
+    /// The front page: everything before the first section.
     pub(crate) fn front(report: &Report) -> &str {
         let page = text(report, "report.md");
         page.split("\n## ").next().unwrap_or(page)
     }
 
-    /// Page one answers in few lines, and `report.json` names every file.
+    /// Checks that the front page is short and that `report.json` names every file.
     pub(crate) fn check(report: &Report) {
         let front = front(report);
         let (_, answer) = front.split_once("**Answer.**").unwrap();

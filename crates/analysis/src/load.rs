@@ -1,5 +1,5 @@
-//! Reads what a report is made from: our own results, imported recorded runs, figures tables and published
-//! tables. Whatever the input, the outcome is one [`metrics::Dataset`].
+//! Reads the inputs of a report: our own results, imported recorded runs, figures tables and published
+//! tables. Every input becomes one [`metrics::Dataset`].
 
 mod figures;
 mod grid;
@@ -24,7 +24,6 @@ use results::{Kind, read_json, short};
 pub use results::{LoadError, LoadErrorKind, Skipped};
 pub use rows::{Load, read};
 
-/// What kind of input a path holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputKind {
     /// A results folder of a sweep.
@@ -33,31 +32,27 @@ pub enum InputKind {
     Load,
     /// A results folder of a capacity run.
     Capacity,
-    /// A folder of a calibration.
+    /// A results folder of a calibration.
     Calibration,
     /// A folder of recorded runs.
     RecordedRuns,
     /// The figures table of recorded runs.
     Figures,
-    /// A published table.
     Published,
     /// A folder with `published.csv` and `recorded.csv` side by side.
     PublishedAndFigures,
 }
 
-/// An input, loaded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
-    /// What it was.
     pub kind: InputKind,
-    /// What it holds.
     pub dataset: Dataset,
-    /// What was left out.
+    /// Files, rows and runs that were left out.
     pub skipped: Vec<Skipped>,
 }
 
 impl InputKind {
-    /// What a results folder of ours is as an input.
+    /// The kind of one of our own results folders.
     const fn of(kind: Kind) -> Self {
         match kind {
             Kind::Sweep => Self::Results,
@@ -68,7 +63,7 @@ impl InputKind {
     }
 }
 
-/// Says what kind of input a path holds.
+/// Detects what kind of input a path holds.
 pub fn detect(path: &Path) -> Result<InputKind, LoadError> {
     let facts = fs::metadata(path).map_err(|e| LoadError::io(path, e))?;
     let unknown = || LoadError::new(path, LoadErrorKind::NotUnderstood);
@@ -105,15 +100,15 @@ pub fn detect(path: &Path) -> Result<InputKind, LoadError> {
     Err(unknown())
 }
 
-/// Loads one input. With `keep_going`, what cannot be read inside it is left out and listed.
+/// Loads one input. With `keep_going`, unreadable parts are left out and listed.
 pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
     let kind = detect(path)?;
     let mut skipped = Vec::new();
     let mut dataset = match kind {
-        // Each of these alone fills a report of its own.
-        InputKind::Load => return Err(alone(path, Kind::Load)),
-        InputKind::Capacity => return Err(alone(path, Kind::Capacity)),
-        InputKind::Calibration => return Err(alone(path, Kind::Calibration)),
+        // Each of these has a report of its own and cannot be pooled.
+        InputKind::Load => return Err(not_poolable(path, Kind::Load)),
+        InputKind::Capacity => return Err(not_poolable(path, Kind::Capacity)),
+        InputKind::Calibration => return Err(not_poolable(path, Kind::Calibration)),
         InputKind::Results => sweep(path, keep_going, &mut skipped)?,
         InputKind::RecordedRuns => {
             let runs = recorded::read(path, keep_going, &mut skipped)?;
@@ -140,7 +135,7 @@ pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
             dataset
         }
     };
-    order(&mut dataset);
+    sort_imported(&mut dataset);
     let lines = skipped.iter().map(Skipped::line);
     dataset.warnings.extend(lines.map(Warning::Said));
     Ok(Loaded {
@@ -150,12 +145,12 @@ pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
     })
 }
 
-fn alone(path: &Path, kind: Kind) -> LoadError {
+fn not_poolable(path: &Path, kind: Kind) -> LoadError {
     let what = kind.words();
     LoadError::new(path, LoadErrorKind::Alone { what })
 }
 
-/// A sweep, in which there must be a run.
+/// Loads a sweep, which must have at least one run.
 fn sweep(
     folder: &Path,
     keep_going: bool,
@@ -232,7 +227,7 @@ fn pool(path: &Path, mut into: Loaded, from: Loaded) -> Result<Loaded, LoadError
         )));
     }
     into.skipped.extend(from.skipped);
-    order(&mut into.dataset);
+    sort_imported(&mut into.dataset);
     Ok(into)
 }
 
@@ -240,7 +235,7 @@ fn run_group(run: &RunObservation) -> (ConfigId, Option<domain::plan::Topology>)
     (run.config.clone(), run.topology)
 }
 
-/// The part of a run's file that says when; before there was a header, it stood outside of it.
+/// The start time in a run's manifest. Before results had a header, it was a key of its own.
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
 struct Started {
@@ -255,8 +250,8 @@ impl Started {
     }
 }
 
-/// The newest results folder in `results`, of a sweep, a load, a capacity run or a calibration: the
-/// one that was started last.
+/// The results folder in `results` of the sweep, load, capacity run or calibration that was
+/// started last.
 pub fn newest(results: &Path) -> Result<PathBuf, LoadError> {
     let mut found: Vec<(String, PathBuf)> = Vec::new();
     for entry in fs::read_dir(results).map_err(|e| LoadError::io(results, e))? {
@@ -265,7 +260,7 @@ pub fn newest(results: &Path) -> Result<PathBuf, LoadError> {
             continue;
         };
         let facts = folder.join(kind.file());
-        // One that cannot be read is still a candidate: loading it will say what is wrong.
+        // An unreadable folder stays a candidate: loading it reports what is wrong.
         let started =
             read_json::<Started>(&facts, "manifest").map_or_else(|_| String::new(), Started::at);
         found.push((started, folder));
@@ -294,9 +289,9 @@ fn imported(path: &Path, source: String, runs: Vec<RunObservation>) -> Dataset {
     }
 }
 
-/// Puts imported runs in a stated order: that of the published table where there is one, else by
+/// Sorts imported runs: in the order of the published table where there is one, else by
 /// scenario and id with numbers read as numbers. Our own results keep the plan's order.
-fn order(dataset: &mut Dataset) {
+fn sort_imported(dataset: &mut Dataset) {
     if dataset.manifest.is_some() {
         return;
     }
@@ -316,7 +311,7 @@ fn order(dataset: &mut Dataset) {
     });
 }
 
-/// A key that sorts `g60` before `g120`.
+/// A sort key under which `g60` comes before `g120`.
 pub(crate) fn natural(name: &str) -> Vec<(String, u64)> {
     let mut parts = vec![(String::new(), 0_u64)];
     let mut in_number = false;

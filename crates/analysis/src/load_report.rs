@@ -19,22 +19,21 @@ use crate::load::{Load, Skipped};
 use crate::report::{Report, ReportError, ReportOptions};
 use series::Series;
 
-/// Rows of a table that a reader takes in; the CSV has all.
-const MOST_ROWS: usize = 12;
+/// Most rows that a table in the report shows; the CSV has all.
+const MAX_ROWS: usize = 12;
 
-/// True when the server was a model of one.
+/// True when the server was a simulator.
 fn is_simulated(load: &Load) -> bool {
     load.file.header.provenance == Provenance::Simulated
 }
 
-/// Where the data come from, in words.
+/// The source line of the report.
 pub fn source(load: &Load) -> String {
     let source = kind::source("load", &load.file.header);
     let requests = plain(load.requests.len() as f64, 0);
     format!("{source}; {requests} requests")
 }
 
-/// Makes the report of a load in memory.
 pub fn build(load: &Load, options: &ReportOptions) -> Result<Report, ReportError> {
     let series = Series::of(load);
     let pictures = pictures::draw(load, &series)?;
@@ -48,7 +47,7 @@ pub fn build(load: &Load, options: &ReportOptions) -> Result<Report, ReportError
     );
     words::front(load, &series, &mut page.front);
     page.tables = tables::all(load, &series);
-    let table = |id: &&str| Block::Rows((*id).to_owned(), MOST_ROWS);
+    let table = |id: &&str| Block::Rows((*id).to_owned(), MAX_ROWS);
     let shown = ["outcomes", "failures", "phases", "turns", "agents"];
     page.sections = vec![
         Section::new("Latency", vec![table(&"latency")]),
@@ -86,7 +85,7 @@ pub fn build(load: &Load, options: &ReportOptions) -> Result<Report, ReportError
     Report::of(&page)
 }
 
-/// What the client ran on, and how time passed.
+/// The client's runtime, and how simulated time passed.
 fn client(header: &RunHeader) -> Vec<Line> {
     let client = header.runtime.as_ref().map(|runtime| {
         let flavour = match runtime.flavour {

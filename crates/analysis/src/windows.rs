@@ -1,4 +1,4 @@
-//! Time cut into windows of a round width.
+//! Divides time into windows of a round width.
 
 use domain::Nanos;
 
@@ -17,13 +17,13 @@ pub(crate) fn round_width(length: Nanos, most: u64, least: Nanos) -> Nanos {
     }
 }
 
-/// True for a piece of a window, at the end, of which less than half has passed: the little that
-/// falls into it is no rate and no mean of a window.
+/// True for a last window of which less than half has passed: too little for a
+/// rate or a mean.
 pub(crate) fn is_sliver(part_s: f64, width_s: f64) -> bool {
     part_s < 0.5 * width_s
 }
 
-/// Windows of `width` that evenly spaced samples fill, the last of them `length` after the first.
+/// The number of windows of `width` that evenly spaced samples fill, the last of them `length` after the first.
 /// Each sample stands for the time until the next. A sliver at the end is left out.
 pub(crate) fn sampled(length: Nanos, samples: usize, width: Nanos) -> u64 {
     let spacing = length.0 / (samples.max(2) as u64 - 1);
@@ -57,14 +57,14 @@ mod tests {
         let s = Nanos::from_secs;
         // Seconds to the last sample, samples, the windows of 10 s.
         for (length, samples, windows) in [
-            // One sample alone is all there is.
+            // A single sample.
             (0, 1, 1),
             (3, 4, 1),
             // Ten samples fill the first window; one more begins the second.
             (9, 10, 1),
             (10, 11, 1),
             (14, 15, 2),
-            // A sample for each window: the last is like all others.
+            // One sample per window: the last window counts like the others.
             (30, 4, 4),
         ] {
             assert_eq!(sampled(s(length), samples, s(10)), windows, "{length} s");

@@ -1,5 +1,5 @@
-//! Stream objects and journal records decoded per second, beside a bound: the same bytes with only
-//! their newlines counted. What counts is the ratio within one run.
+//! Decoding rates of stream objects and journal records, beside an upper bound: the same bytes with only
+//! their newlines counted. Compare the ratio within one run.
 //!
 //! `cargo xtask bench decode`
 #![expect(clippy::disallowed_types, reason = "a benchmark measures the host")]
@@ -13,11 +13,11 @@ use ollama::ndjson::Decoder;
 const STREAM: &[u8] = include_bytes!("../../../fixtures/ndjson/generate.ndjson");
 const JOURNAL: &[u8] = include_bytes!("../../../fixtures/one-or-two-servers/journal.jsonl");
 
-/// Bytes that one network read brings.
+/// Bytes of one network read.
 const READ: usize = 16 * 1024;
 
-/// Repeats `work` over `bytes` for at least a tenth of a second, five times, and gives the best
-/// rate in items per second: the run least disturbed by others.
+/// Repeats `work` over `bytes` for at least `seconds`, five times, and returns the best
+/// rate in items per second: the run that other programs disturbed least.
 fn rate(seconds: f64, items: usize, mut work: impl FnMut()) -> f64 {
     (0..5)
         .map(|_| {
@@ -45,7 +45,7 @@ fn report(what: &str, bytes: &[u8], ours: f64, bound: f64) {
 }
 
 fn main() {
-    // `cargo test --all-targets` runs this too, without `--bench`: a glance checks that it works.
+    // `cargo test --all-targets` runs this too, without `--bench`: a short run checks that it works.
     let seconds = if std::env::args().any(|argument| argument == "--bench") {
         0.1
     } else {

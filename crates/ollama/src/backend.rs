@@ -1,4 +1,4 @@
-//! [`ChatBackend`] over the typed calls.
+//! [`ChatBackend`] on top of the typed calls.
 
 use domain::backend::{
     BackendError, ChatBackend, Exchange, GenerateCall, KeepAlive, LoadedModel, ModelIdentity,
@@ -12,10 +12,9 @@ use transport::RequestError;
 use crate::client::{Client, same_model, sent};
 use crate::wire::{Request, Running, RunningModel, TaggedModel, Version};
 
-/// Lists the models in memory.
 const PS: &str = "/api/ps";
 
-/// Between two looks at whether a model is gone.
+/// Pause between two checks whether a model is gone.
 const UNLOAD_POLL: Nanos = Nanos::from_millis(50);
 
 impl ChatBackend for Client {
@@ -28,7 +27,7 @@ impl ChatBackend for Client {
         call: &'a GenerateCall,
         exchange: &'a mut Exchange,
     ) -> BoxFuture<'a, Outcome> {
-        // The request is not kept while it runs.
+        // The call's request is dropped before the generation runs.
         let generation = sent(&Request::from(call), &call.model, true);
         Box::pin(async move {
             let reply = self.generation(generation, exchange).await;

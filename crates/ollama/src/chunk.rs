@@ -1,4 +1,4 @@
-//! One line of a generate or chat stream, decoded no further than recording it needs: text is
+//! One line of a generate or chat stream, decoded no further than recording needs: text is
 //! borrowed from the line, tool calls stay unparsed, everything else is skipped. Only text with
 //! escapes is copied, since its bytes are not in the line.
 
@@ -11,7 +11,7 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
 use transport::{RequestError, count, error_message, malformed, missed_count};
 
-/// What a stream is made of, in words.
+/// The name of a stream's elements in messages.
 pub(crate) const LINE: &str = "line";
 
 /// A chunk of either endpoint: `response`/`thinking` come from generate, `message` from chat.
@@ -58,7 +58,6 @@ struct Message<'a> {
 }
 
 impl<'a> Chunk<'a> {
-    /// Decodes a line.
     pub(crate) fn decode(line: &'a [u8]) -> Result<Self, RequestError> {
         let chunk: Self = transport::decode(LINE, line)?;
         if chunk.done.is_none() && chunk.error().is_none() {
@@ -89,25 +88,25 @@ impl<'a> Chunk<'a> {
             .map_or("", Text::as_str)
     }
 
-    /// Tool calls as they stand in the line, possibly empty.
+    /// The JSON of the line's tool calls, possibly empty.
     pub(crate) fn tool_calls(&self) -> &'a str {
         let message = self.message.as_ref().and_then(|m| m.tool_calls);
         let calls = self.tool_calls.or(message).map_or("", RawValue::get);
         if calls == "[]" { "" } else { calls }
     }
 
-    /// The words of an error.
+    /// The text of an error.
     pub(crate) fn error(&self) -> Option<String> {
         self.error.and_then(error_message)
     }
 
-    /// Why the server stopped, once it has and where it says so.
+    /// Why the server stopped, where it has and says so.
     pub(crate) fn done_reason(&self) -> Option<String> {
         let reason: String = serde_json::from_str(self.done_reason?.get()).ok()?;
         (!reason.is_empty()).then_some(reason)
     }
 
-    /// The counters; meaningful in the final object.
+    /// Meaningful only in the final object.
     pub(crate) fn counters(&self) -> ServerCounters {
         ServerCounters {
             total: self.total_duration.map(Nanos),
@@ -121,12 +120,11 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// Text of a line, borrowed from it unless it holds escapes. Half of a surrogate pair is not the protocol.
+/// Text of a line, borrowed from it unless it holds escapes. Half of a surrogate pair is malformed.
 #[derive(Debug)]
 pub(crate) struct Text<'a>(Cow<'a, str>);
 
 impl Text<'_> {
-    /// The text.
     #[inline]
     pub(crate) fn as_str(&self) -> &str {
         &self.0

@@ -14,10 +14,10 @@ use crate::stream::{Reading, Reply};
 use crate::template::SharedTemplate;
 use crate::wire::{EmbedRequest, Embeddings, Request, ShowRequest, Shown, Tags};
 
-/// The port where none is given and no scheme asks for its own.
+/// The port of an address without a port and without a scheme.
 pub const DEFAULT_PORT: u16 = 11434;
 
-/// Reads where a server is as Ollama reads `OLLAMA_HOST`, and a bare port besides:
+/// Parses a server's address as Ollama parses `OLLAMA_HOST`, and also a bare port:
 ///
 /// ```
 /// for (text, url) in [
@@ -54,13 +54,13 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client for a server given like `OLLAMA_HOST` (see [`endpoint`]). Connects to nothing yet.
+    /// Makes a client for a server given like `OLLAMA_HOST` (see [`endpoint`]). Does not connect yet.
     pub fn new(server: &str, clock: Clock, timeouts: Timeouts) -> Result<Self, BuildError> {
         Self::build(Builder::new(clock).timeouts(timeouts), server)
     }
 
-    /// A client with these settings for a server given like `OLLAMA_HOST` (see [`endpoint`]). Connects
-    /// to nothing yet. Installs rustls's ring provider for the process where none is installed.
+    /// Makes a client with these settings for a server given like `OLLAMA_HOST` (see [`endpoint`]). Does not
+    /// connect yet. Installs rustls's ring provider for the process where none is installed.
     pub fn build(settings: Builder, server: &str) -> Result<Self, BuildError> {
         Ok(Self {
             transport: settings.build(&endpoint(server)?)?,
@@ -73,14 +73,14 @@ impl Client {
         self.transport.base_url()
     }
 
-    /// Runs a generation or a chat turn to its end, streamed or not as the request says, filling
-    /// `exchange` as things happen.
+    /// Runs a generation or a chat turn to its end, streamed or not, filling
+    /// `exchange` as events happen.
     pub async fn run(&self, request: &Request, exchange: &mut Exchange) -> Reply {
         self.generation(sent(request, &request.model, true), exchange)
             .await
     }
 
-    /// The models on disk.
+    /// The models on the server's disk.
     pub async fn tags(&self) -> Result<Tags, BackendError> {
         let mut tags: Tags = self.get("/api/tags").await?;
         let clean = |words: &mut String| *words = self.transport.name(std::mem::take(words));
@@ -109,7 +109,7 @@ impl Client {
         Ok(shown)
     }
 
-    /// Vectors for texts.
+    /// A vector for each text.
     pub async fn embed(&self, request: &EmbedRequest) -> Result<Embeddings, BackendError> {
         self.post("/api/embed", json_body(request), &request.model)
             .await
@@ -130,7 +130,6 @@ impl Client {
         Ok(reply.await?.0)
     }
 
-    /// A generation, streamed or not.
     pub(crate) async fn generation(
         &self,
         generation: Generation<'_>,
@@ -148,7 +147,6 @@ impl Client {
     }
 }
 
-/// A request as it is sent.
 pub(crate) fn sent<'m>(request: &Request, model: &'m str, is_measured: bool) -> Generation<'m> {
     Generation {
         path: request.path(),
@@ -158,7 +156,7 @@ pub(crate) fn sent<'m>(request: &Request, model: &'m str, is_measured: bool) -> 
     }
 }
 
-/// True when two names mean one model: a missing tag is `latest`, and case does not count.
+/// True when two names mean the same model: a missing tag is `latest`, and case is ignored.
 pub(crate) fn same_model(a: &str, b: &str) -> bool {
     let name = |full: &str| {
         let name = full.to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! What responses are, the server's words in its error objects, and what a response means.
+//! The expected responses, the text in error objects, and the meaning of error statuses.
 
 use domain::FailureKind;
 use serde_json::value::RawValue;
@@ -17,7 +17,7 @@ pub(crate) const JSON: Expectation = Expectation {
     json_instead: None,
 };
 
-/// What a response that is no success means. `model` is the one that was asked for.
+/// The error of a response with an error status. `model` is the requested one.
 fn on_error_status(response: &ErrorResponse, model: Option<&str>) -> RequestError {
     let message = error_in(&response.body);
     if let (404, Some(words), Some(model)) = (response.status, &message, model) {
@@ -27,7 +27,7 @@ fn on_error_status(response: &ErrorResponse, model: Option<&str>) -> RequestErro
     response.error(message, None)
 }
 
-/// The words of a body that is an error object.
+/// The text of a body that is an error object.
 fn error_in(body: &str) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct ErrorBody<'a> {

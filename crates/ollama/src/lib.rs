@@ -5,20 +5,20 @@
 //! - [`ndjson`] splits a byte stream into lines and does no I/O.
 //! - [`wire`] is the protocol's JSON.
 //!
-//! What is recorded, which limits hold and what fails is [`transport`]'s. Lines that came in one network
+//! [`transport`] defines what is recorded, which limits apply and what fails. Lines that came in one network
 //! read carry one stamp, and a line that came in several reads carries the stamp of the read that
 //! completed it. A chunk is not a token.
 //!
 //! How a generation ends:
 //! - `completed` at the first final object (`done: true`). What follows it is not read for content:
-//!   a second final object, an error line or a broken connection change nothing any more.
-//! - `incomplete` when the body ends in good order without one, be it in the middle of a line.
+//!   a second final object, an error line or a broken connection no longer changes anything.
+//! - `incomplete` when the body ends without an error and without a final object, possibly in the middle of a line.
 //! - `failed` when the connection cannot be made or breaks (a chunked body cut short is a break),
-//!   on a status that is no success, a wrong content type, an error line, or a line that is not the
+//!   on an error status, a wrong content type, an error line, or a line that is not the
 //!   protocol. A 404 is a missing model only when the server says so in JSON.
 //! - `timed_out` with the limit that ran out. The first-byte limit ends with the response's head.
 //!
-//! What it does not know: plans, agents, what is being compared, whether the server is a real
+//! It does not know plans, agents, what is being compared, or whether the server is a real
 //! Ollama or a simulator. It never sleeps or stamps on any clock but the one it was given.
 //!
 //! ```no_run
@@ -56,10 +56,10 @@ pub use client::{Client, DEFAULT_PORT, endpoint};
 pub use stream::Reply;
 pub use transport::{ApiKey, BuildError, Builder, Endpoint, EndpointError, KeyError};
 
-/// Opened for the repository's benchmark of decoding; not for use.
+/// Public only for the repository's benchmark of decoding.
 #[doc(hidden)]
 pub mod hot_path {
-    /// Decodes one stream object and gives the bytes of text in it.
+    /// Decodes one stream object and returns the number of bytes of its text.
     pub fn decode(line: &[u8]) -> Option<usize> {
         let chunk = crate::chunk::Chunk::decode(line).ok()?;
         Some(chunk.content().len() + chunk.thinking().len())

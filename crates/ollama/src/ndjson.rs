@@ -1,7 +1,7 @@
-//! Newline-delimited JSON: bytes in, whole lines out. No I/O, no JSON.
+//! Newline-delimited JSON: splits bytes into lines. No I/O, no JSON.
 //!
 //! Neither TCP segments nor HTTP chunks need match lines, so bytes are kept until their newline
-//! comes. A line that lies whole in one push is lent from it without a copy.
+//! arrives. A line that lies whole in one push is lent from it without a copy.
 
 use memchr::memchr;
 use transport::TooLong;
@@ -29,14 +29,13 @@ pub struct Decoder {
 }
 
 impl Default for Decoder {
-    /// A decoder with the limit [`MAX_LINE`].
     fn default() -> Self {
         Self::with_limit(MAX_LINE)
     }
 }
 
 impl Decoder {
-    /// A decoder that accepts lines of at most `limit` bytes, newline not counted.
+    /// Makes a decoder that accepts lines of at most `limit` bytes, newline not counted.
     pub fn with_limit(limit: usize) -> Self {
         Self {
             buffer: Vec::new(),
@@ -45,7 +44,7 @@ impl Decoder {
         }
     }
 
-    /// Takes bytes. Read the lines to their end: dropping [`Lines`] early drops what it had left.
+    /// Takes bytes. Read the lines to their end: dropping [`Lines`] early drops the rest of the bytes.
     pub fn push<'d>(&'d mut self, bytes: &'d [u8]) -> Lines<'d> {
         Lines {
             decoder: self,
@@ -53,7 +52,7 @@ impl Decoder {
         }
     }
 
-    /// What came after the last newline, when it is more than white space. Servers end a stream's
+    /// The bytes after the last newline, unless they are white space. Servers end a stream's
     /// last line with a newline but send a single object without one.
     pub fn finish(&mut self) -> Option<&[u8]> {
         self.forget_lent();
@@ -89,7 +88,7 @@ pub struct Lines<'d> {
 
 impl Lines<'_> {
     /// The next line without its newline and surrounding white space; blank lines are skipped.
-    /// After an error the stream cannot be followed any further.
+    /// After an error the stream cannot be read any further.
     pub fn next_line(&mut self) -> Result<Option<&[u8]>, TooLong> {
         loop {
             self.decoder.forget_lent();

@@ -14,24 +14,22 @@ use crate::ndjson::Decoder;
 use crate::template::{Delta, SharedTemplate, StreamTemplate};
 use crate::wire::ToolCall;
 
-/// How a typed generation ended; what it produced is in the caller's exchange.
+/// The end of a typed generation; its output is in the caller's exchange.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
-    /// How it ended.
     pub outcome: Outcome,
-    /// Tool calls in order of arrival, whether they came in a middle chunk or in the final one; those that are
-    /// not what they should be are left out.
+    /// Tool calls in order of arrival, from chunks and from the final object; malformed ones
+    /// are left out.
     pub tool_calls: Vec<ToolCall>,
 }
 
-/// A stream that is being read.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
     decoder: Decoder,
     shown: Shown,
 }
 
-/// What a stream has shown.
+/// The recorded content of a stream.
 #[derive(Debug, Default)]
 struct Shown {
     exchange: Exchange,
@@ -40,7 +38,7 @@ struct Shown {
 }
 
 impl Reading {
-    /// A reading that begins with what the client's other streams have learned.
+    /// Starts with the template that the client's other streams have learned.
     pub(crate) fn of(last: &SharedTemplate) -> Self {
         let mut reading = Self::default();
         reading.shown.learned = StreamTemplate::starting_with(last);
@@ -76,7 +74,7 @@ impl Recorder for Reading {
         reason.and_then(failure_of_reason).map_or(Ok(()), Err)
     }
 
-    /// Records what stands after the last newline.
+    /// Records the bytes after the last newline.
     fn finish(&mut self, at: Stamp) -> Result<(), RequestError> {
         let missing = RequestError::Incomplete(ResponseNote::NoFinalObject);
         match self.decoder.finish() {

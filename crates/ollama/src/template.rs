@@ -1,5 +1,5 @@
-//! What the lines of a stream have in common, so that a line that differs from an earlier one in its
-//! text and its time alone need not be decoded.
+//! The common form of a stream's lines, so that a line that differs from an earlier one only in its
+//! text and its time need not be decoded.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,33 +8,33 @@ use memchr::{memchr, memmem};
 
 use crate::chunk::Chunk;
 
-/// A line that was decoded, with two holes: the values of two strings.
+/// A decoded line with two holes: the values of two strings.
 ///
-/// A line that equals it outside of the holes, and has nothing in them that could end a string or
-/// stand for something else, is the same object with other strings, whatever else is in it.
+/// A line that equals it outside of the holes, and whose holes contain no quote, escape or
+/// control character, is the same object with other strings, whatever else is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Template {
     line: Box<[u8]>,
-    /// When the chunk was made, which is not recorded. Empty, and at the start, when it is not there.
+    /// When the chunk was made, which is not recorded. Empty, and at the start, when it is absent.
     time: Range<usize>,
     text: Range<usize>,
-    /// The text is thinking.
+    /// True when the text is thinking.
     is_thinking: bool,
 }
 
-/// What a line says, when it says nothing but this.
+/// The content of a line that has only a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Delta<'l> {
     Content(&'l str),
     Thinking(&'l str),
 }
 
-/// What stands before the time. Raw quotes never lie inside of a string.
+/// The bytes before the time. Raw quotes never occur inside a string.
 const TIME: &[u8] = b"\"created_at\":\"";
 
 impl Template {
-    /// Of a chunk that was decoded from a line. None when it holds more than a text, or when its text
-    /// does not stand in the line as it is.
+    /// Makes a template of a line and its chunk. `None` when the chunk holds more than a text, or when its text
+    /// does not appear unchanged in the line.
     fn of(line: &[u8], chunk: &Chunk<'_>) -> Option<Self> {
         if chunk.done != Some(false) || chunk.error().is_some() || !chunk.tool_calls().is_empty() {
             return None;
@@ -69,7 +69,7 @@ impl Template {
         })
     }
 
-    /// What a line of this form says.
+    /// The text of a line of this form.
     fn read<'l>(&self, line: &'l [u8]) -> Option<Delta<'l>> {
         let mut rest = line.strip_prefix(&self.line[..self.time.start])?;
         if !self.time.is_empty() {
@@ -93,15 +93,15 @@ impl Template {
     }
 }
 
-/// True for what a JSON string may hold as it stands (RFC 8259, section 7), if it is UTF-8.
+/// True for bytes that a JSON string may hold unescaped (RFC 8259, section 7), if they are UTF-8.
 fn is_plain(text: &[u8]) -> bool {
-    // Without a way out in the middle, so that many bytes are looked at together.
+    // Without an early exit, so that many bytes are compared together.
     let special = |byte: u8| u8::from(byte < b' ' || byte == b'"' || byte == b'\\');
     text.iter().fold(0, |any, &byte| any | special(byte)) == 0
 }
 
-/// The last template that a client's streams have learned. They begin with it: one server's streams
-/// are alike, and what all of them read stays in the cache.
+/// The last template that a client's streams have learned. New streams start with it: one server's streams
+/// are alike, and a template that all of them read stays in the cache.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SharedTemplate(Arc<Mutex<Option<Arc<Template>>>>);
 
@@ -111,15 +111,14 @@ impl SharedTemplate {
     }
 }
 
-/// After so many templates that no line had the form of, a stream learns no more.
-const MOST_MISSES: u8 = 4;
+/// After this many templates that no line matched, a stream learns no more.
+const MAX_MISSES: u8 = 4;
 
-/// The template of one stream.
 #[derive(Debug, Default)]
 pub(crate) struct StreamTemplate {
     last: SharedTemplate,
     template: Option<Arc<Template>>,
-    /// Templates learned since a line had the form of one.
+    /// Templates learned since a line last matched one.
     misses: u8,
 }
 
@@ -132,7 +131,7 @@ impl StreamTemplate {
         }
     }
 
-    /// What a line says, if it has the form of the template.
+    /// The text of a line, if the line has the form of the template.
     pub(crate) fn read<'l>(&mut self, line: &'l [u8]) -> Option<Delta<'l>> {
         let said = self.template.as_ref()?.read(line)?;
         self.misses = 0;
@@ -141,7 +140,7 @@ impl StreamTemplate {
 
     /// Learns from a line that had to be decoded.
     pub(crate) fn learn(&mut self, line: &[u8], chunk: &Chunk<'_>) {
-        if self.misses >= MOST_MISSES {
+        if self.misses >= MAX_MISSES {
             return;
         }
         if let Some(template) = Template::of(line, chunk) {

@@ -1,5 +1,5 @@
-//! What this protocol alone has: typed calls, replies that are not streamed, tool calls. What both
-//! clients do is tested by `transport`.
+//! What only this protocol has: typed calls, replies that are not streamed, tool calls. `transport` tests what
+//! both clients do.
 
 use clock::Clock;
 use domain::plan::Timeouts;
@@ -7,7 +7,7 @@ use scripted::{Server, Step};
 
 mod calls;
 
-/// A server of these scripts in virtual time, and a client of it.
+/// A server that follows these scripts in virtual time, and its client.
 async fn served(scripts: Vec<Vec<Step>>, limits: Timeouts) -> (Server, crate::Client) {
     let clock = Clock::start_virtual();
     let server = Server::start(&clock, scripts).await;

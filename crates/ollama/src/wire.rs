@@ -12,12 +12,11 @@ use transport::{count, lenient, list};
 /// member leaves the choice to the server.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Request {
-    /// Model name.
     pub model: String,
     /// The prompt; empty only loads (or, with `keep_alive` 0, unloads) the model.
     #[serde(skip_serializing_if = "Option::is_none")]
     prompt: Option<String>,
-    /// System text in place of the model's own, beside a prompt.
+    /// System text that replaces the model's own, beside a prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
     /// The conversation so far; empty only loads (or unloads) the model.
@@ -26,24 +25,23 @@ pub struct Request {
     /// Tools the model may call in a chat.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Tool>,
-    /// Many chunks, or one object at the end.
+    /// True for many chunks, false for one object at the end.
     pub stream: bool,
-    /// Options; empty sends none.
+    /// Empty sends none.
     #[serde(skip_serializing_if = "ModelOptions::is_empty")]
     pub options: ModelOptions,
-    /// How long the model stays loaded afterwards; absent leaves the server's rule alone.
+    /// How long the model stays loaded afterwards; absent leaves the server's default.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "keep_alive")]
     pub keep_alive: Option<KeepAlive>,
-    /// Thinking; absent means on where the model can.
+    /// Absent means on where the model can think.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub think: Option<Think>,
-    /// Shape of the output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
 }
 
 impl Request {
-    /// A streaming generation with nothing else set.
+    /// A streamed generation with nothing else set.
     pub fn generate(model: impl Into<String>, prompt: impl Into<String>) -> Self {
         Self {
             model: model.into(),
@@ -53,7 +51,7 @@ impl Request {
         }
     }
 
-    /// A streaming chat turn with nothing else set.
+    /// A streamed chat turn with nothing else set.
     pub fn chat(model: impl Into<String>, messages: Vec<Message>) -> Self {
         Self {
             model: model.into(),
@@ -63,7 +61,7 @@ impl Request {
         }
     }
 
-    /// Where it is sent to.
+    /// The path of its endpoint.
     pub(crate) fn path(&self) -> &'static str {
         match self.messages {
             Some(_) => "/api/chat",
@@ -72,7 +70,7 @@ impl Request {
     }
 }
 
-/// A chat where the call has a history, its prompt the user's last word.
+/// A call with a history becomes a chat, with its prompt as the user's last message.
 impl From<&GenerateCall> for Request {
     fn from(call: &GenerateCall) -> Self {
         let request = match &call.history {
@@ -99,17 +97,11 @@ impl From<&GenerateCall> for Request {
 /// `think`: a switch, or a level on models that have levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Think {
-    /// No thinking.
     Off,
-    /// Thinking.
     On,
-    /// Little.
     Low,
-    /// Some.
     Medium,
-    /// Much.
     High,
-    /// As much as there is.
     Max,
 }
 
@@ -126,12 +118,12 @@ impl Serialize for Think {
     }
 }
 
-/// `format`.
+/// The shape of the output.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Format {
     /// Any JSON.
     Json,
-    /// JSON after a JSON Schema.
+    /// JSON that matches a JSON Schema.
     Schema(Value),
 }
 
@@ -144,8 +136,8 @@ impl Serialize for Format {
     }
 }
 
-/// A `keep_alive` as the server reads it: a number is seconds, a string a Go duration. Lengths
-/// that are no whole seconds go as a string, so that none is rounded.
+/// Writes a `keep_alive` as the server reads it: a number is seconds, a string a Go duration. Lengths
+/// that are not whole seconds are written as a string, so that none is rounded.
 #[expect(clippy::ref_option, reason = "the signature that serde calls")]
 fn keep_alive<S: Serializer>(value: &Option<KeepAlive>, serializer: S) -> Result<S::Ok, S::Error> {
     match value {
@@ -162,15 +154,13 @@ fn keep_alive<S: Serializer>(value: &Option<KeepAlive>, serializer: S) -> Result
     }
 }
 
-/// A chat message.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Message {
     /// `system`, `user`, `assistant` or `tool`.
     pub role: String,
-    /// Its text.
     pub content: String,
-    /// The model's thinking, when an assistant's message is sent back.
+    /// The model's thinking, in an assistant's message that is sent back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thinking: Option<String>,
     /// Images, base64.
@@ -179,16 +169,15 @@ pub struct Message {
     /// Tool calls of an assistant's message.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCall>,
-    /// Of a tool's message: which tool answered.
+    /// The tool that answered, in a tool's message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_name: Option<String>,
-    /// Of a tool's message: which call it answers.
+    /// The call that is answered, in a tool's message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_call_id: Option<String>,
 }
 
 impl Message {
-    /// A message of text.
     pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
         Self {
             role: role.into(),
@@ -201,26 +190,23 @@ impl Message {
 /// A tool the model may call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tool {
-    /// `function`.
+    /// Always `function`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The function.
     pub function: ToolFunction,
 }
 
 /// A function that is a tool.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ToolFunction {
-    /// Its name.
     pub name: String,
-    /// What it does, for the model.
+    /// For the model: what the function does.
     pub description: String,
     /// JSON Schema of its arguments.
     pub parameters: Value,
 }
 
 impl Tool {
-    /// A function as a tool.
     pub fn function(
         name: impl Into<String>,
         description: impl Into<String>,
@@ -237,13 +223,12 @@ impl Tool {
     }
 }
 
-/// A call the model asks for.
+/// A call that the model asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ToolCall {
-    /// Its id, on servers that give one.
+    /// `None` on servers that give no id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// What to call.
     pub function: CalledFunction,
 }
 
@@ -253,9 +238,8 @@ pub struct CalledFunction {
     /// Place among the calls of a reply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<u64>,
-    /// Its name.
     pub name: String,
-    /// The arguments by name.
+    /// By name.
     #[serde(default)]
     pub arguments: serde_json::Map<String, Value>,
 }
@@ -263,9 +247,8 @@ pub struct CalledFunction {
 /// Reply of `GET /api/version`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Version {
-    /// The server's version.
     pub version: String,
-    /// Who answers, on servers that are no Ollama and say so.
+    /// The server's name, where it is not Ollama and says so.
     #[serde(default, deserialize_with = "lenient")]
     pub server: Option<String>,
 }
@@ -273,7 +256,6 @@ pub struct Version {
 /// Reply of `GET /api/tags`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Tags {
-    /// The models on disk.
     #[serde(deserialize_with = "list")]
     pub models: Vec<TaggedModel>,
 }
@@ -290,12 +272,11 @@ pub struct TaggedModel {
     /// Content digest.
     #[serde(deserialize_with = "lenient")]
     pub digest: Option<String>,
-    /// What it is.
     #[serde(deserialize_with = "lenient")]
     pub details: Details,
 }
 
-/// What a model is.
+/// Facts about a model.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Details {
@@ -321,13 +302,13 @@ pub struct Running {
 pub struct RunningModel {
     /// Name with tag.
     pub name: String,
-    /// Memory in all, bytes.
+    /// All memory, bytes.
     #[serde(deserialize_with = "count")]
     pub size: Option<u64>,
     /// Device memory, bytes.
     #[serde(deserialize_with = "count")]
     pub size_vram: Option<u64>,
-    /// When the server means to unload it; in the past while it is stopping.
+    /// When the server plans to unload it; in the past while it is stopping.
     #[serde(deserialize_with = "lenient")]
     pub expires_at: Option<String>,
     /// Context length per slot, tokens; since 0.10.0.
@@ -357,17 +338,15 @@ pub struct Shown {
 /// Body of `POST /api/embed`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EmbedRequest {
-    /// Model name.
     pub model: String,
-    /// Texts to embed.
     pub input: Vec<String>,
     /// Length of each vector, on models that can choose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dimensions: Option<u64>,
-    /// TruncatedBody texts that are too long rather than fail.
+    /// Truncates texts that are too long instead of failing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truncate: Option<bool>,
-    /// Options; empty sends none.
+    /// Empty sends none.
     #[serde(skip_serializing_if = "ModelOptions::is_empty")]
     pub options: ModelOptions,
     /// How long the model stays loaded afterwards.
@@ -376,7 +355,6 @@ pub struct EmbedRequest {
 }
 
 impl EmbedRequest {
-    /// A request with nothing else set.
     pub fn new(model: impl Into<String>, input: Vec<String>) -> Self {
         Self {
             model: model.into(),
@@ -389,9 +367,8 @@ impl EmbedRequest {
 /// Reply of `POST /api/embed`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Embeddings {
-    /// Model name.
     pub model: String,
-    /// A vector per text.
+    /// One vector for each text.
     pub embeddings: Vec<Vec<f32>>,
     /// From arrival to end, nanoseconds.
     #[serde(default, deserialize_with = "count")]
@@ -399,7 +376,7 @@ pub struct Embeddings {
     /// Until the model was ready, nanoseconds.
     #[serde(default, deserialize_with = "count")]
     pub load_duration: Option<u64>,
-    /// Tokens read.
+    /// Tokens of the input.
     #[serde(default, deserialize_with = "count")]
     pub prompt_eval_count: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! [`ChatBackend`] over the typed calls. The protocol has no operation that loads or unloads a model.
+//! [`ChatBackend`] on top of the typed calls. The protocol has no operation that loads or unloads a model.
 
 use domain::Outcome;
 use domain::backend::{
@@ -32,7 +32,7 @@ impl ChatBackend for Client {
         Box::pin(async move { Ok(self.look().await?.identity) })
     }
 
-    /// llama.cpp serves its one model under every name, so there the model is what it serves. A name may end
+    /// Finds a model that the server lists. llama.cpp serves its one model under every name. A name may end
     /// in a variant that the server knows and does not list (`:nitro` of OpenRouter).
     fn find_model<'a>(
         &'a self,
@@ -53,7 +53,7 @@ impl ChatBackend for Client {
         })
     }
 
-    /// A llama.cpp server has what it offers in memory; other servers do not tell.
+    /// A llama.cpp server has the models that it lists in memory; other servers do not report theirs.
     fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>> {
         Box::pin(async move {
             let facts = match self.dialect {
@@ -82,14 +82,14 @@ impl From<Model> for ModelIdentity {
             name: model.id,
             digest: None,
             size_bytes: model.meta.size,
-            parameter_size: model.meta.n_params.map(in_words),
+            parameter_size: model.meta.n_params.map(format_weights),
             quantization: None,
         }
     }
 }
 
 /// A number of weights as model names write it: `4.3B`, `270.0M`.
-fn in_words(weights: u64) -> String {
+fn format_weights(weights: u64) -> String {
     let n = weights as f64;
     if n >= 1e9 {
         format!("{:.1}B", n / 1e9)

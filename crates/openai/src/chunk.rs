@@ -1,4 +1,4 @@
-//! One event's data, decoded no further than recording it needs. Text without escapes is borrowed.
+//! One event's data, decoded no further than recording needs. Text without escapes is borrowed.
 
 use std::borrow::Cow;
 
@@ -9,10 +9,10 @@ use transport::{RequestError, count, error_message, lenient, missed_count};
 
 use crate::text_or_parts::TextOrParts;
 
-/// What a stream is made of, in words.
+/// The name of a stream's elements in messages.
 pub(crate) const EVENT: &str = "event";
 
-/// A chunk of a chat stream. What is not in every chunk stays unparsed until it is there.
+/// A chunk of a chat stream. Members that most chunks lack stay unparsed until they are needed.
 #[derive(Debug, serde::Deserialize)]
 pub(crate) struct Chunk<'a> {
     /// Empty in the chunk with the usage.
@@ -20,10 +20,10 @@ pub(crate) struct Chunk<'a> {
     choices: Option<Vec<Choice<'a>>>,
     #[serde(borrow)]
     usage: Option<&'a RawValue>,
-    /// llama.cpp's.
+    /// From llama.cpp.
     #[serde(borrow)]
     timings: Option<&'a RawValue>,
-    /// vLLM's.
+    /// From vLLM.
     #[serde(borrow)]
     metrics: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -36,32 +36,32 @@ struct Choice<'a> {
     delta: Option<Delta<'a>>,
     #[serde(borrow)]
     finish_reason: Option<&'a RawValue>,
-    /// OpenRouter's, of the provider behind it.
+    /// From OpenRouter, about the provider behind it.
     #[serde(borrow)]
     error: Option<&'a RawValue>,
 }
 
-/// What a chunk adds. The role alone, a null and an empty text add nothing.
+/// A chunk's addition to the answer. A role alone, a null and an empty text add nothing.
 #[derive(Debug, serde::Deserialize)]
 struct Delta<'a> {
     #[serde(borrow)]
     content: Option<TextOrParts<'a>>,
-    /// llama.cpp, SGLang, older vLLM.
+    /// From llama.cpp, SGLang and older vLLM.
     #[serde(borrow)]
     reasoning_content: Option<TextOrParts<'a>>,
-    /// Ollama, newer vLLM. Servers in between send both with one text.
+    /// From Ollama and newer vLLM. Versions in between send both members with one text.
     #[serde(borrow)]
     reasoning: Option<TextOrParts<'a>>,
     #[serde(borrow)]
     thinking: Option<TextOrParts<'a>>,
-    /// OpenRouter's, beside `reasoning` or in its place.
+    /// From OpenRouter, beside `reasoning` or instead of it.
     #[serde(borrow)]
     reasoning_details: Option<TextOrParts<'a>>,
     #[serde(borrow)]
     refusal: Option<TextOrParts<'a>>,
     #[serde(borrow)]
     tool_calls: Option<&'a RawValue>,
-    /// What `tool_calls` was called before.
+    /// The earlier name of `tool_calls`.
     #[serde(borrow)]
     function_call: Option<&'a RawValue>,
 }
@@ -89,12 +89,12 @@ struct PromptDetails {
 #[derive(Debug, Clone, Copy, Default, serde::Deserialize)]
 #[serde(default)]
 struct CompletionDetails {
-    /// Hosted services count them and do not show them.
+    /// Hosted services count these tokens and do not show them.
     #[serde(deserialize_with = "count")]
     reasoning_tokens: Option<u64>,
 }
 
-/// llama.cpp's `timings`. `prompt_n` leaves cached tokens out.
+/// llama.cpp's `timings`. `prompt_n` does not include cached tokens.
 #[derive(Debug, Clone, Copy, Default, serde::Deserialize)]
 #[serde(default)]
 struct Timings {
@@ -110,7 +110,7 @@ struct Timings {
     predicted_ms: Option<f64>,
 }
 
-/// vLLM's `metrics` of a request: three stretches that follow each other from arrival to last token.
+/// vLLM's `metrics` of a request: three consecutive periods from arrival to last token.
 #[derive(Debug, Clone, Copy, Default, serde::Deserialize)]
 #[serde(default)]
 #[expect(
@@ -129,12 +129,11 @@ struct Metrics {
 }
 
 impl<'a> Chunk<'a> {
-    /// Decodes an event's data.
     pub(crate) fn decode(data: &'a [u8]) -> Result<Self, RequestError> {
         transport::decode(EVENT, data)
     }
 
-    /// True for an object that has nothing of a completion.
+    /// True for an object without any member of a completion.
     pub(crate) fn is_foreign(&self) -> bool {
         self.choices.is_none()
             && self.usage.is_none()
@@ -146,7 +145,7 @@ impl<'a> Chunk<'a> {
         self.choices.iter().flatten()
     }
 
-    /// The words of an error, the whole answer's or that of a choice.
+    /// The text of an error, of the whole answer or of a choice.
     pub(crate) fn error(&self) -> Option<String> {
         let of_choices = self.choices().filter_map(|choice| choice.error);
         self.error
@@ -155,8 +154,8 @@ impl<'a> Chunk<'a> {
             .find_map(error_message)
     }
 
-    /// The text that each delta has of a kind, as one; a chunk has one almost always.
-    fn one<'s>(&'s self, text: impl Fn(&'s Delta<'a>) -> Option<&'s str>) -> Cow<'s, str> {
+    /// The texts of one kind of all deltas, joined; nearly every chunk has one delta.
+    fn joined<'s>(&'s self, text: impl Fn(&'s Delta<'a>) -> Option<&'s str>) -> Cow<'s, str> {
         let deltas = self.choices().filter_map(|choice| choice.delta.as_ref());
         let mut texts = deltas.filter_map(text);
         let Some(first) = texts.next() else {
@@ -167,14 +166,14 @@ impl<'a> Chunk<'a> {
         })
     }
 
-    /// Content, possibly empty.
+    /// Possibly empty.
     pub(crate) fn content(&self) -> Cow<'_, str> {
-        self.one(|delta| delta.content.as_ref().map(TextOrParts::text))
+        self.joined(|delta| delta.content.as_ref().map(TextOrParts::text))
     }
 
-    /// Thinking, possibly empty; one of several where a server sends it more than once.
+    /// Possibly empty; only one text where a server sends it under several names.
     pub(crate) fn thinking(&self) -> Cow<'_, str> {
-        self.one(|delta| {
+        self.joined(|delta| {
             let in_content = delta.content.as_ref().map(TextOrParts::thinking);
             let members = [
                 &delta.reasoning_content,
@@ -190,9 +189,9 @@ impl<'a> Chunk<'a> {
         })
     }
 
-    /// A refusal, possibly empty.
+    /// Possibly empty.
     pub(crate) fn refusal(&self) -> Cow<'_, str> {
-        self.one(|delta| {
+        self.joined(|delta| {
             let in_content = delta.content.as_ref().map(TextOrParts::refusal);
             let member = delta.refusal.as_ref().map(TextOrParts::any);
             in_content
@@ -202,9 +201,9 @@ impl<'a> Chunk<'a> {
         })
     }
 
-    /// Tool calls as they stand in the chunk, possibly empty.
+    /// The JSON of the chunk's tool calls, possibly empty.
     pub(crate) fn tool_calls(&self) -> Cow<'_, str> {
-        self.one(|delta| {
+        self.joined(|delta| {
             let calls = [delta.tool_calls, delta.function_call]
                 .into_iter()
                 .flatten();
@@ -214,14 +213,14 @@ impl<'a> Chunk<'a> {
         })
     }
 
-    /// Why the server stopped, once it has.
+    /// Why the server stopped; `None` while it has not.
     pub(crate) fn finish_reason(&self) -> Option<String> {
         let reasons = self.choices().filter_map(|choice| choice.finish_reason);
         let mut reasons = reasons.filter_map(|reason| serde_json::from_str(reason.get()).ok());
         reasons.find(|reason: &String| !reason.is_empty())
     }
 
-    /// Adds what this chunk tells to the counters; a later chunk knows better.
+    /// Adds this chunk's counters; they replace those of earlier chunks.
     pub(crate) fn count(&self, exchange: &mut Exchange) {
         fn set<T>(place: &mut Option<T>, value: Option<T>) {
             if value.is_some() {
@@ -251,7 +250,7 @@ impl<'a> Chunk<'a> {
             set(&mut counters.eval_count, u.completion_tokens);
             set(&mut counters.prompt_eval_count, u.prompt_tokens);
             let cached = u.prompt_tokens_details.cached_tokens;
-            // Cached tokens are among those of the prompt.
+            // The prompt's tokens include the cached ones.
             let is_impossible = cached > u.prompt_tokens && u.prompt_tokens.is_some();
             let cached = if is_impossible {
                 Some(u64::MAX)
@@ -266,12 +265,12 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// A member that is there and is what it should be.
+/// The member's value; `None` where it is absent or invalid.
 fn parsed<'a, T: serde::Deserialize<'a>>(member: Option<&'a RawValue>) -> Option<T> {
     serde_json::from_str(member?.get()).ok()
 }
 
-/// Milliseconds with a fraction as whole nanoseconds; what no clock can have measured is absent.
+/// Milliseconds with a fraction as whole nanoseconds; `None` for an impossible time.
 fn from_ms(ms: f64) -> Option<Nanos> {
     let ns = ms * 1e6;
     (0.0..9e18).contains(&ns).then(|| Nanos(ns.round() as u64))

@@ -13,10 +13,10 @@ use crate::error::{EVENTS, JSON};
 use crate::stream::Reading;
 use crate::wire::{COMPATIBLE, ChatRequest, Dialect, LLAMA_CPP, Models, ON_V1, Props, Version};
 
-/// The port where none is given and no scheme asks for its own: llama.cpp's.
+/// The port of an address without a port and without a scheme: llama.cpp's.
 pub const DEFAULT_PORT: u16 = 8080;
 
-/// Reads where a server is: host and port, or a base URL with or without `/v1`.
+/// Parses a server's address: host and port, or a base URL with or without `/v1`.
 ///
 /// ```
 /// for (text, url) in [
@@ -48,7 +48,7 @@ pub fn endpoint(text: &str) -> Result<Endpoint, EndpointError> {
 /// The version of a server that does not report one.
 const UNKNOWN_VERSION: &str = "version not told";
 
-/// A server of which nothing is known but its protocol.
+/// The identity of a server of which only the protocol is known.
 pub fn unknown_server() -> ServerIdentity {
     ServerIdentity {
         kind: COMPATIBLE.to_owned(),
@@ -56,33 +56,32 @@ pub fn unknown_server() -> ServerIdentity {
     }
 }
 
-/// A client of one server.
 #[derive(Debug)]
 pub struct Client {
     pub(crate) transport: Transport,
     pub(crate) dialect: Dialect,
 }
 
-/// What a server tells about itself.
+/// Facts that a server reports about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerFacts {
-    /// Who it is. Kinds: `llama.cpp`, `llama.cpp router` (loads models on demand), `vllm`, `sglang`,
+    /// Kinds: `llama.cpp`, `llama.cpp router` (loads models on demand), `vllm`, `sglang`,
     /// `ollama /v1`, `tandem-simulator /v1`, `openai-compatible`.
     pub identity: ServerIdentity,
-    /// Requests it serves at the same time, where it tells.
+    /// Requests that it serves at the same time; `None` where it does not report them.
     pub slots: Option<u64>,
-    /// Context of one slot, tokens, where it tells.
+    /// Context of one slot, tokens; `None` where it does not report it.
     pub context_length: Option<u64>,
 }
 
 impl Client {
-    /// A client with a server's base URL (see [`endpoint`]) and nothing else set. Connects to
-    /// nothing yet.
+    /// Makes a client with a server's base URL (see [`endpoint`]) and nothing else set. Does not connect
+    /// yet.
     pub fn new(server: &str, clock: Clock, timeouts: Timeouts) -> Result<Self, BuildError> {
         Self::build(Builder::new(clock).timeouts(timeouts), server)
     }
 
-    /// A client with these settings and no additions to the protocol. Connects to nothing yet. Installs
+    /// Makes a client with these settings and the plain protocol. Does not connect yet. Installs
     /// rustls's ring provider for the process where none is installed.
     pub fn build(settings: Builder, server: &str) -> Result<Self, BuildError> {
         Ok(Self {
@@ -91,14 +90,14 @@ impl Client {
         })
     }
 
-    /// Uses a server's additions to the protocol.
+    /// Enables a server's additions to the protocol.
     #[must_use]
     pub fn with_dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = dialect;
         self
     }
 
-    /// Runs a chat turn to its end, filling `exchange` as things happen.
+    /// Runs a chat turn to its end, filling `exchange` as events happen.
     pub async fn chat(&self, request: &ChatRequest, exchange: &mut Exchange) -> Outcome {
         let generation = Generation {
             path: "/v1/chat/completions",
@@ -122,8 +121,8 @@ impl Client {
         Ok(models)
     }
 
-    /// Finds out which server this is: by who owns its models and by its `Server` header, and by
-    /// asking for what only that server has. A server without `/v1/models` is refused.
+    /// Identifies the server by the owner of its models and its `Server` header, and by
+    /// requests that only one kind of server answers. A server without `/v1/models` is refused.
     pub async fn look(&self) -> Result<ServerFacts, BackendError> {
         let (models, server): (Models, _) = self.get("/v1/models").await?;
         let owner = models.data.iter().find_map(|m| m.owned_by.as_deref());
@@ -158,7 +157,7 @@ impl Client {
             }
             _ => (COMPATIBLE.to_owned(), None),
         };
-        // Not every server tells its version.
+        // Not every server reports its version.
         let version = version.unwrap_or_else(|| UNKNOWN_VERSION.to_owned());
         Ok(ServerFacts {
             identity: ServerIdentity {
@@ -170,7 +169,7 @@ impl Client {
         })
     }
 
-    /// What the first of these paths tells that tells a version.
+    /// The first version that one of these paths gives.
     async fn version_at(&self, paths: &[&str]) -> Option<Version> {
         for path in paths {
             if let Ok((version, _)) = self.get(path).await {
@@ -180,7 +179,7 @@ impl Client {
         None
     }
 
-    /// A GET whose reply is one JSON value, and the `Server` header.
+    /// Makes a GET call whose reply is one JSON value, and returns it with the `Server` header.
     async fn get<T: DeserializeOwned>(
         &self,
         path: &str,

@@ -1,4 +1,4 @@
-//! What responses are, the server's words in its error objects, and what a response means.
+//! The expected responses, the text in error objects, and the meaning of error statuses.
 
 use domain::FailureKind;
 use serde_json::value::RawValue;
@@ -6,7 +6,7 @@ use transport::{ErrorResponse, ErrorText, Expectation, RequestError, error_messa
 
 use crate::sse::MAX_EVENT;
 
-/// Replies that are one JSON value. Hosted services list hundreds of models, llama.cpp prints its chat
+/// Replies that are one JSON value. Hosted services list hundreds of models, and llama.cpp includes its chat
 /// template.
 pub(crate) const JSON: Expectation = Expectation {
     content_types: &["application/json"],
@@ -17,7 +17,6 @@ pub(crate) const JSON: Expectation = Expectation {
     json_instead: None,
 };
 
-/// Streams.
 pub(crate) const EVENTS: Expectation = Expectation {
     content_types: &["text/event-stream"],
     what: "a stream of events",
@@ -25,7 +24,7 @@ pub(crate) const EVENTS: Expectation = Expectation {
     ..JSON
 };
 
-/// What one JSON value in place of a stream means.
+/// The meaning of one JSON value in place of a stream.
 fn no_stream(body: &str) -> ErrorText {
     match error_in(body) {
         Some(words) => ErrorText::from("status 200 with an error instead of a stream: ")
@@ -38,7 +37,7 @@ fn no_stream(body: &str) -> ErrorText {
     }
 }
 
-/// What a response that is no success means. `model` is the one that was asked for.
+/// The error of a response with an error status. `model` is the requested one.
 fn on_error_status(response: &ErrorResponse, model: Option<&str>) -> RequestError {
     let message = error_in(&response.body);
     if let (404, Some(words), Some(model)) = (response.status, &message, model)
@@ -59,7 +58,7 @@ fn on_error_status(response: &ErrorResponse, model: Option<&str>) -> RequestErro
     response.error(message, advice)
 }
 
-/// The words of a body that is an error object.
+/// The text of a body that is an error object.
 pub(crate) fn error_in(body: &str) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct ErrorBody<'a> {
@@ -73,8 +72,8 @@ pub(crate) fn error_in(body: &str) -> Option<String> {
         message: Option<&'a RawValue>,
     }
     let body_of = serde_json::from_str::<ErrorBody<'_>>(body).ok()?;
-    // vLLM and SGLang put the words beside `"object": "error"`; their framework says `detail`, gateways
-    // `message` alone.
+    // vLLM and SGLang put the text beside `"object": "error"`; their framework uses `detail`, gateways
+    // only `message`.
     let members = [body_of.error, body_of.message, body_of.detail];
     let is_error = body_of
         .object

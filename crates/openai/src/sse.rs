@@ -1,7 +1,7 @@
-//! Server-sent events: bytes in, whole events out. No I/O, no JSON.
+//! Server-sent events: splits bytes into events. No I/O, no JSON.
 //!
 //! Neither TCP segments nor HTTP chunks need match lines or events, so bytes are kept until the
-//! blank line comes that ends an event. Lines end with LF, CRLF or CR; a line that begins with a
+//! blank line that ends an event arrives. Lines end with LF, CRLF or CR; a line that begins with a
 //! colon is a comment; several `data` lines of an event are joined with LF; a byte order mark at the
 //! beginning is skipped. Lines that begin as a JSON object does are no fields, and are lent up to the next blank
 //! line ([`BARE`]). Bytes are not looked at as text: UTF-8 may be split anywhere.
@@ -12,8 +12,8 @@ use transport::TooLong;
 /// Longest event accepted, bytes of data.
 pub const MAX_EVENT: usize = 8 * 1024 * 1024;
 
-/// The kind of an event that is no event: lines that begin as a JSON object does, which no field does. Servers
-/// that fail in the middle of a stream write their error's object as it is.
+/// The kind of a bare JSON object, lines that begin with `{` as no field does. Servers
+/// that fail in the middle of a stream may send their error's object in this way.
 pub const BARE: &[u8] = b"{";
 
 /// An event with data.
@@ -45,24 +45,23 @@ pub struct Decoder {
     /// The data lines of the event so far, each followed by LF.
     data: Vec<u8>,
     kind: Vec<u8>,
-    /// The event was lent; forget it before going on.
+    /// The event was lent and must be cleared before the next one.
     lent: bool,
-    /// The byte before was CR, so that an LF now ends no second line.
+    /// The previous byte was CR, so an LF now ends no second line.
     after_cr: bool,
-    /// No line has ended yet, so that a byte order mark may stand before the first.
+    /// No line has ended yet, so a byte order mark may stand before the first.
     at_start: bool,
     limit: usize,
 }
 
 impl Default for Decoder {
-    /// A decoder with the limit [`MAX_EVENT`].
     fn default() -> Self {
         Self::with_limit(MAX_EVENT)
     }
 }
 
 impl Decoder {
-    /// A decoder that accepts events, and lines, of at most `limit` bytes.
+    /// Makes a decoder that accepts events, and lines, of at most `limit` bytes.
     pub fn with_limit(limit: usize) -> Self {
         Self {
             line: Vec::new(),
@@ -75,7 +74,7 @@ impl Decoder {
         }
     }
 
-    /// Takes bytes. Read the events to their end: dropping [`Events`] early drops what it had left.
+    /// Takes bytes. Read the events to their end: dropping [`Events`] early drops the rest of the bytes.
     pub fn push<'d>(&'d mut self, bytes: &'d [u8]) -> Events<'d> {
         Events {
             decoder: self,
@@ -83,7 +82,7 @@ impl Decoder {
         }
     }
 
-    /// The event whose blank line had not come when the body ended, if there is one. The standard
+    /// The event whose blank line had not arrived when the body ended, if there is one. The standard
     /// drops it; some servers end their last event with the body.
     pub fn finish(&mut self) -> Result<Option<Event<'_>>, TooLong> {
         self.forget_lent();
@@ -120,7 +119,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// Takes the line made of what was kept and `rest`; true when it was blank.
+    /// Takes the line that consists of the kept bytes and `rest`; true when it was blank.
     fn end_line(&mut self, rest: &[u8]) -> Result<bool, TooLong> {
         self.room_for(self.line.len(), rest.len())?;
         let kept = std::mem::take(&mut self.line);
@@ -135,7 +134,7 @@ impl Decoder {
         }
         let blank = line.is_empty();
         self.field(line)?;
-        // The allocation is used again.
+        // The allocation is reused.
         joined.clear();
         self.line = joined;
         Ok(blank)
@@ -165,8 +164,8 @@ impl Decoder {
                 }
             }
             b"event" => self.kind = value.to_vec(),
-            // Comments have the empty name; `id` and `retry` are for reconnecting, which no
-            // measurement does.
+            // Comments have the empty name; `id` and `retry` are for reconnecting, which this client
+            // never does.
             _ => {}
         }
         Ok(())
@@ -183,7 +182,7 @@ pub struct Events<'d> {
 
 impl Events<'_> {
     /// The next event; events without data are skipped. After an error the stream cannot be
-    /// followed any further.
+    /// read any further.
     pub fn next_event(&mut self) -> Result<Option<Event<'_>>, TooLong> {
         self.decoder.forget_lent();
         loop {

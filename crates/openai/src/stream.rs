@@ -12,15 +12,14 @@ use crate::chunk::{Chunk, EVENT};
 use crate::error::error_in;
 use crate::sse::{BARE, Decoder, Event};
 
-/// What ends a stream.
+/// The data of the event that ends a stream.
 const DONE: &[u8] = b"[DONE]";
 
-/// A stream that is being read.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
     decoder: Decoder,
     exchange: Exchange,
-    /// When all of the answer had come: the reason to stop was there, and the last output.
+    /// When the answer was complete: the finish reason and the last output had arrived.
     complete: Option<Stamp>,
 }
 
@@ -43,7 +42,7 @@ impl Sink for Reading {
         Ok(false)
     }
 
-    /// llama.cpp and vLLM answer with a head at once, and queue and prefill behind it. Behind the reason to stop
+    /// llama.cpp and vLLM answer with a head at once, and queue and prefill after it. After the finish reason
     /// come token counts and `[DONE]`, or nothing.
     fn stage(&self) -> StreamStage {
         if let Some(at) = self.complete {
@@ -61,11 +60,11 @@ impl Recorder for Reading {
         &mut self.exchange
     }
 
-    /// Complete only when the server also said why it stopped. Proxies end a stream in good order when the
+    /// Complete only when the server also gave a finish reason: proxies end a stream without an error when the
     /// server behind them died.
     fn ended(&self) -> Result<(), RequestError> {
         match self.exchange.done_reason.as_deref() {
-            // Ollama's, of an empty prompt.
+            // Ollama's reasons for an empty prompt.
             Some("load" | "unload") if self.exchange.times.chunks.is_empty() => {
                 Err(RequestError::Incomplete(ResponseNote::NothingGenerated))
             }
@@ -74,8 +73,8 @@ impl Recorder for Reading {
         }
     }
 
-    /// Records an event that ends with the body. A stream that ends in good order after a reason to stop lacks
-    /// nothing but `[DONE]`.
+    /// Records an event that ends with the body. A stream that ends without an error after a finish reason lacks
+    /// only `[DONE]`.
     fn finish(&mut self, at: Stamp) -> Result<(), RequestError> {
         if let Some(event) = self.decoder.finish()?
             && record(&mut self.exchange, &event, at)?
@@ -106,19 +105,19 @@ fn record(exchange: &mut Exchange, event: &Event<'_>, at: Stamp) -> Result<bool,
     }
     let is_object = data.first() == Some(&b'{');
     if !is_object && serde_json::from_slice::<IgnoredAny>(data).is_ok() {
-        // `null`, a number or a list is no part of a completion either.
+        // `null`, a number or a list is no part of a completion.
         return Ok(false);
     }
     let is_named = !matches!(event.kind, b"" | b"message" | BARE);
     let chunk = match Chunk::decode(data) {
         Ok(chunk) if chunk.is_foreign() => None,
         Ok(chunk) => Some(chunk),
-        // An event with a name of its own need not be of this protocol.
+        // An event with a name of its own may belong to another protocol.
         Err(_) if is_named || event.kind == BARE => None,
         Err(error) => return Err(error),
     };
     let Some(chunk) = chunk else {
-        // A heartbeat, metadata, or an error in words that are not the protocol's.
+        // A heartbeat, metadata, or an error in a form that the protocol does not define.
         let words = String::from_utf8_lossy(data);
         let first_line = words.lines().next().unwrap_or_default();
         let words = error_in(&words).or_else(|| error_in(first_line));

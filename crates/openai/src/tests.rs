@@ -1,5 +1,5 @@
-//! What this protocol alone has: typed calls, and servers told apart. What both clients do is tested
-//! by `transport`.
+//! What only this protocol has: typed calls, and the identification of servers. `transport` tests what both
+//! clients do.
 
 mod calls;
 mod simulated;

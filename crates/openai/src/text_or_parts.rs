@@ -1,4 +1,4 @@
-//! Text, or a list of parts in its place.
+//! A member that is a text or a list of parts.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,12 +6,12 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// What a member says. A garbled character is no reason to lose a measurement.
+/// The value of a member. A garbled character does not make it invalid.
 #[derive(Debug)]
 pub(crate) enum TextOrParts<'a> {
     /// One text, borrowed from the event unless it holds escapes.
     Text(Cow<'a, str>),
-    /// Boxed, because nearly no server sends them and every chunk has room for them.
+    /// Boxed, because nearly no server sends parts and every chunk has room for them.
     Parts(Box<Parts>),
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct Parts {
     refusal: String,
 }
 
-/// A part. Servers name its text by its kind.
+/// A part. Servers use its kind as the name of its text.
 #[derive(serde::Deserialize)]
 struct Part<'a> {
     #[serde(rename = "type")]
@@ -32,7 +32,7 @@ struct Part<'a> {
     text: Option<&'a RawValue>,
     #[serde(borrow)]
     summary: Option<&'a RawValue>,
-    /// Thinking that is not to be read.
+    /// Encrypted or redacted thinking.
     #[serde(borrow)]
     data: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -42,7 +42,7 @@ struct Part<'a> {
 }
 
 impl TextOrParts<'_> {
-    /// The text, or that of the parts that are text.
+    /// The text, or the joined texts of the text parts.
     #[inline]
     pub(crate) fn text(&self) -> &str {
         match self {
@@ -51,7 +51,7 @@ impl TextOrParts<'_> {
         }
     }
 
-    /// Of parts that are thinking.
+    /// The joined texts of the thinking parts.
     #[inline]
     pub(crate) fn thinking(&self) -> &str {
         match self {
@@ -60,7 +60,7 @@ impl TextOrParts<'_> {
         }
     }
 
-    /// Of parts that are a refusal.
+    /// The joined texts of the refusal parts.
     #[inline]
     pub(crate) fn refusal(&self) -> &str {
         match self {
@@ -69,7 +69,7 @@ impl TextOrParts<'_> {
         }
     }
 
-    /// Whatever it says, of a member that is of one kind.
+    /// All of its text, for a member that has one kind only.
     #[inline]
     pub(crate) fn any(&self) -> &str {
         let all = [self.text(), self.thinking(), self.refusal()];
@@ -80,7 +80,7 @@ impl TextOrParts<'_> {
 }
 
 impl Parts {
-    /// Takes a part in; one that is nothing known is skipped.
+    /// Adds a part; an unknown one is skipped.
     fn take(&mut self, part: &RawValue) {
         if let Some(text) = plain(Some(part)) {
             self.text += &text;
@@ -110,8 +110,8 @@ fn plain(member: Option<&RawValue>) -> Option<String> {
     serde_json::from_str(member?.get()).ok()
 }
 
-/// A member that is text or a list of parts with text (Mistral's thinking); no deeper, since depth is the
-/// server's to choose.
+/// A member that is text or a list of parts with text (Mistral's thinking); no deeper, since the server
+/// chooses the depth.
 fn texts(member: Option<&RawValue>) -> Option<String> {
     let parts = || serde_json::from_str::<Vec<&RawValue>>(member?.get()).ok();
     plain(member).or_else(|| {
@@ -154,7 +154,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for TextOrParts<'a> {
                 Ok(TextOrParts::Parts(said))
             }
         }
-        // As bytes, so that half of a surrogate pair is read, too.
+        // Deserialized as bytes, so that half of a surrogate pair is accepted.
         deserializer.deserialize_bytes(TextOrPartsVisitor)
     }
 }

@@ -10,18 +10,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use transport::{count, lenient, list};
 
-/// Which server's additions to the protocol are used.
+/// A server's additions to the protocol.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Dialect {
-    /// None: OpenAI's own members only.
+    /// OpenAI's own members only.
     #[default]
     Plain,
-    /// llama.cpp's: more sampling options in requests.
+    /// With llama.cpp's additional sampling options.
     LlamaCpp,
 }
 
 impl Dialect {
-    /// The dialect of a server of this kind (see
+    /// The dialect of a kind of server (see
     /// [`ServerIdentity`](domain::backend::ServerIdentity)).
     pub fn of_kind(kind: &str) -> Self {
         if kind.starts_with(LLAMA_CPP) {
@@ -32,16 +32,15 @@ impl Dialect {
     }
 }
 
-/// Kind of a llama.cpp server.
 pub(crate) const LLAMA_CPP: &str = "llama.cpp";
 
-/// Ends the kind of a server that has an API of its own and was asked on `/v1`.
+/// Suffix of the kind of a server that has its own API and was asked on `/v1`.
 pub(crate) const ON_V1: &str = " /v1";
 
-/// Kind of a server that speaks the protocol and does not say what it is.
+/// The kind of a server that speaks the protocol and does not identify itself.
 pub(crate) const COMPATIBLE: &str = "openai-compatible";
 
-/// True when a server of this kind was found, and is talked to, by this client.
+/// True for the kinds that this client finds and talks to.
 pub fn is_kind(kind: &str) -> bool {
     kind.starts_with(LLAMA_CPP)
         || kind.ends_with(ON_V1)
@@ -54,9 +53,8 @@ pub fn is_kind(kind: &str) -> bool {
 pub struct ChatRequest {
     /// Model name; servers with one model may ignore it.
     pub model: String,
-    /// The conversation.
     pub messages: Vec<Message>,
-    /// Options by their names in this protocol. An absent one leaves the choice to the server.
+    /// By their names in this protocol. An absent option leaves the choice to the server.
     options: Vec<(&'static str, OptionValue)>,
 }
 
@@ -75,17 +73,15 @@ impl Serialize for ChatRequest {
     }
 }
 
-/// A chat message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Message {
     /// `system`, `user` or `assistant`.
     pub role: &'static str,
-    /// Its text.
     pub content: String,
 }
 
 impl ChatRequest {
-    /// The request of a call, and the options of the call that are in it. This protocol cannot carry
+    /// The request of a call, and the options of the call that it carries. This protocol cannot carry
     /// how the model is loaded (`num_ctx`, `num_gpu`, …), how long it stays (`keep_alive`), and
     /// sampling options that only llama.cpp takes; see [`not_sent`].
     pub fn from_call(call: &GenerateCall, dialect: Dialect) -> (Self, ModelOptions) {
@@ -120,7 +116,7 @@ impl ChatRequest {
     }
 }
 
-/// An option's name in this protocol and dialect, if it has one.
+/// An option's name in this protocol and dialect; `None` where it has none.
 fn name_of(option: &OptionSpec, dialect: Dialect) -> Option<&'static str> {
     match option.on_v1 {
         OnV1::Everywhere(name) | OnV1::Unsigned(name) => Some(name),
@@ -129,17 +125,16 @@ fn name_of(option: &OptionSpec, dialect: Dialect) -> Option<&'static str> {
     }
 }
 
-/// Names of the options that are set and that this protocol cannot carry in this dialect.
+/// The names of the set options that this dialect cannot carry.
 pub fn not_sent(options: &ModelOptions, dialect: Dialect) -> Vec<&'static str> {
     let left_out = |(option, _): &(&OptionSpec, _)| name_of(option, dialect).is_none();
     let left_out = options.iter().filter(left_out);
     left_out.map(|(option, _)| option.name).collect()
 }
 
-/// Reply of `GET /v1/models`: an object, or the list alone. Models that are not what they should be are left out.
+/// Reply of `GET /v1/models`: an object, or only the list. Invalid models are left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Models {
-    /// The models.
     pub data: Vec<Model>,
 }
 
@@ -163,13 +158,12 @@ impl<'de> Deserialize<'de> for Models {
     }
 }
 
-/// A model of [`Models`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Model {
-    /// Its name.
+    /// The model's name.
     pub id: String,
-    /// Other names that the server takes for it.
+    /// Other names that the server accepts for it.
     #[serde(deserialize_with = "lenient")]
     pub aliases: Vec<String>,
     /// `llamacpp`, `vllm`, `sglang`, `library` (Ollama), …
@@ -178,7 +172,6 @@ pub struct Model {
     /// Longest context of a request, tokens (vLLM, SGLang).
     #[serde(deserialize_with = "count")]
     pub max_model_len: Option<u64>,
-    /// llama.cpp's facts.
     #[serde(deserialize_with = "lenient")]
     pub meta: ModelMeta,
 }
@@ -195,25 +188,24 @@ pub struct ModelMeta {
     pub n_params: Option<u64>,
 }
 
-/// What is used of llama.cpp's `GET /props`.
+/// The used part of llama.cpp's `GET /props`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Props {
     /// For example `b6500-1a2b3c4d`.
     #[serde(deserialize_with = "lenient")]
     pub build_info: Option<String>,
-    /// Requests served at the same time.
+    /// Requests that are served at the same time.
     #[serde(deserialize_with = "count")]
     pub total_slots: Option<u64>,
     /// `router` on a server that loads models on demand.
     #[serde(deserialize_with = "lenient")]
     pub role: Option<String>,
-    /// Settings of a slot.
     #[serde(deserialize_with = "lenient")]
     pub default_generation_settings: SlotSettings,
 }
 
-/// What is used of a slot's settings.
+/// The used part of a slot's settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct SlotSettings {
@@ -222,12 +214,12 @@ pub struct SlotSettings {
     pub n_ctx: Option<u64>,
 }
 
-/// A reply that names a version: `GET /version` of vLLM, `/get_server_info` of SGLang,
+/// A reply that gives a version: `GET /version` of vLLM, `/get_server_info` of SGLang,
 /// `/api/version` of Ollama.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Version {
     pub(crate) version: String,
-    /// What answers in Ollama's place: the simulator names itself.
+    /// The server's name, where another server answers Ollama's path: the simulator gives its own.
     #[serde(default, deserialize_with = "lenient")]
     pub(crate) server: Option<String>,
 }

@@ -1,11 +1,11 @@
-//! The API key: into one header, and nowhere else.
+//! The API key, which is sent in one header and shown nowhere.
 
 use std::fmt;
 
-/// What stands where the key stood.
-const STRUCK: &str = "[key]";
+/// Replaces the key in texts that repeat it.
+const REDACTED: &str = "[key]";
 
-/// A bearer key. Nothing prints it.
+/// A bearer key. It is never printed.
 #[derive(Clone)]
 pub struct ApiKey {
     text: String,
@@ -14,16 +14,15 @@ pub struct ApiKey {
 /// A key that cannot be used. The message does not repeat it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// It cannot be sent.
     #[error("the API key is empty or has a character that no header can carry (a line break?)")]
     Unsendable,
-    /// It names the scheme, too.
+    /// The text includes the scheme.
     #[error("the API key begins with `Bearer `, which is put before it anyway: leave that out")]
     WithScheme,
 }
 
 impl ApiKey {
-    /// A key from its text; white space around it is dropped.
+    /// Makes a key from its text; surrounding white space is dropped.
     pub fn new(text: &str) -> Result<Self, KeyError> {
         let text = text.trim();
         let can_be_sent = text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t'));
@@ -39,14 +38,13 @@ impl ApiKey {
         })
     }
 
-    /// The value of the `Authorization` header.
     pub(crate) fn bearer(&self) -> String {
         format!("Bearer {}", self.text)
     }
 
-    /// A server's words without the key, which some repeat when they refuse it.
+    /// A server's text with the key replaced: some servers repeat it when they refuse it.
     pub(crate) fn strike_from(&self, words: &str) -> String {
-        words.replace(&self.text, STRUCK)
+        words.replace(&self.text, REDACTED)
     }
 }
 

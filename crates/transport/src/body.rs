@@ -1,37 +1,36 @@
-//! What both ways of reading a body have in common.
+//! The parts that both ways of reading a body share.
 
 use clock::{Clock, ExchangeId, Ledger};
 use domain::Stamp;
 
 use crate::request_error::RequestError;
 
-/// What a body's bytes go to. It is moved to the thread that reads the socket; a default one stands in its
+/// Receives a body's bytes. It is moved to the thread that reads the socket; a default one takes its
 /// place meanwhile.
 pub trait Sink: Default + Send + 'static {
-    /// Takes bytes that arrived at `at`. True once the protocol's terminator was among them: what follows is
-    /// not handed on. Must not send requests.
+    /// Takes bytes that arrived at `at`. True once the protocol's terminator was among them: later bytes are
+    /// not passed on. Must not send requests.
     fn take(&mut self, bytes: &[u8], at: Stamp) -> Result<bool, RequestError>;
 
-    /// How far the answer has come, which decides the limit that holds.
+    /// How far the answer has come, which decides the limit that applies.
     fn stage(&self) -> StreamStage {
         StreamStage::Streaming
     }
 }
 
-/// How far an answer has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamStage {
     /// No output has arrived, though the head may have: some servers send a head at once and queue the request
-    /// behind it. The first-byte limit goes on.
+    /// behind it. The first-byte limit still applies.
     BeforeFirstToken,
-    /// The limit from one arrival to the next holds.
+    /// The limit between two arrivals applies.
     Streaming,
-    /// The answer was complete at this moment, but its terminator has not arrived. The stream is over when that
-    /// does not arrive soon.
+    /// The answer was complete at this moment, but its terminator has not arrived. The stream ends when the
+    /// terminator does not follow soon.
     Complete(Stamp),
 }
 
-/// Which limit holds while more is waited for.
+/// The limit that applies while more bytes are expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WaitingFor {
     /// From the send on.
@@ -42,18 +41,18 @@ pub(crate) enum WaitingFor {
     Terminator { complete: Stamp, arrived: Stamp },
 }
 
-/// How the reading of a body ended in good order.
+/// How a body that was read without an error ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum StreamEnd {
     /// The protocol's terminator arrived.
     Terminator,
-    /// The body ended without it.
+    /// The body ended without the protocol's terminator.
     Body,
     /// The answer was complete at this moment, and no terminator followed in time.
     GracePeriod(Stamp),
 }
 
-/// What some bytes of a body came to.
+/// The result of reading some bytes of a body.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct BodyProgress {
     pub(crate) saw_terminator: bool,
@@ -61,7 +60,7 @@ pub(crate) struct BodyProgress {
 }
 
 impl BodyProgress {
-    /// How the body ended, if it has.
+    /// How the body ended; `None` while it has not.
     pub(crate) fn end(self) -> Option<StreamEnd> {
         match self {
             Self {
@@ -84,7 +83,7 @@ pub(crate) struct LedgerEntry {
 }
 
 impl LedgerEntry {
-    /// Opens an exchange and posts its request; none in real time.
+    /// Opens an exchange and posts its request; `None` in real time.
     pub(crate) fn post_request(clock: &Clock) -> Option<Self> {
         let ledger = clock.ledger()?.clone();
         let id = ledger.open();
@@ -99,16 +98,16 @@ impl Drop for LedgerEntry {
     }
 }
 
-/// What is known of a body that is being read.
+/// The state of a body that is being read.
 #[derive(Debug, Default)]
 pub(crate) struct BodyState {
-    /// When the last bytes of the body arrived; those of the head as long as there are none.
+    /// When the last bytes of the body arrived; while there are none, when the head did.
     pub(crate) arrived: Stamp,
     ledger_entry: Option<LedgerEntry>,
 }
 
 impl BodyState {
-    /// The state behind a head that arrived at `arrived`.
+    /// The state after a head that arrived at `arrived`.
     pub(crate) fn new(arrived: Stamp, ledger_entry: Option<LedgerEntry>) -> Self {
         let state = Self {
             arrived,
@@ -125,7 +124,7 @@ impl BodyState {
         }
     }
 
-    /// Hands bytes to the sink, unless they follow the terminator.
+    /// Passes bytes to the sink, unless they follow the terminator.
     pub(crate) fn data(
         &mut self,
         data: &[u8],
@@ -141,13 +140,13 @@ impl BodyState {
         Ok(())
     }
 
-    /// The body has ended.
+    /// Takes note of the body's end.
     pub(crate) fn end(&self, progress: &mut BodyProgress) {
         self.settle(1);
         progress.body_ended = true;
     }
 
-    /// What a sink at its stage waits for.
+    /// The limit that applies at the sink's stage.
     pub(crate) fn waiting_for(&self, sink: &impl Sink) -> WaitingFor {
         let arrived = self.arrived;
         match sink.stage() {

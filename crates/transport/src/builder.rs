@@ -40,14 +40,12 @@ impl Builder {
         }
     }
 
-    /// Sets the limits of every request.
     #[must_use]
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
         self
     }
 
-    /// Sends a bearer key with every request.
     #[must_use]
     pub fn api_key(mut self, key: Option<ApiKey>) -> Self {
         self.key = key;
@@ -55,40 +53,38 @@ impl Builder {
     }
 
     /// Chooses the client that reads measured streams over plain HTTP. Over https and through a proxy it is
-    /// reqwest always.
+    /// always reqwest.
     #[must_use]
     pub fn http(mut self, http: HttpClient) -> Self {
         self.http = http;
         self
     }
 
-    /// Whether requests go through a proxy.
     pub fn has_proxy(&self) -> bool {
         self.proxy.is_some()
     }
 
-    /// Sends every request through a proxy.
     #[must_use]
     pub fn proxy(mut self, proxy: Option<Endpoint>) -> Self {
         self.proxy = proxy;
         self
     }
 
-    /// Trusts a certificate in addition to the system's, for servers behind an https proxy with a certificate
-    /// of its own. The text is PEM.
+    /// Trusts a certificate in addition to the system's, for a server behind an https proxy that has
+    /// its own certificate. The text is PEM.
     pub fn certificate(mut self, pem: &[u8]) -> Result<Self, BuildError> {
-        // reqwest would report a bad one as a failure of the client.
+        // reqwest would report an invalid certificate as a failure of the client.
         let der = CertificateDer::from_pem_slice(pem).map_err(BuildError::Certificate)?;
         let certificate = Certificate::from_der(&der).map_err(BuildError::Client)?;
         self.certificates.push(certificate);
         Ok(self)
     }
 
-    /// Makes the transport. Connects to nothing yet. Installs rustls's ring provider for the process
+    /// Makes the transport without connecting. Installs rustls's ring provider for the process
     /// where none is installed.
     pub fn build(self, endpoint: &Endpoint) -> Result<Transport, BuildError> {
         if CryptoProvider::get_default().is_none() {
-            // Another thread may have installed one meanwhile, which serves as well.
+            // Another thread may have installed one meanwhile, which is equally good.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         let reqwest = reqwest_client::build(

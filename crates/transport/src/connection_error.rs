@@ -1,4 +1,4 @@
-//! Failures below HTTP: their kind, their words, and what to do about them.
+//! Failures below HTTP: their kind, message and advice.
 
 use std::error::Error as StdError;
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use domain::exit::causes;
 use crate::error_text::ErrorText;
 use crate::request_error::RequestError;
 
-/// No connection could be made. `step`: what was being done, where the error does not say it.
+/// The error of a connection that could not be made. `step` names what failed, where the error does not.
 pub(crate) fn not_connected(step: &str, error: &(dyn StdError + 'static)) -> RequestError {
     let (kind, advice) = while_connecting(error);
     let mut words = format!("{step}{}", with_causes(error));
@@ -20,19 +20,15 @@ pub(crate) fn not_connected(step: &str, error: &(dyn StdError + 'static)) -> Req
     RequestError::Failed(kind, words.into())
 }
 
-/// A connection broke, or brought what is not HTTP.
+/// A connection broke, or carried bytes that are not HTTP.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectionError {
-    /// Nothing could be read or written.
     #[error("the connection broke")]
     Io(#[from] io::Error),
-    /// Closed before there was an answer.
     #[error("the server closed the connection before it had answered")]
     Unanswered,
-    /// Closed in the middle of an answer.
     #[error("the server closed the connection {0}")]
     Truncated(String),
-    /// This is not HTTP.
     #[error("{0}")]
     InvalidHttp(String),
 }
@@ -43,16 +39,16 @@ impl From<ConnectionError> for RequestError {
             ConnectionError::InvalidHttp(_) => FailureKind::Malformed,
             _ => FailureKind::ConnectionReset,
         };
-        // They may repeat what the server sent.
+        // The message may repeat what the server sent.
         Self::Failed(kind, ErrorText::message(with_causes(&error)))
     }
 }
 
-/// Why reqwest has no response, or no more of its body.
+/// The error of a request whose response, or the rest of whose body, reqwest could not read.
 pub(crate) fn of_reqwest(error: &reqwest::Error) -> RequestError {
     let words = |error: &(dyn StdError + 'static)| error.to_string();
     if error.is_connect() {
-        // Behind reqwest's words and those of its client, which name no cause.
+        // The first two errors are reqwest's and its client's, which name no cause.
         let cause = causes(error).nth(2).unwrap_or(error);
         return not_connected("", cause);
     }
@@ -62,7 +58,7 @@ pub(crate) fn of_reqwest(error: &reqwest::Error) -> RequestError {
         Some(io) if io.kind() == io::ErrorKind::UnexpectedEof => {
             ConnectionError::Truncated("in the middle of its answer".to_owned())
         }
-        // Chunks that are none, and TLS that is none.
+        // Invalid chunks or TLS records.
         Some(io)
             if matches!(
                 io.kind(),
@@ -93,7 +89,7 @@ fn tls_inside(error: &io::Error) -> Option<&rustls::Error> {
         .or_else(|| tls_inside(inner.downcast_ref::<io::Error>()?))
 }
 
-/// Why no connection could be made, and what to do about it.
+/// The kind of a failure to connect, and advice.
 fn while_connecting(error: &(dyn StdError + 'static)) -> (FailureKind, Option<String>) {
     let io = || causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
     if let Some(tls) = io().filter_map(tls_inside).last() {
@@ -123,7 +119,7 @@ fn tls_advice(error: &rustls::Error) -> Option<&'static str> {
     }
 }
 
-/// `EMFILE` and `ENFILE`, which are the same number on every Unix.
+/// `EMFILE` and `ENFILE`, which have these numbers on every Unix.
 const OPEN_FILES: i32 = 24;
 const OPEN_FILES_OF_ALL: i32 = 23;
 
@@ -159,14 +155,14 @@ fn open_files() -> Option<u64> {
     None
 }
 
-/// The range of local ports, on Linux.
+/// The range of local ports; known only on Linux.
 fn port_range() -> Option<(u16, u16)> {
     let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
     let mut numbers = text.split_whitespace().map(str::parse);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-/// An error's message and those of its causes, without one that repeats its cause.
+/// An error's message and those of its causes, without messages that repeat their cause.
 fn with_causes(error: &(dyn StdError + 'static)) -> String {
     let mut words = String::new();
     for cause in causes(error) {

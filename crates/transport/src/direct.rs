@@ -1,5 +1,5 @@
-//! Plain HTTP/1.1 on sockets of our own, for measured streams: see ARCHITECTURE.md for what it costs
-//! beside a client library.
+//! Plain HTTP/1.1 on sockets of our own, for measured streams: ARCHITECTURE.md compares its cost with that
+//! of a client library.
 
 use std::future::poll_fn;
 use std::io;
@@ -35,7 +35,6 @@ use pool::Pool;
 pub(crate) use reactor::Reactors;
 use reactor::{ReadOutcome, Reader};
 
-/// A client of one server over plain HTTP.
 pub(crate) struct Direct {
     connector: Connector,
     pool: Arc<Pool>,
@@ -54,7 +53,7 @@ impl Direct {
     /// Sends a request and waits for the response's head, stamping `connect`, `sent` and `headers`.
     /// `request` writes the request anew for each attempt.
     ///
-    /// A request on a kept connection that turns out to be closed is sent again on a fresh one, once:
+    /// A request on a kept connection that the server had closed is sent again on a fresh one, once:
     /// [`bounds::CLOSED_BEFORE_REQUEST`].
     pub(crate) async fn send(
         &self,
@@ -74,7 +73,7 @@ impl Direct {
             let was_kept = kept.is_some();
             let mut connection = match kept {
                 Some(connection) => connection,
-                // Boxed: the future of a request stays in memory while its stream is read.
+                // Boxed, because the future of a request stays in memory while its stream is read.
                 None => Box::pin(self.connect(limits, exchange)).await?,
             };
             let sent = self.clock.now();
@@ -129,8 +128,8 @@ impl Direct {
         let began = self.clock.now();
         let connecting = self.connector.connect(&self.clock, limits.connect());
         let connection = limits.within(TimeoutPhase::Connect, connecting).await??;
-        // Nothing takes time in virtual time, and which connections happen to be free is not
-        // simulated: rows must be the same run after run.
+        // Connecting takes no virtual time, and which connections happen to be free is not
+        // simulated: rows must be equal run after run.
         if !self.clock.is_virtual() {
             exchange.times.connect = Some(self.clock.now().since(began));
         }
@@ -143,14 +142,14 @@ struct Sending<'r> {
     head_reader: AttachedReader<'r, HeadReader>,
     request: &'r [u8],
     written: usize,
-    /// Why no more could be written. The server may have answered all the same.
+    /// Why writing stopped. The server may have answered all the same.
     write_error: Option<io::Error>,
-    /// The connection was closed or reset, and the server had sent nothing.
+    /// The connection was closed or reset before the server sent anything.
     was_closed_silently: bool,
 }
 
 impl Sending<'_> {
-    /// Writes what is left, and waits for the head. A server may answer before it has taken all of the
+    /// Writes the rest, and waits for the head. A server may answer before it has read the whole
     /// request.
     fn poll(
         &mut self,
@@ -191,17 +190,17 @@ impl Sending<'_> {
 
 /// The body of a response, and the connection that it arrives on.
 pub(crate) struct DirectBody {
-    /// None once it is back in the pool or has ended.
+    /// `None` once it is back in the pool or has ended.
     connection: Option<Connection>,
     framing: Framing,
-    /// What arrived of the body before it was read.
+    /// The bytes of the body that arrived before it was read.
     early: EarlyBody,
-    /// Where the connection goes after the body's end; none when it cannot be used again.
+    /// Where the connection goes after the body's end; `None` when it cannot be used again.
     pool: Option<Arc<Pool>>,
 }
 
 impl DirectBody {
-    /// Hands the body to `sink` as it arrives, until the protocol's terminator or the body's end.
+    /// Passes the body to `sink` as it arrives, until the protocol's terminator or the body's end.
     pub(crate) async fn read<S: Sink>(
         &mut self,
         state: &mut BodyState,
@@ -230,7 +229,7 @@ impl DirectBody {
         Ok(end)
     }
 
-    /// Puts the connection back at the body's end, when nothing lies behind that.
+    /// Puts the connection back at the body's end, unless more bytes follow.
     fn release(&mut self, has_trailing_bytes: bool) {
         if !self.framing.is_done() {
             return;
@@ -245,14 +244,14 @@ impl DirectBody {
     }
 }
 
-/// Takes the framing off a body and hands the rest to a sink.
+/// Removes a body's framing and passes the rest to a sink.
 struct BodyReader<S> {
     framing: Framing,
     state: BodyState,
     sink: S,
     clock: Clock,
     has_trailing_bytes: bool,
-    /// How it ended: with the body's end, the protocol's terminator, or an error.
+    /// How the body ended: with its end, the protocol's terminator, or an error.
     ended: Option<Result<BodyProgress, RequestError>>,
 }
 
@@ -312,8 +311,8 @@ impl<S: Sink> Reader for BodyReader<S> {
     }
 }
 
-/// A sink and the body that it reads, moved to where the socket is read. However this ends, dropped or not,
-/// they are moved back with all that has arrived.
+/// A sink and the body that it reads, moved to where the socket is read. When this ends or is dropped,
+/// they are moved back with everything that has arrived.
 struct Reading<'r, S: Sink> {
     reader: AttachedReader<'r, BodyReader<S>>,
     framing: &'r mut Framing,
@@ -323,7 +322,7 @@ struct Reading<'r, S: Sink> {
 }
 
 impl<'r, S: Sink> Reading<'r, S> {
-    /// Starts with what has arrived already. None when the body has ended before.
+    /// Starts with what has arrived already. `None` when the body has ended before.
     fn start(
         body: &'r mut DirectBody,
         state: &'r mut BodyState,
@@ -340,7 +339,7 @@ impl<'r, S: Sink> Reading<'r, S> {
             ended: None,
         };
         if reader.framing.is_done() {
-            // The head promised no body.
+            // The head announced no body.
             let arrived = reader.state.arrived;
             reader.bytes(&[], arrived);
         }
@@ -363,7 +362,7 @@ impl<'r, S: Sink> Reading<'r, S> {
         })
     }
 
-    /// Moves everything back, and returns how the body ended; none when it has not.
+    /// Moves everything back, and returns how the body ended; `None` when it has not.
     fn detach(&mut self) -> Option<Result<BodyProgress, RequestError>> {
         let reader = self.reader.detach()?;
         *self.framing = reader.framing;

@@ -1,4 +1,4 @@
-//! Where a server is.
+//! The address of a server.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use url::Url;
 /// How a kind of server is addressed.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
-    /// The port where none is given and no scheme asks for its own.
+    /// The port of an address without a port and without a scheme.
     pub default_port: u16,
-    /// Ends of a path that the client adds itself, in the order in which they are taken off.
+    /// Path endings that the client adds itself, in the order in which they are removed.
     pub own_paths: &'static [&'static str],
-    /// What to do with a credential instead of putting it into the URL.
+    /// The advice where a URL has a credential.
     pub credentials: &'static str,
 }
 
@@ -29,35 +29,32 @@ pub struct Endpoint {
 /// An endpoint that cannot be used. No message repeats a credential.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// A user name, password or key in the URL, or a part of it that may be one.
+    /// A user name, password or key in the URL, or a part that may be one.
     #[error(
         "the endpoint has {part}, which may be a credential and would end up in records and \
          reports; {instead}"
     )]
     Credentials {
-        /// Which part of the URL.
+        /// The part of the URL.
         part: &'static str,
-        /// What to do with it.
+        /// The advice.
         instead: &'static str,
     },
     /// A scheme other than http and https.
     #[error("endpoint scheme `{scheme}` is not http or https")]
-    Scheme {
-        /// The scheme.
-        scheme: String,
-    },
-    /// The port is no number from 1 to 65535.
+    Scheme { scheme: String },
+    /// The port is not a number from 1 to 65535.
     #[error("endpoint port `{port}` is not a number from 1 to 65535")]
     Port {
-        /// The port as given.
+        /// As given.
         port: String,
     },
     /// Anything else.
     #[error("endpoint `{text}` is not HOST, HOST:PORT, PORT or a URL: {why}")]
     Form {
-        /// The text as given.
+        /// As given.
         text: String,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
 }
@@ -77,7 +74,7 @@ impl Endpoint {
         Url::parse(&self.url).expect("it was parsed when it was read")
     }
 
-    /// Reads where a proxy is; port 3128 where none is given.
+    /// Parses a proxy's address; the default port is 3128.
     pub fn proxy(text: &str) -> Result<Self, EndpointError> {
         let rules = Rules {
             default_port: 3128,
@@ -87,7 +84,7 @@ impl Endpoint {
         Self::read(text, &rules)
     }
 
-    /// Reads an endpoint as a kind of server takes it.
+    /// Parses an endpoint by the rules of a kind of server.
     pub fn read(text: &str, rules: &Rules) -> Result<Self, EndpointError> {
         let text = text.trim().trim_matches(['"', '\'']);
         refuse_credentials(text, rules)?;
@@ -112,7 +109,7 @@ impl Endpoint {
                 return Err(EndpointError::Port { port });
             }
         };
-        // Addresses to listen on are no addresses to connect to.
+        // A listening address is not one to connect to.
         let host = match host {
             "" | "0.0.0.0" => "127.0.0.1",
             "::" => "::1",
@@ -155,7 +152,7 @@ fn refuse_credentials(text: &str, rules: &Rules) -> Result<(), EndpointError> {
     Ok(())
 }
 
-/// Host without brackets, and the port's text. A bare number is a port, a bare IPv6 address a host.
+/// The host without brackets, and the port's text. A bare number is a port, a bare IPv6 address a host.
 fn split_port(authority: &str) -> (&str, Option<&str>) {
     if let Some(rest) = authority.strip_prefix('[') {
         let (host, after) = rest.split_once(']').unwrap_or((rest, ""));

@@ -1,11 +1,11 @@
-//! What is said of a failure, in which a server's words stand apart from ours until they are shown.
+//! The text of a failure, which keeps a server's words apart from ours until they are shown.
 
 use std::fmt;
 
 use crate::api_key::ApiKey;
 use crate::bounds::{MESSAGE_CHARS, NAME_CHARS, QUOTE_CHARS};
 
-/// What to say of a failure. A server's words in it are shown only after the key has been struck from them and
+/// The text of a failure. A server's words in it are shown only after the key has been removed from them and
 /// they have been cut short, in this order: a key that was cut would not be found.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ErrorText(Vec<Piece>);
@@ -30,7 +30,7 @@ impl ErrorText {
         }])
     }
 
-    /// A message of a server.
+    /// A server's message.
     pub fn message(text: impl Into<String>) -> Self {
         Self::servers(text, MESSAGE_CHARS, false)
     }
@@ -40,19 +40,19 @@ impl ErrorText {
         Self::servers(text, NAME_CHARS, false)
     }
 
-    /// The start of what a server sent, in quotation marks.
+    /// The start of a server's text, in quotation marks.
     pub fn quote(text: impl Into<String>) -> Self {
         Self::servers(text, QUOTE_CHARS, true)
     }
 
-    /// With other words behind these.
+    /// Appends other words.
     #[must_use]
     pub fn and(mut self, other: impl Into<Self>) -> Self {
         self.0.extend(other.into().0);
         self
     }
 
-    /// As they may be shown and kept.
+    /// The text to show and to store: without the key, and cut to length.
     pub(crate) fn redacted(&self, key: Option<&ApiKey>) -> String {
         let pieces = self.0.iter().map(|piece| match piece {
             Piece::Ours(text) => text.clone(),
@@ -94,7 +94,7 @@ impl fmt::Debug for ErrorText {
     }
 }
 
-/// A server's words on the line of ours, without escape sequences: white space that ends lines becomes a space,
+/// A server's words on one line, without escape sequences: white space that ends lines becomes a space,
 /// other control characters become their codes.
 fn on_one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
@@ -108,7 +108,7 @@ fn on_one_line(text: &str) -> String {
     line
 }
 
-/// The first `chars` characters, with an ellipsis when there are more.
+/// The first `chars` characters, with an ellipsis where there are more.
 fn clip(text: &str, chars: usize) -> String {
     match text.char_indices().nth(chars) {
         None => text.to_owned(),
@@ -120,7 +120,7 @@ fn clip(text: &str, chars: usize) -> String {
 mod tests {
     use super::*;
 
-    /// Wherever a message is cut, no part of the key is left of it.
+    /// No part of the key is left of a message, wherever it is cut.
     #[test]
     fn the_key_is_struck_before_words_are_cut() {
         let key = ApiKey::new("sk-0123456789abcdefghijklmn").unwrap();

@@ -1,9 +1,9 @@
-//! What headers say, on both paths.
+//! What headers mean, for both HTTP clients.
 
 use http::HeaderMap;
 use http::header::{CONNECTION, HeaderName, TRANSFER_ENCODING};
 
-/// The items of all headers of a name, each a list that is separated by commas.
+/// The comma-separated items of all headers with a name.
 pub(crate) fn list_items<'h>(
     headers: &'h HeaderMap,
     name: &HeaderName,
@@ -15,17 +15,17 @@ pub(crate) fn list_items<'h>(
     })
 }
 
-/// True when the server takes another request on the connection.
+/// True when the server accepts another request on the connection.
 pub(crate) fn keeps_connection(is_1_1: bool, headers: &HeaderMap) -> bool {
     let says = |option: &[u8]| {
         list_items(headers, &CONNECTION).any(|item| item.eq_ignore_ascii_case(option))
     };
-    // RFC 9112, 6.1: a transfer coding in HTTP/1.0 is a mistake of the server's.
+    // RFC 9112, 6.1: a transfer coding in HTTP/1.0 is an error of the server.
     let keeps = is_1_1 || says(b"keep-alive") && !headers.contains_key(TRANSFER_ENCODING);
     keeps && !says(b"close")
 }
 
-/// What the body is encoded in, in the order in which that was done; none where it is not encoded.
+/// The body's encodings, in the order in which they were applied; `None` where it is not encoded.
 pub(crate) fn encodings(headers: &HeaderMap) -> Option<String> {
     let names = [http::header::CONTENT_ENCODING, TRANSFER_ENCODING];
     let items = names.iter().flat_map(|name| list_items(headers, name));

@@ -1,10 +1,10 @@
-//! Members that a server may get wrong without losing more than themselves. Each is for
-//! `#[serde(default, deserialize_with = …)]`, and reads JSON text, not a value that was read already.
+//! Deserializes members that a server may get wrong, so that only the invalid member is lost. Each is for
+//! `#[serde(default, deserialize_with = …)]`, and reads JSON text, not a value that was parsed already.
 
 use serde::de::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// A member that is what it is by default, none or empty, where a server sent something else than it should.
+/// A member; its default, none or empty, where the server sent another type.
 pub fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -14,13 +14,13 @@ where
     Ok(serde_json::from_str(raw.get()).unwrap_or_default())
 }
 
-/// A count; none where it is no whole number from zero on that it can be. `5.0` is 5: some servers count in
+/// A count; `None` where it is not a whole number from zero on that fits. `5.0` is 5: some servers count in
 /// floating point.
 pub fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     Ok(whole(<&'de RawValue>::deserialize(deserializer)?.get()))
 }
 
-/// The same of a count that is missed: one that cannot be is `u64::MAX`, for [`Exchange`] to drop it and say so.
+/// As [`count`], but an impossible count is `u64::MAX`, for [`Exchange`] to drop it and say so.
 ///
 /// [`Exchange`]: domain::backend::Exchange::drop_impossible_counts
 pub fn missed_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
@@ -36,7 +36,7 @@ fn whole(raw: &str) -> Option<u64> {
     })
 }
 
-/// A list without the items that are not what they should be.
+/// A list without its invalid items.
 pub fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -62,7 +62,7 @@ mod tests {
         text: Option<String>,
         #[serde(deserialize_with = "lenient")]
         names: Vec<String>,
-        /// To see that the others are read.
+        /// Shows that members after an invalid one are read.
         last: u8,
     }
 

@@ -19,7 +19,7 @@ pub struct Limits<'a> {
     deadline: Stamp,
 }
 
-/// A limit may be longer than a stamp can hold.
+/// `at` plus `limit`, which may be longer than a stamp can hold.
 fn after(at: Stamp, limit: Nanos) -> Stamp {
     Stamp(at.0.saturating_add(limit.0))
 }
@@ -33,17 +33,15 @@ impl<'a> Limits<'a> {
         }
     }
 
-    /// The clock they run on.
     pub fn clock(&self) -> &'a Clock {
         self.clock
     }
 
-    /// The connect limit.
     pub(crate) fn connect(&self) -> Nanos {
         self.timeouts.connect
     }
 
-    /// A limit that runs from a moment on, or the total if that is sooner.
+    /// A limit that starts at a moment, or the total if that is sooner.
     pub(crate) fn due(&self, phase: TimeoutPhase, from: Stamp) -> (TimeoutPhase, Stamp) {
         let limit = match phase {
             TimeoutPhase::Connect => self.timeouts.connect,
@@ -54,7 +52,7 @@ impl<'a> Limits<'a> {
         self.or_total(phase, after(from, limit))
     }
 
-    /// An error once the total limit has run out.
+    /// Fails once the total limit has run out.
     pub(crate) fn check_total(&self, now: Stamp) -> Result<(), RequestError> {
         if now > self.deadline {
             return Err(RequestError::TimedOut(TimeoutPhase::Total));
@@ -71,7 +69,7 @@ impl<'a> Limits<'a> {
         }
     }
 
-    /// Runs a future within a limit and within what is left of the total.
+    /// Runs a future within a limit and within the rest of the total.
     pub(crate) async fn within<F: Future>(
         &self,
         phase: TimeoutPhase,
@@ -85,7 +83,7 @@ impl<'a> Limits<'a> {
             .map_err(|clock::Elapsed| RequestError::TimedOut(phase))
     }
 
-    /// Runs a future within what is left of the total.
+    /// Runs a future within the rest of the total.
     pub async fn within_total<F: Future>(&self, future: F) -> Result<F::Output, RequestError> {
         self.within(TimeoutPhase::Total, future).await
     }
@@ -95,13 +93,13 @@ impl<'a> Limits<'a> {
 pub(crate) struct Limiter {
     alarm: Alarm,
     pub(crate) sent: Stamp,
-    /// Ends the reading in place of the limit between chunks.
+    /// When the grace period ends; replaces the limit between chunks.
     pub(crate) until: Option<Stamp>,
 }
 
 impl Limiter {
     pub(crate) fn new(limits: &Limits<'_>, sent: Stamp) -> Self {
-        // Made for the soonest of the limits to come, so that the timer is never moved forward.
+        // Made for the soonest limit, so that the timer is never moved forward.
         let (_, first_byte) = limits.due(TimeoutPhase::FirstByte, sent);
         let (_, next) = limits.due(TimeoutPhase::BetweenChunks, sent);
         Self {
@@ -111,7 +109,7 @@ impl Limiter {
         }
     }
 
-    /// Ready with an error once a limit has run out that runs from a moment on.
+    /// Ready with an error once a limit that starts at a moment has run out.
     pub(crate) fn poll_phase(
         &mut self,
         limits: &Limits<'_>,

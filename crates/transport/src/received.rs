@@ -5,7 +5,7 @@ use http::HeaderMap;
 use crate::body::BodyState;
 use crate::limits::Limiter;
 
-/// A response whose head has arrived, and where its body comes from.
+/// A response whose head has arrived, and the source of its body.
 pub(crate) struct Received<B> {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,

@@ -1,4 +1,4 @@
-//! A sink that fills in what its caller keeps, and what protocols have in common when they do.
+//! A sink that records into its caller's exchange, and what the protocols share for that.
 
 use domain::backend::Exchange;
 use domain::record::ResponseNote;
@@ -11,33 +11,29 @@ use crate::bounds::{ANSWER_BYTES, ANSWER_CHUNKS};
 use crate::error_text::ErrorText;
 use crate::request_error::RequestError;
 
-/// A sink that records what a request shows.
+/// A sink that records a request.
 pub trait Recorder: Sink {
-    /// What it has recorded.
     fn exchange(&mut self) -> &mut Exchange;
 
-    /// How the stream ended when the protocol's last word was seen.
+    /// How the stream ended when the protocol's terminator arrived.
     fn ended(&self) -> Result<(), RequestError> {
         Ok(())
     }
 
-    /// How it ended when the body ended without that, its last bytes having arrived at `at`.
+    /// How the stream ended when the body ended without the terminator, its last bytes having arrived at `at`.
     fn finish(&mut self, at: Stamp) -> Result<(), RequestError>;
 }
 
-/// Room for the stamps of a short answer.
-const ROOM: usize = 64;
+/// Initial capacity for stamps, enough for a short answer.
+const INITIAL_STAMPS: usize = 64;
 
-/// What a chunk adds to an answer, by kind. What is empty is not there.
+/// What a chunk adds to an answer, by kind. Absent kinds are empty.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Output<'o> {
-    /// Content.
     pub content: &'o str,
-    /// Thinking.
     pub thinking: &'o str,
-    /// A refusal.
     pub refusal: &'o str,
-    /// Tool calls as they stand in the chunk.
+    /// The JSON of the chunk's tool calls.
     pub tool_calls: &'o str,
 }
 
@@ -57,7 +53,7 @@ pub fn record(exchange: &mut Exchange, output: Output<'_>, at: Stamp) -> Result<
     }
     let times = &mut exchange.times;
     if times.chunks.is_empty() {
-        times.chunks.reserve(ROOM);
+        times.chunks.reserve(INITIAL_STAMPS);
     }
     exchange.output_bytes += bytes as u64;
     if exchange.output_bytes > ANSWER_BYTES || times.chunks.len() >= ANSWER_CHUNKS {
@@ -93,7 +89,7 @@ fn too_long() -> RequestError {
     RequestError::Failed(FailureKind::LineTooLong, words.into())
 }
 
-/// Decodes an element of a stream, a line or an event. The beginning of a good one is
+/// Decodes an element of a stream, a line or an event. One that stops in the middle of a value gives
 /// [`RequestError::Incomplete`].
 pub fn decode<'a, T: Deserialize<'a>>(element: &str, bytes: &'a [u8]) -> Result<T, RequestError> {
     let text = std::str::from_utf8(bytes).map_err(|e| {
@@ -112,7 +108,7 @@ pub fn decode<'a, T: Deserialize<'a>>(element: &str, bytes: &'a [u8]) -> Result<
     })
 }
 
-/// An element that is not what the protocol promises.
+/// The error of an element that is not what the protocol promises.
 pub fn malformed(element: &str, what: impl Into<ErrorText>, bytes: &[u8]) -> RequestError {
     let words = ErrorText::from(format!("malformed {element}: "))
         .and(what)
@@ -121,13 +117,13 @@ pub fn malformed(element: &str, what: impl Into<ErrorText>, bytes: &[u8]) -> Req
     RequestError::Failed(FailureKind::Malformed, words)
 }
 
-/// An element grew beyond the limit before its end came.
+/// An element exceeded the limit before its end came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{what} is longer than {limit} bytes")]
 pub struct TooLong {
     /// The element, with its article.
     pub what: &'static str,
-    /// The limit, bytes.
+    /// Bytes.
     pub limit: usize,
 }
 
@@ -137,8 +133,8 @@ impl From<TooLong> for RequestError {
     }
 }
 
-/// What is wrong with an element that was whole: one that stops in the middle of a value cannot be
-/// waited for.
+/// The error of an element that was complete: one that stops in the middle of a value is malformed, since no
+/// more of it will come.
 pub fn of_whole(element: &str, bytes: &[u8], trouble: RequestError) -> RequestError {
     match trouble {
         RequestError::Incomplete(_) => {
@@ -149,8 +145,8 @@ pub fn of_whole(element: &str, bytes: &[u8], trouble: RequestError) -> RequestEr
     }
 }
 
-/// A recorder that has its caller's exchange for as long as this lives. Whatever ends it, what was seen is
-/// back with the caller then.
+/// A recorder that holds its caller's exchange while this lives. However it ends, the caller then has
+/// everything that was recorded.
 pub(crate) struct Recording<'e, R: Recorder> {
     home: &'e mut Exchange,
     pub(crate) recorder: &'e mut R,
@@ -158,7 +154,7 @@ pub(crate) struct Recording<'e, R: Recorder> {
 }
 
 impl<'e, R: Recorder> Recording<'e, R> {
-    /// Takes the exchange to the recorder.
+    /// Moves the exchange to the recorder.
     pub(crate) fn new(
         home: &'e mut Exchange,
         recorder: &'e mut R,

@@ -1,4 +1,4 @@
-//! What can go wrong, and which of the domain's kinds it is.
+//! The errors of requests, and the domain's kinds that they map to.
 
 use domain::backend::BackendError;
 use domain::record::ResponseNote;
@@ -9,13 +9,10 @@ use crate::api_key::ApiKey;
 use crate::endpoint::EndpointError;
 use crate::error_text::ErrorText;
 
-/// A client could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The endpoint cannot be used.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// A certificate to trust is no PEM certificate.
     #[error("the certificate to trust is not a PEM certificate")]
     Certificate(#[source] rustls::pki_types::pem::Error),
     /// The HTTP client could not be set up, for example because the system has no certificates.
@@ -23,24 +20,22 @@ pub enum BuildError {
     Client(#[source] reqwest::Error),
 }
 
-/// How a request went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestError {
-    /// Of this kind, in these words.
+    /// A failure of this kind, with this text.
     Failed(FailureKind, ErrorText),
     /// One of our limits ran out.
     TimedOut(TimeoutPhase),
-    /// The body ended in good order but too soon: what it lacks.
+    /// The body ended without an error but too soon; the note says what it lacks.
     Incomplete(ResponseNote),
 }
 
 impl RequestError {
-    /// True for a failure of this kind.
     pub(crate) fn is_of_kind(&self, kind: FailureKind) -> bool {
         matches!(self, Self::Failed(failure, _) if *failure == kind)
     }
 
-    /// The outcome, without the key in its words.
+    /// The outcome, without the key in its text.
     pub(crate) fn into_outcome(self, key: Option<&ApiKey>) -> Outcome {
         match self {
             Self::Failed(failure, words) => Outcome::Failed {
@@ -52,7 +47,7 @@ impl RequestError {
         }
     }
 
-    /// The error of a call, without the key in its words.
+    /// The error of a call, without the key in its text.
     pub(crate) fn into_backend_error(self, endpoint: &str, key: Option<&ApiKey>) -> BackendError {
         let endpoint = endpoint.to_owned();
         match self {
@@ -71,7 +66,7 @@ impl RequestError {
     }
 }
 
-/// The words in an `error` member: a string, or an object with `message`. None where the member says that
+/// The text of an `error` member: a string, or an object with `message`. `None` where the member says that
 /// there is no error: null, `false`, or empty.
 pub fn error_message(raw: &RawValue) -> Option<String> {
     #[derive(serde::Deserialize)]
@@ -100,10 +95,10 @@ pub fn error_message(raw: &RawValue) -> Option<String> {
     })
 }
 
-/// Reasons to stop that are no reasons of the model: the request failed.
+/// Finish reasons that mean that the request failed.
 const FAILED: [&str; 5] = ["error", "abort", "aborted", "cancelled", "canceled"];
 
-/// The failure that a reason to stop means, if it means one.
+/// The failure that a finish reason means, if it means one.
 pub fn failure_of_reason(reason: &str) -> Option<RequestError> {
     let is_failed = FAILED.iter().any(|f| f.eq_ignore_ascii_case(reason));
     is_failed.then(|| {
@@ -112,32 +107,31 @@ pub fn failure_of_reason(reason: &str) -> Option<RequestError> {
     })
 }
 
-/// A response that is no success.
+/// A response with an error status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorResponse {
-    /// The status code.
     pub status: u16,
-    /// The status in words.
+    /// The standard phrase for the status.
     pub reason: &'static str,
     /// The start of the body.
     pub body: String,
     /// Where a redirect points.
     pub location: Option<String>,
-    /// `Retry-After` as it was sent.
+    /// The `Retry-After` header as it was sent.
     pub retry_after: Option<String>,
-    /// The proxies in between, as they name themselves.
+    /// The `Via` header: how the proxies in between name themselves.
     pub via: Option<String>,
-    /// How the body is encoded, although it was asked for as it is; it is left out then.
+    /// The body's encodings, although none was requested; the body is then left out.
     pub encodings: Option<String>,
-    /// A key was sent along.
+    /// The request carried a key.
     pub sent_key: bool,
 }
 
 impl ErrorResponse {
-    /// What it means: `message`, the words that the protocol finds in the body, else the page's words,
-    /// and what to do about it: what holds for every server, else the protocol's advice.
+    /// The error with its advice. Its text is `message`, the words that the protocol finds in the body, else
+    /// the page's words; general advice precedes the protocol's.
     pub fn error(&self, message: Option<String>, advice: Option<&str>) -> RequestError {
-        // A page that is not of the protocol may be that of a proxy.
+        // A page that is not of the protocol may be a proxy's.
         let through = self.via.as_ref().filter(|_| message.is_none());
         let page = through
             .map(|through| ErrorText::from("it came through ").and(ErrorText::name(through)));
@@ -184,7 +178,7 @@ impl ErrorResponse {
             },
             429 => match &self.retry_after {
                 Some(after) => {
-                    // Seconds, or a date.
+                    // Either seconds or a date.
                     let is_seconds = after.bytes().all(|b| b.is_ascii_digit());
                     ErrorText::from("the server limits requests and asks to come back after ")
                         .and(ErrorText::name(after))
@@ -198,7 +192,7 @@ impl ErrorResponse {
     }
 }
 
-/// A page's words on one line: markup, styles and scripts dropped, white space collapsed. Text
+/// A page's words on one line, without markup, styles and scripts and with white space collapsed. Text
 /// without markup only has its line ends trimmed.
 fn without_tags(page: &str) -> String {
     if !page.trim_start().starts_with('<') {

@@ -24,16 +24,14 @@ use crate::limits::{Limiter, Limits};
 use crate::received::Received;
 use crate::request_error::RequestError;
 
-/// The `User-Agent` of every request.
 pub(crate) const USER_AGENT: &str = concat!("tandem/", env!("CARGO_PKG_VERSION"));
 
-/// A client of one server on reqwest.
 pub(crate) struct ReqwestClient {
     client: Client,
     clock: Clock,
 }
 
-/// Makes the client. It follows no redirects, retries nothing, decompresses nothing, and reads no proxy from
+/// Makes the client. It follows no redirects, retries nothing, decompresses nothing, and ignores the proxies of
 /// the environment.
 pub(crate) fn build(
     clock: &Clock,
@@ -76,7 +74,7 @@ pub(crate) fn build(
     let builder = if is_https || proxy.is_some_and(Endpoint::is_https) {
         builder.tls_certs_merge(certificates)
     } else {
-        // Plain HTTP must not depend on the certificates of the system.
+        // Plain HTTP must not depend on the system's certificates.
         builder.tls_certs_only([])
     };
     Ok(ReqwestClient {
@@ -89,7 +87,7 @@ impl ReqwestClient {
     /// Sends a request and waits for the response's head, stamping `connect`, `sent` and `headers`: a POST
     /// of JSON, or a GET when there is no body.
     ///
-    /// A request on a kept connection that turns out to be closed is sent again, once:
+    /// A request on a kept connection that the server had closed is sent again, once:
     /// [`bounds::CLOSED_BEFORE_REQUEST`].
     pub(crate) async fn send(
         &self,
@@ -120,7 +118,7 @@ impl ReqwestClient {
                     Connecting::NotNeeded => (TimeoutPhase::FirstByte, limiter.sent),
                     Connecting::Since(began) => (TimeoutPhase::Connect, began),
                     Connecting::Done { took, at } => {
-                        // Rows of virtual time do not depend on which connections were free.
+                        // Rows in virtual time must not depend on which connections were free.
                         exchange.times.connect = took.filter(|_| !self.clock.is_virtual());
                         limiter.sent = at;
                         (TimeoutPhase::FirstByte, at)
@@ -165,7 +163,7 @@ impl ReqwestClient {
     }
 }
 
-/// Hands a body to `sink` as it arrives, until the protocol's terminator or the body's end.
+/// Passes a body to `sink` as it arrives, until the protocol's terminator or the body's end.
 pub(crate) async fn read<S: Sink>(
     response: &mut reqwest::Response,
     state: &mut BodyState,
@@ -186,7 +184,7 @@ pub(crate) async fn read<S: Sink>(
             Ok(Ok(Some(bytes))) => {
                 let at = limits.clock().now();
                 state.data(&bytes, at, sink, &mut progress)?;
-                // Under a flood the task has used up its turn whenever the alarm is looked at.
+                // Under a flood the task's budget is always used up when it polls the alarm.
                 limits.check_total(at)?;
             }
             Ok(Ok(None)) => state.end(&mut progress),
@@ -199,14 +197,14 @@ pub(crate) async fn read<S: Sink>(
     }
 }
 
-/// How far a request's connection is.
+/// The state of a request's connection.
 #[derive(Debug, Clone, Copy)]
 enum Connecting {
     /// A kept connection was free.
     NotNeeded,
-    /// It is being made since this moment.
+    /// The connection is being made since this moment.
     Since(Stamp),
-    /// The request could be sent from this moment on. No time where a kept connection came free first.
+    /// The request could be sent from this moment on. `took` is `None` where a kept connection came free first.
     Done { took: Option<Nanos>, at: Stamp },
 }
 
@@ -219,7 +217,7 @@ fn lock(connecting: &Mutex<Connecting>) -> MutexGuard<'_, Connecting> {
     connecting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Times the making of connections: name lookup, TCP, TLS, and a proxy's tunnel.
+/// Times how long connections take to make: name lookup, TCP, TLS, and a proxy's tunnel.
 #[derive(Clone)]
 struct ConnectTimer(Clock);
 

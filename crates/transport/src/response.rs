@@ -16,24 +16,24 @@ use crate::recorder::Recorder;
 use crate::request_error::{ErrorResponse, RequestError};
 use crate::reqwest_client;
 
-/// What a protocol expects of the responses of some of its calls, and what others mean.
+/// What a protocol expects of the responses to some of its calls, and the meaning of others.
 #[derive(Debug, Clone, Copy)]
 pub struct Expectation {
-    /// Their content types; a response without one is accepted.
+    /// The accepted content types; a response without one is accepted, too.
     pub content_types: &'static [&'static str],
-    /// What they are.
+    /// A phrase for the expected responses.
     pub what: &'static str,
     /// The kind of server, with its article.
     pub server: &'static str,
     /// Most bytes of a body that is one JSON value.
     pub max_bytes: usize,
-    /// What an error status means; the model is the one that was requested.
+    /// The meaning of an error status; the second argument is the requested model.
     pub on_error_status: fn(&ErrorResponse, Option<&str>) -> RequestError,
-    /// What a JSON value means where another content type was expected.
+    /// The meaning of a JSON value where another content type was expected.
     pub json_instead: Option<fn(&str) -> ErrorText>,
 }
 
-/// Where a body comes from.
+/// The source of a body.
 pub(crate) enum Source {
     Direct(DirectBody),
     Reqwest(reqwest::Response),
@@ -42,7 +42,6 @@ pub(crate) enum Source {
 /// A response whose head has arrived.
 pub(crate) type Response = Received<Source>;
 
-/// Discards a body.
 #[derive(Debug, Default)]
 struct Discard;
 
@@ -67,7 +66,6 @@ impl Sink for Collect {
 }
 
 impl Response {
-    /// Follows a stream to its end.
     pub(crate) async fn follow(
         mut self,
         recorder: &mut impl Recorder,
@@ -86,7 +84,7 @@ impl Response {
         }
     }
 
-    /// Reads what follows the terminator, so that the connection can be used again. Nothing there changes the
+    /// Reads what follows the terminator, so that the connection can be used again. This does not change the
     /// outcome.
     async fn drain(&mut self, limits: &Limits<'_>) {
         if self.is_reusable {
@@ -95,7 +93,7 @@ impl Response {
         }
     }
 
-    /// Hands the body to `sink` as it arrives, until the protocol's terminator or the body's end, within the
+    /// Passes the body to `sink` as it arrives, until the protocol's terminator or the body's end, within the
     /// limits. `sink` keeps what it took when this ends or is dropped.
     async fn read<S: Sink>(
         &mut self,
@@ -111,8 +109,8 @@ impl Response {
         }
     }
 
-    /// The body as a whole, at most `most` bytes of it. With `keep_going`, what had arrived when
-    /// something went wrong.
+    /// The whole body, at most `most` bytes of it. With `keep_going`, an error ends the body, and what had
+    /// arrived is returned.
     async fn collect(
         &mut self,
         limits: &Limits<'_>,
@@ -136,7 +134,7 @@ impl Response {
         }
     }
 
-    /// Refuses everything but the expected success. `model` is the one that was asked for.
+    /// Refuses everything but the expected success. `model` is the requested one.
     pub(crate) async fn expect(
         &mut self,
         expectation: &Expectation,
@@ -162,7 +160,7 @@ impl Response {
         let content_type = self.headers.get(CONTENT_TYPE);
         let content_type =
             content_type.map(|kind| String::from_utf8_lossy(kind.as_bytes()).into_owned());
-        // Without its parameters.
+        // The media type without its parameters.
         let essence = content_type.as_ref().map(|kind| {
             let (essence, _) = kind.split_once(';').unwrap_or((kind, ""));
             essence.trim().to_ascii_lowercase()
@@ -191,14 +189,14 @@ impl Response {
         Err(RequestError::Failed(FailureKind::WrongContentType, words))
     }
 
-    /// The start of a body that is not what was asked for, as text: what had arrived when it ended
-    /// or something went wrong.
+    /// The start of an unexpected body as text: what had arrived when it ended
+    /// or failed.
     async fn text(&mut self, limits: &Limits<'_>) -> Result<String, RequestError> {
         let body = self.collect(limits, ERROR_BYTES, true).await?;
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
-    /// What the server said, its status being no success.
+    /// The server's response with an error status.
     async fn error_response(
         &mut self,
         limits: &Limits<'_>,
@@ -223,7 +221,7 @@ impl Response {
         })
     }
 
-    /// A header's value, the first one's where there are several, when it is printable ASCII.
+    /// A header's first value, if it is printable ASCII.
     pub(crate) fn header(&self, name: HeaderName) -> Option<String> {
         Some(self.headers.get(name)?.to_str().ok()?.to_owned())
     }

@@ -20,14 +20,14 @@ use crate::request_error::RequestError;
 use crate::reqwest_client::{ReqwestClient, USER_AGENT};
 use crate::response::{Expectation, Response, Source};
 
-/// One server, its kept connections, and the clock.
+/// One server, with its kept connections and the clock.
 pub struct Transport {
-    /// Reads measured streams; none where reqwest does.
+    /// Reads measured streams; `None` where reqwest does.
     pub(crate) direct: Option<Direct>,
     pub(crate) reqwest: ReqwestClient,
-    /// The `Host` header.
+    /// The value of the `Host` header.
     pub(crate) host: String,
-    /// The base URL's path, which comes before each request's; no trailing slash.
+    /// The base URL's path, which precedes each request's; no trailing slash.
     pub(crate) path: String,
     pub(crate) base: String,
     pub(crate) clock: Clock,
@@ -42,16 +42,15 @@ impl fmt::Debug for Transport {
     }
 }
 
-/// A request that generates.
+/// A request to generate text.
 #[derive(Debug)]
 pub struct Generation<'g> {
-    /// Its path behind the base URL.
+    /// The path after the base URL.
     pub path: &'g str,
-    /// Its JSON.
     pub body: Vec<u8>,
-    /// The model that it names.
+    /// The model that the request names.
     pub model: &'g str,
-    /// It is measured; one that only loads or unloads a model is not.
+    /// True for a measured request, false for one that only loads or unloads a model.
     pub is_measured: bool,
 }
 
@@ -89,7 +88,7 @@ impl Transport {
         read.await.map_err(|error| self.backend_error(error))
     }
 
-    /// Runs a generation to its end, filling `exchange` as things happen.
+    /// Runs a generation to its end, filling `exchange` as events happen.
     pub async fn generation(
         &self,
         generation: Generation<'_>,
@@ -150,12 +149,12 @@ impl Transport {
             "{}{path}",
             self.base.strip_suffix(&self.path).unwrap_or(&self.base)
         );
-        // Boxed: the future of a request stays in memory while its stream is read.
+        // Boxed, because the future of a request stays in memory while its stream is read.
         let sending = Box::pin(self.reqwest.send(&url, body.as_deref(), limits, exchange));
         Ok(sending.await?.map(Source::Reqwest))
     }
 
-    /// A POST of JSON, as it is written to a socket.
+    /// The bytes of a POST of JSON.
     fn post(&self, path: &str, body: &[u8], entry: Option<&LedgerEntry>) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(512 + body.len());
         let mut write = |words: fmt::Arguments<'_>| {
@@ -184,7 +183,7 @@ impl Transport {
         bytes
     }
 
-    /// Why a call failed, without the key in its words.
+    /// The error of a failed call, without the key in its text.
     pub fn backend_error(&self, error: RequestError) -> BackendError {
         error.into_backend_error(&self.base, self.key.as_ref())
     }
@@ -195,7 +194,6 @@ impl Transport {
     }
 }
 
-/// A request body as JSON.
 pub fn json_body<T: serde::Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).expect("requests have no maps with non-string keys")
 }

@@ -1,4 +1,4 @@
-//! The published report's other figures, against what the rows at hand give.
+//! Checks the plain figures in a published report's tables against what the recorded runs give.
 
 use std::path::Path;
 
@@ -20,19 +20,15 @@ struct File {
     cells: Vec<PublishedCell>,
 }
 
-/// A published figure.
+/// A published figure, as `tables.toml` states it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublishedCell {
-    /// Section of the report.
     pub section: String,
-    /// Row of its table.
     pub row: String,
-    /// Column of its table.
     pub column: String,
-    /// As printed.
+    /// The figure's text in the report.
     pub printed: String,
-    /// As a value.
     pub value: Published,
     /// Half a unit in the last printed place.
     pub tolerance: Option<f64>,
@@ -40,14 +36,11 @@ pub struct PublishedCell {
     not_testable: Option<String>,
 }
 
-/// A published figure beside the recomputed one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CellCheck {
-    /// What is published.
     pub cell: PublishedCell,
-    /// What the runs give; none when they lack what it needs.
+    /// What the runs give; `None` when they lack data that the query needs.
     pub recomputed: Option<Value>,
-    /// Whether the runs give something else.
     pub differs: bool,
 }
 
@@ -94,8 +87,8 @@ impl PublishedCell {
         }
         let recomputed = match self.recompute.as_ref().map(|query| sources.exact(query)) {
             Some(Ok(computed)) => Some(computed.value),
-            Some(Err(RecomputeError::Wrong(problem))) => return Err(problem),
-            Some(Err(RecomputeError::Lacking(_))) | None => None,
+            Some(Err(RecomputeError::InvalidQuery(problem))) => return Err(problem),
+            Some(Err(RecomputeError::MissingData(_))) | None => None,
         };
         let judge = Judge {
             published: &self.value,

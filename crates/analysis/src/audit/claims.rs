@@ -9,14 +9,13 @@ use super::error::AuditError;
 use super::judge::{Published, Relation};
 use super::value::Value;
 
-/// A file of claims, checked.
+/// A claims file whose keys have been checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claims {
-    /// Where it was read from.
     pub path: PathBuf,
-    /// Queries that several claims name as tables.
+    /// Queries whose results other queries can use as tables.
     pub views: Vec<View>,
-    /// The claims, in the file's order.
+    /// In the file's order.
     pub claims: Vec<Claim>,
 }
 
@@ -34,30 +33,25 @@ struct File {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct View {
-    /// Its name as a table.
     pub name: String,
     /// `SELECT …`
     pub query: String,
 }
 
-/// One claim of a report.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
-    /// Its name in the ledger.
     pub id: String,
     /// Line in the file, from 1.
     #[serde(skip)]
     pub line: usize,
-    /// Whose claim it is.
     pub document: Document,
-    /// Where it stands.
+    /// The section of the document that makes the claim.
     pub section: String,
     /// What is claimed, in our words.
     pub claim: String,
-    /// What is published.
     pub published: Option<Published>,
-    /// Unit, for reading.
+    /// For display only.
     pub unit: Option<String>,
     /// How the recomputed value must stand to the published one.
     #[serde(default)]
@@ -67,29 +61,27 @@ pub struct Claim {
     pub tolerance: Option<f64>,
     /// The document's own definition, as a query that gives one cell.
     pub recompute: Option<String>,
-    /// The same where repeated runs only estimate the value; instead of `recompute`.
+    /// As `recompute`, where repeated runs only estimate the value; excludes `recompute`.
     pub estimate: Option<Estimate>,
     /// Other definitions, tried in order.
     #[serde(default)]
     pub alternatives: Vec<Alternative>,
-    /// Why it cannot be tested; instead of `recompute` and `estimate`.
+    /// Why the claim cannot be tested; excludes `recompute` and `estimate`.
     pub not_testable: Option<String>,
-    /// What a reader should know besides.
+    /// Further information for the reader.
     pub note: Option<String>,
 }
 
-/// Whose claim.
+/// The document that makes a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Document {
-    /// TR113.
     Tr113,
     /// The multi-agent report that TR113 follows.
     Tr110Report,
 }
 
 impl Document {
-    /// As a heading.
     pub fn title(self) -> &'static str {
         match self {
             Self::Tr113 => "TR113",
@@ -103,11 +95,11 @@ impl Document {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Estimate {
-    /// The sample.
+    /// The query for the sample.
     pub sample: String,
-    /// Less the mean of this sample.
+    /// A second sample whose mean is subtracted.
     pub minus: Option<String>,
-    /// As the percentage by which it differs from the mean of this sample, both means geometric.
+    /// A baseline sample: the estimate is then the change from it in percent, of geometric means.
     pub change_from: Option<String>,
 }
 
@@ -117,17 +109,15 @@ pub struct Estimate {
 pub struct Alternative {
     /// The definition in words, to stand after "reproduced only as".
     pub definition: String,
-    /// How it is computed.
     pub recompute: String,
 }
 
 impl Claims {
-    /// Reads and checks a claims file.
     pub fn read(path: &Path) -> Result<Self, AuditError> {
         Self::parse(path, &AuditError::read(path)?)
     }
 
-    /// Checks the text of a claims file; `path` is for errors.
+    /// Parses and checks the text of a claims file; `path` is for errors.
     pub fn parse(path: &Path, text: &str) -> Result<Self, AuditError> {
         let file: File = AuditError::versioned(path, text)?;
         let mut claims = file.claims;
@@ -158,14 +148,14 @@ impl Claims {
     }
 }
 
-/// The lines of an array's tables, from 1. The parser keeps no place for them; their headers do.
+/// The line numbers, from 1, of an array's tables. The TOML parser does not keep them, so this finds the headers.
 pub(super) fn lines(text: &str, header: &str) -> impl Iterator<Item = usize> {
     let lines = text.lines().zip(1..);
     lines.filter_map(move |(line, number)| (line.trim() == header).then_some(number))
 }
 
 impl Claim {
-    /// How it is recomputed, in one line.
+    /// The recomputation in one line.
     pub(super) fn method(&self) -> Option<String> {
         let estimate = |estimate: &Estimate| {
             let Estimate {
@@ -193,7 +183,7 @@ impl Claim {
         AuditError::refused(path, self.line, problem)
     }
 
-    /// The first key that does not fit the others, and why.
+    /// The first key that does not fit the others, and the reason.
     fn problem(&self) -> Option<(&'static str, &'static str)> {
         use Published::{One, Range};
         use Relation::{Equals, VersionAtLeast, Within};

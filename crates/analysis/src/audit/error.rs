@@ -8,27 +8,22 @@ use serde::de::DeserializeOwned;
 
 use crate::load::LoadError;
 
-/// The layout of claims files and table files that this version reads.
+/// The version of claims files and table files that this crate reads.
 const SCHEMA: i64 = 2;
 
 /// A claims file, a table file or a data file was refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditError {
-    /// A file could not be read.
     #[error("{path}: cannot be read: {source}")]
     Read {
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: std::io::Error,
     },
-    /// Something in a file is wrong.
     #[error("{path}{}: {problem}", .line.map(|line| format!(":{line}")).unwrap_or_default())]
     Refused {
-        /// The file.
         path: PathBuf,
-        /// The line, from 1, where it is known.
+        /// From 1; `None` where the line is unknown.
         line: Option<usize>,
         /// Which entry and key, what is wrong, and what would be right.
         problem: String,
@@ -61,7 +56,6 @@ impl AuditError {
         }
     }
 
-    /// The text of a file.
     pub(super) fn read(path: &Path) -> Result<String, Self> {
         std::fs::read_to_string(path).map_err(|source| Self::Read {
             path: path.to_owned(),
@@ -69,7 +63,7 @@ impl AuditError {
         })
     }
 
-    /// Parses a TOML text whose `schema` is the one that this version reads.
+    /// Parses a TOML text whose `schema` must be [`SCHEMA`].
     pub(super) fn versioned<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Self> {
         #[derive(Deserialize)]
         struct Head {
@@ -89,7 +83,6 @@ impl AuditError {
         ))
     }
 
-    /// Parses a TOML text.
     pub(super) fn toml<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Self> {
         let refuse = |error: &toml::de::Error, place: String| {
             let line = line_of(text, error.span().map_or(0, |span| span.start));
@@ -107,28 +100,28 @@ impl AuditError {
     }
 }
 
-/// The line, from 1, of a byte of a text.
+/// The line number, from 1, of a byte offset.
 fn line_of(text: &str, at: usize) -> usize {
     text.get(..at).unwrap_or_default().matches('\n').count() + 1
 }
 
-/// A recomputation that cannot be done with the data at hand.
+/// Why a recomputation failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum RecomputeError {
     /// The data lack what the query needs: rows, values, or a divisor that is not 0.
     #[error("{0}")]
-    Lacking(String),
-    /// The query is not allowed, cannot be run, or gives something else than it should.
+    MissingData(String),
+    /// The query is not allowed, cannot be run, or gives another shape than expected.
     #[error("{0}")]
-    Wrong(String),
+    InvalidQuery(String),
 }
 
 impl RecomputeError {
     pub(super) fn wrong<T>(problem: impl Into<String>) -> Result<T, Self> {
-        Err(Self::Wrong(problem.into()))
+        Err(Self::InvalidQuery(problem.into()))
     }
 
     pub(super) fn lacking<T>(problem: impl Into<String>) -> Result<T, Self> {
-        Err(Self::Lacking(problem.into()))
+        Err(Self::MissingData(problem.into()))
     }
 }

@@ -1,19 +1,17 @@
-//! Whether a recomputed value is the published one.
+//! Decides whether a recomputed value supports the published one.
 
 use serde::{Deserialize, Serialize};
 
 use super::value::{Computed, Evidence, Value};
 
-/// Slack for the last binary digits, relative to the figures compared.
+/// Relative tolerance for floating-point rounding.
 const ROUNDING: f64 = 1e-9;
 
-/// A published value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Published {
-    /// One number or text.
     One(Value),
-    /// A range, its ends included.
+    /// A range, both ends included.
     Range([f64; 2]),
 }
 
@@ -28,9 +26,7 @@ pub enum Relation {
     AtLeast,
     /// No larger, within the tolerance.
     AtMost,
-    /// Larger.
     MoreThan,
-    /// Smaller.
     LessThan,
     /// Inside the published range, within the tolerance.
     Within,
@@ -38,22 +34,19 @@ pub enum Relation {
     VersionAtLeast,
 }
 
-/// Holds a recomputed value against a published one.
+/// Compares a recomputed value with a published one.
 pub(super) struct Judge<'a> {
     pub(super) published: &'a Published,
     pub(super) relation: Relation,
     pub(super) tolerance: f64,
 }
 
-/// Whether a claim holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Verdict {
-    /// It does.
     Holds,
-    /// It does not.
     Fails,
-    /// The runs do not tell. So many times as many would, if the estimate stayed as it is; `None`
-    /// where there are too few for an estimate.
+    /// The runs do not decide it. The number is how many times as many runs would, if the estimate stayed the same;
+    /// `None` where there are too few runs for an estimate.
     Undecided(Option<f64>),
 }
 
@@ -83,7 +76,7 @@ impl Judge<'_> {
         if !self.holds(&low)? && !self.holds(&high)? && below.signum() == above.signum() {
             return Some(Verdict::Fails);
         }
-        // An interval narrows with the root of the number of runs.
+        // An interval narrows with the square root of the number of runs.
         let needed = match claimed {
             Some(claimed) if at => claimed,
             _ => 2.0 * self.difference(&computed.value)?.abs(),
@@ -91,7 +84,7 @@ impl Judge<'_> {
         Some(Verdict::Undecided(Some((width / needed).powi(2))))
     }
 
-    /// How wide a claimed value or range is, its tolerance included; none of a bound.
+    /// The width of a claimed value or range, its tolerance included; `None` for a bound.
     fn width(&self) -> Option<f64> {
         let own = match (self.published, self.relation) {
             (Published::Range([low, high]), _) => high - low,
@@ -101,7 +94,7 @@ impl Judge<'_> {
         Some(own + 2.0 * self.tolerance)
     }
 
-    /// Whether the published value holds; `None` when a number meets a text.
+    /// True when the published value holds; `None` when a number is compared with a text.
     pub(super) fn holds(&self, recomputed: &Value) -> Option<bool> {
         match (self.published, recomputed) {
             (Published::One(Value::Text(published)), Value::Text(recomputed)) => {
@@ -150,7 +143,7 @@ impl Judge<'_> {
     }
 }
 
-/// A version's numbers, for ordering.
+/// The numbers of a version, for ordering.
 fn version(text: &str) -> Vec<u64> {
     text.trim_start_matches('v')
         .split('.')

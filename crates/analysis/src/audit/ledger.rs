@@ -10,57 +10,43 @@ use super::judge::{Judge, Verdict};
 use super::sources::Sources;
 use super::value::{Computed, Value};
 
-/// Every claim with its finding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Ledger {
-    /// How many of each finding.
     pub counts: Counts,
-    /// The claims, in the file's order.
+    /// In the claims file's order.
     pub entries: Vec<LedgerEntry>,
 }
 
-/// How many claims of each finding.
+/// The number of claims by finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Counts {
-    /// All.
+    /// All claims.
     pub claims: usize,
-    /// Reproduced.
     pub reproduced: usize,
     /// Reproduced only under another definition.
     pub redefined: usize,
-    /// Contradicted.
     pub contradicted: usize,
-    /// Undecided.
     pub undecided: usize,
-    /// Not testable.
     pub not_testable: usize,
 }
 
-/// One line of the ledger.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LedgerEntry {
-    /// The claim.
     pub claim: Claim,
-    /// Its finding.
     pub finding: Finding,
 }
 
-/// The finding on a claim.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Finding {
     /// The data give the published value under the document's own definition.
-    Reproduced {
-        /// What they give.
-        recomputed: Computed,
-    },
-    /// They give it only under another definition.
+    Reproduced { recomputed: Computed },
+    /// The data give the published value only under another definition.
     Redefined {
         /// What the document's own definition gives.
         recomputed: Computed,
-        /// The other definition, and what that gives.
         under: Tried,
     },
-    /// They give something else under every definition tried.
+    /// The data give something else under every definition tried.
     Contradicted {
         /// What the document's own definition gives.
         recomputed: Computed,
@@ -68,27 +54,24 @@ pub enum Finding {
         difference: Option<f64>,
         /// The difference in tolerances; `None` for texts and estimates, and where the tolerance is 0.
         tolerances: Option<f64>,
-        /// Other definitions that were tried and do not give it either.
+        /// Results of the other definitions, none of which gives the published value.
         also_tried: Vec<Tried>,
     },
-    /// The runs at hand allow the claim and its contrary.
+    /// The recorded runs are compatible with the claim and with its opposite.
     Undecided {
-        /// What they give.
         recomputed: Computed,
-        /// How many times as many runs would decide, if the estimate stayed as it is; `None` where
+        /// How many times as many runs would decide, if the estimate stayed the same; `None` where
         /// there are fewer than three.
         times: Option<f64>,
     },
-    /// The data cannot tell; the claim says why.
+    /// The data cannot test the claim; the claim says why.
     NotTestable,
 }
 
-/// A definition that was tried.
+/// The result of an alternative definition.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Tried {
-    /// The definition.
     pub definition: String,
-    /// What it gives.
     pub gives: Computed,
 }
 
@@ -146,7 +129,7 @@ impl Serialize for LedgerEntry {
 }
 
 impl Finding {
-    /// The finding's name in JSON.
+    /// The finding's key in JSON.
     fn key(&self) -> &'static str {
         match self {
             Self::Reproduced { .. } => "reproduced",
@@ -157,7 +140,6 @@ impl Finding {
         }
     }
 
-    /// The finding's name.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Reproduced { .. } => "reproduced",
@@ -168,7 +150,7 @@ impl Finding {
         }
     }
 
-    /// What the document's own definition gives.
+    /// The result of the document's own definition.
     pub fn recomputed(&self) -> Option<&Computed> {
         match self {
             Self::Reproduced { recomputed }
@@ -181,7 +163,6 @@ impl Finding {
 }
 
 impl Claims {
-    /// Recomputes every claim.
     pub fn audit(&self, sources: &Sources) -> Result<Ledger, AuditError> {
         let sources = sources.clone().with_views(&self.path, &self.views)?;
         let entry = |claim: &Claim| {
@@ -229,8 +210,7 @@ impl Claims {
                 judged("recompute", sources.exact(query))?
             }
         };
-        // Alternatives are computed even where they are not needed, so that a wrong one is found at
-        // once.
+        // All alternatives are computed, even those that are not needed, so that an invalid one is reported.
         let mut also_tried = Vec::new();
         let mut found = None;
         for other in &claim.alternatives {
@@ -265,7 +245,6 @@ impl Claims {
 }
 
 impl Counts {
-    /// Counts findings.
     pub fn of<'a>(entries: impl IntoIterator<Item = &'a LedgerEntry>) -> Self {
         let mut counts = Self::default();
         for entry in entries {

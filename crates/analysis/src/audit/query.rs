@@ -11,16 +11,16 @@ use super::error::RecomputeError;
 use super::sources::Sources;
 use super::value::{Computed, Evidence, Located, Value};
 
-/// Characters of a query, at most. With the stack below this bounds how deep it can nest.
-const MOST_CHARACTERS: usize = 1_000;
-/// Tables in a query, at most: a join of three could take forever.
-const MOST_TABLES: usize = 2;
-/// Rows that a view or a sample may have.
-const MOST_ROWS: usize = 1_000;
-/// Polars plans a query recursively; in a debug build an operator in a chain takes 80 KiB.
+/// Most characters of a query. Together with [`STACK_BYTES`], this bounds how deeply it can nest.
+const MAX_CHARACTERS: usize = 1_000;
+/// Most tables in a query: a join of three could take very long.
+const MAX_TABLES: usize = 2;
+/// Most rows of a view or a sample.
+const MAX_ROWS: usize = 1_000;
+/// Stack of the thread that runs a query. Polars plans recursively: an operator takes 80 KiB in a debug build.
 const STACK_BYTES: usize = 64 << 20;
 
-/// Functions that a query may call: none of them reads a file, makes rows or grows a text.
+/// Functions that a query may call. None of them reads a file, generates rows or grows a text.
 const FUNCTIONS: [&str; 17] = [
     "ABS",
     "AVG",
@@ -40,14 +40,14 @@ const FUNCTIONS: [&str; 17] = [
     "STDDEV",
     "SUM",
 ];
-/// Keywords that a bracket may follow.
+/// Keywords that an opening bracket may follow.
 const KEYWORDS: [&str; 18] = [
     "ALL", "AND", "AS", "BY", "ELSE", "FILTER", "FROM", "HAVING", "IN", "JOIN", "NOT", "ON", "OR",
     "SELECT", "THEN", "USING", "WHEN", "WHERE",
 ];
 
-/// Refuses what is not a plain `SELECT`. Quoted names, comments with quotes in them and functions
-/// outside of [`FUNCTIONS`] do not get through, so that polars never sees them.
+/// Refuses everything but a plain `SELECT`. Quoted names, comments with quotes in them and functions
+/// outside of [`FUNCTIONS`] never reach polars.
 fn check(sql: &str) -> Result<(), String> {
     let first = sql.split_whitespace().next().unwrap_or_default();
     if !["SELECT", "WITH"]
@@ -56,12 +56,12 @@ fn check(sql: &str) -> Result<(), String> {
     {
         return Err("a query must begin with SELECT or WITH".to_owned());
     }
-    if sql.chars().count() > MOST_CHARACTERS {
+    if sql.chars().count() > MAX_CHARACTERS {
         return Err(format!(
-            "the query is longer than {MOST_CHARACTERS} characters; move a part of it into a view"
+            "the query is longer than {MAX_CHARACTERS} characters; move a part of it into a view"
         ));
     }
-    // Every second piece is a text between quotes.
+    // Every second piece is a quoted text.
     for (place, piece) in sql.split('\'').enumerate() {
         let others = if place % 2 == 0 {
             "_.,()=<>!+-*/"
@@ -99,22 +99,18 @@ fn check(sql: &str) -> Result<(), String> {
 }
 
 impl Sources {
-    /// The rows that a query gives.
     pub(super) fn rows(&self, sql: &str) -> Result<DataFrame, RecomputeError> {
-        check(sql).map_err(RecomputeError::Wrong)?;
+        check(sql).map_err(RecomputeError::InvalidQuery)?;
         let run = || -> PolarsResult<Result<DataFrame, usize>> {
             let tables = extract_table_identifiers(sql, false, false)?.len();
-            if tables > MOST_TABLES {
+            if tables > MAX_TABLES {
                 return Ok(Err(tables));
             }
             let mut context = SQLContext::new();
             for (name, frame) in &self.tables {
                 context.register(name, frame.clone().lazy());
             }
-            let rows = context
-                .execute(sql)?
-                .limit(MOST_ROWS as u32 + 1)
-                .collect()?;
+            let rows = context.execute(sql)?.limit(MAX_ROWS as u32 + 1).collect()?;
             Ok(Ok(rows))
         };
         let ran = thread::scope(|scope| {
@@ -124,10 +120,10 @@ impl Sources {
                 .map(thread::ScopedJoinHandle::join)
         });
         let problem = match ran {
-            Ok(Ok(Ok(Ok(rows)))) if rows.height() <= MOST_ROWS => return Ok(rows),
-            Ok(Ok(Ok(Ok(_)))) => format!("gives more than {MOST_ROWS} rows; select fewer"),
+            Ok(Ok(Ok(Ok(rows)))) if rows.height() <= MAX_ROWS => return Ok(rows),
+            Ok(Ok(Ok(Ok(_)))) => format!("gives more than {MAX_ROWS} rows; select fewer"),
             Ok(Ok(Ok(Err(tables)))) => {
-                format!("names {tables} tables, {MOST_TABLES} are allowed; move a join into a view")
+                format!("names {tables} tables, {MAX_TABLES} are allowed; move a join into a view")
             }
             Ok(Ok(Err(error))) => {
                 let text = error.to_string();
@@ -146,7 +142,7 @@ impl Sources {
         RecomputeError::wrong(problem)
     }
 
-    /// The one cell that a query gives.
+    /// The single cell that a query gives.
     pub(super) fn exact(&self, sql: &str) -> Result<Computed, RecomputeError> {
         Ok(Computed {
             value: self.value(sql)?,
@@ -154,7 +150,7 @@ impl Sources {
         })
     }
 
-    /// The mean of a sample, or how it stands to that of another.
+    /// The mean of a sample, its difference from another mean, or its change from another in percent.
     pub(super) fn estimate(&self, estimate: &Estimate) -> Result<Computed, RecomputeError> {
         let Estimate {
             sample,
@@ -207,8 +203,8 @@ impl Sources {
         }
     }
 
-    /// Where the values that a query gives, or their logarithms, lie: one column of single runs, or the
-    /// columns `mean`, `sd` and `runs` of repeated ones, where each row counts once.
+    /// The location of the values that a query gives, or of their logarithms. The query gives one column of single
+    /// runs, or the columns `mean`, `sd` and `runs` of repeated ones, where each row counts once.
     pub(super) fn located(&self, sql: &str, logs: bool) -> Result<Located, RecomputeError> {
         let rows = self.rows(sql)?;
         let names = rows.get_column_names();

@@ -10,7 +10,6 @@ use super::ledger::{Counts, Finding, Ledger, LedgerEntry};
 use super::value::{Computed, Value};
 
 impl Counts {
-    /// One sentence.
     pub fn sentence(&self) -> String {
         format!(
             "{} claims: {} reproduced, {} reproduced only under another definition, {} contradicted, {} undecided, {} \
@@ -26,7 +25,7 @@ impl Counts {
 }
 
 impl LedgerEntry {
-    /// The published value as it reads in a table, with its relation and unit.
+    /// The published value for a table, with its relation and unit.
     pub fn published_text(&self) -> String {
         let sign = match self.claim.relation {
             Relation::AtLeast => "≥ ",
@@ -38,7 +37,7 @@ impl LedgerEntry {
         let value = match &self.claim.published {
             None => return "–".to_owned(),
             Some(Published::One(Value::Number(number))) => self.printed_text(*number),
-            // A version claimed is one version; the relation is about what it must reach.
+            // A claimed version is printed without a sign, though it need only be at least the recomputed one.
             Some(Published::One(Value::Text(text))) => return text.clone(),
             Some(Published::Range(ends)) => ends.map(|end| self.printed_text(end)).join(" to "),
         };
@@ -53,7 +52,7 @@ impl LedgerEntry {
         }
     }
 
-    /// A recomputed value with one decimal more than the published one is good for, and the
+    /// A recomputed value with one decimal more than the published one, and the
     /// interval of an estimate.
     fn value_text(&self, computed: &Computed) -> String {
         let value = match &computed.value {
@@ -66,7 +65,7 @@ impl LedgerEntry {
         })
     }
 
-    /// A published number as printed: to the place that its tolerance is half a unit of.
+    /// A published number, rounded to the place that its tolerance is half a unit of.
     fn printed_text(&self, number: f64) -> String {
         let shortest = number.to_string();
         let own = shortest.split_once('.').map_or(0, |(_, rest)| rest.len());
@@ -81,7 +80,7 @@ impl LedgerEntry {
         grouped(number, decimals.max(own))
     }
 
-    /// The last printed place and one more; at least two digits of a small figure.
+    /// A number with one place more than the published one; a small figure has at least two digits.
     fn number_text(&self, number: f64) -> String {
         let tolerance = self.claim.tolerance.unwrap_or(0.0);
         let whole = (number - number.round()).abs() < 1e-9;
@@ -96,7 +95,7 @@ impl LedgerEntry {
         grouped(number, decimals.max(places(number.abs()).saturating_sub(1)))
     }
 
-    /// What the data give, under the document's own definition.
+    /// The result of the document's own definition.
     pub fn recomputed_text(&self) -> String {
         let recomputed = self.finding.recomputed();
         recomputed.map_or_else(|| "–".to_owned(), |recomputed| self.value_text(recomputed))
@@ -163,12 +162,12 @@ impl LedgerEntry {
     }
 }
 
-/// Decimals that show two digits of a number of this size, 7 at most.
+/// The decimals that show two digits of a number of this size, at most 7.
 fn places(size: f64) -> usize {
     (1.0 - size.log10().floor()).clamp(0.0, 7.0) as usize
 }
 
-/// A number with thousands told apart from five digits on.
+/// A number with thousands separators from five digits on.
 fn grouped(number: f64, decimals: usize) -> String {
     let text = plain(number, decimals);
     let whole = text.trim_start_matches('-').split('.').next();
@@ -178,7 +177,7 @@ fn grouped(number: f64, decimals: usize) -> String {
     text
 }
 
-/// A row of a Markdown table. A `|` would end a cell, a line break a row.
+/// Writes a row of a Markdown table, with `|` escaped and a space for each line break.
 fn row<const N: usize>(out: &mut String, cells: [String; N]) {
     for cell in cells {
         let cell = cell.replace('|', "\\|").replace('\n', " ");
@@ -188,7 +187,7 @@ fn row<const N: usize>(out: &mut String, cells: [String; N]) {
 }
 
 impl Ledger {
-    /// Documents in the order in which they first appear, with their claims.
+    /// The documents in order of first appearance, with their claims.
     fn documents(&self) -> Vec<(Document, Vec<&LedgerEntry>)> {
         grouped_by(&self.entries, |entry| entry.claim.document)
     }
@@ -284,14 +283,14 @@ impl Ledger {
         out + &self.counts.sentence() + "\n"
     }
 
-    /// The ledger as JSON, two spaces deep.
+    /// The ledger as JSON, indented by two spaces.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self)
     }
 }
 
 impl LedgerEntry {
-    /// The finding with its note; what is not reproduced stands out.
+    /// The finding with its note, in bold unless it is reproduced.
     fn finding_in_markdown(&self) -> String {
         let mut text = self.finding_text();
         for name in ["reproduced only as", "contradicted", "undecided"] {
@@ -306,7 +305,7 @@ impl LedgerEntry {
     }
 }
 
-/// The entries by a key, in the order in which the keys first appear.
+/// Groups entries by a key, in the order in which the keys first appear.
 fn grouped_by<'e, K: PartialEq>(
     entries: impl IntoIterator<Item = &'e LedgerEntry>,
     key: impl Fn(&'e LedgerEntry) -> K,

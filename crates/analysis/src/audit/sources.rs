@@ -1,4 +1,4 @@
-//! What a claim is tested against: tables that queries name.
+//! The tables that claims are tested against.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,17 +9,17 @@ use super::claims::View;
 use super::error::AuditError;
 use crate::load::{Grid, stamp};
 
-/// The tables behind an audit.
+/// The tables that an audit's queries can name.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sources {
     pub(super) tables: BTreeMap<String, DataFrame>,
 }
 
-/// TR113's scenarios, which TR110 has too.
+/// The scenarios that TR113 and TR110 share.
 const SCENARIOS: [&str; 3] = ["baseline_vs_chimera", "chimera_hetero", "chimera_homo"];
 
-/// Columns that a table of runs gains unless it has them: each where the table has the columns it is
-/// computed from. Agent A is the collector, agent B the insight agent, whose options name a configuration.
+/// Columns that a table of runs gains where it has the columns they are computed from and lacks the column
+/// itself. Agent A is the collector, agent B the insight agent, whose options name a configuration.
 const DERIVED: &str = "
 num_gpu = b_num_gpu
 num_ctx = b_num_ctx
@@ -55,7 +55,7 @@ start_s = recorded_at - b_execution_s
 end_s = start_s + concurrent_wall_time_s
 ";
 
-/// Adds [`DERIVED`] columns, and the options that a configuration's id spells (`bvc_g60_c512_t0.6`).
+/// Adds the [`DERIVED`] columns, and the options that a configuration's id spells (`bvc_g60_c512_t0.6`).
 fn derive(mut table: DataFrame) -> DataFrame {
     for (name, sql) in DERIVED.lines().filter_map(|line| line.split_once(" = ")) {
         if table.column(name).is_ok() {
@@ -120,7 +120,7 @@ impl Sources {
         Ok(sources)
     }
 
-    /// With a table of runs, and the columns that follow from theirs. `path` is for errors.
+    /// Adds a table of runs and the columns derived from it. `path` is for errors.
     pub fn with_csv(self, name: &str, path: &Path, text: &str) -> Result<Self, AuditError> {
         let table = Grid::parse(path, text.as_bytes())?.frame()?;
         Ok(self.with_table(name, derive(table)))
@@ -131,7 +131,7 @@ impl Sources {
         self
     }
 
-    /// With the views of a file. Each may name the ones before it. `path` is for errors.
+    /// Adds a file's views. Each may use the ones before it. `path` is for errors.
     pub(super) fn with_views(mut self, path: &Path, views: &[View]) -> Result<Self, AuditError> {
         for View { name, query } in views {
             let refuse = |problem: &str| {
@@ -171,7 +171,7 @@ fn flatten(prefix: &str, value: &toml::Value, row: &mut Vec<Column>) -> Result<(
     Ok(())
 }
 
-/// A row for each scenario that has figures; a column for each key with a number.
+/// One row for each scenario that has figures, one column for each key with a number.
 fn scenarios(rows: &[(&str, Option<&toml::Value>)]) -> DataFrame {
     let number = |value: &toml::Value| match value {
         toml::Value::Integer(number) => Some(*number as f64),

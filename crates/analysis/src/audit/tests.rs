@@ -109,7 +109,7 @@ fn estimates_contradict_only_when_their_whole_intervals_do() {
             assert!((given - number).abs() < 0.01, "{id}: {given}");
         }
     }
-    // One pair of runs is no estimate, however far it lies from what is claimed.
+    // A single pair of runs is no estimate, however far it lies from the claim.
     let finding = &entry("temp-same-order").finding;
     assert!(
         matches!(finding, Finding::Undecided { times: None, .. }),
@@ -186,14 +186,14 @@ fn audit(text: &str) -> Result<Ledger, AuditError> {
     Claims::parse(Path::new("claims.toml"), text)?.audit(&sources)
 }
 
-/// The sound file with a part replaced.
+/// The valid file with a part replaced.
 fn with(from: &str, to: &str) -> String {
     let changed = SOUND.replace(from, to);
     assert_ne!(changed, SOUND);
     changed
 }
 
-/// Each mistake: what is replaced in the sound file, by what, and the message.
+/// Each mistake: what is replaced in the valid file, its replacement, and the message.
 #[test]
 fn every_mistake_says_where_and_how_to_correct_it() {
     let claims = Claims::parse(Path::new("claims.toml"), SOUND)
@@ -216,7 +216,7 @@ fn every_mistake_says_where_and_how_to_correct_it() {
     insta::assert_snapshot!(messages);
 }
 
-/// Polars plans recursively: what is let through must not overflow the stack.
+/// Polars plans recursively: accepted queries must not overflow the stack.
 #[test]
 fn deep_queries_run_or_are_refused() {
     let chain = |n| format!("MAX({})", vec!["value"; n].join("+"));
@@ -385,7 +385,7 @@ fn the_interval_decides_on_an_estimate() {
         ("wide", "5.0", "more_than", "reproduced"),
         ("wide", "11.0", "at_least", "contradicted"),
         ("narrow", "8.5", "more_than", "contradicted"),
-        // The estimate lies inside, as precise as the claim.
+        // The estimate lies inside and is as precise as the claim.
         ("narrow", "[7.8, 8.5]", "within", "reproduced"),
         ("wide", "[7.8, 8.5]", "within", "undecided"),
         ("wide", "[11.0, 12.0]", "within", "contradicted"),

@@ -1,43 +1,38 @@
-//! What a query gives, and how certain it is.
+//! A recomputed value and its uncertainty.
 
 use metrics::stats::{CONFIDENCE, Interval, Location};
 use serde::{Deserialize, Serialize, Serializer};
 
-/// Where the values of a sample lie, none of fewer than three runs, and their plain mean.
+/// The location of a sample, `None` for fewer than three runs, and its plain mean.
 pub(super) type Located = (Option<Location>, f64);
 
-/// A number or a text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Value {
-    /// A number.
     Number(f64),
-    /// A text: a name or a version.
+    /// A name or a version.
     Text(String),
 }
 
-/// A recomputed value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Computed {
-    /// The number or text.
     pub value: Value,
-    /// What it rests on.
     pub evidence: Evidence,
 }
 
-/// What a recomputed value rests on.
+/// How certain a recomputed value is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Evidence {
-    /// The data give it exactly; it says nothing of runs that were not recorded.
+    /// Computed exactly from the data; it does not extend to runs that were not recorded.
     Exact,
-    /// Repeated runs estimate it, with this 95 % interval.
+    /// Estimated from repeated runs, with this 95 % interval.
     Interval(Interval),
-    /// It would be an estimate, but there are fewer than three runs or pairs.
+    /// There are fewer than three runs or pairs, too few for an estimate.
     TooFew,
 }
 
 impl Computed {
-    /// The centre and its interval, each mapped by a rising function; without a location the mean.
+    /// The centre and its interval, each mapped by an increasing function; the mean where there is no location.
     pub(super) fn estimate((location, mean): Located, rising: impl Fn(f64) -> f64) -> Self {
         let Some(location) = location else {
             return Self {
@@ -55,7 +50,6 @@ impl Computed {
         }
     }
 
-    /// The interval of an estimate.
     pub fn interval(&self) -> Option<Interval> {
         match self.evidence {
             Evidence::Interval(interval) => Some(interval),
@@ -64,7 +58,7 @@ impl Computed {
     }
 }
 
-/// As its value alone.
+/// Only the value is serialized.
 impl Serialize for Computed {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.value.serialize(serializer)

@@ -10,7 +10,7 @@ use crate::charts::{ChartError, LineSeries, Lines, Mark, Panel, ReferenceLine, S
 use document::Picture;
 use document::number::{plain, short};
 
-/// Every picture the calibration can fill; the first is the front page's.
+/// Every picture that the calibration has data for; the first is the front page's.
 pub(super) fn draw(
     calibration: &Calibration,
     steps: &[&BudgetStep],
@@ -22,7 +22,7 @@ pub(super) fn draw(
     album.finish()
 }
 
-/// One figure of an error against the rate, ms.
+/// One statistic of an error, ms, against the token rate.
 fn against_rate(
     name: &str,
     steps: &[&BudgetStep],
@@ -37,7 +37,7 @@ fn one_ms() -> [ReferenceLine; 1] {
     [ReferenceLine::new(LIMIT.as_millis_f64(), "1 ms")]
 }
 
-/// Panels against the rate, with the stretch up to which the client is calibrated.
+/// Panels against the token rate, with the range for which the client is calibrated.
 fn rates(calibration: &Calibration, panels: Vec<Panel>) -> Lines {
     let step = calibrated_to(&calibration.budget);
     let span = step.map(|step| Span {
@@ -52,8 +52,8 @@ fn rates(calibration: &Calibration, panels: Vec<Panel>) -> Lines {
     }
 }
 
-/// Mean and median of each error. Tails have a picture of their own: they would press everything
-/// else to the ground.
+/// Mean and median of each error. Tails have their own picture, because their scale would flatten these
+/// curves.
 fn bias(calibration: &Calibration, steps: &[&BudgetStep], album: &mut Album) {
     let panel = |label: &str, get: fn(&BudgetStep) -> Option<Bias>| {
         let mean = against_rate("mean", steps, |step| Some(get(step)?.mean_ns));
@@ -62,7 +62,7 @@ fn bias(calibration: &Calibration, steps: &[&BudgetStep], album: &mut Album) {
     };
     let panels = vec![
         panel("TTFT bias (ms)", |step| step.ttft_bias),
-        // What the limit is put to.
+        // The limit applies to this error.
         panel("bias of a token's stamp (ms)", |step| step.token_bias).lines_at(one_ms()),
         panel("error of a gap between tokens, ITL (ms)", |step| {
             step.gap_error
@@ -89,7 +89,7 @@ fn bias(calibration: &Calibration, steps: &[&BudgetStep], album: &mut Album) {
     album.put(&words, &rates(calibration, panels));
 }
 
-/// 99th percentiles, where a sample carries one.
+/// 99th percentiles, where a sample is large enough.
 fn tails(calibration: &Calibration, steps: &[&BudgetStep], album: &mut Album) {
     let p99 = |get: fn(&BudgetStep) -> Option<Bias>| move |step: &BudgetStep| get(step)?.p99_ns;
     let jitter = |step: &BudgetStep| step.jitter_p99_ns.map(|ns| ns.0.cast_signed());
@@ -110,7 +110,7 @@ fn tails(calibration: &Calibration, steps: &[&BudgetStep], album: &mut Album) {
     album.put(&words, &rates(calibration, vec![panel]));
 }
 
-/// CPU per token against streams, where the system tells it.
+/// CPU per token against the number of streams, where the system reports it.
 fn cost(steps: &[&BudgetStep], album: &mut Album) {
     let mut paces: Vec<Nanos> = steps.iter().map(|step| step.gap_ns).collect();
     paces.sort_unstable();

@@ -1,10 +1,9 @@
-//! The tables of a calibration: one row a load.
+//! The tables of a calibration: one row per load.
 
 use document::{Cell, Kind, Origin, Table};
 use domain::record::{Bias, BudgetStep};
 use metrics::budget::is_within;
 
-/// Every table, from loads that rise.
 pub(super) fn all(steps: &[&BudgetStep]) -> Vec<Table> {
     vec![bias(steps), cost(steps)]
 }
@@ -19,7 +18,7 @@ fn ms(ns: Option<i64>) -> Cell {
     Cell::known(ns.map(|ns| ns as f64 / 1e6), 3)
 }
 
-/// A dash for a tail that the sample is too small for.
+/// The 99th percentile, or a dash where the sample is too small for it.
 fn tail(bias: Option<Bias>) -> Cell {
     match bias {
         None => Cell::Unknown,

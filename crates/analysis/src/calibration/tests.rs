@@ -1,4 +1,4 @@
-//! Reports of calibrations: the committed one, and ones that went badly.
+//! Reports of calibrations: the committed one, and ones that failed.
 
 use std::fs;
 

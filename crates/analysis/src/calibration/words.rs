@@ -1,4 +1,4 @@
-//! The front page of a calibration: one sentence, and what it rests on.
+//! The front page of a calibration: one sentence, and its evidence.
 
 use document::budget::ended_in_words;
 use document::number::{ms, plain};
@@ -9,8 +9,8 @@ use metrics::budget::{calibrated_to, is_within};
 
 use crate::kind::three_figures;
 
-/// A machine with so much else to do, a core, is named as a reason to doubt the figures.
-const BUSY: f64 = 0.5;
+/// Above this load average per core, the report warns that other programs may have disturbed the calibration.
+const BUSY_LOAD_PER_CORE: f64 = 0.5;
 
 pub(super) fn front(calibration: &Calibration, steps: &[&BudgetStep], front: &mut Front) {
     let budget = &calibration.budget;
@@ -26,9 +26,9 @@ pub(super) fn front(calibration: &Calibration, steps: &[&BudgetStep], front: &mu
     );
     front.spoilt = warnings(calibration).iter().map(|w| sentence(w)).collect();
     let why = [
-        beyond(budget, steps),
+        first_uncalibrated_step(budget, steps),
         one_stream(steps),
-        gaps(budget),
+        gap_errors(budget),
         cost(steps),
     ];
     front.why = why.into_iter().flatten().collect();
@@ -57,13 +57,13 @@ pub(super) fn front(calibration: &Calibration, steps: &[&BudgetStep], front: &mu
     ]);
 }
 
-/// What a reader must know before trusting the figures.
+/// Warnings about the calibration's validity.
 pub(super) fn warnings(calibration: &Calibration) -> Vec<String> {
     let budget = &calibration.budget;
     let mut warnings = Vec::new();
     if let Some(load) = budget
         .load_average
-        .filter(|load| *load > BUSY * f64::from(budget.cores))
+        .filter(|load| *load > BUSY_LOAD_PER_CORE * f64::from(budget.cores))
     {
         warnings.push(format!(
             "the machine was not idle: its load average before was {} on {}; an idle one is likely to do better",
@@ -106,8 +106,8 @@ fn answer(budget: &ClientBudget, steps: &[&BudgetStep]) -> String {
     )
 }
 
-/// The first load beyond the one that is calibrated.
-fn beyond(budget: &ClientBudget, steps: &[&BudgetStep]) -> Option<String> {
+/// The first step above the calibrated range.
+fn first_uncalibrated_step(budget: &ClientBudget, steps: &[&BudgetStep]) -> Option<String> {
     let first = steps.iter().find(|step| !is_within(step))?;
     let bias = first.token_bias?;
     let reached = calibrated_to(budget).is_some();
@@ -134,8 +134,8 @@ fn one_stream(steps: &[&BudgetStep]) -> Option<String> {
     ))
 }
 
-/// Gaps between tokens have two errors that take each other away.
-fn gaps(budget: &ClientBudget) -> Option<String> {
+/// Gaps between tokens have two errors that partly cancel each other.
+fn gap_errors(budget: &ClientBudget) -> Option<String> {
     let step = calibrated_to(budget)?;
     let error = step.gap_error?;
     let jitter = step.jitter_p99_ns.map_or_else(String::new, |ns| {
@@ -173,7 +173,7 @@ fn cost(steps: &[&BudgetStep]) -> Option<String> {
     ))
 }
 
-/// What the client was.
+/// A description of the client.
 pub(super) fn client(budget: &ClientBudget) -> String {
     let api = match budget.api.as_str() {
         "openai" => "`/v1`",
@@ -196,7 +196,7 @@ pub(super) fn client(budget: &ClientBudget) -> String {
     format!("a client of {api} on {runtime}{pinned}{http}")
 }
 
-/// What it ran on.
+/// A description of the cores that the client ran on.
 pub(super) fn cores(budget: &ClientBudget) -> String {
     format!(
         "{}, {}",

@@ -13,7 +13,7 @@ use crate::charts::{
 use document::Picture;
 use document::number::plain;
 
-/// Steps of the drawn law in each doubling of the agents.
+/// Points of the drawn law per doubling of the agents.
 const STEPS: u32 = 24;
 
 /// Every picture; the first is the front page's.
@@ -27,8 +27,8 @@ pub(super) fn draw(material: &Material<'_>) -> Result<Vec<Picture>, ChartError> 
     album.finish()
 }
 
-/// Panels against the number of agents. Levels double, and on a linear axis the first of them
-/// would lie on each other.
+/// Panels against the number of agents, on a logarithmic axis: levels double, and on a linear one the
+/// first of them would overlap.
 fn against_agents(panels: Vec<Panel>, spans: Vec<Span>) -> Lines {
     Lines {
         x_axis: XAxis::Doubling,
@@ -37,8 +37,7 @@ fn against_agents(panels: Vec<Panel>, spans: Vec<Span>) -> Lines {
     }
 }
 
-/// A series over the levels.
-fn over<V: Into<Value>>(
+fn level_series<V: Into<Value>>(
     material: &Material<'_>,
     name: &str,
     of: impl Fn(&LevelFigures) -> V,
@@ -49,23 +48,23 @@ fn over<V: Into<Value>>(
 }
 
 /// The level that the answer names as carried.
-fn carries(material: &Material<'_>) -> Option<Span> {
+fn carried_level(material: &Material<'_>) -> Option<Span> {
     let carries = material.answer.carries?;
     let label = format!("carries {carries}");
     Some(Span::mark(f64::from(carries), label, GREEN))
 }
 
-/// The levels that stand for the answer, as marks.
+/// Marks for the levels that the answer names.
 fn answer_marks(material: &Material<'_>) -> Vec<Span> {
     let breaks = material.answer.breaks.map(|n| {
         let label = format!("{n} break the limits");
         Span::mark(f64::from(n), label, VERMILLION)
     });
-    carries(material).into_iter().chain(breaks).collect()
+    carried_level(material).into_iter().chain(breaks).collect()
 }
 
-/// Numbers from 1 to the highest, equally many in each doubling.
-fn along(highest: f64) -> impl Iterator<Item = f64> {
+/// Numbers from 1 to the highest, with the same number of points in each doubling.
+fn log_spaced(highest: f64) -> impl Iterator<Item = f64> {
     let octaves = std::iter::successors(Some(1.0), |from: &f64| Some(2.0 * from));
     octaves
         .take_while(move |from| *from < highest)
@@ -78,11 +77,11 @@ fn throughput(material: &Material<'_>, album: &mut Album) {
     let highest = material.levels.iter().map(|l| l.agents).max().unwrap_or(1);
     let highest = f64::from(highest);
     let mut series = Vec::new();
-    let mut spans: Vec<Span> = carries(material).into_iter().collect();
+    let mut spans: Vec<Span> = carried_level(material).into_iter().collect();
     let mut said = Vec::new();
     if let Some(scaling) = &material.scaling {
         if let Some(fit) = scaling.law() {
-            let points = along(highest).map(|x| {
+            let points = log_spaced(highest).map(|x| {
                 let interval = fit.interval(|law| law.at(x)).map(|i| (i.lo, i.hi));
                 let point = Some(fit.law.at(x));
                 (x, Value { point, interval })
@@ -94,7 +93,7 @@ fn throughput(material: &Material<'_>, album: &mut Album) {
         }
         let one = scaling.x_max.at.zip(scaling.n_star.at);
         if let Some((most, star)) = one {
-            let bound = along(highest).map(|x| (x, Value::from(most * (x / star).min(1.0))));
+            let bound = log_spaced(highest).map(|x| (x, Value::from(most * (x / star).min(1.0))));
             let name = "as if each added as much as the first, up to the highest";
             series.push(LineSeries::new(name, Mark::Line, bound).color(GREY));
         }
@@ -107,7 +106,7 @@ fn throughput(material: &Material<'_>, album: &mut Album) {
             spans.push(Span::mark(at, format!("{name} {shown}"), color));
         }
     }
-    let mut measured = over(material, "level, 95 % interval", |l| {
+    let mut measured = level_series(material, "level, 95 % interval", |l| {
         value(Some(&l.tokens_per_s), 1.0)
     });
     measured.mark = Mark::Dots;
@@ -124,7 +123,7 @@ fn throughput(material: &Material<'_>, album: &mut Album) {
     album.put(&words, &against_agents(panels, spans));
 }
 
-/// A spread's percentile, ms.
+/// A percentile of a spread, ms.
 fn percentile(spread: &Spread, p: u8) -> Option<f64> {
     match p {
         50 => Some(spread.p50),
@@ -150,7 +149,7 @@ fn spread(level: &LevelFigures, figure: LatencyFigure) -> Option<&Spread> {
 struct Limit {
     figure: LatencyFigure,
     statistic: Statistic,
-    /// In its one form, as the levels' decisions name it.
+    /// The limit as the levels' decisions spell it.
     text: String,
     line: ReferenceLine,
 }
@@ -179,8 +178,8 @@ fn limits(material: &Material<'_>) -> Vec<Limit> {
     criteria.filter_map(limit).collect()
 }
 
-/// A limited latency as it was seen at a level, ms, with its interval.
-fn seen(material: &Material<'_>, agents: u32, limit: &str) -> Value {
+/// The value of a limited latency at a level, ms, with its interval.
+fn observed_latency(material: &Material<'_>, agents: u32, limit: &str) -> Value {
     let levels = material.run.levels.iter();
     let judged = levels
         .filter(|l| l.probe.agents == agents && l.probe.end != LevelEnd::Interrupted)
@@ -207,7 +206,7 @@ fn latency(material: &Material<'_>, album: &mut Album) {
     let panel = |figure: &LatencyFigure| {
         let own = || limits.iter().filter(|limit| limit.figure == *figure);
         let limit_of = |p: u8| own().find(|l| l.statistic == Statistic::Percentile(p));
-        // Those that are limited last: they are drawn over the others.
+        // Percentiles with a limit come last, so that they are drawn over the others.
         let mut percentiles = vec![50, 95, 99];
         percentiles.retain(|p| limit_of(*p).is_none());
         percentiles.extend(own().filter_map(|limit| match limit.statistic {
@@ -215,14 +214,14 @@ fn latency(material: &Material<'_>, album: &mut Album) {
             Statistic::Mean => None,
         }));
         let line = |p: u8| {
-            over(material, &format!("p{p}"), |l| match limit_of(p) {
-                Some(limit) => seen(material, l.agents, &limit.text),
+            level_series(material, &format!("p{p}"), |l| match limit_of(p) {
+                Some(limit) => observed_latency(material, l.agents, &limit.text),
                 None => spread(l, *figure).and_then(|s| percentile(s, p)).into(),
             })
         };
         let mut series: Vec<LineSeries> = percentiles.into_iter().map(line).collect();
         if own().any(|limit| limit.statistic == Statistic::Mean) {
-            let mut mean = over(material, "mean", |l| spread(l, *figure).map(|s| s.mean));
+            let mut mean = level_series(material, "mean", |l| spread(l, *figure).map(|s| s.mean));
             mean.mark = Mark::Line;
             series.push(mean);
         }
@@ -274,10 +273,10 @@ fn hockey_stick(material: &Material<'_>, album: &mut Album) {
 
 fn goodput(material: &Material<'_>, album: &mut Album) {
     let rates = vec![
-        over(material, "completed", |l| l.requests_per_s),
-        over(material, "good", |l| l.goodput_per_s),
+        level_series(material, "completed", |l| l.requests_per_s),
+        level_series(material, "good", |l| l.goodput_per_s),
     ];
-    let share = over(material, "good share", |l| l.good_share.map(|s| 100.0 * s));
+    let share = level_series(material, "good share", |l| l.good_share.map(|s| 100.0 * s));
     let criteria = material.objective.criteria().iter();
     let targets = criteria.filter_map(|criterion| match criterion {
         Criterion::Goodput { at_least } => Some(ReferenceLine::new(100.0 * at_least, "limit")),
@@ -300,10 +299,10 @@ fn goodput(material: &Material<'_>, album: &mut Album) {
 
 fn fairness(material: &Material<'_>, album: &mut Album) {
     let alike = vec![
-        over(material, "Jain's index", |l| l.fairness.jain),
-        over(material, "least / most", |l| l.fairness.min_over_max),
+        level_series(material, "Jain's index", |l| l.fairness.jain),
+        level_series(material, "least / most", |l| l.fairness.min_over_max),
     ];
-    let wait = over(material, "longest wait", |l| l.fairness.longest_wait_s);
+    let wait = level_series(material, "longest wait", |l| l.fairness.longest_wait_s);
     let words = Words {
         name: "fairness",
         title: "Fairness and starvation against agents",

@@ -13,36 +13,33 @@ use metrics::compare::CacheHelp;
 use crate::kind;
 use crate::load::{LoadError, LoadErrorKind, Skipped};
 
-/// A capacity run, its levels derived again from their requests.
+/// A capacity run whose levels are recomputed from their requests.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CapacityRun {
-    /// What was asked; its probes are those derived again.
+    /// The recorded run; its probes are the recomputed ones.
     pub record: CapacityRecord,
-    /// The limits.
     pub objective: Objective,
-    /// The levels in the order they were looked at.
+    /// In the order in which they were tested.
     pub levels: Vec<Level>,
-    /// Where the data come from, in words.
+    /// The source line of the report.
     pub source: String,
-    /// What a reader must know.
     pub warnings: Vec<String>,
-    /// Rows and levels that were left out because that was asked for.
+    /// Rows and levels that were left out because of `keep_going`.
     pub skipped: Vec<Skipped>,
 }
 
-/// A level.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Level {
-    /// Its decision, derived again.
+    /// The level's decision, recomputed.
     pub probe: Probe,
-    /// Its figures; none when it never was steady.
+    /// `None` when the level never was steady.
     pub figures: Option<LevelFigures>,
     /// How much the server's prompt cache helped.
     pub cache: CacheHelp,
 }
 
 impl CapacityRun {
-    /// The figures of the levels that count, in the order they were looked at.
+    /// The figures of the complete and steady levels, in the order in which they were tested.
     pub fn whole(&self) -> Vec<LevelFigures> {
         whole(&self.levels)
     }
@@ -56,7 +53,7 @@ fn whole(levels: &[Level]) -> Vec<LevelFigures> {
         .collect()
 }
 
-/// Reads a capacity run's folder. With `keep_going`, rows and levels that cannot be read are left out and
+/// Reads a capacity run's folder. With `keep_going`, unreadable rows and levels are left out and
 /// listed.
 pub fn read(folder: &Path, keep_going: bool) -> Result<CapacityRun, LoadError> {
     let (schema, mut record) = results::capacity::read(folder)?;
@@ -79,11 +76,11 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<CapacityRun, LoadError> {
                 skipped.push(Skipped::from_error(&error));
                 continue;
             }
-            // All of them were left out.
+            // Every row was left out.
             Ok(rows) if rows.is_empty() && probe.window.is_some() => continue,
             rows => rows?,
         };
-        let level = again(&record, &objective, probe, &rows, &levels);
+        let level = judge_again(&record, &objective, probe, &rows, &levels);
         if level.probe.decision.verdict != probe.decision.verdict {
             warnings.push(format!(
                 "{}: was recorded as {} and is {} by its requests, which counts",
@@ -92,7 +89,7 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<CapacityRun, LoadError> {
                 verdict::level(level.probe.decision.verdict)
             ));
         }
-        warnings.extend(beyond(
+        warnings.extend(calibration_warning(
             record.header.client_budget.as_ref(),
             &level.probe,
             &rows,
@@ -125,8 +122,8 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<CapacityRun, LoadError> {
     })
 }
 
-/// A level, judged again from its requests in its recorded window.
-fn again(
+/// Judges a level again from its requests in its recorded window.
+fn judge_again(
     record: &CapacityRecord,
     objective: &Objective,
     probe: &Probe,
@@ -161,8 +158,12 @@ fn again(
     }
 }
 
-/// The sentence that flags a level which received more than the client is calibrated to.
-fn beyond(known: Option<&ClientBudget>, probe: &Probe, rows: &[RequestRecord]) -> Option<String> {
+/// The warning for a level that received more tokens than the client is calibrated for.
+fn calibration_warning(
+    known: Option<&ClientBudget>,
+    probe: &Probe,
+    rows: &[RequestRecord],
+) -> Option<String> {
     let arrivals = rows
         .iter()
         .flat_map(|row| &row.times.chunks)

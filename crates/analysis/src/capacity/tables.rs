@@ -10,7 +10,6 @@ use super::Material;
 use super::read::Level;
 use crate::kind::spread_columns;
 
-/// Every table that the run can fill.
 pub(super) fn all(material: &Material<'_>) -> Vec<Table> {
     let mut levels: Vec<&Level> = material.run.levels.iter().collect();
     levels.sort_by_key(|l| l.probe.agents);
@@ -27,7 +26,6 @@ pub(super) fn all(material: &Material<'_>) -> Vec<Table> {
     tables
 }
 
-/// A level's verdict in a word or two.
 fn outcome(level: &Level) -> &'static str {
     match level.probe.end {
         LevelEnd::Interrupted => "interrupted",
@@ -36,7 +34,7 @@ fn outcome(level: &Level) -> &'static str {
     }
 }
 
-/// How many agents a level has.
+/// A column with the number of agents.
 fn agents<'f, T: 'f>(agents: fn(&T) -> u32) -> Field<'f, T> {
     let cell = move |item: &T| Cell::count(agents(item));
     Field::number("agents", "agents", Origin::Label, cell)
@@ -92,13 +90,13 @@ fn level_table(levels: &[&Level], origin: Origin) -> Table {
     )
 }
 
-/// A limit at a level, its shares in % and its times in ms.
+/// A limit at a level; shares in %, times in ms.
 struct Limited<'l> {
     agents: u32,
     judged: &'l Judged,
-    /// Of what was seen: 1000 for a latency, 100 for a share.
+    /// Factor for the observed value: 1000 for a latency, 100 for a share.
     seen: f64,
-    /// Of what was judged: 1000 for a mean latency, else 100.
+    /// Factor for the judged value: 1000 for a mean latency, else 100.
     factor: f64,
 }
 

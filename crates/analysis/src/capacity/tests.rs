@@ -10,12 +10,11 @@ use domain::record::capacity::{LevelEnd, Probe, Verdict};
 use super::{CapacityRun, Level, build, read};
 use crate::kind::fixture::{self, check, front, options};
 
-/// True when a warning has these words.
 fn warns(run: &CapacityRun, words: &str) -> bool {
     run.warnings.iter().any(|warning| warning.contains(words))
 }
 
-/// The requests of a level of the run in a folder.
+/// The requests file of a level in a run's folder.
 fn rows_of(folder: &Path, level: &Level) -> PathBuf {
     let level = folder.join("levels").join(&level.probe.folder);
     level.join("requests.jsonl")
@@ -43,7 +42,7 @@ fn decisions_are_derived_again_from_the_requests() {
     let run = read(&fixture::folder("capacity"), false).unwrap();
     let text = fs::read_to_string(fixture::folder("capacity").join("capacity.json")).unwrap();
     let recorded: domain::record::capacity::CapacityRecord = serde_json::from_str(&text).unwrap();
-    // Not the probes whole: JSON's floats come back with another last digit.
+    // The probes are not compared whole, because JSON may change the last digit of a float.
     let facts = |probes: &[Probe]| -> Vec<_> {
         let of = |p: &Probe| {
             let judged = p.decision.judged.iter().map(|j| j.verdict);
@@ -124,7 +123,7 @@ fn what_cannot_be_read_is_named() {
         kept.warnings
     );
 
-    // A row cut off leaves the others.
+    // A truncated row leaves the others.
     let whole = fs::read(fixture::folder("capacity").join(rows.strip_prefix(dir.path()).unwrap()));
     fs::write(&rows, [&whole.unwrap()[..], b"{\"run\""].concat()).unwrap();
     let cut = read(dir.path(), false).unwrap();
@@ -147,7 +146,7 @@ fn levels_beyond_the_clients_budget_are_named() {
     let calibration = fixture::folder("calibration");
     let mut budget = crate::calibration::read(&calibration).unwrap().budget;
     let mut flagged = |rate: f64| {
-        // One load that holds, and then one that does not.
+        // One step that meets the limit, and one that does not.
         budget.steps.truncate(2);
         budget.steps[0].tokens_per_s = rate;
         budget.steps[1].tokens_per_s = 1e9;

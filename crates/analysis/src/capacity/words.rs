@@ -1,4 +1,4 @@
-//! What a capacity run's report says beside its tables and pictures.
+//! The text of a capacity run's report.
 
 use document::capacity::AnswerKind;
 use document::number::plain;
@@ -31,7 +31,7 @@ pub(super) fn front(material: &Material<'_>, front: &mut Front) {
         .collect();
     front.why = why(material);
     front.next = vec![next(material)];
-    let carried = carried(material);
+    let carried = carried_figures(material);
     front.figures = three_figures([
         (
             "carries",
@@ -52,7 +52,7 @@ pub(super) fn front(material: &Material<'_>, front: &mut Front) {
 }
 
 /// The figures of the level that the answer names as carried.
-fn carried<'m>(material: &'m Material<'_>) -> Option<&'m LevelFigures> {
+fn carried_figures<'m>(material: &'m Material<'_>) -> Option<&'m LevelFigures> {
     let carries = material.answer.carries?;
     material.levels.iter().find(|level| level.agents == carries)
 }
@@ -60,7 +60,7 @@ fn carried<'m>(material: &'m Material<'_>) -> Option<&'m LevelFigures> {
 fn why(material: &Material<'_>) -> Vec<String> {
     let mut why = Vec::new();
     let levels = &material.levels;
-    let at = carried(material).and_then(|own| levels.iter().position(|level| level == own));
+    let at = carried_figures(material).and_then(|own| levels.iter().position(|level| level == own));
     if let Some([lower, own]) = at.and_then(|at| levels.get(at.checked_sub(1)?..=at)) {
         why.push(format!(
             "From {} to {} agents throughput goes from {} to {} tok/s, and the longest wait for a token from {} to \
@@ -157,7 +157,7 @@ fn policy(material: &Material<'_>) -> CachePolicy {
     }
 }
 
-/// Whether a prompt cache helped, over all levels.
+/// The check whether a prompt cache helped, over all levels.
 fn cache(material: &Material<'_>) -> CacheCheck {
     let mut all = CacheCheck::default();
     for level in &material.levels {
@@ -166,7 +166,7 @@ fn cache(material: &Material<'_>) -> CacheCheck {
     all
 }
 
-/// That a prompt cache helped levels that it was not to help.
+/// The warning that a prompt cache helped although the prompts were meant to prevent that.
 fn cache_warning(material: &Material<'_>) -> Option<String> {
     let unique = policy(material) == CachePolicy::Nonce;
     let helped = cache(material).warning().filter(|_| unique);

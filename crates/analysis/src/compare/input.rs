@@ -16,22 +16,21 @@ use serde_json::Value;
 use crate::capacity;
 use crate::load::{self, LoadError, LoadErrorKind, Skipped, natural};
 
-/// One side of a comparison, read.
+/// One side of a comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Input {
-    /// Its runs.
     pub side: Side,
-    /// What was left out, cut off or recorded otherwise.
+    /// Warnings from reading: parts that were left out, truncated, or recorded in another way.
     pub(super) warnings: Vec<String>,
     pub(super) kind: Kind,
     pub(super) provenance: Provenance,
-    /// What each load or capacity run was asked for.
+    /// The settings of each load or capacity run.
     pub(super) asked: Vec<Value>,
-    /// The roots of its prompts' nonces that were not taken from the seed, on servers that stay up.
+    /// The roots of prompt nonces that were not taken from the seed, on servers that stay up.
     pub(super) nonces: Vec<NonceRoot>,
 }
 
-/// Reads the inputs of a side. A folder whose subfolders are results folders, as `load --repetitions`
+/// Reads the inputs of a side. A folder of results folders, as `load --repetitions`
 /// makes it, stands for all of these.
 pub fn read(paths: &[PathBuf], keep_going: bool) -> Result<Input, LoadError> {
     let name = |path: &PathBuf| {
@@ -82,7 +81,7 @@ pub fn read(paths: &[PathBuf], keep_going: bool) -> Result<Input, LoadError> {
     input.ok_or_else(|| LoadError::new(Path::new("BASE"), LoadErrorKind::NothingLoaded))
 }
 
-/// The results folders in a folder that is none itself, in the order of their numbers; else the path.
+/// The results folders in a folder that is not one itself, in the order of their numbers; else the path alone.
 fn results_in(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let mut found = Vec::new();
     if path.is_dir() && Kind::of(path).is_none() {
@@ -100,7 +99,7 @@ fn results_in(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
     Ok(found)
 }
 
-/// The configuration that a load or a level counts as.
+/// The configuration under which a load or a level is compared.
 fn config(name: &str) -> ConfigId {
     ConfigId::new(name).expect("letters, digits, points and hyphens")
 }
@@ -144,7 +143,7 @@ impl Input {
         let read = capacity::read(folder, keep_going)?;
         let (header, asked) = (&read.record.header, &read.record.asked);
         let run = |run| with_origin(run, header, asked.seed);
-        // A level that was looked at again counts as it was seen last.
+        // A level that was tested again counts as it was tested last.
         let mut seen = Vec::new();
         for level in read.levels.iter().rev() {
             self.side.cache.merge(level.cache);
@@ -154,7 +153,7 @@ impl Input {
             if !seen.contains(&figures.agents) {
                 seen.push(figures.agents);
                 let mut level = run(Run::of_load(&figures.load));
-                // How long a level lasts is the search's choice.
+                // The search chooses how long a level lasts.
                 level.set("wall_s", None);
                 level.set("tokens_per_s", Some(figures.tokens_per_s.mean));
                 level.set("requests_per_s", Some(figures.requests_per_s));
@@ -192,7 +191,7 @@ fn with_origin(run: Run, header: &RunHeader, seed: u64) -> Run {
     }
 }
 
-/// The keys of what loads or capacity runs were asked for that differ between any of them.
+/// The settings of loads or capacity runs that differ between any two of them.
 pub(super) fn asked_differently(base: &Input, new: &Input) -> Vec<String> {
     let all: Vec<&Value> = base.asked.iter().chain(&new.asked).collect();
     let Some(first) = all.first() else {
@@ -207,7 +206,7 @@ pub(super) fn asked_differently(base: &Input, new: &Input) -> Vec<String> {
         .collect()
 }
 
-/// Runs began their prompts with equal nonces.
+/// True when runs began their prompts with equal nonces.
 pub(super) fn repeat_prompts(base: &Input, new: &Input) -> bool {
     let mut seen = BTreeSet::new();
     let mut all = base.nonces.iter().chain(&new.nonces);

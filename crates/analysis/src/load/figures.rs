@@ -1,4 +1,4 @@
-//! The figures table of recorded runs (a row a run) and the published table of TR113.
+//! The figures table of recorded runs (one row per run) and the published table of TR113.
 //!
 //! Columns of the figures table: `config`, `scenario`, `concurrent_wall_time_s`, then for each of
 //! the agents `a` and `b`: `*_execution_s`, `*_ttft_ms`, `*_load_ms`, `*_prompt_eval_ms`,
@@ -57,7 +57,7 @@ pub(super) fn recorded_agent(
     }
 }
 
-/// A recorded run of two agents that both start at zero and both end.
+/// A recorded run of two agents that both start at zero and complete.
 pub(super) fn recorded_run(
     config: ConfigId,
     scenario: String,
@@ -89,17 +89,14 @@ pub(super) fn recorded_run(
     }
 }
 
-/// True for the header of a figures table.
 pub(crate) fn is_figures(header: &[String]) -> bool {
     header.iter().any(|c| c == "concurrent_wall_time_s")
 }
 
-/// True for the header of a published table.
 pub(crate) fn is_published(header: &[String]) -> bool {
     header.iter().any(|c| c == "efficiency_percent") && !is_figures(header)
 }
 
-/// Reads a figures table.
 pub(crate) fn read_figures(
     path: &Path,
     keep_going: bool,
@@ -108,7 +105,6 @@ pub(crate) fn read_figures(
     each_row(path, keep_going, skipped, figures_row)
 }
 
-/// Reads a published table.
 pub(crate) fn read_published(
     path: &Path,
     keep_going: bool,
@@ -128,7 +124,7 @@ fn each_row<T>(
     for row in grid.rows() {
         match read(row) {
             Ok(value) => rows.push(value),
-            // A missing column spoils every row alike.
+            // A missing column makes every row fail alike.
             Err(error) if matches!(error.kind, LoadErrorKind::MissingColumn { .. }) => {
                 return Err(error);
             }
@@ -180,7 +176,7 @@ fn figures_row(row: Row<'_>) -> Result<RunObservation, LoadError> {
     })
 }
 
-/// The options in the columns that begin with `prefix`, where there are any.
+/// The options in the columns that begin with `prefix`.
 fn options(row: Row<'_>, prefix: &str) -> Result<ModelOptions, LoadError> {
     let whole = |what: &str| {
         let count = row.if_there(&format!("{prefix}{what}"), Row::count)?;

@@ -10,8 +10,8 @@ use polars::prelude::{Column, DataFrame};
 
 use super::{LoadError, LoadErrorKind};
 
-/// A CSV file. Every cell is text until it is asked for, so that a bad one is reported with its
-/// line and column instead of turning the column into something else.
+/// A CSV file. Cells stay text until they are read, so that a bad one is reported with its
+/// line and column and does not change the type of the column.
 #[derive(Debug)]
 pub(crate) struct Grid {
     path: PathBuf,
@@ -26,7 +26,7 @@ impl Grid {
         Self::parse(path, &bytes)
     }
 
-    /// The same of a file's content; `path` is for errors.
+    /// As [`read`](Self::read), from a file's content; `path` is for errors.
     pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, LoadError> {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(LoadError::new(path, LoadErrorKind::Empty));
@@ -52,8 +52,8 @@ impl Grid {
         names(&mut reader, path)
     }
 
-    /// A frame of typed columns: numbers, stamps as seconds since 1970, or flags, where all cells of a column
-    /// are that, else texts. An empty cell is null.
+    /// A data frame with typed columns: numbers, stamps as seconds since 1970, or flags, where all cells of a column
+    /// parse as one of these, else texts. An empty cell is null.
     pub(crate) fn frame(&self) -> Result<DataFrame, LoadError> {
         let column = |(place, name): (usize, &String)| {
             let cell = |row| {
@@ -80,7 +80,7 @@ impl Grid {
     }
 }
 
-/// What every cell that is not empty holds, if it can be parsed.
+/// Parses every cell that is not empty; `None` when one cannot be parsed.
 fn all<T>(cells: &[Option<&str>], parse: impl Fn(&str) -> Option<T>) -> Option<Vec<Option<T>>> {
     let parsed = cells
         .iter()
@@ -100,18 +100,17 @@ fn flag(text: &str) -> Option<bool> {
     }
 }
 
-/// The seconds since 1970 of an RFC 3339 stamp.
+/// An RFC 3339 stamp as seconds since 1970.
 pub(crate) fn stamp(text: &str) -> Option<f64> {
     let time = humantime::parse_rfc3339(text).ok()?;
     Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs_f64())
 }
 
-/// The file's line of a row: the header is line 1.
+/// The line number of a row in the file; the header is line 1.
 const fn line(row: usize) -> u64 {
     row as u64 + 2
 }
 
-/// A row of a grid.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row<'a> {
     grid: &'a Grid,
@@ -158,7 +157,7 @@ impl<'a> Row<'a> {
         self.text(column)?.map(read).transpose()
     }
 
-    /// A cell that must not be empty: what `read` finds in it.
+    /// Reads a cell that must not be empty.
     pub(crate) fn needed<T>(
         self,
         column: &str,
@@ -168,7 +167,7 @@ impl<'a> Row<'a> {
         read(self, column)?.ok_or_else(|| self.bad(column, "", expected))
     }
 
-    /// A cell of a column that the file may lack: what `read` finds in it.
+    /// Reads a cell of a column that the file may lack.
     pub(crate) fn if_there<T>(
         self,
         column: &str,
@@ -180,7 +179,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// A finite number, when the cell holds one.
+    /// A finite number; `None` when the cell is empty.
     pub(crate) fn number(self, column: &str) -> Result<Option<f64>, LoadError> {
         self.parsed(column, "a number", number)
     }
@@ -204,7 +203,6 @@ impl<'a> Row<'a> {
         self.parsed(column, "true or false", flag)
     }
 
-    /// A configuration's id and its scenario.
     pub(crate) fn names(self) -> Result<(ConfigId, String), LoadError> {
         let id = self.needed("config", "a configuration id", Self::text)?;
         let config = ConfigId::new(id)

@@ -58,7 +58,7 @@ struct RunSummary {
     resource_contention_detected: bool,
 }
 
-/// `summary.json`, for what is checked against it: every run it lists must be there.
+/// The part of `summary.json` that is checked: every run that it lists must exist.
 #[derive(Debug, Deserialize)]
 struct SummaryFile {
     runs: Vec<SummaryRun>,
@@ -69,7 +69,7 @@ struct SummaryRun {
     run_number: u32,
 }
 
-/// True when the folder itself, or one of its folders, holds recorded runs.
+/// True when the folder or one of its subfolders holds recorded runs.
 pub(crate) fn is_recorded(folder: &Path) -> bool {
     is_config(folder) || subfolders(folder).is_ok_and(|all| all.iter().any(|f| is_config(f)))
 }
@@ -91,7 +91,6 @@ fn subfolders(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
     Ok(folders)
 }
 
-/// Reads the folder.
 pub(crate) fn read(
     folder: &Path,
     keep_going: bool,
@@ -142,7 +141,7 @@ fn read_config(
             runs.push(observe(&id, file));
         });
         if result.is_err() {
-            // Present, though unreadable: it is reported once.
+            // The run exists, though it is unreadable: it is reported only once.
             let name = run.file_name().unwrap_or_default().to_string_lossy();
             present.extend(
                 name.rsplit('_')
@@ -195,8 +194,8 @@ fn observe(id: &ConfigId, file: MetricsFile) -> RunObservation {
     }
 }
 
-/// The recorder kept its options as 32-bit floats and wrote them as 64-bit ones: 0.6 became
-/// 0.6000000238418579. The shortest decimal that is the same 32-bit float is what was meant.
+/// Undoes the recorder's rounding: it stored options as 32-bit floats and wrote them as 64-bit ones, so that
+/// 0.6 became 0.6000000238418579. The shortest decimal for the same 32-bit float is the original.
 fn shortest(mut options: ModelOptions) -> ModelOptions {
     for option in OPTIONS {
         if let Some(OptionValue::Float(value)) = option.get(&options) {

@@ -1,4 +1,4 @@
-//! A load, read from its folder: every figure is recomputed from the rows, and those in `load.json` are only
+//! Reads a load from its folder. Every figure is recomputed from the rows; those in `load.json` are only
 //! compared with them.
 
 mod check;
@@ -13,38 +13,37 @@ use metrics::limit::Objective;
 use metrics::load::{AgentFigures, Arrivals, Fairness, Kept, Phases, Request, Samples};
 use results::{LoadError, LoadErrorKind, Skipped};
 
-/// A load, read from its folder.
 #[derive(Debug, Clone)]
 pub struct Load {
-    /// What `load.json` says.
+    /// The content of `load.json`.
     pub file: LoadFile,
-    /// The figures, recomputed from the rows.
+    /// Recomputed from the rows.
     pub figures: Figures,
-    /// The agents in the order of their numbers.
+    /// In the order of their numbers.
     pub agents: Vec<AgentFigures>,
-    /// How evenly they were served; none where there is nothing to compare.
+    /// How evenly the agents were served; `None` where there is nothing to compare.
     pub fairness: Option<Fairness>,
-    /// Every request, in the order of the rows.
+    /// In the order of the rows.
     pub requests: Vec<Request>,
-    /// When chunks with text arrived, of all requests.
+    /// When chunks with text arrived, over all requests.
     pub arrivals: Arrivals,
     /// Gaps between consecutive chunks with text, of completed requests.
     pub itl: Samples,
-    /// Where the completed requests' time went, where the server tells.
+    /// Where the completed requests' time went, where the server reports it.
     pub phases: Phases,
     /// How much the servers' prompt caches helped.
     pub cache: CacheHelp,
-    /// Rows of probes, which enter no figure.
+    /// Number of probe rows, which no figure includes.
     pub probes: u32,
-    /// What a reader must know: rows that are cut off or lost, figures that differ from those in
+    /// Truncated or lost rows, and figures that differ from those in
     /// `load.json`.
     pub warnings: Vec<String>,
-    /// Rows that were left out because that was asked for.
+    /// Malformed rows that were left out because of `keep_going`.
     pub skipped: Vec<Skipped>,
 }
 
-/// Reads a load's folder. A malformed row is an error, or is left out and listed with
-/// `keep_going`; a last row that a killed client left half-written is a warning.
+/// Reads a load's folder. A malformed row is an error; with `keep_going` it is left out and
+/// listed. A last row that a killed client left half-written is a warning.
 pub fn read(folder: &Path, keep_going: bool) -> Result<Load, LoadError> {
     let (schema, file) = results::load::read(folder)?;
     let slo: Option<Objective> = match &file.asked.slo {

@@ -17,7 +17,7 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tr113")
 }
 
-/// The recorded runs outside the repository, where they are.
+/// The recorded runs outside the repository, where they exist.
 fn recorded_folder(name: &str) -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../../shared/data")
@@ -29,7 +29,7 @@ fn recorded_folder(name: &str) -> Option<PathBuf> {
     Some(folder)
 }
 
-/// The error of loading a path, and what it says with its place.
+/// The error of loading a path, and its message with the place.
 #[track_caller]
 fn refused(path: &Path, keep_going: bool) -> (LoadError, String) {
     let error = load(path, keep_going).unwrap_err();
@@ -79,7 +79,7 @@ fn the_nineteen_recorded_runs_were_served_in_turn() {
         assert_eq!(contention.speedup_rule, contention.published, "{id}");
         assert_eq!((m.baseline, contention.ttft_rule), (None, None), "{id}");
         assert_eq!(contention.cause, Some(true), "{id}");
-        // Agents that share nothing can gain only the load that both waited for.
+        // Agents on separate servers can gain only the load that both waited for.
         let bound = m.speedup_upper_bound.unwrap();
         assert!((0.9..1.35).contains(&bound), "{id}: {bound}");
         let why = m.cause.why_serial.unwrap();
@@ -89,7 +89,7 @@ fn the_nineteen_recorded_runs_were_served_in_turn() {
             slot == homogeneous && (slot || why.waited_for == WaitedFor::OtherConfig),
             "{id}"
         );
-        // What is left of the load is the reload: about 3 to 5 s on that machine.
+        // The remaining load is the reload: about 3 to 5 s on that machine.
         let reload = why.load_after_wait.map(Nanos::as_secs_f64);
         assert!(
             reload.is_none_or(|s| (2.0..6.0).contains(&s)),
@@ -149,7 +149,7 @@ fn one_server_and_two_pool_into_two_topologies() {
     let count = |t| set.runs.iter().filter(|r| r.topology == Some(t)).count();
     assert_eq!((count(Topology::Shared), count(Topology::PerAgent)), (5, 5));
     let summary = Summary::of(&set);
-    // Without a sequential arm what it bought is unknown, however the agents were served.
+    // Without a sequential arm the gain is unknown, however the agents were served.
     let verdicts = [0, 1].map(|i| summary.configs[i].verdict);
     assert_eq!(verdicts.map(|v| v.gain), [Gain::Unknown; 2]);
     assert_eq!(
@@ -179,7 +179,7 @@ fn the_same_input_twice_counts_as_further_repetitions_and_says_so() {
     assert!(warnings.contains("further repetitions"), "{warnings}");
 }
 
-/// The warnings of a data set, a line each.
+/// The warnings of a dataset, one per line.
 fn warnings_of(set: &Dataset) -> String {
     let all: Vec<String> = set.warnings.iter().map(document::notes::warning).collect();
     all.join("\n")
@@ -231,7 +231,7 @@ fn tables_that_cannot_be_read_are_refused() {
     }
 }
 
-/// A copy of one recorded configuration, to be spoiled.
+/// A copy of one recorded configuration, for a test to damage.
 fn recorded_copy() -> Option<(TempDir, PathBuf)> {
     let from = recorded_folder("one-server")?.join("homo_gpu80_ctx1024_temp0p8");
     let dir = TempDir::new().unwrap();
@@ -355,8 +355,8 @@ fn the_newest_results_are_those_started_last() {
     ));
 }
 
-/// The terminal sums up a folder with the same figures as the report: what has no requests is left out of
-/// both.
+/// The terminal sums up a folder with the same figures as the report: both leave out arms without
+/// requests.
 #[test]
 fn an_arm_without_requests_is_left_out_of_the_report_and_of_the_terminals_summary() {
     let source = fixtures().join("../one-or-two-servers");
@@ -374,7 +374,7 @@ fn an_arm_without_requests_is_left_out_of_the_report_and_of_the_terminals_summar
     };
     let kept: Vec<&str> = journal.lines().filter(|line| !is_lost(line)).collect();
     assert!(kept.len() < journal.lines().count());
-    // One of those that are left lacks its `[DONE]`.
+    // One of the remaining requests lacks its `[DONE]`.
     let mut noted = kept
         .iter()
         .map(|line| (*line).to_owned())

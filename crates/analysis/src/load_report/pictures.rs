@@ -13,13 +13,13 @@ use crate::windows::is_sliver;
 use document::Picture;
 use document::number::{plain, short};
 
-/// Requests that are still drawn one by one.
-const MOST_DOTS: usize = 1_000;
+/// Most requests that are drawn one by one.
+const MAX_DOTS: usize = 1_000;
 
 /// Points of a drawn distribution.
 const POINTS: usize = 400;
 
-/// Every picture the load can fill; the first is the front page's.
+/// Every picture that the load has data for; the first is the front page's.
 pub(super) fn draw(load: &Load, series: &Series) -> Result<Vec<Picture>, ChartError> {
     let mut album = Album::new(super::source(load), super::is_simulated(load));
     over_time(series, &mut album);
@@ -30,7 +30,7 @@ pub(super) fn draw(load: &Load, series: &Series) -> Result<Vec<Picture>, ChartEr
     album.finish()
 }
 
-/// The planned start was the send, as far as a picture can tell.
+/// True when requests were sent so close to plan that a picture shows no difference.
 fn sent_as_planned(load: &Load) -> bool {
     let figures = &load.figures;
     let queue = figures.client_queue_ms.as_ref();
@@ -78,7 +78,7 @@ fn over_time(series: &Series, album: &mut Album) {
 
 fn latency(load: &Load, series: &Series, album: &mut Album) {
     let completed = || load.requests.iter().filter(|r| r.end.is_completed());
-    let (subtitle, caption, panels) = if completed().count() <= MOST_DOTS {
+    let (subtitle, caption, panels) = if completed().count() <= MAX_DOTS {
         let each = |name: &str, get: fn(&Request) -> Option<f64>| {
             let points = completed().map(|r| (series.at_s(r.scheduled), get(r)));
             LineSeries::new(name, Mark::Dots, points)
@@ -139,7 +139,7 @@ fn latency(load: &Load, series: &Series, album: &mut Album) {
     album.put(&words, &Lines::new(x_label, panels));
 }
 
-/// The share of requests up to each time, as a line of few points.
+/// The cumulative share of requests at each time, as a line of few points.
 fn cumulative(mut values: Vec<f64>) -> Vec<(f64, f64)> {
     values.sort_unstable_by(f64::total_cmp);
     let last = values.len().saturating_sub(1);
@@ -164,7 +164,7 @@ fn distribution(load: &Load, album: &mut Album) {
         return;
     }
     let n = sent.len();
-    // With many requests the slowest would squeeze all others into a corner.
+    // With many requests, the slowest ones would compress the rest of the axis.
     let edge = (n >= 10_000).then(|| percentile(&planned, 99.9)).flatten();
     let line = |name: &str, values: Vec<f64>| {
         let inside = |(x, _): &(f64, f64)| edge.is_none_or(|edge| *x <= edge);

@@ -1,4 +1,4 @@
-//! A load over time: what happened in each of a row of equal windows.
+//! A load over time, in equal windows.
 
 use domain::{Nanos, Stamp};
 use metrics::load::{End, Request};
@@ -7,24 +7,23 @@ use metrics::stats::{percentile, printable_percentile};
 use crate::load::Load;
 use crate::windows::round_width;
 
-/// Windows of throughput that still read well in one picture.
-const MOST_WINDOWS: u64 = 100;
+/// Most windows of throughput that a picture shows clearly.
+const MAX_WINDOWS: u64 = 100;
 
 /// Requests that a window of latencies should hold, enough for its 95th percentile.
-const PER_WINDOW: usize = 160;
+const REQUESTS_PER_WINDOW: usize = 160;
 
-/// One window of time.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Window {
-    /// Its beginning, seconds since the first planned start.
+    /// Start, seconds since the first planned start.
     pub(super) from_s: f64,
-    /// Its end, which for the last window is the load's.
+    /// End, seconds since the first planned start; for the last window, the load's end.
     pub(super) to_s: f64,
     /// Chunks with text that arrived in it.
     pub(super) chunks: u64,
     /// Requests that completed in it.
     pub(super) completed: u32,
-    /// Requests that ended in it otherwise.
+    /// Requests that ended in it without completing.
     pub(super) not_completed: u32,
     /// Requests waiting for their first token, on average over the window.
     pub(super) waiting: f64,
@@ -45,26 +44,23 @@ impl Window {
 /// Latencies of the requests that were planned to start in one window.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Latency {
-    /// Its beginning and end, seconds since the first planned start.
+    /// Start and end, seconds since the first planned start.
     pub(super) span_s: (f64, f64),
-    /// Completed requests.
+    /// Number of completed requests.
     pub(super) n: usize,
-    /// TTFT from the send, ms: median, and 95th percentile where `n` carries it.
+    /// TTFT from the send, ms: median, and 95th percentile where `n` is large enough.
     pub(super) ttft_ms: (Option<f64>, Option<f64>),
     /// TTFT from the plan, ms.
     pub(super) planned_ms: (Option<f64>, Option<f64>),
-    /// TPOT, ms.
     pub(super) tpot_ms: (Option<f64>, Option<f64>),
 }
 
-/// The load in windows.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Series {
-    /// The first planned start.
     pub(super) origin: Stamp,
     pub(super) windows: Vec<Window>,
     pub(super) latencies: Vec<Latency>,
-    /// The most chunks that arrived within one second, by the arrivals' own windows.
+    /// The most chunks that arrived within one second.
     pub(super) busiest_second: u64,
 }
 
@@ -90,7 +86,7 @@ impl Series {
 
 fn windows(load: &Load, origin: Stamp, end: Stamp) -> Vec<Window> {
     let length = end.since(origin);
-    let width = round_width(length, MOST_WINDOWS, load.arrivals.width());
+    let width = round_width(length, MAX_WINDOWS, load.arrivals.width());
     let count = length.0.div_ceil(width.0) as usize;
     let mut windows: Vec<Window> = (0..count)
         .map(|place| Window {
@@ -150,7 +146,7 @@ fn latencies(load: &Load, origin: Stamp) -> Vec<Latency> {
         return Vec::new();
     };
     let length = last.since(origin) + Nanos(1);
-    let most = (completed.len() / PER_WINDOW).clamp(5, 80) as u64;
+    let most = (completed.len() / REQUESTS_PER_WINDOW).clamp(5, 80) as u64;
     let width = round_width(length, most, Nanos(1_000));
     let mut windows: Vec<Vec<&Request>> = Vec::new();
     windows.resize(length.0.div_ceil(width.0) as usize, Vec::new());

@@ -12,10 +12,9 @@ use super::series::{Latency, Series, Window};
 use crate::kind::spread_columns;
 use crate::load::Load;
 
-/// Agents that a CSV still lists one by one.
-const MOST_AGENTS: usize = 10_000;
+/// Most agents that a CSV lists one by one.
+const MAX_AGENTS: usize = 10_000;
 
-/// Every table the load can fill.
 pub(super) fn all(load: &Load, series: &Series) -> Vec<Table> {
     let own = Origin::from(load.file.header.provenance);
     let mut tables = vec![
@@ -63,7 +62,7 @@ fn latency(load: &Load, own: Origin) -> Table {
     )
 }
 
-/// Decimals with which the median has three digits.
+/// Decimals with which the median shows three digits.
 fn decimals(spread: &Spread) -> usize {
     match spread.p50 {
         p50 if p50 >= 100.0 => 0,
@@ -158,7 +157,7 @@ fn phases(load: &Load, own: Origin) -> Table {
     ))
 }
 
-/// The requests of one turn of all sessions.
+/// The requests of one turn, over all sessions.
 pub(super) struct Turn {
     /// From 1.
     pub(super) place: u32,
@@ -166,11 +165,11 @@ pub(super) struct Turn {
     pub(super) completed: u32,
     /// Median and 95th percentile, ms.
     pub(super) ttft_ms: (Option<f64>, Option<f64>),
-    /// Mean tokens of the prompt, and those of them that the server had in its cache.
+    /// Mean tokens of the prompt, and mean tokens of it that the server's cache held.
     pub(super) prompt_tokens: (Option<f64>, Option<f64>),
 }
 
-/// The turns in order; none where requests stand alone.
+/// The turns in order; empty where requests are not part of sessions.
 pub(super) fn by_turn(load: &Load) -> Vec<Turn> {
     let mut by: BTreeMap<u32, (u32, u32, Vec<f64>)> = BTreeMap::new();
     for request in load.requests.iter().filter(|request| request.turn > 0) {
@@ -247,7 +246,7 @@ fn agents(load: &Load, own: Origin) -> Table {
     let rate = |a: &Row| a.tokens_per_s.unwrap_or(0.0);
     let mut agents: Vec<&Row> = load.agents.iter().collect();
     agents.sort_by(|a, b| rate(a).total_cmp(&rate(b)).then(a.agent.cmp(&b.agent)));
-    let most = load.fairness.as_ref().map_or(0, |_| MOST_AGENTS);
+    let most = load.fairness.as_ref().map_or(0, |_| MAX_AGENTS);
     let title = "Agents, the one served slowest first";
     Table::of("agents", title, fields, agents.into_iter().take(most)).note(
         "`tok/s` is an agent's tokens over its time in requests, from each planned start to its end. TTFT is \

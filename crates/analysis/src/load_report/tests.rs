@@ -58,7 +58,7 @@ fn windows_lose_no_chunk_and_no_request() {
     assert_eq!(ended, load.figures.outcomes.total());
     let planned: usize = series.latencies.iter().map(|l| l.n).sum();
     assert_eq!(planned as u32, load.figures.outcomes.completed);
-    // Little's law holds exactly: time in flight summed over requests and over windows.
+    // Little's law holds exactly: the time in flight is equal, summed over requests or over windows.
     let in_windows: f64 = series
         .windows
         .iter()
@@ -99,8 +99,8 @@ fn a_load_that_carried_nothing_and_one_that_was_killed_have_reports_too() {
     assert!(!page.contains("NaN") && !page.contains("inf"), "{page}");
 }
 
-/// A second of each request: 300 ms of prefill, 400 ms of decoding, 280 ms before them.
-fn told(waits_known: u32, waits_inferred: u32) -> metrics::load::Phases {
+/// Each request takes one second: 200 ms of prefill, 500 ms of decoding, 280 ms before them.
+fn phases_with_waits(waits_known: u32, waits_inferred: u32) -> metrics::load::Phases {
     let ms = |ms: u64| domain::Nanos::from_millis(10 * ms);
     metrics::load::Phases {
         n: 10,
@@ -118,12 +118,12 @@ fn told(waits_known: u32, waits_inferred: u32) -> metrics::load::Phases {
 fn the_phases_that_a_server_tells_are_said_with_what_is_inferred_and_what_is_unknown() {
     for (phases, words) in [
         (
-            told(10, 0),
+            phases_with_waits(10, 0),
             &["28.0 % went to waiting for a slot, 0.0 % to loading, 20.0 % to prefill"][..],
         ),
         // llama.cpp: phases and no total.
         (
-            told(10, 10),
+            phases_with_waits(10, 10),
             &[
                 "What cost most besides decoding: waiting for a slot, 28 % of the requests' time.",
                 "The wait for a slot is inferred where a server reports no total",
@@ -132,7 +132,7 @@ fn the_phases_that_a_server_tells_are_said_with_what_is_inferred_and_what_is_unk
         ),
         // A server that loads models on demand and reports neither a total nor a load.
         (
-            told(0, 0),
+            phases_with_waits(0, 0),
             &[
                 "What limited it is unknown: 30 % of the requests' time lies in no phase",
                 "Of a request's time 20.0 % went to prefill, 50.0 % to decoding",

@@ -1,5 +1,5 @@
-//! The front page of a load: what the server carried, what limited it, and what to try next. Every
-//! sentence is made from numbers; where a number is missing, so is the sentence.
+//! The front page of a load: what the server carried, what limited it, and what to try next. A
+//! sentence is omitted when a number that it needs is missing.
 
 use document::number::{count, plain, short};
 use document::words::{plural, sentence};
@@ -13,7 +13,7 @@ use super::series::Series;
 use crate::kind::three_figures;
 use crate::load::Load;
 
-/// A share of a request's time that is worth naming as what limited the load.
+/// A phase whose share of the requests' time exceeds this is named as what limited the load.
 const MUCH: f64 = 0.1;
 
 pub(super) fn front(load: &Load, series: &Series, front: &mut Front) {
@@ -26,7 +26,7 @@ pub(super) fn front(load: &Load, series: &Series, front: &mut Front) {
     );
     front.answer = format!("{} {limit}", carried(load));
     front.sure = format!("{client} One load is one sample of the server.");
-    // What spoils the figures comes before them.
+    // Problems with the figures are named before the figures.
     let helped = load.file.asked.cache_warning(f);
     let notes: Vec<_> = f.notes.iter().map(|(note, n)| note.counted(*n)).collect();
     let warnings = helped.iter().chain(&notes).chain(&load.warnings);
@@ -54,7 +54,7 @@ pub(super) fn front(load: &Load, series: &Series, front: &mut Front) {
     ]);
 }
 
-/// The load that was asked for.
+/// A description of the requested load.
 pub(super) fn shape(shape: &Shape, requests: u32) -> String {
     let n = count(requests);
     let of = |agents: &Option<u32>| {
@@ -107,9 +107,9 @@ pub(super) fn shape(shape: &Shape, requests: u32) -> String {
     }
 }
 
-/// A median with p95, or the highest tail below it that the sample carries.
+/// A median with p95, or with the highest lower tail that the sample is large enough for.
 fn median_and_tail(spread: &Spread) -> String {
-    // p95 is what limits are set on; the others stand in the table.
+    // p95 is what limits are set on; the table has the others.
     let p95 = spread.p95.map(|v| ("p95", v));
     let tail = p95.or(spread.p90.map(|v| ("p90", v)));
     let (name, tail) = tail.unwrap_or(("most", spread.max));
@@ -151,7 +151,7 @@ fn carried(load: &Load) -> String {
     format!("**The server carried {rate}: {latency}{lost}.**")
 }
 
-/// The figures that say what limited the load.
+/// The figures that show what limited the load.
 fn reasons(load: &Load, series: &Series) -> Vec<String> {
     let f = &load.figures;
     let mut because = Vec::new();
@@ -204,14 +204,14 @@ fn reasons(load: &Load, series: &Series) -> Vec<String> {
     because
 }
 
-/// What a time is of the requests' whole time, where the server reports its phases.
+/// A function from a time to its share of the requests' whole time, where the server reports its phases.
 fn shares(load: &Load) -> Option<impl Fn(Nanos) -> f64> {
     let whole = load.phases.whole.as_secs_f64();
     let known = load.phases.n > 0 && whole > 0.0;
     known.then_some(move |time: Nanos| time.as_secs_f64() / whole)
 }
 
-/// Every server reported how long requests waited for a slot and a load, or enough to infer it.
+/// True when every server reported how long requests waited for a slot and a load, or enough to infer it.
 fn waits_are_known(load: &Load) -> bool {
     load.phases.waits_known == load.phases.n
 }
@@ -286,8 +286,8 @@ fn limit(load: &Load, series: &Series) -> (String, &'static str) {
     (decoding, more)
 }
 
-/// Requests waiting for their first token in the first third of the load, and in the last third
-/// before its last planned start.
+/// The mean number of requests waiting for their first token in the first third of the load, and in the last
+/// third before its last planned start.
 fn growth(series: &Series) -> Option<(f64, f64)> {
     let last = series.latencies.last()?.span_s.1;
     let windows: Vec<f64> = series
@@ -301,7 +301,7 @@ fn growth(series: &Series) -> Option<(f64, f64)> {
     mean(&windows[..third]).zip(mean(&windows[windows.len() - third..]))
 }
 
-/// Whether the client was the limit, and the evidence.
+/// Whether the client was the limit, with the evidence.
 fn client(load: &Load, series: &Series) -> (String, Vec<String>) {
     let f = &load.figures;
     let mut because = Vec::new();

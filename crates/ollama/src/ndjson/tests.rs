@@ -37,7 +37,7 @@ fn a_line_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
         assert_eq!(lines_of(pieces, 5).unwrap(), [b"12345"]);
         assert_eq!(lines_of(pieces, 4), Err(too_long(4)));
     }
-    // Refused as soon as it is too long, not when its newline comes.
+    // Refused as soon as the line is too long, not when its newline comes.
     assert_eq!(lines_of(&[b"12345"], 4), Err(too_long(4)));
 }
 

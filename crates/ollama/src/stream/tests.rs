@@ -1,4 +1,4 @@
-//! Recorded streams through decoder and recorder, cut at every byte.
+//! Recorded streams through decoder and recorder, split at every byte.
 
 use std::fmt::Write as _;
 
@@ -7,15 +7,15 @@ use scripted::{cut, recorded};
 
 use super::*;
 
-/// What the pieces of a stream come to; piece `i` arrives at stamp `i + 1`.
+/// The result of a stream's pieces; piece `i` arrives at stamp `i + 1`.
 #[derive(Debug, PartialEq)]
-struct Came {
+struct StreamResult {
     exchange: Exchange,
     tool_calls: Vec<ToolCall>,
     ended: Result<(), RequestError>,
 }
 
-impl std::fmt::Display for Came {
+impl std::fmt::Display for StreamResult {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let recorded = recorded(&self.exchange, 1);
         write!(f, "{:?}\n  {recorded}", self.ended)?;
@@ -26,7 +26,7 @@ impl std::fmt::Display for Came {
     }
 }
 
-fn follow<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Came {
+fn follow<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> StreamResult {
     let mut reading = Reading::default();
     let mut at = Stamp::ZERO;
     let mut taken = Ok(false);
@@ -43,15 +43,15 @@ fn follow<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Came {
         Err(trouble) => Err(trouble),
     };
     let tool_calls = reading.take_tool_calls();
-    Came {
+    StreamResult {
         exchange: reading.shown.exchange,
         tool_calls,
         ended,
     }
 }
 
-/// The same without stamps.
-fn timeless(mut shown: Came) -> Came {
+/// The result without stamps.
+fn timeless(mut shown: StreamResult) -> StreamResult {
     let exchange = &mut shown.exchange;
     for stamp in [
         &mut exchange.times.first_token,
@@ -103,7 +103,7 @@ fn every_fixture_says_what_it_should() {
     insta::assert_snapshot!(text);
 }
 
-/// Lines that are not the protocol are malformed and quoted; null members and odd counters do not cost
+/// Lines that are not the protocol are malformed and quoted; null members and odd counters do not change
 /// the outcome.
 #[test]
 fn odd_lines() {
@@ -168,7 +168,7 @@ fn a_stream_that_stops_anywhere_is_incomplete_until_its_final_object_is_whole() 
         );
     }
     assert_eq!(follow([bytes]).ended, Ok(()));
-    // A newline after half a line shows that the server meant it so.
+    // A newline after half a line shows that the server meant the line to end there.
     let broken = [&bytes[..20], b"\n"].concat();
     let ended = follow([broken.as_slice()]).ended;
     assert!(

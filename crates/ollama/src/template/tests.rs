@@ -1,4 +1,4 @@
-//! A template must say what decoding says, or nothing.
+//! A template must give the same result as decoding, or none.
 
 use proptest::prelude::*;
 
@@ -18,7 +18,7 @@ fn template(line: &str) -> Option<Template> {
     Template::of(line.as_bytes(), &Chunk::decode(line.as_bytes()).unwrap())
 }
 
-/// What a line says when it is decoded, if that is all it says.
+/// The result of decoding a line, if it has nothing but a text.
 fn decoded(line: &[u8]) -> Option<(String, String)> {
     let chunk = Chunk::decode(line).ok()?;
     let more =
@@ -88,7 +88,7 @@ fn lines_that_say_more_are_no_templates() {
     }
 }
 
-/// A server whose lines always differ elsewhere costs a few templates, not one for each line.
+/// A server whose lines always differ elsewhere costs a few templates, not one per line.
 #[test]
 fn a_stream_of_which_no_two_lines_are_alike_stops_learning() {
     let last = SharedTemplate::default();
@@ -99,7 +99,7 @@ fn a_stream_of_which_no_two_lines_are_alike_stops_learning() {
         assert_eq!(learned.read(line.as_bytes()), None);
         learned.learn(line.as_bytes(), &Chunk::decode(line.as_bytes()).unwrap());
     }
-    let known = line(u32::from(MOST_MISSES) - 1);
+    let known = line(u32::from(MAX_MISSES) - 1);
     assert_eq!(learned.read(known.as_bytes()), Some(Delta::Content("a")));
     let next = StreamTemplate::starting_with(&last)
         .read(known.as_bytes())

@@ -7,7 +7,7 @@ use super::*;
 
 type Owned = (String, Vec<u8>);
 
-/// Pushes pieces and returns the events of each, and what was left at the end.
+/// Pushes pieces and returns the events of each, and the event left at the end.
 fn decode(pieces: &[&[u8]]) -> (Vec<Owned>, Option<Owned>) {
     let mut decoder = Decoder::default();
     let mut all = Vec::new();
@@ -127,7 +127,7 @@ fn too_long_is_refused_in_one_line_and_in_several() {
 }
 
 proptest! {
-    /// Whatever the events and wherever the bytes are cut, the same events come out.
+    /// The events do not depend on where the bytes are split.
     #[test]
     fn cuts_change_nothing(
         texts in proptest::collection::vec("[^\r\n\u{feff}]{0,20}(\n[^\r\n]{0,9}){0,2}", 1..8),
@@ -147,7 +147,7 @@ proptest! {
         prop_assert_eq!(decode(&pieces), (expected, None));
     }
 
-    /// No bytes make it panic or hand out more than it was given.
+    /// No input makes it panic or return more bytes than it was given.
     #[test]
     fn any_bytes(bytes in proptest::collection::vec(prop_oneof![
         Just(b'\n'), Just(b'\r'), Just(b':'), Just(b'd'), any::<u8>(),

@@ -6,7 +6,7 @@ use scripted::{cut, recorded};
 
 use super::*;
 
-/// Records pieces, one a millisecond.
+/// Records pieces, one per millisecond.
 fn record<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> (Result<(), RequestError>, Exchange) {
     let mut reading = Reading::default();
     reading.exchange.progress = Progress::counting();
@@ -38,8 +38,8 @@ fn chunk(delta: &str, finish: &str) -> String {
 
 const ROLE: &str = r#"{"role":"assistant","content":null}"#;
 
-/// Events by the words that say what is the matter with them: recorded streams, chunks without text,
-/// ends, errors, and what is no chunk.
+/// Streams by name: recorded streams, chunks without text,
+/// ends, errors, and invalid chunks.
 fn streams() -> Vec<(&'static str, String)> {
     let text = chunk(r#"{"content":"a"}"#, "null");
     let stop = chunk("{}", "\"stop\"");
@@ -97,7 +97,7 @@ fn streams() -> Vec<(&'static str, String)> {
     all
 }
 
-/// What servers and gateways send besides text, chunk by chunk.
+/// Deltas that servers and gateways send besides text, chunk by chunk.
 const DELTAS: &[&str] = &[
     r#"{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":""}}]}"#,
     r#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\":1}"}}],"content":null}"#,
@@ -112,7 +112,7 @@ const DELTAS: &[&str] = &[
     r#"{"content":[]}"#,
 ];
 
-/// Events between the chunks of an answer, after which it goes on.
+/// Events between the chunks of an answer, which goes on after them.
 const BETWEEN: &[&str] = &[
     "data: {\"type\":\"ping\"}\n\n",
     "event: ping\ndata: {\"message\":\"still here\"}\n\n",
@@ -127,7 +127,7 @@ const BETWEEN: &[&str] = &[
     ": comment\n\n",
 ];
 
-/// Events that are the end of an answer, and in whose words.
+/// Events that end an answer as failed.
 const FAILURES: &[&str] = &[
     "data: {\"message\":\"quota exceeded\"}\n\n",
     "data: {\"detail\":\"Not Found\"}\n\n",
@@ -143,7 +143,7 @@ const FAILURES: &[&str] = &[
     "{\"error\":\"bare\"}\ndata: [DONE]\n\n",
 ];
 
-/// Usages that cannot be, member by member.
+/// Impossible usages, member by member.
 const USAGES: &[&str] = &[
     r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#,
     r#"{"prompt_tokens":7,"completion_tokens":18446744073709551615}"#,
@@ -158,7 +158,7 @@ const USAGES: &[&str] = &[
     "7",
 ];
 
-/// What a stream ended as and what was recorded of it, for a call of 100 tokens at most.
+/// The end of a stream and its record, for a call of at most 100 tokens.
 fn shown(stream: &str) -> String {
     let (ended, mut exchange) = record(stream.split_inclusive("\n\n").map(str::as_bytes));
     let mut call = domain::backend::GenerateCall::default();

@@ -6,7 +6,7 @@ use scripted::{Server, Step, chunk, json};
 
 use crate::{Client, Dialect};
 
-/// A server of these scripts in virtual time, and a client of it.
+/// A server that follows these scripts in virtual time, and its client.
 async fn served(scripts: Vec<Vec<Step>>) -> (Server, Client) {
     let clock = Clock::start_virtual();
     let server = Server::start(&clock, scripts).await;
@@ -74,7 +74,7 @@ async fn servers_are_told_apart() {
     insta::assert_debug_snapshot!(told);
 }
 
-/// llama.cpp serves its model under every name, and tells what it holds.
+/// llama.cpp serves its model under every name, and reports which model it holds.
 #[tokio::test(start_paused = true)]
 async fn models_are_found_as_each_server_has_them() {
     let asked = [

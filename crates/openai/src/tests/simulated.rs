@@ -1,4 +1,4 @@
-//! Against the simulator's `/v1`, which shares no code with this client.
+//! Tests against the simulator's `/v1`, which shares no code with this client.
 
 use std::future::Future;
 
@@ -24,7 +24,7 @@ fn virtually(body: impl Future<Output = ()>) {
 
 async fn start(clock: &Clock, change: impl FnOnce(&mut SimulatorConfig)) -> (Simulator, Client) {
     let mut profile = Profile::builtin("rtx4080-laptop").unwrap();
-    // So that the server's stamps are the client's; latencies are drawn per request, and two
+    // The server's stamps then equal the client's. Latencies are drawn per request, and two
     // protocols are two requests.
     profile.network.latency_min_ms = 0.0;
     profile.network.latency_max_ms = 0.0;
@@ -49,7 +49,7 @@ fn call(num_predict: i64) -> GenerateCall {
     }
 }
 
-/// The chat exchanges as the server saw them.
+/// The chat exchanges as the server logged them.
 fn chats(simulator: &Simulator) -> Vec<RequestLog> {
     let lines = simulator.log().into_iter();
     lines
@@ -75,14 +75,14 @@ fn counts_and_stamps_are_the_servers() {
             assert_eq!(exchange.done_reason.as_deref(), Some("length"));
             let times = exchange.times;
             assert_eq!(times.counters.eval_count, Some(40));
-            // The client's chunks are the server's, and a chunk is not a token.
+            // The client's chunks equal the server's, and a chunk is not a token.
             let seen = &chats(&simulator)[0];
             assert_eq!(times.chunks.len() as u64, seen.chunks);
             assert_eq!(seen.chunks, 40_u64.div_ceil(chunk_tokens as u64));
             assert!(times.counters.prompt_eval_count > Some(3));
-            // It tells no durations, so there are none.
+            // The server reports no durations.
             assert_eq!((times.counters.total, times.counters.eval), (None, None));
-            // The model had to be loaded, which takes seconds; not a nanosecond of it is lost.
+            // The model had to be loaded, which takes seconds; TTFT includes all of it.
             let ttft = times.first_token.unwrap().since(times.sent.unwrap());
             assert!(ttft > Nanos::from_secs(1), "{ttft}");
             assert_eq!(times.sent, Some(seen.received));
@@ -124,7 +124,7 @@ fn the_same_run_has_the_same_stamps_and_native_agrees() {
             "gemma3:latest",
             vec![ollama::wire::Message::new("user", "say something long")],
         );
-        // What /v1 sets when nothing is asked for.
+        // The defaults of `/v1`.
         request.options = ModelOptions {
             temperature: Some(1.0),
             top_p: Some(1.0),

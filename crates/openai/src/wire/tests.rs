@@ -35,7 +35,7 @@ const LLAMA_CPP_ONLY: &str = r#","top_k":40,"min_p":0.05,"repeat_penalty":1.1,"r
 const PENALTIES: &str = r#","presence_penalty":0.1,"frequency_penalty":0.2"#;
 const LAST: &str = r#","max_tokens":64,"seed":7,"stop":["\n"]}"#;
 
-/// The options without those of these names.
+/// The options except those with these names.
 fn without(options: &ModelOptions, names: &[&str]) -> ModelOptions {
     let mut rest = ModelOptions::default();
     for (option, value) in options.iter().filter(|(o, _)| !names.contains(&o.name)) {

@@ -11,7 +11,7 @@ use crate::body::WaitingFor;
 /// A connection whose bytes go to a reader until it is detached.
 pub(super) struct AttachedReader<'c, R> {
     connection: &'c mut Connection,
-    /// None while the reactor has it.
+    /// `None` while the reactor has it.
     reader: Option<Box<R>>,
 }
 
@@ -32,7 +32,7 @@ impl<'c, R: Reader> AttachedReader<'c, R> {
         self.connection
     }
 
-    /// What is waited for still; none when the task can go on.
+    /// The limit that applies; `None` when the task can go on.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> io::Result<Option<WaitingFor>> {
         match (&mut *self.connection, &mut self.reader) {
             (Connection::Task(stream), Some(reader)) => loop {
@@ -50,7 +50,7 @@ impl<'c, R: Reader> AttachedReader<'c, R> {
         }
     }
 
-    /// The reader, with all that it has taken.
+    /// The reader, with everything that it has taken.
     pub(super) fn detach(&mut self) -> Option<Box<R>> {
         if let Connection::Reactor(socket) = self.connection {
             let reader: Box<dyn Any> = socket.detach()?;

@@ -1,14 +1,14 @@
-//! What sockets are read into.
+//! The buffer that sockets are read into.
 
 use std::cell::RefCell;
 
 thread_local! {
-    /// One buffer for all connections of a thread stays in its cache, which thousands of buffers
-    /// would not; what must outlast a read is copied out of it.
+    /// One buffer for all connections of a thread stays in its cache; thousands of buffers
+    /// would not. Bytes that must outlast a read are copied out of it.
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Lends the thread's buffer, so many bytes of it. What it is lent to must not ask for it again.
+/// Lends `bytes` bytes of the thread's buffer. The borrower must not call this again.
 pub(crate) fn with_buffer<T>(bytes: usize, read: impl FnOnce(&mut [u8]) -> T) -> T {
     BUFFER.with_borrow_mut(|buffer| {
         if buffer.len() < bytes {

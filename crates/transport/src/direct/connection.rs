@@ -1,4 +1,4 @@
-//! One connection: how it is made, and how the task of a request uses it.
+//! Makes connections, and reads and writes them.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -18,10 +18,9 @@ use crate::bounds::KEEPALIVE;
 use crate::connection_error::not_connected;
 use crate::request_error::RequestError;
 
-/// Bytes read from a socket at once.
+/// Most bytes read from a socket at once.
 const READ_AT_ONCE: usize = 64 * 1024;
 
-/// A connection.
 pub(super) enum Connection {
     /// Read by the reactor's thread.
     Reactor(ReactorSocket),
@@ -30,7 +29,6 @@ pub(super) enum Connection {
 }
 
 impl Connection {
-    /// Writes some of the bytes.
     pub(super) fn poll_write(
         &mut self,
         context: &mut Context<'_>,
@@ -42,12 +40,12 @@ impl Connection {
         }
     }
 
-    /// True while the connection is open, as far as this side knows, and the server has sent nothing between
-    /// two requests.
+    /// True while the connection is open, as far as this side knows, and the server has sent nothing since the
+    /// last response.
     pub(super) fn is_free(&mut self, context: &mut Context<'_>) -> bool {
         match self {
             Self::Reactor(socket) => socket.is_quiet(),
-            // The system knows of a closing before the runtime does.
+            // The system learns of a closing before the runtime does.
             Self::Task(stream) => {
                 is_quiet(&SockRef::from(&*stream))
                     && poll_read(stream, context, |_| ()).is_pending()
@@ -56,7 +54,7 @@ impl Connection {
     }
 }
 
-/// Reads once and hands over what there is; nothing when the server has closed the connection. `take` must
+/// Reads once and passes on the bytes; an empty slice when the server has closed the connection. `take` must
 /// not read from a connection.
 pub(super) fn poll_read<T>(
     stream: &mut TcpStream,
@@ -78,7 +76,7 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    /// Connects. The caller enforces `limit`; it is divided among several addresses here.
+    /// Connects. The caller enforces `limit`; here it is divided among the addresses.
     pub(super) async fn connect(
         &self,
         clock: &Clock,
@@ -102,8 +100,8 @@ impl Connector {
         for (nth, address) in addresses.iter().enumerate() {
             let left = addresses.len() - nth;
             let time = limit.0.saturating_sub(clock.now().since(began).0);
-            // An address that does not answer must leave time for the others; the last has no limit but the
-            // caller's.
+            // An address that does not answer must leave time for the others; the last is limited only by the
+            // caller.
             let share = if left == 1 {
                 u64::MAX
             } else {
@@ -140,7 +138,7 @@ impl Connector {
     }
 }
 
-/// Small requests go out at once, and a server that has vanished is noticed. A socket that refuses
+/// Sends small requests at once, and notices a server that has vanished. A socket that refuses
 /// these options is broken, and fails when it is used.
 fn set_up(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);

@@ -1,4 +1,4 @@
-//! Reads a response's head, and what arrives with it and right behind it.
+//! Reads a response's head, and the bytes that arrive with it and directly after it.
 
 use std::io;
 
@@ -11,18 +11,18 @@ use crate::body::WaitingFor;
 use crate::bounds::EARLY_BYTES;
 use crate::connection_error::ConnectionError;
 
-/// Reads a head, and goes on reading until the request's task takes over, so that what arrives meanwhile has
-/// its own stamp.
+/// Reads a head, and goes on reading until the request's task takes over, so that bytes that arrive meanwhile
+/// have their own stamps.
 #[derive(Debug)]
 pub(super) struct HeadReader {
     clock: Clock,
     bytes: Vec<u8>,
-    /// Where in the bytes each read ends, and when it was.
+    /// Where in the bytes each read ends, and when it arrived.
     reads: Vec<(usize, Stamp)>,
     search: HeadSearch,
-    /// The head and its length, or why there is none.
+    /// The head and its length, or why it could not be read.
     head: Option<Result<(Head, usize), ConnectionError>>,
-    /// Why no more could be read behind the head.
+    /// Why reading after the head stopped.
     error: Option<io::Error>,
 }
 
@@ -38,12 +38,11 @@ impl HeadReader {
         }
     }
 
-    /// True when the server has sent nothing.
     pub(super) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// The head, when it arrived, and what arrived behind it.
+    /// The head, when it arrived, and the bytes after it.
     pub(super) fn finish(self) -> Result<(Head, Stamp, EarlyBody), ConnectionError> {
         let unanswered = Err(ConnectionError::Unanswered);
         let (head, length) = self.head.unwrap_or(unanswered)?;
@@ -100,19 +99,19 @@ impl Reader for HeadReader {
     }
 }
 
-/// What arrived of a body before it was read, read by read.
+/// The bytes of a body that arrived before it was read, read by read.
 #[derive(Debug)]
 pub(super) struct EarlyBody {
     bytes: Vec<u8>,
-    /// What lies before this was taken.
+    /// Where the bytes that have not been taken begin.
     from: usize,
     reads: std::vec::IntoIter<(usize, Stamp)>,
-    /// Why there is no more.
+    /// Why reading stopped.
     pub(super) error: Option<io::Error>,
 }
 
 impl EarlyBody {
-    /// What arrived with the next read, and when.
+    /// The bytes of the next read, and when they arrived.
     pub(super) fn next(&mut self) -> Option<(&[u8], Stamp)> {
         loop {
             let (end, at) = self.reads.next()?;

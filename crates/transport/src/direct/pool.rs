@@ -18,7 +18,7 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection that is open as far as this side has heard. What the server has closed is
+    /// A connection that is open as far as this side knows. Closed ones are
     /// dropped.
     pub(super) fn take(&self, context: &mut Context<'_>) -> Option<Connection> {
         loop {
@@ -29,7 +29,7 @@ impl Pool {
         }
     }
 
-    /// Keeps a connection that is free. Drops the one that has waited longest if it is closed: it would hold its
+    /// Keeps a free connection. Drops the one that has waited longest if it is closed, so that it does not hold its
     /// descriptor.
     pub(super) fn put(&self, connection: Connection) {
         let longest = {

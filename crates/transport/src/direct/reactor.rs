@@ -1,10 +1,10 @@
 //! Sockets that are read by a thread of their own.
 //!
-//! A stream's tokens are a few dozen bytes each. What an async runtime does to wake the task of a request,
-//! and what the task does to find the way down to its socket, touches far more memory than reading them,
-//! and after each pause all of it is cold. So one thread, the reactor, waits for all sockets and hands what
+//! A stream's tokens are a few dozen bytes each. To wake a request's task and to find the way down to its
+//! socket, an async runtime touches far more memory than reading them does,
+//! and after each pause that memory is cold. So one thread, the reactor, waits for all sockets and passes what
 //! arrives to their [`Reader`]s; the request's task sleeps until its reader has enough.
-//! Bytes are stamped there, too: a busy runtime delays no stamp.
+//! Bytes are stamped there, too, so a busy runtime delays no stamp.
 
 use std::any::Any;
 use std::io;
@@ -26,34 +26,33 @@ use thread::Reactor;
 
 /// Takes a connection's bytes as they arrive.
 pub(super) trait Reader: Any + Send {
-    /// Takes the bytes of one read: none when the server has closed the connection, which must be `Done`.
+    /// Takes the bytes of one read; none when the server has closed the connection, which must give `Done`.
     /// Must not read from a connection.
     fn take(&mut self, bytes: &[u8]) -> ReadOutcome;
 
-    /// The socket cannot be read.
+    /// Takes the error of a socket that cannot be read.
     fn fail(&mut self, error: io::Error);
 
-    /// What is being waited for; none when the task can go on.
+    /// The limit that applies; `None` when the task can go on.
     fn waiting_for(&self) -> Option<WaitingFor>;
 }
 
-/// What a read came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReadOutcome {
     NeedMore,
-    /// More is needed, and another limit holds from now on.
+    /// More is needed, and another limit applies from now on.
     LimitChanged,
     Done,
 }
 
-/// Sockets of one reactor, before another is started where the runtime has more threads.
+/// Sockets of one reactor, from which on another is started where the runtime has more threads.
 const SOCKETS: usize = 512;
 
 /// The reactors of one client.
 #[derive(Default)]
 pub(crate) struct Reactors(Mutex<Vec<Arc<Reactor>>>);
 
-/// True when another reactor is worth its thread.
+/// True when another reactor should be started.
 fn is_worth_another(reactors: usize, least_sockets: usize, threads: usize) -> bool {
     reactors < threads && least_sockets >= SOCKETS
 }
@@ -87,7 +86,6 @@ impl Reactors {
     }
 }
 
-/// True for a socket that is open and has nothing to read.
 pub(super) fn is_quiet(socket: &SockRef<'_>) -> bool {
     let peeked = socket.peek(&mut [MaybeUninit::uninit()]);
     peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
@@ -109,7 +107,7 @@ impl ReactorSocket {
         is_quiet && self.reactor.ensure_running().is_ok()
     }
 
-    /// Hands everything that arrives to `reader`, from now until it is detached.
+    /// Passes everything that arrives to `reader`, from now until it is detached.
     pub(super) fn attach(&self, reader: Box<dyn Reader>) {
         self.slot.lock_for_task().attach(reader);
     }
@@ -119,17 +117,16 @@ impl ReactorSocket {
         self.slot.lock_for_task().detach()
     }
 
-    /// What the reader waits for; none once the task can go on. The task is woken when that changes.
+    /// The limit that applies; `None` once the task can go on. The task is woken when that changes.
     pub(super) fn waiting_for(&self, context: &mut Context<'_>) -> io::Result<Option<WaitingFor>> {
         let waiting_for = self.slot.lock_for_task().waiting_for(context);
         match waiting_for {
-            // Checked after the waker is stored, so that an end in between wakes it.
+            // Checked after the waker is stored, so that an end in between wakes the task.
             Some(_) => self.reactor.ensure_running().map(|()| waiting_for),
             None => Ok(None),
         }
     }
 
-    /// Writes some of the bytes.
     pub(super) fn poll_write(
         &self,
         context: &mut Context<'_>,

@@ -1,11 +1,11 @@
-//! Which requests make a connection, how long that took, what is sent on it, and when it is closed.
+//! When a request makes a connection, how long that takes, what is sent on it, and when it is closed.
 
 use std::fmt::Write as _;
 
 use super::*;
 
-/// `connect` of two requests, one after the other.
-async fn two(protocol: Protocol, clock: &Clock) -> [Option<Nanos>; 2] {
+/// `connect` of two requests in a row.
+async fn connect_times(protocol: Protocol, clock: &Clock) -> [Option<Nanos>; 2] {
     let (server, client) = protocol
         .served(clock, vec![protocol.whole(), protocol.whole()])
         .await;
@@ -15,7 +15,7 @@ async fn two(protocol: Protocol, clock: &Clock) -> [Option<Nanos>; 2] {
         let Seen { outcome, exchange } = generate(&*client).await;
         assert_eq!(outcome, Outcome::Completed);
         *connect = exchange.times.connect;
-        // Connecting lies before the send.
+        // The connection is made before the send.
         assert!(*connect <= Some(exchange.times.sent.unwrap().since(before)));
         // reqwest takes its connection back a little later.
         clock.sleep(Nanos::from_millis(20)).await;
@@ -28,22 +28,22 @@ async fn two(protocol: Protocol, clock: &Clock) -> [Option<Nanos>; 2] {
 #[tokio::test]
 async fn a_connection_that_is_made_is_timed_and_a_kept_one_is_not() {
     for protocol in CLIENTS {
-        let [first, second] = two(protocol, &Clock::real()).await;
+        let [first, second] = connect_times(protocol, &Clock::real()).await;
         assert!(first > Some(Nanos::ZERO), "{first:?}");
         assert_eq!(second, None);
     }
 }
 
-/// A connection costs no virtual time, and which ones are kept is not simulated.
+/// A connection takes no virtual time, and which ones are kept is not simulated.
 #[tokio::test(start_paused = true)]
 async fn in_virtual_time_there_is_no_connect_time() {
     let clock = Clock::start_virtual();
     for protocol in CLIENTS {
-        assert_eq!(two(protocol, &clock).await, [None, None]);
+        assert_eq!(connect_times(protocol, &clock).await, [None, None]);
     }
 }
 
-/// Servers may close a kept connection whenever they want: the next request makes another.
+/// Servers may close a kept connection at any time: the next request makes another.
 #[tokio::test]
 async fn a_kept_connection_that_the_server_has_closed_is_not_used() {
     for protocol in CLIENTS {
@@ -56,13 +56,13 @@ async fn a_kept_connection_that_the_server_has_closed_is_not_used() {
             let seen = generate(&*client).await;
             assert_eq!(seen.outcome, Outcome::Completed, "request {request}");
             assert!(seen.exchange.times.connect.is_some(), "{request}");
-            // Until the closing has arrived.
+            // Waits until the closing has arrived.
             clock.sleep(Nanos::from_millis(20)).await;
         }
     }
 }
 
-/// A server that closes a kept connection when the next request is on its way, before it answers.
+/// A server closes a kept connection when the next request is on its way, before it answers.
 #[tokio::test]
 async fn a_request_on_a_connection_that_closes_without_an_answer_is_sent_again_once() {
     for protocol in CLIENTS {
@@ -76,7 +76,7 @@ async fn a_request_on_a_connection_that_closes_without_an_answer_is_sent_again_o
             }
             assert_eq!(server.notes.lock().unwrap().requests.len(), 3);
 
-            // Not a third time, and not when an answer has begun, which reqwest does not tell.
+            // Not a third time, and not once an answer has begun; reqwest does not report that.
             let begun = vec![
                 Step::Raw(b"HTTP/1.1 200 OK\r\n".to_vec(), 1),
                 Step::Wait(20),
@@ -99,7 +99,7 @@ async fn a_request_on_a_connection_that_closes_without_an_answer_is_sent_again_o
     }
 }
 
-/// Requests at once have a connection each; as many as were made are kept.
+/// Concurrent requests have a connection each; all of them are kept.
 #[tokio::test]
 async fn requests_at_once_share_no_connection() {
     let protocol = OPENAI;
@@ -119,7 +119,7 @@ async fn requests_at_once_share_no_connection() {
     assert_eq!(used, [0, 0, 1, 1, 2, 2]);
 }
 
-/// Two requests of each client as they are sent.
+/// Two requests of each client, as sent.
 async fn requests(clock: &Clock, key: Option<&str>) -> String {
     let mut text = String::new();
     for protocol in CLIENTS {
@@ -181,7 +181,7 @@ async fn a_refused_key_is_not_repeated() {
     }
 }
 
-/// A reason to stop may be of any length and hold the key, also where the request is dropped behind it.
+/// A reason to stop may be of any length and contain the key, also where the request is dropped after it.
 #[tokio::test(start_paused = true)]
 async fn the_key_is_struck_from_a_reason_to_stop_and_the_reason_is_cut() {
     let key = "sk-0123456789abcdefghijklmn";
@@ -213,9 +213,9 @@ async fn dropped(protocol: Protocol, script: Vec<Step>) -> Exchange {
         .await;
     assert_eq!(ended, Err(clock::Elapsed));
     assert_eq!(clock.now(), Stamp(250_000_000));
-    // Were the exchange still open in the ledger, this would never return.
+    // If the exchange were still open in the ledger, this would never return.
     clock.sleep(Nanos::from_millis(1)).await;
-    // The client lives on: only this request's connection may go.
+    // The client lives on; only this request's connection may close.
     server.sees_a_close().await;
     drop(client);
     exchange

@@ -1,11 +1,11 @@
-//! Servers that are not reached.
+//! Servers that cannot be reached.
 
 use domain::TimeoutPhase;
 use domain::backend::BackendError;
 
 use super::*;
 
-/// How a generation and a call end at a server that is not reached; nothing is sent.
+/// How a generation and a call end at a server that cannot be reached; nothing is sent.
 async fn unreached(protocol: Protocol, url: &str, clock: &Clock) -> (Seen, BackendError) {
     let client = protocol.client(url, clock);
     let seen = generate(&*client).await;
@@ -33,13 +33,13 @@ async fn a_connection_that_is_never_made_runs_into_the_connect_limit() {
     }
     let url = address.as_socket().unwrap().to_string();
     for protocol in CLIENTS {
-        // No ledger: nothing of ours is in flight that time would have to wait for.
+        // No ledger: virtual time has no request of ours to wait for.
         let clock = Clock::real();
         let (seen, error) = unreached(protocol, &url, &clock).await;
         let phase = TimeoutPhase::Connect;
         assert_eq!(seen.outcome, Outcome::TimedOut { phase });
         assert!(matches!(error, BackendError::TimedOut { phase: found, .. } if found == phase));
-        // Both of them took the limit.
+        // Both took as long as the limit.
         assert_eq!(clock.now(), Stamp(600_000_000));
     }
 }
@@ -61,7 +61,7 @@ async fn a_port_without_a_listener_refuses_the_connection() {
     }
 }
 
-/// A stream that has said why it stops is not waited for as one that may go on.
+/// A stream that has given its finish reason is not waited for as long as one that may go on.
 #[tokio::test(start_paused = true)]
 async fn a_stream_left_open_behind_its_reason_is_over_after_a_grace() {
     let stop = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";

@@ -1,4 +1,4 @@
-//! What holds for both protocols and both HTTP clients.
+//! Properties of both protocols and both HTTP clients.
 
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
@@ -17,7 +17,7 @@ use domain::{FailureKind, Nanos, Outcome, Stamp};
 use scripted::{JSON, NDJSON, SSE, Server, Step, chunk, json};
 use transport::{BuildError, Builder, Endpoint, EndpointError};
 
-/// Short limits that differ, so that each shows which one ran out.
+/// Short limits, all different, so that a test shows which one ran out.
 const LIMITS: Timeouts = Timeouts {
     connect: Nanos::from_millis(300),
     first_byte: Nanos::from_millis(5_000),
@@ -28,10 +28,10 @@ const LIMITS: Timeouts = Timeouts {
 /// A client as the runtime knows it.
 type AnyClient = Box<dyn ChatBackend>;
 
-/// What a server does, and its name.
+/// A name, and what the server does.
 type Scenario = (&'static str, Vec<Step>);
 
-/// A protocol as these tests need it.
+/// What these tests need to know of a protocol.
 #[derive(Debug, Clone, Copy)]
 struct Protocol {
     name: &'static str,
@@ -41,16 +41,16 @@ struct Protocol {
     token: &'static str,
     /// A chunk without text.
     empty: &'static str,
-    /// What ends a stream in good order.
+    /// The regular end of a stream.
     last: &'static str,
-    /// The beginning of a value, ended as if it were all of it.
+    /// The beginning of a value, ended as if it were complete.
     half: &'static str,
     /// An error in the middle of a stream.
     error: &'static str,
     http: HttpClient,
     endpoint: fn(&str) -> Result<Endpoint, EndpointError>,
     build: fn(Builder, &str) -> Result<AnyClient, BuildError>,
-    /// Scripts that mean something in this protocol alone.
+    /// Scripts that only this protocol has.
     of_its_own: fn(Protocol) -> Vec<Scenario>,
 }
 
@@ -68,7 +68,7 @@ const OLLAMA: Protocol = Protocol {
     of_its_own: |_| {
         let whole = r#"{"response":"ab","done":true,"done_reason":"stop","eval_count":2}"#;
         let repeats = r#"{"response":"aaa","done":false}"#;
-        // One object is a stream of one line: what `stream: false` gives.
+        // One object is a stream of one line, as with `stream: false`.
         vec![
             ("one object", json("200 OK", whole)),
             (
@@ -177,7 +177,7 @@ fn call() -> GenerateCall {
     }
 }
 
-/// The outcome of one request, and what was recorded.
+/// The outcome of one request, and its record.
 #[derive(Debug)]
 struct Seen {
     outcome: Outcome,
@@ -219,7 +219,7 @@ impl Protocol {
         (self.build)(self.settings(clock).timeouts(limits), url).unwrap()
     }
 
-    /// A server of these scripts, and a client of it.
+    /// A server that follows these scripts, and its client.
     async fn served(&self, clock: &Clock, scripts: Vec<Vec<Step>>) -> (Server, AnyClient) {
         let server = Server::start(clock, scripts).await;
         let client = self.client(&server.address.to_string(), clock);

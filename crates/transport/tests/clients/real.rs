@@ -1,4 +1,4 @@
-//! In real time, where the direct client reads on a thread of its own.
+//! Tests in real time, where the direct client reads on a thread of its own.
 
 use std::io::{Read as _, Write as _};
 
@@ -12,7 +12,7 @@ fn limits(change: impl FnOnce(&mut Timeouts)) -> Timeouts {
     limits
 }
 
-/// The head of a stream that ends with its connection.
+/// The head of a stream that ends when its connection closes.
 fn head(protocol: Protocol) -> String {
     format!(
         "HTTP/1.1 200 OK\r\ncontent-type: {}\r\nconnection: close\r\n\r\n",
@@ -20,7 +20,7 @@ fn head(protocol: Protocol) -> String {
     )
 }
 
-/// A connection whose request has been read.
+/// Accepts a connection and reads its request.
 fn accept(server: &std::net::TcpListener) -> std::net::TcpStream {
     let (mut stream, _) = server.accept().unwrap();
     stream.set_nodelay(true).unwrap();
@@ -28,7 +28,7 @@ fn accept(server: &std::net::TcpListener) -> std::net::TcpStream {
     stream
 }
 
-/// A server that never pauses is stopped by the limit of the whole.
+/// The total limit stops a server that never pauses.
 #[tokio::test]
 async fn a_flood_ends_at_the_total_limit() {
     for protocol in CLIENTS {
@@ -46,13 +46,13 @@ async fn a_flood_ends_at_the_total_limit() {
         let phase = TimeoutPhase::Total;
         assert_eq!(seen.outcome, Outcome::TimedOut { phase });
         assert!(!seen.exchange.times.chunks.is_empty());
-        // Not on this thread, on which reqwest has yet to close its connection.
+        // Not on this thread, where reqwest has yet to close its connection.
         let served = tokio::task::spawn_blocking(|| serving.join().unwrap());
         served.await.unwrap();
     }
 }
 
-/// No chunk wakes the request's task, so the limit that was set last is not the one that counts.
+/// Chunks do not wake the request's task, so the limit that it set last is outdated when the server falls silent.
 #[tokio::test]
 async fn a_server_that_falls_silent_meets_the_limit_between_chunks() {
     for protocol in CLIENTS {
@@ -70,7 +70,7 @@ async fn a_server_that_falls_silent_meets_the_limit_between_chunks() {
     }
 }
 
-/// What was seen is the caller's, though another thread had it when the request was dropped.
+/// The caller has what was recorded, though another thread had it when the request was dropped.
 #[tokio::test]
 async fn a_dropped_request_leaves_what_it_has_seen() {
     for protocol in CLIENTS {
@@ -101,8 +101,8 @@ async fn a_dropped_request_leaves_what_it_has_seen() {
     }
 }
 
-/// A runtime that does not get to run a request's task delays no stamp: tokens that come while the head is
-/// not looked at yet have their own.
+/// A runtime that does not run a request's task delays no stamp: tokens that come before the head is
+/// looked at have their own.
 #[tokio::test]
 async fn a_busy_runtime_delays_no_stamp() {
     for protocol in PROTOCOLS {
@@ -136,7 +136,7 @@ async fn a_busy_runtime_delays_no_stamp() {
             seen.exchange.times.chunks[1],
             seen.exchange.times.done.unwrap(),
         ];
-        // Read at once, after the wait, all of them would have one stamp.
+        // If they were read together after the wait, all of them would have one stamp.
         assert!(stamps.is_sorted_by(|a, b| a < b), "{stamps:?}");
     }
 }

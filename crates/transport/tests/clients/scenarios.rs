@@ -1,4 +1,4 @@
-//! One table of what servers do, and what each client makes of it: outcome, stamps and counts are in
+//! One table of what servers do, and how each client handles it: outcome, stamps and counts are in
 //! the snapshots.
 
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use scripted::recorded;
 
 use super::*;
 
-/// Statuses whose words are the server's, and what to do about them.
+/// Error statuses with the server's words; the snapshots have the advice.
 const STATUSES: &[(&str, &str, &str)] = &[
     ("404 Not Found", JSON, r#"{"error":"model 'm' not found"}"#),
     (
@@ -71,13 +71,13 @@ const HEADERS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Bytes as they are, after a head of one's own, in so many ledger units.
+/// A step that sends a raw head and body.
 fn raw(head: &str, body: &str) -> Step {
     let units = 1 + body.len() as u64 + u64::from(head.contains("Content-Length"));
     Step::Raw(format!("{head}\r\n\r\n{body}").into_bytes(), units)
 }
 
-/// What servers answer, and what stands between them and the client.
+/// Answers of servers, and of proxies between them and the client.
 fn answers() -> Vec<(String, Vec<Step>)> {
     let page = |&(status, kind, body): &(&'static str, &'static str, &'static str)| {
         let script = vec![Step::Head(status, kind), chunk(body), Step::End];
@@ -161,7 +161,7 @@ fn streams(p: Protocol) -> Vec<Scenario> {
                 Step::Close,
             ],
         ),
-        // Nothing that follows the last word changes anything.
+        // Nothing after the terminator changes anything.
         ("more after the end", ends(Step::End)),
         ("closed after the end", ends(Step::Close)),
         ("reset after the end", ends(Step::Reset)),
@@ -180,7 +180,7 @@ fn streams(p: Protocol) -> Vec<Scenario> {
         ("reset at once", vec![Step::Reset]),
         ("reset behind the head", vec![p.head(), Step::Reset]),
         ("reset in the stream", p.began(&[Step::Reset])),
-        // Ending a chunked body without its last chunk is a break, not an end.
+        // A chunked body that ends without its last chunk is a break, not an end.
         ("closed in the stream", p.began(&[Step::Close])),
         (
             "a body in gzip",
@@ -205,7 +205,7 @@ fn streams(p: Protocol) -> Vec<Scenario> {
                 1,
             )],
         ),
-        // Where no connection is kept nothing is gained by waiting for the end.
+        // Where no connection is kept, waiting for the end gains nothing.
         (
             "an end that comes late",
             vec![
@@ -248,19 +248,19 @@ fn streams(p: Protocol) -> Vec<Scenario> {
     all
 }
 
-/// What a client made of a script: how the request ended, and what was recorded.
+/// The result of a script: how the request ended, and what was recorded.
 struct Result {
     outcome: String,
     recorded: String,
-    /// What does not depend on the time.
+    /// The part that does not depend on the time.
     counts: String,
 }
 
-/// Runs one generation against one script; in virtual time from one second on.
+/// Runs one generation against one script; virtual time begins at one second.
 async fn run(protocol: Protocol, clock: Clock, script: Vec<Step>) -> Result {
     let (server, client) = protocol.served(&clock, vec![script]).await;
     if clock.is_virtual() {
-        // So that no stamp is right by being zero.
+        // So that no stamp is correct by being zero.
         clock.sleep(Nanos::from_secs(1)).await;
     }
     let Seen { outcome, exchange } = generate(&*client).await;
@@ -295,10 +295,10 @@ fn in_real_time(protocol: Protocol, script: Vec<Step>) -> Result {
     run.join().unwrap()
 }
 
-/// reqwest passes interim heads over until the first-byte limit, and so never takes what the script posts.
+/// reqwest skips interim heads until the first-byte limit, and so never takes what the script posts.
 const DIRECT_ONLY: &str = "interim heads without end";
 
-/// Each HTTP client records the same, be it in other words; those are at the end of the snapshot.
+/// Both HTTP clients record the same, though in other words; those are at the end of the snapshot.
 #[tokio::test(start_paused = true)]
 async fn each_client_makes_of_it_what_it_should() {
     for protocol in PROTOCOLS {

@@ -1,4 +1,4 @@
-//! TLS against what is not TLS, and against a self-signed certificate.
+//! TLS against a server without TLS, and against a self-signed certificate.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use tokio::net::TcpListener;
 
 use super::*;
 
-/// Signed by itself, for 127.0.0.1 and localhost; its key is as public as it is.
+/// Self-signed, for 127.0.0.1 and localhost; its key is public, too.
 const CERTIFICATE: &str = include_str!("tls/cert.pem");
 const KEY: &str = include_str!("tls/key.pem");
 
-/// A client, unless this system has no certificates at all.
+/// A client; `None` on a system without certificates.
 fn client(protocol: Protocol, url: &str, pem: Option<&str>) -> Option<AnyClient> {
     let mut settings = protocol.settings(&Clock::real());
     if let Some(pem) = pem {
@@ -34,7 +34,7 @@ async fn a_port_without_tls_is_named() {
             let (mut stream, _) = listener.accept().await.unwrap();
             let refused = b"HTTP/1.1 400 Bad Request\r\n\r\n";
             stream.write_all(refused).await.unwrap();
-            // Closing with bytes unread would be a reset, and the answer might be lost.
+            // Closing with unread bytes would be a reset, and the answer might be lost.
             let _ = stream.read_to_end(&mut Vec::new()).await;
         });
         let Some(client) = client(protocol, &url, None) else {

@@ -1,4 +1,4 @@
-//! Where a server is, in all the ways people write it.
+//! The ways in which people write a server's address.
 
 use std::fmt::Write as _;
 
@@ -43,7 +43,7 @@ const WRITTEN: &[&str] = &[
     "http://a b",
 ];
 
-/// What cannot be used says why, and repeats no secret.
+/// Errors give the reason and repeat no secret.
 #[test]
 fn urls_are_read_as_people_write_them() {
     let mut text = String::new();

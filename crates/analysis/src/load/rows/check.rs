@@ -7,13 +7,13 @@ use domain::units::plain;
 use results::listed;
 use serde_json::Value;
 
-/// Relative difference that decimals and the order of additions can make.
+/// Relative difference that rounding and the order of additions can cause.
 const TOLERANCE: f64 = 1e-9;
 
-/// Differences that are named one by one.
-const MOST: usize = 6;
+/// Most differences that are listed one by one.
+const MAX_LISTED: usize = 6;
 
-/// What a reader must know, in words.
+/// Warnings about rows that `load.json` does not agree with.
 pub(super) fn against_the_file(file: &LoadFile, rows: u32, figures: &Figures) -> Vec<String> {
     let mut warnings = Vec::new();
     let count = |n: u32| plain(f64::from(n), 0);
@@ -47,7 +47,7 @@ pub(super) fn against_the_file(file: &LoadFile, rows: u32, figures: &Figures) ->
             if !different.is_empty() {
                 warnings.push(format!(
                     "figures of {LOAD_FILE} differ from those made again from the rows, which stand: {}",
-                    listed(&different, MOST)
+                    listed(&different, MAX_LISTED)
                 ));
             }
         }
@@ -56,9 +56,9 @@ pub(super) fn against_the_file(file: &LoadFile, rows: u32, figures: &Figures) ->
     warnings
 }
 
-/// Each figure that differs: its key, stated, recomputed.
+/// The figures that differ, each with its key, stated and recomputed value.
 fn differences(stated: &Figures, recomputed: &Figures) -> Vec<String> {
-    // Loads of earlier versions did not look at caches.
+    // Earlier versions of loads have no cache figures.
     let recomputed = Figures {
         cache: stated.cache.and(recomputed.cache),
         ..recomputed.clone()
@@ -81,7 +81,7 @@ fn differences(stated: &Figures, recomputed: &Figures) -> Vec<String> {
     differing.collect()
 }
 
-/// Adds the values in an object by their dotted keys.
+/// Adds the leaves of a JSON object by their dotted keys.
 fn add_leaves(key: &str, value: Value, leaves: &mut BTreeMap<String, Value>) {
     match value {
         Value::Object(map) => {

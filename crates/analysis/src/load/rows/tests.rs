@@ -43,7 +43,7 @@ fn requests_are_read_with_their_times_and_ends() {
             json!({"timed_out": {"phase": "between_chunks"}}),
         ),
         (2, "outcome", json!("incomplete")),
-        // A nanosecond over the limit of 2 s.
+        // One nanosecond over the limit of 2 s.
         (3, "sent", json!(0)),
         (3, "first_token", json!(2_000_000_001_u64)),
     ];
@@ -144,7 +144,7 @@ fn figures_that_do_not_follow_from_the_rows_are_named() {
     let figures = &mut file["result"]["figures"];
     figures["tokens"] = json!(11_281);
     figures["ttft_ms"]["p50"] = json!(304.5);
-    // Less than decimals can tell.
+    // A difference within the tolerance.
     figures["ttft_ms"]["mean"] =
         json!(figures["ttft_ms"]["mean"].as_f64().unwrap() * (1.0 + 1e-12));
     // A blank line is no row, and a probe enters no figure.

@@ -5,37 +5,35 @@ use memchr::memchr;
 use crate::bounds::{CHUNK_LINE_BYTES, TRAILER_BYTES};
 use crate::connection_error::ConnectionError;
 
-/// Takes the framing off a body, however its bytes are cut.
+/// Removes the framing of a body that arrives in pieces.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::direct) enum Framing {
     #[default]
     Done,
-    /// So many bytes are to come.
+    /// The number of bytes to come.
     Length(u64),
-    /// Whatever comes until the server closes the connection.
+    /// Everything until the server closes the connection.
     UntilClosed,
-    /// So many bytes of a chunk are to come.
+    /// The number of bytes of a chunk to come.
     Chunk(u64),
     /// In a line between the chunks, of which these bytes have arrived.
     Line(Line, Vec<u8>),
 }
 
-/// What a line of the framing is.
+/// The purpose of a line of the framing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::direct) enum Line {
-    /// The size of the next chunk, and perhaps extensions.
+    /// The size of the next chunk, and possibly extensions.
     Size,
-    /// The empty line behind a chunk.
+    /// The empty line after a chunk.
     ChunkEnd,
-    /// A trailer, or the empty line that ends the body; so many bytes of trailers came before.
+    /// A trailer, or the empty line that ends the body; with the number of bytes of the trailers before it.
     Trailer(usize),
 }
 
 impl Framing {
-    /// A body in chunks.
     pub(in crate::direct) const CHUNKED: Self = Self::Line(Line::Size, Vec::new());
 
-    /// A body of so many bytes.
     pub(in crate::direct) fn of_length(bytes: u64) -> Self {
         match bytes {
             0 => Self::Done,
@@ -43,13 +41,12 @@ impl Framing {
         }
     }
 
-    /// True when all of it has been taken.
     pub(in crate::direct) fn is_done(&self) -> bool {
         matches!(self, Self::Done)
     }
 
-    /// The next bytes of the body in `bytes`, which begins after them when this returns. None when
-    /// all are used up or the body is done; those that are left then do not belong to the body.
+    /// The next bytes of the body in `bytes`, which begins after them when this returns. `None` when
+    /// all are used up or the body is done; the remaining bytes then do not belong to the body.
     pub(in crate::direct) fn next<'b>(
         &mut self,
         bytes: &mut &'b [u8],
@@ -78,7 +75,7 @@ impl Framing {
         Ok(None)
     }
 
-    /// Takes a line, or what there is of it, off the front of `bytes`; says what follows.
+    /// Takes a line, or the part of it that has arrived, off the front of `bytes`; returns what follows.
     fn line(kind: Line, mut begun: Vec<u8>, bytes: &mut &[u8]) -> Result<Self, ConnectionError> {
         let end = memchr(b'\n', bytes);
         let (piece, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
@@ -123,7 +120,7 @@ impl Framing {
         })
     }
 
-    /// The server has closed the connection: the body's end, or what is missing.
+    /// Ends the body when the server has closed the connection. Fails when a part is missing.
     pub(in crate::direct) fn closed(&mut self) -> Result<(), ConnectionError> {
         let missing = match self {
             Self::Done | Self::UntilClosed => {
@@ -138,7 +135,7 @@ impl Framing {
     }
 }
 
-/// The size in a chunk's first line, before its extensions.
+/// The size in a chunk's first line, without extensions.
 fn chunk_size(line: &[u8]) -> Result<u64, ConnectionError> {
     let end = line
         .iter()

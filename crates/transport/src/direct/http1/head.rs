@@ -17,12 +17,12 @@ pub(in crate::direct) struct Head {
     pub(in crate::direct) status: u16,
     pub(in crate::direct) headers: HeaderMap,
     pub(in crate::direct) framing: Framing,
-    /// The server takes another request on this connection.
+    /// True when the server accepts another request on this connection.
     pub(in crate::direct) is_reusable: bool,
 }
 
 impl Head {
-    /// Reads a head at the front of `bytes`, and returns its length. None when more must arrive.
+    /// Reads a head at the front of `bytes`, and returns its length. `None` when it is not complete.
     fn read(bytes: &[u8]) -> Result<Option<(Self, usize)>, ConnectionError> {
         let mut room = [const { MaybeUninit::uninit() }; HEADERS];
         let mut response = httparse::Response::new(&mut []);
@@ -68,20 +68,20 @@ impl Head {
     }
 }
 
-/// Looks for the head of a response in bytes that arrive piece by piece, and passes interim ones over.
+/// Finds the head of a response in bytes that arrive in pieces, and skips interim heads.
 #[derive(Debug, Default)]
 pub(in crate::direct) struct HeadSearch {
-    /// Where the head begins, behind the interim ones so far.
+    /// Where the head begins, after the interim heads so far.
     from: usize,
-    /// So many bytes of it must be there before it is looked at again without having ended: one that drips in
-    /// must not be read anew for each of its bytes.
+    /// The number of its bytes from which on an unfinished head is parsed again, so that a head that arrives
+    /// byte by byte is not parsed for each byte.
     look_at: usize,
     interim: u32,
 }
 
 impl HeadSearch {
-    /// Looks in all bytes so far, of which those from `new` on have not been looked at. Returns the head and where
-    /// it ends; none when more must come.
+    /// Searches all bytes so far, of which those from `new` on have not been searched. Returns the head and where
+    /// it ends; `None` when it is not complete.
     pub(in crate::direct) fn look(
         &mut self,
         bytes: &[u8],
@@ -98,7 +98,7 @@ impl HeadSearch {
                 return Ok(None);
             };
             self.from += length;
-            // 101 would be the last word on this connection, and was not asked for.
+            // 101 would end HTTP on this connection, and was not asked for.
             if !(100..200).contains(&head.status) || head.status == 101 {
                 return Ok(Some((head, self.from)));
             }
@@ -112,7 +112,7 @@ impl HeadSearch {
     }
 }
 
-/// True where a line is followed by an empty one.
+/// True where an empty line follows a line.
 fn ends_a_head(bytes: &[u8]) -> bool {
     let mut feeds = memchr::memchr_iter(b'\n', bytes);
     feeds.any(|at| bytes[at + 1..].starts_with(b"\n") || bytes[at + 1..].starts_with(b"\r\n"))

@@ -11,10 +11,10 @@ use mio::net::TcpStream;
 use super::{ReadOutcome, Reader, WaitingFor};
 use crate::direct::buffer::with_buffer;
 
-/// Reads at a time of a socket that always has more.
+/// Most reads in a row of a socket that always has more.
 const READS_AT_A_TIME: usize = 16;
 
-/// A slot under a lock that the thread leaves to the task whenever that wants it: a mutex alone goes to the
+/// A slot under a lock that the thread leaves to the task whenever the task wants it. A plain mutex goes to the
 /// first that asks once it is free, which is the thread where a socket always has more.
 pub(super) struct SharedSlot {
     slot: Mutex<Slot>,
@@ -43,22 +43,22 @@ impl SharedSlot {
         self.lock()
     }
 
-    /// A reader's panic leaves nothing half done in the slot.
+    /// A poisoned lock is used: a reader's panic leaves the slot consistent.
     fn lock(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One socket: what is known of it, its reader, and who waits for it.
+/// One socket: its state, its reader, and the wakers of the tasks that wait for it.
 pub(super) struct Slot {
-    /// None once it is closed.
+    /// `None` once it is closed.
     pub(super) socket: Option<TcpStream>,
     /// Most bytes that are read at once.
     read_at_once: usize,
-    /// The selector reports changes only, so what it reported last holds until the socket says otherwise.
+    /// The selector reports only changes, so its last report holds until the socket would block.
     readable: bool,
     writable: bool,
-    /// The server has closed its side, or the connection broke: reads go on until one reports it.
+    /// The server has closed its side, or the connection broke: reading goes on until a read reports it.
     closed: bool,
     attached: Option<Attached>,
     /// Wakes the task that waits for what the reader waits for.
@@ -85,8 +85,8 @@ impl Slot {
         }
     }
 
-    /// Takes note of an event, and reads. True when there may be more to read now. Wakers go to `wakers`, to
-    /// be used when the slot is not locked any more.
+    /// Records an event, and reads. True when there may be more to read now. Wakers go to `wakers`, to
+    /// be used when the slot is no longer locked.
     pub(super) fn on_event(&mut self, event: &Event, wakers: &mut Vec<Waker>) -> bool {
         let closed = event.is_read_closed() || event.is_error();
         if event.is_writable() || closed {
@@ -100,7 +100,7 @@ impl Slot {
         self.read_on(wakers)
     }
 
-    /// Hands what there is to the reader, if there is one. True when there may be more.
+    /// Passes the available bytes to the reader, if there is one. True when there may be more.
     pub(super) fn read_on(&mut self, wakers: &mut Vec<Waker>) -> bool {
         if !self.wants_to_read() {
             return false;
@@ -127,7 +127,7 @@ impl Slot {
         let outcome = match socket.read(buffer) {
             Ok(count) => {
                 self.closed |= count == 0;
-                // A short read has emptied the socket, and what arrives later is an event.
+                // A short read has emptied the socket; later bytes are a new event.
                 if count < buffer.len() && !self.closed {
                     self.readable = false;
                 }
@@ -160,7 +160,7 @@ impl Slot {
     }
 
     pub(super) fn waiting_for(&mut self, context: &mut Context<'_>) -> Option<WaitingFor> {
-        // What had arrived before the reader was attached is no event any more. No other task waits for it.
+        // Bytes that had arrived before the reader was attached cause no event. No other task waits for them.
         if self.read_on(&mut Vec::new()) {
             context.waker().wake_by_ref();
         }
@@ -185,7 +185,6 @@ impl Slot {
         Poll::Pending
     }
 
-    /// Every waker there is.
     pub(super) fn wakers(&mut self) -> impl Iterator<Item = Waker> + use<> {
         let read = self.read_waker.take();
         read.into_iter().chain(self.write_waker.take())

@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
 
-/// Passes on what it takes, and panics at a `!`.
+/// Passes on the bytes that it takes, and panics at a `!`.
 struct Passing(Sender<Vec<u8>>);
 
 impl Reader for Passing {
@@ -27,7 +27,7 @@ impl Reader for Passing {
     }
 }
 
-/// A wire, its other end, and what its reader takes.
+/// A socket, its other end, and the bytes that its reader takes.
 fn wire(reactors: &Reactors, read_at_once: usize) -> (ReactorSocket, TcpStream, Receiver<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();

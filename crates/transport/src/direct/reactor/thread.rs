@@ -12,14 +12,14 @@ use slab::Slab;
 
 use super::slot::{SharedSlot, Slot};
 
-/// Events taken from the selector at once.
+/// Most events taken from the selector at once.
 const EVENTS: usize = 256;
 
-/// Pause between two visits of a socket that always has more, in which its task can lock it. At up to a
+/// Pause between two visits of a socket that always has more, so that its task can lock it. At up to a
 /// megabyte a visit, the server waits for the client, not the other way round.
 const YIELD_INTERVAL: Duration = Duration::from_millis(1);
 
-/// The token that wakes the thread when it is to end; no socket has this number.
+/// The token of the waker that stops the thread; no socket has this number.
 const STOP: Token = Token(usize::MAX);
 
 /// A reactor; its thread ends when this is dropped.
@@ -28,14 +28,14 @@ pub(super) struct Reactor {
     stop: mio::Waker,
 }
 
-/// What the thread shares with the owners of its sockets.
+/// The state that the thread shares with the owners of its sockets.
 struct Shared {
     registry: Registry,
-    /// Locked for no longer than it takes to find one.
+    /// Locked only to find a slot.
     slots: Mutex<Slab<Arc<SharedSlot>>>,
     /// `slots` has changed since the thread copied it.
     has_changed: AtomicBool,
-    /// The thread is to end.
+    /// Asks the thread to end.
     stops: AtomicBool,
     /// The thread has ended.
     ended: AtomicBool,
@@ -48,7 +48,6 @@ impl Shared {
 }
 
 impl Reactor {
-    /// Starts the thread.
     pub(super) fn start() -> io::Result<Self> {
         let poll = Poll::new()?;
         let stop = mio::Waker::new(poll.registry(), STOP)?;
@@ -66,7 +65,7 @@ impl Reactor {
         Ok(Self { shared, stop })
     }
 
-    /// An error once the thread has ended: a reader panicked, or the selector failed.
+    /// Fails once the thread has ended: a reader panicked, or the selector failed.
     pub(super) fn ensure_running(&self) -> io::Result<()> {
         if self.shared.ended.load(Ordering::Acquire) {
             return Err(io::Error::other("the thread that reads sockets has ended"));
@@ -74,7 +73,6 @@ impl Reactor {
         Ok(())
     }
 
-    /// The number of its sockets.
     pub(super) fn sockets(&self) -> usize {
         self.shared.slots().len()
     }
@@ -86,7 +84,7 @@ impl Reactor {
         read_at_once: usize,
     ) -> io::Result<(usize, Arc<SharedSlot>)> {
         let mut slots = self.shared.slots();
-        // Before the socket can have an event: the thread then waits for the lock.
+        // Set before the socket can have an event; the thread then waits for the lock.
         self.shared.has_changed.store(true, Ordering::Release);
         let entry = slots.vacant_entry();
         let key = entry.key();
@@ -103,9 +101,9 @@ impl Reactor {
     pub(super) fn remove(&self, key: usize) {
         let slot = self.shared.slots().remove(key);
         self.shared.has_changed.store(true, Ordering::Release);
-        // The thread may have the slot until its next event, but not the socket.
+        // The thread may keep the slot until its next event, but not the socket.
         if let Some(mut socket) = slot.lock_for_task().socket.take() {
-            // Closing it would do, but for a descriptor that was duplicated.
+            // Closing it would suffice, unless its descriptor was duplicated.
             let _ = self.shared.registry.deregister(&mut socket);
         }
     }
@@ -114,12 +112,12 @@ impl Reactor {
 impl Drop for Reactor {
     fn drop(&mut self) {
         self.shared.stops.store(true, Ordering::Release);
-        // A selector that cannot be woken has no sockets any more, either.
+        // A selector that cannot be woken has no sockets any more.
         let _ = self.stop.wake();
     }
 }
 
-/// Wakes every waiting task when the thread ends, however it does.
+/// Wakes every waiting task when the thread ends for any reason.
 struct ThreadEnd(Arc<Shared>);
 
 impl Drop for ThreadEnd {
@@ -136,9 +134,9 @@ impl Drop for ThreadEnd {
 fn run(mut poll: Poll, shared: &Shared) {
     let mut events = Events::with_capacity(EVENTS);
     let mut wakers = Vec::new();
-    // A copy, so that an event needs no lock but that of its slot, and no count of references.
+    // A copy, so that an event needs only the lock of its slot, and no reference count.
     let mut slots: Vec<Option<Arc<SharedSlot>>> = Vec::new();
-    // Sockets that had more than is read at a time: a server that never pauses must not delay the others.
+    // Sockets with more than is read in a row: a server that never pauses must not delay the others.
     let mut unread = Vec::new();
     while !shared.stops.load(Ordering::Acquire) {
         let wait = (!unread.is_empty()).then_some(YIELD_INTERVAL);
@@ -170,7 +168,7 @@ fn run(mut poll: Poll, shared: &Shared) {
                 unread.push(key);
             }
         }
-        // First all stamps, then the tasks.
+        // All sockets are read and stamped before the tasks are woken.
         wakers.drain(..).for_each(Waker::wake);
     }
 }

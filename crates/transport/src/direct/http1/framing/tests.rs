@@ -1,11 +1,11 @@
-//! Bodies in all framings, cut at every place.
+//! Bodies in all framings, split at every place.
 
 use proptest::prelude::*;
 use scripted::cut;
 
 use super::*;
 
-/// Data and what is left behind the body, of pieces that arrive one after another.
+/// The data, and the bytes left after the body, of pieces that arrive one after another.
 fn read(body: &mut Framing, pieces: &[&[u8]]) -> Result<(Vec<u8>, Vec<u8>), ConnectionError> {
     let (mut data, mut behind) = (Vec::new(), Vec::new());
     for mut piece in pieces.iter().copied() {

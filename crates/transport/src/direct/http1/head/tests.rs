@@ -35,7 +35,7 @@ fn interim_heads_are_passed_over() {
     }
 }
 
-/// Looks for the head of a text that arrives in pieces of so many bytes.
+/// Searches for the head of a text that arrives in pieces of `piece` bytes.
 fn found(text: &str, piece: usize) -> Result<Option<(Head, usize)>, ConnectionError> {
     let mut search = HeadSearch::default();
     let ends = (1..text.len()).filter(|end| end % piece == 0);
@@ -80,7 +80,7 @@ fn all_encodings_of_a_body_are_named() {
     }
 }
 
-/// Heads, their lines set off by bars.
+/// Heads, with a bar for each line end.
 const HEADS: &[&str] = &[
     "HTTP/1.1 200 OK|Content-Length: 2",
     "HTTP/1.1 200 OK|Content-Length: 2, 2",
@@ -107,7 +107,7 @@ const HEADS: &[&str] = &[
     "HTTP/1.1 200 OK|a b: c",
 ];
 
-/// How a response's body ends as the RFC says, whether its connection is kept, and what is no head.
+/// The body's framing by the RFC, whether the connection is kept, and invalid heads.
 #[test]
 fn bodies_end_as_the_rfc_says() {
     let mut text = String::new();
