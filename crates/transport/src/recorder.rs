@@ -38,7 +38,7 @@ pub struct Output<'o> {
 }
 
 /// Records the output of a chunk that arrived at `at`, and ignores a chunk without output. Fails when the answer
-/// exceeds [`ANSWER_BYTES`](crate::bounds::ANSWER_BYTES) or [`ANSWER_CHUNKS`](crate::bounds::ANSWER_CHUNKS).
+/// exceeds [`ANSWER_BYTES`] or [`ANSWER_CHUNKS`].
 #[inline]
 pub fn record(exchange: &mut Exchange, output: Output<'_>, at: Stamp) -> Result<(), RequestError> {
     let Output {
