@@ -27,6 +27,26 @@ const INSTRUMENT: [&str; 7] = [
     "-Ccodegen-units=1",
 ];
 
+/// Inputs that each target gets in CI: about ten seconds of it on two cores.
+const INPUTS: [(&str, u32); 16] = [
+    ("calibration", 40_000),
+    ("capacity", 16_000),
+    ("claims", 5_000),
+    ("faults", 250_000),
+    ("flags", 300_000),
+    ("http", 5_000),
+    ("journal", 3_000),
+    ("load", 25_000),
+    ("manifest", 25_000),
+    ("ndjson", 15_000),
+    ("plan", 100_000),
+    ("profile", 35_000),
+    ("requests", 3_500),
+    ("sse", 15_000),
+    ("telemetry", 3_000),
+    ("trace", 35_000),
+];
+
 /// Most memory that an input may take, MB.
 const MOST_MEMORY_MB: u32 = 512;
 /// Longest that an input may take, seconds.
@@ -34,9 +54,9 @@ const LONGEST_S: u32 = 10;
 
 #[derive(Clone, Copy)]
 pub(crate) enum Effort {
-    /// This many inputs from the committed corpus and a fixed seed: the same program gets the same inputs,
-    /// so that a failure comes from a change of the code.
-    Inputs(u32),
+    /// The inputs that [`INPUTS`] states, from the committed corpus and a fixed seed: the same program gets the
+    /// same inputs, so that a failure comes from a change of the code.
+    Inputs,
     /// Seconds, continuing with the inputs that earlier runs have found.
     Seconds(u32),
 }
@@ -153,7 +173,9 @@ fn fuzz(fuzzer: &PathBuf, name: &str, effort: Effort) -> Result<bool> {
         .stdout(Stdio::null())
         .stderr(fs::File::create(&log)?);
     match effort {
-        Effort::Inputs(inputs) => {
+        Effort::Inputs => {
+            let stated = INPUTS.iter().find(|(target, _)| *target == name);
+            let (_, inputs) = stated.with_context(|| format!("INPUTS lacks `{name}`"))?;
             if grown.exists() {
                 fs::remove_dir_all(&grown)?;
             }

@@ -1,6 +1,7 @@
 //! Runs the SQL queries of a claims file over the data, with polars.
 
-use std::thread;
+use std::sync::Once;
+use std::{panic, thread};
 
 use metrics::stats::{self, Location};
 use polars::prelude::{AnyValue, DataFrame, DataType, IntoLazy as _, PolarsResult};
@@ -19,6 +20,8 @@ const MAX_TABLES: usize = 2;
 const MAX_ROWS: usize = 1_000;
 /// Stack of the thread that runs a query. Polars plans recursively: an operator takes 80 KiB in a debug build.
 const STACK_BYTES: usize = 64 << 20;
+/// Name of that thread.
+const THREAD: &str = "query";
 
 /// Functions that a query may call. None of them reads a file, generates rows or grows a text.
 const FUNCTIONS: [&str; 17] = [
@@ -45,6 +48,19 @@ const KEYWORDS: [&str; 18] = [
     "ALL", "AND", "AS", "BY", "ELSE", "FILTER", "FROM", "HAVING", "IN", "JOIN", "NOT", "ON", "OR",
     "SELECT", "THEN", "USING", "WHEN", "WHERE",
 ];
+
+/// Keeps a panic of polars, which is reported as an error of its query, from also being printed.
+fn silence_panics_of_queries() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let others = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if thread::current().name() != Some(THREAD) {
+                others(panic);
+            }
+        }));
+    });
+}
 
 /// Refuses everything but a plain `SELECT`. Quoted names, comments with quotes in them and functions
 /// outside of [`FUNCTIONS`] never reach polars.
@@ -113,8 +129,10 @@ impl Sources {
             let rows = context.execute(sql)?.limit(MAX_ROWS as u32 + 1).collect()?;
             Ok(Ok(rows))
         };
+        silence_panics_of_queries();
         let ran = thread::scope(|scope| {
-            let thread = thread::Builder::new().stack_size(STACK_BYTES);
+            let thread = thread::Builder::new().name(THREAD.to_owned());
+            let thread = thread.stack_size(STACK_BYTES);
             thread
                 .spawn_scoped(scope, run)
                 .map(thread::ScopedJoinHandle::join)
