@@ -1,10 +1,11 @@
 //! Third-party clients against the simulator, third-party readers of exported frames, and the conformance
 //! suite against any server.
 
+use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
@@ -37,43 +38,44 @@ const UNREACHABLE: &[&str] = &[
     "Network is unreachable",
 ];
 
-pub(crate) enum Outcome {
-    Holds,
-    Fails,
-    /// Not run, for this reason.
-    Skipped(String),
+/// Why a check cannot be made on this machine: an error that fails no suite.
+#[derive(Debug)]
+pub(crate) struct Skipped(pub(crate) String);
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
+
+impl std::error::Error for Skipped {}
 
 /// Checks that could not be made on this machine, with the reason.
 static SKIPPED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-impl Outcome {
-    /// False for a failure. Prints failures and skipped clients, and remembers the latter.
-    pub(crate) fn settle(self, name: &str) -> bool {
-        match self {
-            Self::Holds => true,
-            Self::Fails => {
-                say!("{name}: FAILED");
-                false
-            }
-            Self::Skipped(why) => {
-                let what = format!("{name}: {why}");
-                say!("skipped: {what}");
-                SKIPPED
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(what);
-                true
-            }
-        }
-    }
+fn skipped_checks() -> MutexGuard<'static, Vec<String>> {
+    SKIPPED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(crate) fn skipped() -> Vec<String> {
-    SKIPPED
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone()
+    skipped_checks().clone()
+}
+
+/// False for a check that failed. Prints failures and skipped checks, and remembers the latter.
+pub(crate) fn settle(name: &str, result: Result<bool>) -> bool {
+    let failure = match result {
+        Ok(true) => return true,
+        Ok(false) => String::new(),
+        Err(error) if error.is::<Skipped>() => {
+            let what = format!("{name}: {error}");
+            say!("skipped: {what}");
+            skipped_checks().push(what);
+            return true;
+        }
+        Err(error) => format!(": {error:#}"),
+    };
+    say!("{name}: FAILED{failure}");
+    false
 }
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
@@ -92,19 +94,11 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
 pub(crate) fn all() -> Result<bool> {
     let folder = root().join("clients");
     let server = Server::start(&folder)?;
-    let scratch = scratch();
-    let mut ok = true;
-    for (name, client) in [
-        (
-            "ollama and openai (Python)",
-            python as fn(&Path, &Path, &str) -> Result<Outcome>,
-        ),
-        ("pandas, polars and DuckDB", frames),
-        ("ollama (JavaScript)", node),
-        ("ollama-rs", rust),
-    ] {
-        ok &= client(&folder, &scratch, &server.endpoint)?.settle(name);
-    }
+    let (folder, url) = (folder.as_path(), server.endpoint.as_str());
+    let mut ok = settle("ollama and openai (Python)", python(folder, url));
+    ok &= settle("pandas, polars and DuckDB", frames(folder));
+    ok &= settle("ollama (JavaScript)", node(folder, url));
+    ok &= settle("ollama-rs", rust(folder, url));
     Ok(ok)
 }
 
@@ -161,9 +155,8 @@ pub(crate) fn scratch() -> PathBuf {
     target().join("clients")
 }
 
-/// A Python in a virtual environment with pinned requirements; the inner error is the outcome of a client
-/// that cannot have one.
-pub(crate) fn venv(place: &Path, requirements: &Path) -> Result<Result<PathBuf, Outcome>> {
+/// A Python in a virtual environment with pinned requirements. Fails as [`install`] does.
+pub(crate) fn venv(place: &Path, requirements: &Path) -> Result<PathBuf> {
     let python = place.join(if cfg!(windows) {
         "Scripts/python.exe"
     } else {
@@ -172,91 +165,58 @@ pub(crate) fn venv(place: &Path, requirements: &Path) -> Result<Result<PathBuf, 
     let wanted = std::fs::read(requirements).with_context(|| requirements.display().to_string())?;
     let stamp = place.join("requirements.stamp");
     if python.exists() && std::fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(Ok(python));
+        return Ok(python);
     }
-    say!(
-        "installing {} into {}",
-        requirements.display(),
-        place.display()
-    );
-    let mut make = Command::new("python3");
-    make.args(["-m", "venv", "--clear"]).arg(place);
-    let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet"])
-        .arg("--disable-pip-version-check")
-        .args(["--only-binary", ":all:", "--requirement"])
-        .arg(requirements);
-    for command in [&mut make, &mut pip] {
-        if let Some(outcome) = install(command)? {
-            return Ok(Err(outcome));
-        }
-    }
+    let (from, to) = (requirements.display(), place.display());
+    say!("installing {from} into {to}");
+    let make = ["-m", "venv", "--clear"];
+    install(Command::new("python3").args(make).arg(place))?;
+    let pip =
+        "-m pip install --quiet --disable-pip-version-check --only-binary :all: --requirement";
+    install(Command::new(&python).args(pip.split(' ')).arg(requirements))?;
     std::fs::write(&stamp, wanted)?;
-    Ok(Ok(python))
+    Ok(python)
 }
 
-fn python(folder: &Path, scratch: &Path, endpoint: &str) -> Result<Outcome> {
+fn python(folder: &Path, endpoint: &str) -> Result<bool> {
     let sources = folder.join("python");
-    let python = match venv(&scratch.join("python"), &sources.join("requirements.txt"))? {
-        Ok(python) => python,
-        Err(outcome) => return Ok(outcome),
-    };
-    let mut holds = true;
-    for script in ["ollama_client.py", "openai_client.py"] {
+    let python = venv(&scratch().join("python"), &sources.join("requirements.txt"))?;
+    let check = |script| {
         let mut command = Command::new(&python);
-        command.arg("-B").arg(sources.join(script)).arg(endpoint);
-        holds &= succeeds(&mut command)?;
-    }
-    Ok(verdict(holds))
+        succeeds(command.arg("-B").arg(sources.join(script)).arg(endpoint))
+    };
+    let ollama = check("ollama_client.py")?;
+    Ok(check("openai_client.py")? && ollama)
 }
 
 /// Exports a load and opens the files as `docs/export.md` shows.
-fn frames(folder: &Path, scratch: &Path, _: &str) -> Result<Outcome> {
+fn frames(folder: &Path) -> Result<bool> {
     let sources = folder.join("python");
     let requirements = sources.join("frames-requirements.txt");
-    let python = match venv(&scratch.join("frames-python"), &requirements)? {
-        Ok(python) => python,
-        Err(outcome) => return Ok(outcome),
-    };
+    let python = venv(&scratch().join("frames-python"), &requirements)?;
     let report = build("tandem-report", Profile::Dev)?;
-    let place = scratch.join("frames");
+    let place = scratch().join("frames");
     let load = root().join("fixtures/load");
-    let load = load
-        .to_str()
-        .context("the repository's path is not UTF-8")?;
-    let commands: [&[&str]; 3] = [
-        &["export", load, "--overwrite", "--out", "export"],
-        &[
-            "export",
-            load,
-            "--overwrite",
-            "--out",
-            "csv",
-            "--format",
-            "csv",
-        ],
-        &["report", "--input", load, "--out", "report"],
-    ];
     std::fs::create_dir_all(&place)?;
-    for arguments in commands {
-        let mut command = Command::new(&report);
-        command
-            .args(arguments)
-            .current_dir(&place)
-            .stdout(Stdio::null());
-        if !succeeds(&mut command)? {
-            return Ok(Outcome::Fails);
+    for (command, rest) in [
+        (&["export"][..], "--overwrite --out export"),
+        (&["export"], "--overwrite --out csv --format csv"),
+        (&["report", "--input"], "--out report"),
+    ] {
+        let mut run = Command::new(&report);
+        run.args(command).arg(&load).args(rest.split(' '));
+        if !succeeds(run.current_dir(&place).stdout(Stdio::null()))? {
+            return Ok(false);
         }
     }
     let mut command = Command::new(&python);
     command.arg("-B").arg(sources.join("frames.py"));
-    command.arg(root().join("docs/export.md")).arg(&place);
-    succeeds(&mut command).map(verdict)
+    succeeds(command.arg(root().join("docs/export.md")).arg(&place))
 }
 
-fn node(folder: &Path, scratch: &Path, endpoint: &str) -> Result<Outcome> {
+fn node(folder: &Path, endpoint: &str) -> Result<bool> {
     let sources = folder.join("node");
-    let place = scratch.join("node");
+    let place = scratch().join("node");
     std::fs::create_dir_all(&place)
         .with_context(|| format!("{} could not be made", place.display()))?;
     for name in ["package.json", "package-lock.json", "checks.mjs"] {
@@ -264,67 +224,47 @@ fn node(folder: &Path, scratch: &Path, endpoint: &str) -> Result<Outcome> {
         std::fs::copy(&from, place.join(name))
             .with_context(|| format!("{} could not be copied", from.display()))?;
     }
-    let mut npm = Command::new("npm");
-    npm.args(["ci", "--no-audit", "--no-fund"])
-        .current_dir(&place);
-    if let Some(skipped) = install(&mut npm)? {
-        return Ok(skipped);
-    }
-    let mut command = Command::new("node");
-    command.args(["checks.mjs", endpoint]).current_dir(&place);
-    succeeds(&mut command).map(verdict)
+    let in_place = |program, args: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(args).current_dir(&place);
+        command
+    };
+    install(&mut in_place("npm", &["ci", "--no-audit", "--no-fund"]))?;
+    succeeds(&mut in_place("node", &["checks.mjs", endpoint]))
 }
 
-fn rust(folder: &Path, scratch: &Path, endpoint: &str) -> Result<Outcome> {
+fn rust(folder: &Path, endpoint: &str) -> Result<bool> {
     let manifest = folder.join("rust/Cargo.toml");
-    let target = scratch.join("rust");
-    let mut fetch = cargo();
-    fetch
-        .args(["fetch", "--quiet", "--locked", "--manifest-path"])
-        .arg(&manifest);
-    if let Some(skipped) = install(&mut fetch)? {
-        return Ok(skipped);
-    }
-    let mut command = cargo();
-    command
-        .args(["run", "--quiet", "--locked", "--manifest-path"])
-        .arg(&manifest)
-        .env("CARGO_TARGET_DIR", target)
-        .args(["--", endpoint]);
-    succeeds(&mut command).map(verdict)
+    let cargo = |subcommand| {
+        let mut command = cargo();
+        command
+            .args([subcommand, "--quiet", "--locked", "--manifest-path"])
+            .arg(&manifest)
+            .env("CARGO_TARGET_DIR", scratch().join("rust"));
+        command
+    };
+    install(&mut cargo("fetch"))?;
+    succeeds(cargo("run").args(["--", endpoint]))
 }
 
-pub(crate) fn verdict(holds: bool) -> Outcome {
-    if holds {
-        Outcome::Holds
-    } else {
-        Outcome::Fails
-    }
-}
-
-/// Runs a package manager; `Some` when it fails.
-pub(crate) fn install(command: &mut Command) -> Result<Option<Outcome>> {
+/// Runs a package manager. Fails with [`Skipped`] when it is not installed or cannot reach its index.
+pub(crate) fn install(command: &mut Command) -> Result<()> {
     let program = command.get_program().display().to_string();
     let output = match command.output() {
         Ok(output) => output,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(Some(Outcome::Skipped(format!(
-                "{program} is not installed"
-            ))));
+            bail!(Skipped(format!("{program} is not installed")));
         }
         Err(error) => return Err(error).with_context(|| format!("{program} could not be started")),
     };
     if output.status.success() {
-        return Ok(None);
+        return Ok(());
     }
     let words = String::from_utf8_lossy(&output.stderr);
     if UNREACHABLE.iter().any(|sign| words.contains(sign)) {
-        return Ok(Some(Outcome::Skipped(format!(
-            "{program} cannot reach its package index"
-        ))));
+        bail!(Skipped(format!("{program} cannot reach its package index")));
     }
-    say!("{}", words.trim_end());
-    Ok(Some(Outcome::Fails))
+    bail!("{program} failed: {}", words.trim_end())
 }
 
 fn conformance(args: &[String]) -> Result<bool> {

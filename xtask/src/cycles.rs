@@ -15,60 +15,51 @@ mod tree;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use tree::{Arrows, Tree};
 
-/// A cycle: its files in the order of their names, and the arrows among them.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Cycle {
-    pub(crate) files: Vec<PathBuf>,
-    pub(crate) arrows: Vec<Arrow>,
-}
-
 /// One file's use of items of another.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Arrow {
     pub(crate) from: PathBuf,
     pub(crate) to: PathBuf,
     pub(crate) names: BTreeSet<String>,
 }
 
-/// The cycles of the target with this root file; `read` returns a file's text, none for a missing file.
-pub(crate) fn of_target(root: &Path, read: &dyn Fn(&Path) -> Option<String>) -> Vec<Cycle> {
+impl fmt::Display for Arrow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        let (from, to) = (self.from.display(), self.to.display());
+        write!(f, "{from} -> {to}: {}", names.join(" "))
+    }
+}
+
+/// The cycles of the target with this root file, as the arrows among the files of each; `read` returns a file's text,
+/// none for a missing file.
+pub(crate) fn of_target(root: &Path, read: &dyn Fn(&Path) -> Option<String>) -> Vec<Vec<Arrow>> {
     let tree = Tree::read(root, read);
     let arrows = tree.arrows();
-    let reached: Vec<BTreeSet<usize>> = (0..tree.files.len())
+    let reached: Vec<_> = (0..tree.files.len())
         .map(|from| reachable(from, &arrows))
         .collect();
-    let mut cycles = Vec::new();
-    let mut seen = BTreeSet::new();
-    for file in 0..tree.files.len() {
-        if !reached[file].contains(&file) || seen.contains(&file) {
-            continue;
-        }
-        let mut cycle: Vec<usize> = reached[file]
+    let both_ways = |a: usize, b: usize| reached[a].contains(&b) && reached[b].contains(&a);
+    // A cycle is found at its first file.
+    let is_first = |file: usize| both_ways(file, file) && !(0..file).any(|f| both_ways(f, file));
+    let cycles = (0..tree.files.len()).filter(|&file| is_first(file));
+    let arrows_of = |first| {
+        let inside = arrows
             .iter()
-            .copied()
-            .filter(|&other| reached[other].contains(&file))
-            .collect();
-        seen.extend(cycle.iter().copied());
-        cycle.sort_by_key(|&file| &tree.files[file]);
-        let inside = |file: &usize| cycle.contains(file);
-        cycles.push(Cycle {
-            files: cycle.iter().map(|&f| tree.files[f].clone()).collect(),
-            arrows: arrows
-                .iter()
-                .filter(|((from, to), _)| inside(from) && inside(to))
-                .map(|((from, to), names)| Arrow {
-                    from: tree.files[*from].clone(),
-                    to: tree.files[*to].clone(),
-                    names: names.clone(),
-                })
-                .collect(),
+            .filter(move |((from, to), _)| both_ways(first, *from) && both_ways(first, *to));
+        let arrows = inside.map(|((from, to), names)| Arrow {
+            from: tree.files[*from].clone(),
+            to: tree.files[*to].clone(),
+            names: names.clone(),
         });
-    }
-    cycles
+        arrows.collect()
+    };
+    cycles.map(arrows_of).collect()
 }
 
 /// The files that can be reached from a file by one arrow or more.

@@ -9,13 +9,13 @@ mod http;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::clients::{self, Outcome};
+use crate::clients;
 use crate::delegate::{exit, root, target};
 
 pub(crate) use check::check;
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     match command {
         "up" => up(rest),
         "down" => down(),
-        "check" => check().map(exit),
+        "check" => Ok(exit(check())),
         _ => {
             say!("{}", HELP.trim_end());
             Ok(ExitCode::from(2))
@@ -65,54 +65,44 @@ fn announcement() -> PathBuf {
     folder().join("server.json")
 }
 
-/// Installs what is missing. The inner error is the reason why a machine without Python or without a package
-/// index has no engine.
-fn install() -> Result<Result<Engine, String>> {
+/// Installs what is missing. Fails as [`clients::install`] does on a machine without Python or without a package
+/// index.
+fn install() -> Result<Engine> {
     let folder = folder();
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let requirements = root().join("engine/requirements.txt");
-    let python = match clients::venv(&folder.join("venv"), &requirements)? {
-        Ok(python) => python,
-        Err(Outcome::Skipped(why)) => return Ok(Err(why)),
-        Err(_) => return Ok(Err("its packages could not be installed".to_owned())),
-    };
+    let python = clients::venv(&folder.join("venv"), &requirements)?;
     let script = root().join("engine/make_gguf.py");
     let model = folder.join("random.gguf");
-    if !is_current(&folder.join("model.stamp"), &script, &model)? {
+    let stamp = folder.join("model.stamp");
+    // The stamp is the script that made the model.
+    let current = fs::read(&script).with_context(|| script.display().to_string())?;
+    if !model.exists() || fs::read(&stamp).ok() != Some(current) {
         say!("engine: writing {}", model.display());
-        let mut make = Command::new(&python);
-        make.arg(&script).arg(&model);
-        if let Err(why) = succeeds(&mut make) {
-            bail!("the model could not be written: {why}");
-        }
-        fs::copy(&script, folder.join("model.stamp"))?;
+        succeeds(Command::new(&python).arg(&script).arg(&model))
+            .context("the model could not be written")?;
+        fs::copy(&script, stamp)?;
     }
-    Ok(Ok(Engine {
+    Ok(Engine {
         folder,
         python,
         model,
-    }))
-}
-
-/// True when `made` exists and was made from the current content of `source`.
-fn is_current(stamp: &Path, source: &Path, made: &Path) -> Result<bool> {
-    let now = fs::read(source).with_context(|| source.display().to_string())?;
-    Ok(made.exists() && fs::read(stamp).is_ok_and(|then| then == now))
+    })
 }
 
 /// Runs a command; the error is the last line it wrote to standard error.
-fn succeeds(command: &mut Command) -> Result<(), String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|e| format!("{name}: {e}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+fn succeeds(command: &mut Command) -> Result<()> {
+    let name = command.get_program().display().to_string();
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.with_context(|| name.clone())?;
+    let errors = String::from_utf8_lossy(&output.stderr);
     let last = errors.lines().rfind(|line| !line.trim().is_empty());
-    Err(format!("{name}: {}", last.unwrap_or("failed, no output")))
+    ensure!(
+        output.status.success(),
+        "{name}: {}",
+        last.unwrap_or("failed, no output")
+    );
+    Ok(())
 }
 
 #[derive(Debug)]
@@ -194,7 +184,7 @@ fn up(args: &[String]) -> Result<ExitCode> {
         );
         return Ok(ExitCode::from(2));
     }
-    let engine = install()?.map_err(|why| anyhow!("cannot install the engine: {why}"))?;
+    let engine = install().context("cannot install the engine")?;
     let server = engine.start(args, true)?;
     fs::write(announcement(), server.facts.to_string())?;
     out!(
@@ -225,7 +215,7 @@ fn down() -> Result<ExitCode> {
         ("kill", &["-TERM"])
     };
     let mut stop = Command::new(program);
-    succeeds(stop.args(flags).arg(pid.to_string())).map_err(anyhow::Error::msg)?;
+    succeeds(stop.args(flags).arg(pid.to_string()))?;
     fs::remove_file(announcement())?;
     say!("engine: stopped");
     Ok(ExitCode::SUCCESS)

@@ -9,8 +9,8 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::clients::{self, Outcome};
-use crate::delegate::{Profile, build_with, is_installed, root, succeeds, target};
+use crate::clients::{Skipped, settle};
+use crate::delegate::{Profile, build_with, exit, is_installed, root, succeeds, target};
 
 /// Set while cargo calls this program in place of the compiler.
 const WRAPPER: &str = "TANDEM_FUZZ_WRAPPER";
@@ -83,7 +83,7 @@ pub(crate) fn as_wrapper() -> Option<Result<ExitCode>> {
     if !args.iter().any(|arg| arg == "build_script_build") {
         rustc.args(INSTRUMENT);
     }
-    Some(succeeds(&mut rustc).map(crate::delegate::exit))
+    Some(succeeds(&mut rustc).map(exit))
 }
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
@@ -100,29 +100,20 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
             name => targets.push(name.to_owned()),
         }
     }
-    Ok(match check(Effort::Seconds(seconds), &targets)? {
-        Outcome::Holds => ExitCode::SUCCESS,
-        Outcome::Fails => ExitCode::FAILURE,
-        Outcome::Skipped(why) => {
-            say!("skipped: {why}");
-            ExitCode::FAILURE
-        }
-    })
+    check(Effort::Seconds(seconds), &targets).map(exit)
 }
 
 /// True when no target fails, or when this machine cannot fuzz, which is noted as skipped.
-pub(crate) fn passes(effort: Effort) -> Result<bool> {
-    Ok(check(effort, &[])?.settle("fuzz"))
+pub(crate) fn passes(effort: Effort) -> bool {
+    settle("fuzz", check(effort, &[]))
 }
 
 /// Fuzzes these targets, or all of them.
-fn check(effort: Effort, targets: &[String]) -> Result<Outcome> {
+fn check(effort: Effort, targets: &[String]) -> Result<bool> {
     let compiler = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());
     if !is_installed(&compiler) {
         let compiler = compiler.display();
-        return Ok(Outcome::Skipped(format!(
-            "fuzzing: no C++ compiler `{compiler}`"
-        )));
+        bail!(Skipped(format!("no C++ compiler `{compiler}`")));
     }
     let fuzzer = build_with("fuzz", Profile::Dev, |cargo| {
         let wrapper = std::env::current_exe().context("this program has no path")?;
@@ -144,7 +135,7 @@ fn check(effort: Effort, targets: &[String]) -> Result<Outcome> {
             passed &= fuzz(&fuzzer, &name, effort)?;
         }
     }
-    Ok(clients::verdict(passed))
+    Ok(passed)
 }
 
 fn corpus() -> PathBuf {

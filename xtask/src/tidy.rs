@@ -76,10 +76,13 @@ pub(crate) fn check() -> Result<Vec<String>> {
     let packages = metadata["packages"]
         .as_array()
         .context("cargo metadata has no packages")?;
+    let files = repository_files()?;
     crate_graph(packages, &mut findings);
     import_cycles(packages, &mut findings);
-    files(&mut findings)?;
-    names_in_documents(&mut findings)?;
+    for (path, text) in &files {
+        file(path, text, &mut findings);
+    }
+    names_in_documents(&files, &mut findings);
     for finding in &findings {
         say!("tidy: {finding}");
     }
@@ -108,23 +111,19 @@ fn crate_graph(packages: &[Value], findings: &mut Vec<String>) {
             ));
             continue;
         };
-        let dependencies = package["dependencies"]
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        for dependency in dependencies {
-            let dev = dependency["kind"] == "dev";
-            let Some(to) = dependency["name"].as_str() else {
-                continue;
-            };
-            if ours.contains(to) && !allowed.split(' ').any(|a| a == to) && !dev {
+        let dependencies = package["dependencies"].as_array().into_iter().flatten();
+        let dependencies = dependencies.filter(|dependency| dependency["kind"] != "dev");
+        for to in dependencies.filter_map(|dependency| dependency["name"].as_str()) {
+            if ours.contains(to) && !allowed.split(' ').any(|a| a == to) {
                 findings.push(format!("`{name}` must not depend on `{to}`"));
             }
             if let Some((_, homes)) = CONFINED.iter().find(|(confined, _)| *confined == to)
                 && !homes.contains(&name)
-                && !dev
             {
-                findings.push(format!("`{to}` belongs to {homes:?} only, not to `{name}`"));
+                findings.push(format!(
+                    "`{to}` belongs to {} only, not to `{name}`",
+                    homes.join(" and ")
+                ));
             }
         }
     }
@@ -133,28 +132,22 @@ fn crate_graph(packages: &[Value], findings: &mut Vec<String>) {
 /// Lists every cycle of files that import each other: such files cannot be read one at a time.
 fn import_cycles(packages: &[Value], findings: &mut Vec<String>) {
     let read = |path: &Path| std::fs::read_to_string(path).ok();
-    let shown = |path: &Path| {
-        path.strip_prefix(root())
-            .unwrap_or(path)
-            .display()
-            .to_string()
-    };
-    let roots: BTreeSet<&str> = packages
+    let targets = packages
         .iter()
-        .filter_map(|package| package["targets"].as_array())
+        .filter_map(|package| package["targets"].as_array());
+    let roots = targets
         .flatten()
-        .filter_map(|target| target["src_path"].as_str())
-        .collect();
+        .filter_map(|target| target["src_path"].as_str());
+    let roots: BTreeSet<&str> = roots.collect();
+    let cycles = roots
+        .iter()
+        .flat_map(|root| cycles::of_target(Path::new(root), &read));
     let mut count = 0;
-    for target in roots {
-        for cycle in cycles::of_target(Path::new(target), &read) {
-            count += 1;
-            say!("tidy: cycle {count}, of {} files", cycle.files.len());
-            for arrow in cycle.arrows {
-                let names: Vec<&str> = arrow.names.iter().map(String::as_str).collect();
-                let (from, to) = (shown(&arrow.from), shown(&arrow.to));
-                say!("    {from} uses {to}: {}", names.join(", "));
-            }
+    for cycle in cycles {
+        count += 1;
+        say!("tidy: cycle {count}, a file -> what it uses of another");
+        for arrow in cycle {
+            say!("    {arrow}");
         }
     }
     if count > 0 {
@@ -163,26 +156,21 @@ fn import_cycles(packages: &[Value], findings: &mut Vec<String>) {
 }
 
 /// Checks that functions and files that ARCHITECTURE.md and docs/flows name exist.
-fn names_in_documents(findings: &mut Vec<String>) -> Result<()> {
-    let mut code = String::new();
-    let mut documents = Vec::new();
-    for path in repository_files()? {
-        let is_document = path == "ARCHITECTURE.md" || path.starts_with("docs/flows/");
-        let is_code = Path::new(&path).extension().is_some_and(|e| e == "rs");
-        if is_document || is_code {
-            let text = std::fs::read_to_string(root().join(&path))?;
-            if is_document {
-                documents.push((path, text));
-            } else {
-                code.push_str(&text);
-            }
-        }
-    }
-    for (path, text) in &documents {
+fn names_in_documents(files: &[(String, String)], findings: &mut Vec<String>) {
+    let is_code = |path: &str| has_extension(path, &["rs"]);
+    let is_document = |path: &str| path == "ARCHITECTURE.md" || path.starts_with("docs/flows/");
+    let is_defined = |start: &str| {
+        files
+            .iter()
+            .any(|(path, text)| is_code(path) && text.contains(start))
+    };
+    for (path, text) in files.iter().filter(|(path, _)| is_document(path)) {
         let named = prose::named(text);
         for function in named.functions {
-            let starts = ["(", "<"].map(|next| format!("fn {function}{next}"));
-            if !starts.iter().any(|start| code.contains(start)) {
+            if !["(", "<"]
+                .iter()
+                .any(|next| is_defined(&format!("fn {function}{next}")))
+            {
                 findings.push(format!("{path}: there is no function `{function}`"));
             }
         }
@@ -192,18 +180,22 @@ fn names_in_documents(findings: &mut Vec<String>) -> Result<()> {
             }
         }
     }
-    Ok(())
 }
 
-/// The files of the repository, and new ones that git does not ignore.
-fn repository_files() -> Result<Vec<String>> {
+/// The files of the repository, and new ones that git does not ignore, with their texts; those that are no text are
+/// empty.
+fn repository_files() -> Result<Vec<(String, String)>> {
     let output = Command::new("git")
         .args(["ls-files", "--cached", "--others", "--exclude-standard"])
         .current_dir(root())
         .output()
         .context("git could not be started")?;
     let list = String::from_utf8_lossy(&output.stdout);
-    Ok(list.lines().map(str::to_owned).collect())
+    let text = |path: &str| std::fs::read_to_string(root().join(path)).unwrap_or_default();
+    Ok(list
+        .lines()
+        .map(|path| (path.to_owned(), text(path)))
+        .collect())
 }
 
 /// Paths of development machines, in parts so that this file does not match itself.
@@ -211,36 +203,33 @@ fn machine_paths() -> [String; 2] {
     [format!("/{}/", "work"), format!("/{}/.cargo", "root")]
 }
 
-fn files(findings: &mut Vec<String>) -> Result<()> {
-    for path in &repository_files()? {
-        if path.ends_with(".snap.new") || path.ends_with(".new.png") || path.ends_with(".diff.png")
-        {
-            findings.push(format!("{path}: left over from a failed snapshot"));
+fn has_extension(path: &str, extensions: &[&str]) -> bool {
+    Path::new(path)
+        .extension()
+        .is_some_and(|found| extensions.iter().any(|e| found == *e))
+}
+
+fn file(path: &str, text: &str, findings: &mut Vec<String>) {
+    if [".snap.new", ".new.png", ".diff.png"]
+        .iter()
+        .any(|end| path.ends_with(end))
+    {
+        findings.push(format!("{path}: left over from a failed snapshot"));
+    }
+    if has_extension(path, &["rs"]) && text.lines().count() > MOST_LINES {
+        findings.push(format!("{path}: more than {MOST_LINES} lines; split it"));
+    }
+    let prose = has_extension(path, &["rs", "toml", "md", "yml", "py"]);
+    for (number, line) in (1..).zip(text.lines()) {
+        let mut find = |what: &str| findings.push(format!("{path}:{number}: {what}"));
+        if prose && line.ends_with(' ') {
+            find("trailing space");
         }
-        let Ok(text) = std::fs::read_to_string(root().join(path)) else {
-            continue;
-        };
-        let is = |extension: &str| Path::new(path).extension().is_some_and(|e| e == extension);
-        if is("rs") && text.lines().count() > MOST_LINES {
-            findings.push(format!("{path}: more than {MOST_LINES} lines; split it"));
+        for word in prose::refused_words(line).iter().filter(|_| prose) {
+            find(&format!("`{word}` hides the actor; name it"));
         }
-        let prose = ["rs", "toml", "md", "yml", "py"]
-            .iter()
-            .any(|e| path.ends_with(&format!(".{e}")));
-        for (number, line) in text.lines().enumerate() {
-            let at = number + 1;
-            if prose && line.ends_with(' ') {
-                findings.push(format!("{path}:{at}: trailing space"));
-            }
-            if prose {
-                for word in prose::refused_words(line) {
-                    findings.push(format!("{path}:{at}: `{word}` hides the actor; name it"));
-                }
-            }
-            if machine_paths().iter().any(|p| line.contains(p.as_str())) {
-                findings.push(format!("{path}:{at}: a path of a development machine"));
-            }
+        if machine_paths().iter().any(|path| line.contains(path)) {
+            find("a path of a development machine");
         }
     }
-    Ok(())
 }

@@ -49,15 +49,11 @@ pub fn json(status: &'static str, body: &str) -> Vec<Step> {
 pub fn recorded(exchange: &Exchange, unit: u64) -> String {
     let at = |at: Option<Stamp>| at.map_or("-".to_owned(), |at| (at.0 / unit).to_string());
     let chunks = exchange.times.chunks.iter().map(|chunk| at(Some(*chunk)));
-    let kinds = [
-        ("tool call", exchange.times.first_tool_call),
-        ("refusal", exchange.times.first_refusal),
-    ];
-    let kinds = kinds.iter().filter(|(_, first)| first.is_some());
-    let kinds: Vec<_> = kinds
-        .map(|(kind, first)| format!(", {kind} {}", at(*first)))
-        .collect();
-    let kinds = kinds.concat();
+    let kind = |kind: &str, first: Option<Stamp>| {
+        first.map_or_else(String::new, |_| format!(", {kind} {}", at(first)))
+    };
+    let kinds = kind("tool call", exchange.times.first_tool_call)
+        + &kind("refusal", exchange.times.first_refusal);
     let notes = match exchange.times.notes.as_slice() {
         [] => String::new(),
         notes => format!(", {notes:?}"),
@@ -159,32 +155,6 @@ impl Server {
     }
 }
 
-/// This request's place in the ledger, when it came with one.
-struct Place(Option<(Ledger, ExchangeId)>);
-
-impl Place {
-    fn of(clock: &Clock, head: &str) -> Self {
-        let id = head.lines().find_map(|line| {
-            let (name, value) = line.split_once(": ")?;
-            name.eq_ignore_ascii_case(Ledger::HEADER)
-                .then(|| ExchangeId(value.parse().unwrap()))
-        });
-        Self(clock.ledger().cloned().zip(id))
-    }
-
-    fn post(&self, units: u64) {
-        if let Some((ledger, id)) = &self.0 {
-            ledger.post(*id, units);
-        }
-    }
-
-    fn take(&self, units: u64) {
-        if let Some((ledger, id)) = &self.0 {
-            ledger.take(*id, units);
-        }
-    }
-}
-
 async fn serve(
     mut stream: TcpStream,
     connection: usize,
@@ -193,62 +163,62 @@ async fn serve(
     notes: Arc<Mutex<Notes>>,
 ) {
     while let Some(seen) = read_request(&mut stream, connection).await {
-        let place = Place::of(&clock, &seen.head);
-        place.take(1);
+        // A request's place in the ledger, when it came with one.
+        let id = header(&seen.head, Ledger::HEADER).map(|id| ExchangeId(id.parse().unwrap()));
+        let place = clock.ledger().zip(id);
+        let post = |units| place.inspect(|(ledger, id)| ledger.post(*id, units));
+        place.inspect(|(ledger, id)| ledger.take(*id, 1));
         notes.lock().unwrap().requests.push(seen);
         let script = scripts.lock().unwrap().pop_front().expect("a script");
         for step in script {
-            match step {
-                Step::Wait(ms) => clock.sleep(Nanos::from_millis(ms)).await,
+            let (bytes, units) = match step {
+                Step::Wait(ms) => {
+                    clock.sleep(Nanos::from_millis(ms)).await;
+                    continue;
+                }
                 Step::Head(status, kind) => {
                     let head = format!(
                         "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n\
                          Transfer-Encoding: chunked\r\n\r\n"
                     );
-                    place.post(1);
-                    write(&mut stream, head.as_bytes()).await;
+                    (head.into_bytes(), 1)
                 }
                 Step::Chunk(bytes) => {
-                    place.post(bytes.len() as u64);
-                    let mut framed = format!("{:x}\r\n", bytes.len()).into_bytes();
-                    framed.extend_from_slice(&bytes);
-                    framed.extend_from_slice(b"\r\n");
-                    write(&mut stream, &framed).await;
+                    let size = format!("{:x}\r\n", bytes.len()).into_bytes();
+                    ([&size, &bytes[..], b"\r\n"].concat(), bytes.len() as u64)
                 }
-                Step::End => {
-                    place.post(1);
-                    write(&mut stream, b"0\r\n\r\n").await;
-                }
-                Step::Raw(bytes, units) => {
-                    place.post(units);
-                    write(&mut stream, &bytes).await;
-                }
+                Step::End => (b"0\r\n\r\n".to_vec(), 1),
+                Step::Raw(bytes, units) => (bytes, units),
                 Step::Close => {
-                    place.post(1);
+                    post(1);
                     return;
                 }
                 Step::Reset => {
-                    place.post(1);
+                    post(1);
                     let socket = socket2::SockRef::from(&stream);
                     socket.set_linger(Some(std::time::Duration::ZERO)).unwrap();
                     return;
                 }
                 Step::AwaitClose => {
-                    let mut rest = Vec::new();
-                    let _ = stream.read_to_end(&mut rest).await;
+                    let _ = stream.read_to_end(&mut Vec::new()).await;
                     notes.lock().unwrap().closed_by_client += 1;
                     return;
                 }
-            }
+            };
+            post(units);
+            // A client that has gone is for the test to notice.
+            let _ = stream.write_all(&bytes).await;
         }
     }
 }
 
-async fn write(stream: &mut TcpStream, bytes: &[u8]) {
-    // A client that has gone is for the test to notice.
-    let _ = stream.write_all(bytes).await;
+/// The value of a header in a head.
+fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    let mut headers = head.lines().filter_map(|line| line.split_once(": "));
+    headers.find_map(|(found, value)| found.eq_ignore_ascii_case(name).then_some(value))
 }
 
+/// Reads a request; none when the client has closed the connection before it.
 async fn read_request(stream: &mut TcpStream, connection: usize) -> Option<Seen> {
     let mut bytes = Vec::new();
     let head_end = loop {
@@ -259,23 +229,16 @@ async fn read_request(stream: &mut TcpStream, connection: usize) -> Option<Seen>
             return None;
         }
     };
-    let head = String::from_utf8(bytes[..head_end].to_vec()).unwrap();
-    let length = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(": ")?;
-        let is_length = name.eq_ignore_ascii_case("content-length");
-        is_length.then(|| value.parse::<usize>().unwrap())
-    });
     let mut body = bytes.split_off(head_end + 4);
-    while body.len() < length.unwrap_or(0) {
-        assert_ne!(
-            stream.read_buf(&mut body).await.unwrap(),
-            0,
-            "a cut request"
-        );
+    let head = String::from_utf8(bytes).unwrap();
+    let length = header(&head, "content-length").map_or(0, |length| length.parse().unwrap());
+    while body.len() < length {
+        let read = stream.read_buf(&mut body).await.unwrap();
+        assert_ne!(read, 0, "a cut request");
     }
     Some(Seen {
         line: head.lines().next().unwrap().to_owned(),
-        head,
+        head: head.trim_end().to_owned(),
         body: String::from_utf8(body).unwrap(),
         connection,
     })

@@ -5,61 +5,48 @@
 #[path = "../benches/client/peers/figures.rs"]
 mod figures;
 
-use figures::Ttft;
+use figures::{AIPERF, Figures, GUIDELLM, OHA};
 
 fn recorded(name: &str) -> Vec<u8> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/recorded");
     std::fs::read(format!("{folder}/{name}")).unwrap()
 }
 
+/// Mean, median and p99 in ms: oha reports seconds, and guidellm's are those of the successful requests.
+const TOOLS: [(Figures, &str, [f64; 3]); 3] = [
+    (OHA, "oha.json", [51.806_304_375, 51.974_84, 52.423_107]),
+    (
+        GUIDELLM,
+        "guidellm.json",
+        [59.729_785, 57.873_487, 80.705_643],
+    ),
+    (
+        AIPERF,
+        "aiperf.json",
+        [63.424_018_5, 61.750_902_5, 74.477_771_2],
+    ),
+];
+
 #[test]
-fn each_tools_figures_are_read_in_ms() {
-    let read = |read: fn(&[u8], u32) -> anyhow::Result<Ttft>, file| read(&recorded(file), 16);
-    for (ttft, expected) in [
-        // It reports seconds.
-        (
-            read(figures::oha, "oha.json"),
-            [51.806_304_375, 51.974_84, 52.423_107],
-        ),
-        // Successful requests only.
-        (
-            read(figures::guidellm, "guidellm.json"),
-            [59.729_785, 57.873_487, 80.705_643],
-        ),
-        (
-            read(figures::aiperf, "aiperf.json"),
-            [63.424_018_5, 61.750_902_5, 74.477_771_2],
-        ),
-    ] {
-        let ttft = ttft.unwrap();
+fn each_tools_figures_are_read_in_ms_when_there_is_one_for_each_request() {
+    for (tool, file, expected) in TOOLS {
+        let ttft = tool.read(&recorded(file), 16).unwrap();
         for (found, expected) in [ttft.mean, ttft.p50, ttft.p99].into_iter().zip(expected) {
             assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
         }
+        assert!(tool.read(&recorded(file), 17).is_err());
+        assert!(tool.read(b"{}", 16).is_err());
+        assert!(tool.read(b"no JSON", 16).is_err());
     }
 }
 
 /// guidellm succeeds when every request failed, with a mean TTFT of zero.
 #[test]
 fn failed_requests_are_no_figures() {
-    let refused = figures::guidellm(&recorded("guidellm-refused.json"), 4).unwrap_err();
-    assert_eq!(
-        refused.to_string(),
-        "0 of 4 requests have a TTFT: {\"errored\":4,\"incomplete\":0,\"successful\":0,\"total\":4}"
-    );
-    let refused = figures::oha(&recorded("oha-refused.json"), 4).unwrap_err();
-    assert_eq!(
-        refused.to_string(),
-        "0 of 4 requests were answered with 200: {} {\"Connection refused (os error 111)\":4}"
-    );
-}
-
-#[test]
-fn missing_requests_are_errors() {
-    for read in [figures::oha, figures::guidellm, figures::aiperf] {
-        assert!(read(b"{}", 16).is_err());
-        assert!(read(b"no JSON", 16).is_err());
-    }
-    assert!(figures::oha(&recorded("oha.json"), 17).is_err());
-    assert!(figures::guidellm(&recorded("guidellm.json"), 17).is_err());
-    assert!(figures::aiperf(&recorded("aiperf.json"), 17).is_err());
+    let refused = GUIDELLM.read(&recorded("guidellm-refused.json"), 4);
+    let why = "0 of 4 requests have a TTFT: {\"errored\":4,\"incomplete\":0,\"successful\":0,\"total\":4}";
+    assert_eq!(refused.unwrap_err().to_string(), why);
+    let refused = OHA.read(&recorded("oha-refused.json"), 4);
+    let why = "0 of 4 requests have a TTFT: {} {\"Connection refused (os error 111)\":4}";
+    assert_eq!(refused.unwrap_err().to_string(), why);
 }

@@ -60,13 +60,11 @@ impl AmdSampler {
                 notes.extend(card.notes());
                 cards.push(card);
             } else {
+                let place = uevent(&device, "PCI_SLOT_NAME");
+                let place = place.unwrap_or_else(|| "of unknown place".to_owned());
+                let driver = driver.map_or("no driver".to_owned(), |d| format!("the driver {d}"));
                 notes.push(format!(
-                    "the AMD device {} uses {}, which reports no readings; the amdgpu driver does",
-                    uevent(&device, "PCI_SLOT_NAME")
-                        .unwrap_or_else(|| "of unknown place".to_owned()),
-                    driver.map_or("no driver".to_owned(), |driver| format!(
-                        "the driver {driver}"
-                    )),
+                    "the AMD device {place} uses {driver}, which reports no readings; the amdgpu driver does"
                 ));
             }
         }
@@ -103,19 +101,14 @@ impl GpuSampler for AmdSampler {
     }
 
     fn sample(&mut self, at: Option<Stamp>) -> Vec<GpuReading> {
-        let mut processes = if self.processes.is_due(at) {
-            self.clients.list(at)
-        } else {
-            BTreeMap::new()
+        let listed = self.processes.is_due(at).then(|| self.clients.list(at));
+        let mut processes = listed.unwrap_or_default();
+        let read = |card: &mut Card| {
+            let mut reading = card.read()?;
+            reading.processes = processes.remove(&card.slot).unwrap_or_default();
+            Some(reading)
         };
-        let mut readings = Vec::new();
-        for card in &mut self.cards {
-            if let Some(mut reading) = card.read() {
-                reading.processes = processes.remove(&card.slot).unwrap_or_default();
-                readings.push(reading);
-            }
-        }
-        readings
+        self.cards.iter_mut().filter_map(read).collect()
     }
 
     fn facts(&self) -> BTreeMap<String, String> {

@@ -198,21 +198,48 @@ mod tests {
         describe(absent(), sys.path())
     }
 
+    /// The kernel's files, with the governor and the power source they mean, and the words of warnings.
     #[test]
-    fn a_laptop_on_battery_with_powersave_is_warned_about() {
-        let environment = described(
-            "devices/system/cpu/cpufreq/policy0/scaling_governor: powersave
-             devices/system/cpu/cpufreq/policy1/scaling_governor: performance
-             class/power_supply/AC/type: Mains
-             class/power_supply/AC/online: 0
-             class/power_supply/BAT0/type: Battery
-             class/power_supply/BAT0/status: Discharging",
+    fn power_settings_are_described_and_warned_about() {
+        type Case = (
+            &'static str,
+            [Option<&'static str>; 2],
+            &'static [&'static str],
         );
-        assert_eq!(environment.facts["governor"], "performance, powersave");
-        assert_eq!(environment.facts["power_source"], "battery");
-        for word in ["governor is powersave", "on battery"] {
-            let about = |w: &String| w.contains(word);
-            assert!(environment.warnings.iter().any(about), "{word}");
+        let cases: [Case; 3] = [
+            (
+                "devices/system/cpu/cpufreq/policy0/scaling_governor: powersave
+                 devices/system/cpu/cpufreq/policy1/scaling_governor: performance
+                 class/power_supply/AC/type: Mains
+                 class/power_supply/AC/online: 0
+                 class/power_supply/BAT0/type: Battery
+                 class/power_supply/BAT0/status: Discharging",
+                [Some("performance, powersave"), Some("battery")],
+                &["governor is powersave", "on battery"],
+            ),
+            // A desktop with a wireless mouse.
+            (
+                "class/power_supply/AC/type: Mains
+                 class/power_supply/AC/online: 1
+                 class/power_supply/mouse/type: Battery
+                 class/power_supply/mouse/scope: Device
+                 class/power_supply/mouse/status: Discharging",
+                [None, Some("mains")],
+                &[],
+            ),
+            ("", [None, None], &[]),
+        ];
+        for (files, expected, words) in cases {
+            let environment = described(files);
+            let fact = |name| environment.facts.get(name).map(String::as_str);
+            assert_eq!(["governor", "power_source"].map(fact), expected);
+            for about in ["governor is powersave", "on battery"] {
+                let warned = environment.warnings.iter().any(|w| w.contains(about));
+                assert_eq!(warned, words.contains(&about), "{about}");
+            }
+            assert!(environment.cores >= 1 && environment.memory_bytes > 0);
+            assert!(!environment.os.is_empty());
+            assert_eq!(environment.gpu, absent());
         }
     }
 
@@ -241,30 +268,5 @@ mod tests {
         let pid = format!("(pid {})", std::process::id());
         assert!(process.contains(&pid), "{process}");
         assert!(environment.facts.contains_key("server_1_cores_shared"));
-    }
-
-    #[test]
-    fn a_desktop_with_a_wireless_mouse_is_on_mains() {
-        let environment = described(
-            "class/power_supply/AC/type: Mains
-             class/power_supply/AC/online: 1
-             class/power_supply/mouse/type: Battery
-             class/power_supply/mouse/scope: Device
-             class/power_supply/mouse/status: Discharging",
-        );
-        assert_eq!(environment.facts["power_source"], "mains");
-        assert!(!environment.facts.contains_key("governor"));
-    }
-
-    #[test]
-    fn this_machine_has_a_processor_and_memory_and_unreadable_facts_are_left_out() {
-        let environment = described("");
-        assert!(environment.cores >= 1);
-        assert!(environment.memory_bytes > 0);
-        assert!(!environment.os.is_empty());
-        assert_eq!(environment.gpu, absent());
-        for fact in ["governor", "power_source"] {
-            assert!(!environment.facts.contains_key(fact), "{fact}");
-        }
     }
 }

@@ -61,22 +61,19 @@ fn list(
         let owns = |s: &Option<ServerProcess>| s.as_ref().is_some_and(|s| s.owns(pid));
         servers.iter().position(owns).map(|place| place as u32)
     };
-    let devices = (0..)
-        .zip(source.devices())
-        .map(|(index, name)| {
-            let reading = readings.remove(&index).unwrap_or_default();
-            let mut processes = reading.processes;
-            attribute(&mut processes, owner);
-            GpuDevice {
-                index,
-                name: name.to_owned(),
-                part_of: reading.part_of,
-                memory_total_bytes: reading.memory_total_bytes,
-                memory_used_bytes: reading.memory_used_bytes,
-                processes,
-            }
-        })
-        .collect();
+    let device = |(index, name): (u32, &str)| {
+        let mut reading = readings.remove(&index).unwrap_or_default();
+        attribute(&mut reading.processes, owner);
+        GpuDevice {
+            index,
+            name: name.to_owned(),
+            part_of: reading.part_of,
+            memory_total_bytes: reading.memory_total_bytes,
+            memory_used_bytes: reading.memory_used_bytes,
+            processes: reading.processes,
+        }
+    };
+    let devices = (0..).zip(source.devices()).map(device).collect();
     GpuList { source, devices }
 }
 
@@ -84,6 +81,43 @@ pub(crate) fn attribute(processes: &mut [GpuProcess], owner: impl Fn(u32) -> Opt
     for process in processes {
         process.server = owner(process.pid);
     }
+}
+
+/// A device's reading, of utilisation, memory in use and in all, power, energy, core clock, memory clock and
+/// temperature, each in the unit of its field; none when every value is absent.
+pub(crate) fn reading(
+    index: u32,
+    part_of: Option<u32>,
+    numbers: [Option<f64>; 8],
+    throttle_reasons: Option<Vec<String>>,
+    processes: Option<Vec<GpuProcess>>,
+) -> Option<GpuReading> {
+    let is_known = numbers.iter().any(Option::is_some);
+    let is_known = is_known || throttle_reasons.is_some() || processes.is_some();
+    let [
+        used,
+        used_bytes,
+        total_bytes,
+        power,
+        energy,
+        core_mhz,
+        memory_mhz,
+        celsius,
+    ] = numbers;
+    is_known.then(|| GpuReading {
+        index,
+        part_of,
+        utilisation_percent: used,
+        memory_used_bytes: used_bytes.map(|bytes| bytes.round() as u64),
+        memory_total_bytes: total_bytes.map(|bytes| bytes.round() as u64),
+        power_w: power,
+        energy_j: energy,
+        sm_clock_mhz: core_mhz.map(|mhz| mhz.round() as u32),
+        memory_clock_mhz: memory_mhz.map(|mhz| mhz.round() as u32),
+        temperature_c: celsius,
+        throttle_reasons: throttle_reasons.unwrap_or_default(),
+        processes: processes.unwrap_or_default(),
+    })
 }
 
 /// Opens the devices, NVIDIA's first, then AMD's. Without a sampler, the source has the reason.
@@ -97,29 +131,28 @@ pub fn open_gpus() -> (Option<Box<dyn GpuSampler>>, GpuSource) {
 fn combine(
     opened: [Result<Box<dyn GpuSampler>, String>; 2],
 ) -> (Option<Box<dyn GpuSampler>>, GpuSource) {
-    let mut all = Combined {
-        samplers: Vec::new(),
-        names: Names {
-            proc: Proc::here(),
-            known: BTreeMap::new(),
-        },
-    };
+    let mut samplers = Vec::new();
     let mut absences = Vec::new();
     let mut first = 0;
     for one in opened {
         match one {
             Ok(sampler) => {
                 let devices = sampler.source().devices().len() as u32;
-                all.samplers.push((first, sampler));
+                samplers.push((first, sampler));
                 first += devices;
             }
             Err(absent) => absences.push(absent),
         }
     }
-    if all.samplers.is_empty() {
+    if samplers.is_empty() {
         let reason = absences.join("; ");
         return (None, GpuSource::Absent { reason });
     }
+    let names = Names {
+        proc: Proc::here(),
+        known: BTreeMap::new(),
+    };
+    let all = Combined { samplers, names };
     let source = all.source();
     (Some(Box::new(all)), source)
 }

@@ -7,6 +7,7 @@ use domain::telemetry::{GpuProcess, GpuReading, GpuSampler, GpuSource};
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
 
 use crate::every::{Every, PROCESSES};
+use crate::gpus::reading;
 
 mod driver;
 
@@ -56,6 +57,19 @@ pub(crate) enum Quantity {
     Throttle,
 }
 
+/// Each quantity, its name, and the readings' unit in NVML's; in the order of [`reading`].
+const QUANTITIES: [(Quantity, &str, f64); 9] = [
+    (Quantity::Utilisation, "utilisation", 1.0),
+    (Quantity::MemoryUsed, "memory", 1.0),
+    (Quantity::MemoryTotal, "memory", 1.0),
+    (Quantity::Power, "power", 1e3),
+    (Quantity::Energy, "energy counter", 1e3),
+    (Quantity::SmClock, "SM clock", 1.0),
+    (Quantity::MemoryClock, "memory clock", 1.0),
+    (Quantity::Temperature, "temperature", 1.0),
+    (Quantity::Throttle, "throttle reasons", 1.0),
+];
+
 /// What [`NvmlSampler`] reads: the driver, or a recorded series.
 pub(crate) trait DeviceReadings: Send {
     fn driver(&self) -> Result<String, Unreadable>;
@@ -89,18 +103,6 @@ struct KnownDevice {
     lists_processes: bool,
 }
 
-const QUANTITIES: [(Quantity, &str); 9] = [
-    (Quantity::Utilisation, "utilisation"),
-    (Quantity::MemoryUsed, "memory"),
-    (Quantity::MemoryTotal, "memory"),
-    (Quantity::Power, "power"),
-    (Quantity::Energy, "energy counter"),
-    (Quantity::SmClock, "SM clock"),
-    (Quantity::MemoryClock, "memory clock"),
-    (Quantity::Temperature, "temperature"),
-    (Quantity::Throttle, "throttle reasons"),
-];
-
 impl NvmlSampler {
     pub(crate) fn open() -> Result<Self, String> {
         Self::over(Box::new(Driver::open()?))
@@ -122,10 +124,8 @@ impl NvmlSampler {
         let devices = places
             .iter()
             .map(|&at| {
-                let split = at.instance.is_none()
-                    && places
-                        .iter()
-                        .any(|p| p.card == at.card && p.instance.is_some());
+                let is_part = |place: &Place| place.card == at.card && place.instance.is_some();
+                let split = at.instance.is_none() && places.iter().any(is_part);
                 let name = name(&*readings, at, split);
                 let mut missing = Vec::new();
                 // A read that failed for another reason may work next time.
@@ -134,7 +134,7 @@ impl NvmlSampler {
                     missing.extend(read.err().map(|why| (what, why)));
                     again
                 };
-                let readable = QUANTITIES.map(|(quantity, what)| {
+                let readable = QUANTITIES.map(|(quantity, what, _)| {
                     is_readable(what, readings.read(at, quantity).map(drop))
                 });
                 let processes = readings.processes(at).map(drop);
@@ -170,30 +170,14 @@ impl NvmlSampler {
             let readable = device.readable[quantity as usize];
             readable.then(|| from.read(at, quantity).ok()).flatten()
         };
-        let thousandths = |quantity| number(quantity).map(|number| number as f64 / 1e3);
-        let throttle = number(Quantity::Throttle);
+        let numbers = std::array::from_fn(|place| {
+            let (quantity, _, unit) = QUANTITIES[place];
+            number(quantity).map(|number| number as f64 / unit)
+        });
+        let throttle = number(Quantity::Throttle).map(reason_names);
         let listed = (processes && device.lists_processes).then(|| from.processes(at).ok());
-        let listed = listed.flatten();
-        let nothing = GpuReading {
-            index,
-            part_of: device.part_of,
-            ..GpuReading::default()
-        };
-        let known = throttle.is_some() || listed.is_some();
-        let reading = GpuReading {
-            utilisation_percent: number(Quantity::Utilisation).map(|percent| percent as f64),
-            memory_used_bytes: number(Quantity::MemoryUsed),
-            memory_total_bytes: number(Quantity::MemoryTotal),
-            power_w: thousandths(Quantity::Power),
-            energy_j: thousandths(Quantity::Energy),
-            sm_clock_mhz: number(Quantity::SmClock).map(|mhz| mhz as u32),
-            memory_clock_mhz: number(Quantity::MemoryClock).map(|mhz| mhz as u32),
-            temperature_c: number(Quantity::Temperature).map(|celsius| celsius as f64),
-            throttle_reasons: throttle.map(reason_names).unwrap_or_default(),
-            processes: listed.map(merge).unwrap_or_default(),
-            ..nothing.clone()
-        };
-        (known || reading != nothing).then_some(reading)
+        let processes = listed.flatten().map(merge);
+        reading(index, device.part_of, numbers, throttle, processes)
     }
 }
 
@@ -236,25 +220,29 @@ fn name(readings: &dyn DeviceReadings, at: Place, split: bool) -> String {
     }
 }
 
-/// The quantities a device does not give, grouped by reason.
+/// The quantities a device does not give, grouped by reason in the order of their first ones.
 fn note(name: &str, missing: &[(&'static str, Unreadable)], mig: bool) -> Vec<String> {
-    let mut by_reason: Vec<(String, Vec<&str>)> = Vec::new();
-    for (what, why) in missing {
-        let why = match why {
-            Unreadable::NotSupported if mig => "not given with MIG".to_owned(),
-            other => other.to_string(),
-        };
-        match by_reason.iter_mut().find(|(known, _)| *known == why) {
-            // One name may stand for two numbers.
-            Some((_, all)) if all.contains(what) => {}
-            Some((_, all)) => all.push(what),
-            None => by_reason.push((why, vec![what])),
+    let reason = |why: &Unreadable| match why {
+        Unreadable::NotSupported if mig => "not given with MIG".to_owned(),
+        other => other.to_string(),
+    };
+    let mut reasons: Vec<&Unreadable> = Vec::new();
+    for (_, why) in missing {
+        if !reasons.contains(&why) {
+            reasons.push(why);
         }
     }
-    by_reason
-        .into_iter()
-        .map(|(why, what)| format!("{name}: no {} ({why})", what.join(", no ")))
-        .collect()
+    let note = |why: &Unreadable| {
+        let mut names: Vec<_> = missing
+            .iter()
+            .filter(|(_, of)| of == why)
+            .map(|(what, _)| *what)
+            .collect();
+        // One name may stand for two numbers.
+        names.dedup();
+        format!("{name}: no {} ({})", names.join(", no "), reason(why))
+    };
+    reasons.into_iter().map(note).collect()
 }
 
 /// NVML's words for the reasons in a mask; idle is none.

@@ -45,15 +45,12 @@ impl Proc {
         if tables.iter().all(Option::is_none) {
             return None;
         }
-        let listening = tables
-            .into_iter()
-            .flatten()
-            .flat_map(|entries| entries.0)
-            .filter(|entry| entry.state == TcpState::Listen);
-        let listeners = listening.map(|entry| Listener {
-            address: entry.local_address,
-            uid: entry.uid,
-            inode: entry.inode,
+        let sockets = tables.into_iter().flatten().flat_map(|entries| entries.0);
+        let listeners = sockets.filter(|socket| socket.state == TcpState::Listen);
+        let listeners = listeners.map(|socket| Listener {
+            address: socket.local_address,
+            uid: socket.uid,
+            inode: socket.inode,
         });
         Some(listeners.collect())
     }

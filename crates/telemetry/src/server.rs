@@ -38,35 +38,20 @@ pub(crate) enum FoundBy {
     User,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ServerNotFound {
-    #[error("`{endpoint}` is not the URL of a server")]
-    NotAUrl { endpoint: String },
-    /// Another machine, or this one under a network address.
-    #[error("{endpoint} is not on loopback, so its process is not looked for here")]
-    Elsewhere { endpoint: String },
-    #[error("this system does not report which process listens on a port (no /proc/net/tcp)")]
-    NoProc,
-    #[error("no process listens on port {port} of this host; is the server in a container?")]
-    NoListener { port: u16 },
-    #[error(
-        "port {port} belongs to user {uid}, and which of that user's processes is the server \
-         cannot be read here; run as that user or as root to see the server's CPU and memory"
-    )]
-    NotPermitted { port: u16, uid: u32 },
-}
-
 /// The process that serves a loopback endpoint, with its descendants.
 ///
 /// From the listening port to the socket's inode (`/proc/net/tcp`, `/proc/net/tcp6`) to the
-/// process that holds it (`/proc/<pid>/fd`). Costs some milliseconds.
-pub(crate) fn server_process(endpoint: &str) -> Result<ServerProcess, ServerNotFound> {
+/// process that holds it (`/proc/<pid>/fd`). Costs some milliseconds. Fails with the reason where the process cannot
+/// be found.
+pub(crate) fn server_process(endpoint: &str) -> Result<ServerProcess, String> {
     find(&Proc::here(), endpoint)
 }
 
-fn find(proc: &Proc, endpoint: &str) -> Result<ServerProcess, ServerNotFound> {
+fn find(proc: &Proc, endpoint: &str) -> Result<ServerProcess, String> {
     let (hosts, port) = loopback(endpoint)?;
-    let listeners = proc.listeners().ok_or(ServerNotFound::NoProc)?;
+    let listeners = proc
+        .listeners()
+        .ok_or("this system does not report which process listens on a port (no /proc/net/tcp)")?;
     let ip = |listener: &Listener| listener.address.ip().to_canonical();
     let at = |wanted: &dyn Fn(IpAddr) -> bool| -> Vec<&Listener> {
         let on_port = listeners.iter().filter(|l| l.address.port() == port);
@@ -77,21 +62,24 @@ fn find(proc: &Proc, endpoint: &str) -> Result<ServerProcess, ServerNotFound> {
     if serving.is_empty() {
         serving = at(&|ip| ip.is_unspecified());
     }
-    let Some(first) = serving.first() else {
-        return Err(ServerNotFound::NoListener { port });
+    let Some(&&Listener { uid, .. }) = serving.first() else {
+        return Err(format!(
+            "no process listens on port {port} of this host; is the server in a container?"
+        ));
     };
-    let uid = first.uid;
     let inodes: Vec<u64> = serving.iter().map(|listener| listener.inode).collect();
     let (holders, hidden) = proc.holders(&inodes);
     let parents = proc.parents();
-    let (pid, found) = match Proc::eldest(&parents, &holders) {
-        Some(pid) => (pid, FoundBy::Socket),
-        None => (
-            proc.only_root_of(uid, &parents, &hidden)
-                .ok_or(ServerNotFound::NotPermitted { port, uid })?,
-            FoundBy::User,
-        ),
-    };
+    let of_user = || proc.only_root_of(uid, &parents, &hidden);
+    let (pid, found) = Proc::eldest(&parents, &holders)
+        .map(|pid| (pid, FoundBy::Socket))
+        .or_else(|| Some((of_user()?, FoundBy::User)))
+        .ok_or_else(|| {
+            format!(
+                "port {port} belongs to user {uid}, and which of that user's processes is the server cannot be \
+                 read here; run as that user or as root to see the server's CPU and memory"
+            )
+        })?;
     Ok(ServerProcess {
         pid,
         name: proc.name(pid).unwrap_or_else(|| "unknown".to_owned()),
@@ -102,29 +90,32 @@ fn find(proc: &Proc, endpoint: &str) -> Result<ServerProcess, ServerNotFound> {
 }
 
 /// The loopback addresses an endpoint may mean, and its port.
-fn loopback(endpoint: &str) -> Result<(Vec<IpAddr>, u16), ServerNotFound> {
-    let not_a_url = || ServerNotFound::NotAUrl {
-        endpoint: endpoint.to_owned(),
-    };
-    let url = Url::parse(endpoint).map_err(|_| not_a_url())?;
-    let port = url.port_or_known_default().ok_or_else(not_a_url)?;
-    let v4 = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let v6 = IpAddr::V6(Ipv6Addr::LOCALHOST);
-    let one = |ip: IpAddr| match ip {
-        ip if ip.is_unspecified() => Some(vec![v4, v6]),
-        ip if ip.to_canonical().is_loopback() => Some(vec![ip.to_canonical()]),
-        _ => None,
-    };
-    let hosts = match url.host().ok_or_else(not_a_url)? {
-        Host::Domain(name) if name.eq_ignore_ascii_case("localhost") => Some(vec![v4, v6]),
+fn loopback(endpoint: &str) -> Result<(Vec<IpAddr>, u16), String> {
+    let url = Url::parse(endpoint).ok();
+    let parts = url
+        .as_ref()
+        .and_then(|url| Some((url.host()?, url.port_or_known_default()?)));
+    let (host, port) = parts.ok_or_else(|| format!("`{endpoint}` is not the URL of a server"))?;
+    let ip = match host {
+        Host::Domain(name) if name.eq_ignore_ascii_case("localhost") => {
+            Some(Ipv4Addr::UNSPECIFIED.into())
+        }
         Host::Domain(_) => None,
-        Host::Ipv4(ip) => one(ip.into()),
-        Host::Ipv6(ip) => one(ip.into()),
+        Host::Ipv4(ip) => Some(IpAddr::from(ip)),
+        Host::Ipv6(ip) => Some(ip.to_canonical()),
     };
-    let hosts = hosts.ok_or_else(|| ServerNotFound::Elsewhere {
-        endpoint: url.host_str().unwrap_or(endpoint).to_owned(),
-    })?;
-    Ok((hosts, port))
+    match ip {
+        // Every address of this host, or its name.
+        Some(ip) if ip.is_unspecified() => {
+            let hosts = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+            Ok((hosts, port))
+        }
+        Some(ip) if ip.is_loopback() => Ok((vec![ip], port)),
+        // Another machine, or this one under a network address.
+        _ => Err(format!(
+            "{host} is not on loopback, so its process is not looked for here"
+        )),
+    }
 }
 
 #[derive(Debug)]
@@ -169,8 +160,10 @@ impl ServerSampler {
     /// Reads every server that still runs. Process trees are listed again once a second.
     pub(crate) fn sample(&mut self, at: Stamp) -> Vec<ServerReading> {
         let Self { proc, servers } = self;
-        let readings = servers.iter_mut().map(|server| server.sample(proc, at));
-        readings.flatten().collect()
+        servers
+            .iter_mut()
+            .filter_map(|server| server.sample(proc, at))
+            .collect()
     }
 
     /// The endpoint whose server a process belongs to, as of the last sample.
@@ -187,21 +180,18 @@ impl ServerTree {
         if self.gone {
             return None;
         }
-        let due = self
-            .walked
-            .is_none_or(|(walked, _)| at.since(walked) >= CPU_INTERVAL);
+        let is_due = |(walked, _)| at.since(walked) >= CPU_INTERVAL;
+        let due = self.walked.is_none_or(is_due);
         if due {
             self.walk(proc);
         }
         let mut cpu_s = 0.0;
         let mut memory_bytes = 0;
-        self.tree.retain_mut(|process| match process.read() {
-            Some(usage) => {
-                cpu_s += usage.cpu_s;
-                memory_bytes += usage.memory_bytes;
-                true
-            }
-            None => false,
+        self.tree.retain_mut(|process| {
+            let usage = process.read();
+            cpu_s += usage.map_or(0.0, |usage| usage.cpu_s);
+            memory_bytes += usage.map_or(0, |usage| usage.memory_bytes);
+            usage.is_some()
         });
         if !self.tree.iter().any(|process| process.pid == self.root) {
             self.gone = true;

@@ -2,19 +2,12 @@ use std::collections::BTreeMap;
 
 use super::*;
 
-/// The cycles of a target with these files, as `from -> to: names` lines, a blank line between cycles.
+/// The cycles of a target with these files, an arrow a line, a blank line between cycles.
 fn cycles(files: &BTreeMap<&str, String>) -> String {
     let read = |path: &Path| files.get(path.to_str()?).cloned();
     let cycles = of_target(Path::new("lib.rs"), &read);
-    let cycles = cycles.iter().map(|cycle| {
-        let arrows = cycle.arrows.iter().map(|arrow| {
-            let names: Vec<&str> = arrow.names.iter().map(String::as_str).collect();
-            let (from, to) = (arrow.from.display(), arrow.to.display());
-            format!("{from} -> {to}: {}\n", names.join(" "))
-        });
-        arrows.collect::<String>()
-    });
-    cycles.collect::<Vec<_>>().join("\n")
+    let lines = |cycle: &Vec<Arrow>| cycle.iter().map(|arrow| format!("{arrow}\n")).collect();
+    cycles.iter().map(lines).collect::<Vec<String>>().join("\n")
 }
 
 /// `cases.txt`: a title, the lines of files after their paths, and the expected arrows after `=>`.

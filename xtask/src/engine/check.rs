@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::{Engine, http, install};
-use crate::clients::Outcome;
+use crate::clients::settle;
 use crate::delegate::{Profile, build, root, succeeds};
 
 const PLAN: &str = "fixtures/plans/llama-cpp.toml";
@@ -47,16 +47,16 @@ impl Findings {
 }
 
 /// Sweeps with one slot and with two. True when every expectation holds, or when there is no engine.
-pub(crate) fn check() -> Result<bool> {
-    let engine = match install()? {
-        Ok(engine) => engine,
-        Err(why) => return Ok(Outcome::Skipped(why).settle("engine")),
-    };
+pub(crate) fn check() -> bool {
+    settle("engine", install().and_then(|engine| sweeps(&engine)))
+}
+
+fn sweeps(engine: &Engine) -> Result<bool> {
     let tandem = build("tandem", Profile::Dev)?;
     let report = build("tandem-report", Profile::Dev)?;
     let mut findings = Findings::default();
-    let queued = sweep(&engine, 1, &tandem, &report, &mut findings)?;
-    let shared = sweep(&engine, 2, &tandem, &report, &mut findings)?;
+    let queued = sweep(engine, 1, &tandem, &report, &mut findings)?;
+    let shared = sweep(engine, 2, &tandem, &report, &mut findings)?;
     findings.expect(queued > 2.0 * shared, || {
         format!("{queued:.3} s queued with one slot, {shared:.3} s with two")
     });
@@ -85,10 +85,10 @@ fn sweep(
     findings.expect(output.status.success(), || {
         format!("the sweep ended with {}", output.status)
     });
-    let said = String::from_utf8_lossy(&output.stdout);
-    let last: Value = serde_json::from_str(said.lines().last().unwrap_or_default())
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let last: Value = serde_json::from_str(printed.lines().last().unwrap_or_default())
         .context("the sweep's last line is no JSON")?;
-    findings.expect_no_key("what the sweep printed", &said);
+    findings.expect_no_key("what the sweep printed", &printed);
     for file in ["manifest.json", "journal.jsonl", "telemetry.jsonl"] {
         let text = fs::read_to_string(results.join(file)).unwrap_or_default();
         findings.expect_no_key(file, &text);
@@ -96,13 +96,12 @@ fn sweep(
     counts(server.url(), &before, &results, findings)?;
     garbage(server.url(), findings)?;
     let config = &last["summary"]["configs"][0];
+    let means = ["decode_overlap", "speedup", "wall_s"].map(|name| &config[name]["mean"]);
+    let [overlap, speedup, wall] = means;
+    let (pays, queue) = (&config["verdict"], &config["lost_s"]["slot_queue"]);
     say!(
-        "engine: {slots} slots: verdict {}, overlap {}, speedup {}, wall {} s, slot queue {} s",
-        config["verdict"],
-        mean(config, "decode_overlap"),
-        mean(config, "speedup"),
-        mean(config, "wall_s"),
-        config["lost_s"]["slot_queue"]
+        "engine: {slots} slots: verdict {pays}, overlap {overlap}, speedup {speedup}, wall {wall} s, \
+         slot queue {queue} s"
     );
     let queued = verdict(slots, config, findings);
     let out = reported(report, &results, config, findings)?;
@@ -126,10 +125,11 @@ fn run(tandem: &Path, command: &str, url: &str, args: &[&str]) -> Result<Output>
 /// Checks that `tandem doctor` finds a llama.cpp server, and its slots as reported and as inferred.
 fn doctor(slots: u64, url: &str, tandem: &Path, findings: &mut Findings) -> Result<()> {
     let output = run(tandem, "doctor", url, &[])?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    findings.expect_no_key("what the doctor printed", &said);
-    let said: Value = serde_json::from_str(&said).context("the doctor's answer is no JSON")?;
-    let server = &said["servers"][0];
+    let printed = String::from_utf8_lossy(&output.stdout);
+    findings.expect_no_key("what the doctor printed", &printed);
+    let document: Value =
+        serde_json::from_str(&printed).context("the doctor's answer is no JSON")?;
+    let server = &document["servers"][0];
     let seen = &server["probe"]["slots"];
     say!("engine: {slots} slots: the doctor infers {seen}");
     findings.same("slots are inferred", &seen["inferred"], "exactly");
@@ -137,7 +137,7 @@ fn doctor(slots: u64, url: &str, tandem: &Path, findings: &mut Findings) -> Resu
     findings.same("slots reported", &server["slots_reported"], slots);
     findings.same("the server's kind", &server["server"]["kind"], "llama.cpp");
     // Other work on this machine may cause warnings; no finding may stop a sweep.
-    for finding in said["findings"].as_array().into_iter().flatten() {
+    for finding in document["findings"].as_array().into_iter().flatten() {
         findings.expect(finding["level"] != "problem", || {
             format!("the doctor has a problem: {finding}")
         });
@@ -145,15 +145,11 @@ fn doctor(slots: u64, url: &str, tandem: &Path, findings: &mut Findings) -> Resu
     Ok(())
 }
 
-fn mean<'v>(config: &'v Value, name: &str) -> &'v Value {
-    &config[name]["mean"]
-}
-
 /// Checks the summary; returns the seconds lost to the queue for a slot.
 fn verdict(slots: u64, config: &Value, findings: &mut Findings) -> f64 {
     let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
-    let overlap = number(mean(config, "decode_overlap"));
-    let wall = number(mean(config, "wall_s"));
+    let overlap = number(&config["decode_overlap"]["mean"]);
+    let wall = number(&config["wall_s"]["mean"]);
     let queued = number(&config["lost_s"]["slot_queue"]);
     let (gain, decoding) = (&config["gain"], &config["decoding"]);
     if slots == 1 {
@@ -228,8 +224,8 @@ fn counts(
 
 /// Checks that the model's text is garbled, so that the checks above cover garbled text.
 fn garbage(url: &str, findings: &mut Findings) -> Result<()> {
-    let ask = r#"{"messages":[{"role":"user","content":"hello"}],"max_tokens":64,"stream":true,"seed":1}"#;
-    let answer = http::post(url, "/v1/chat/completions", ask)?;
+    let body = r#"{"messages":[{"role":"user","content":"hello"}],"max_tokens":64,"stream":true,"seed":1}"#;
+    let answer = http::post(url, "/v1/chat/completions", body)?;
     let garbled = answer.windows(GARBLED.len()).any(|w| w == GARBLED);
     findings.expect(garbled, || {
         "the model's text has no garbled characters".to_owned()

@@ -1,18 +1,18 @@
-//! What all cases share: running a client in a process of its own, and holding what it reports
-//! against what the server did.
+//! What all cases share: the server, running a client in a process of its own, and comparing what it reports with
+//! what the server did.
 
 use std::collections::HashMap;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use clock::Clock;
 use domain::Nanos;
 use metrics::stats::{mean, median, percentile};
-use metronome::Pace;
+use metronome::{Pace, StreamLog};
 
 use crate::cpus::{self, Cpus};
 use crate::floor::Row;
 use crate::peers::Ttft;
-use crate::server::{Server, Truth};
 
 /// The pace of the tables: first token after 51 ms, then one each 20 ms.
 pub(crate) const PACE: Pace = Pace {
@@ -39,7 +39,7 @@ pub(crate) const LEAST: Work = Work {
 
 /// What a client reports.
 #[derive(Debug)]
-pub(crate) enum Told {
+pub(crate) enum Report {
     /// Each request, with the seed by which the server knows it.
     Rows(Vec<Row>),
     /// TTFT over all requests, ms.
@@ -51,14 +51,14 @@ pub(crate) trait Client {
     /// For the table.
     fn name(&self) -> String;
 
-    /// Does the work against a server, on a processor.
-    fn run(&self, server: &Server, work: Work, cpu: Option<u32>) -> Result<(Told, Ended)>;
+    /// Does the work against a server, on the clients' processor.
+    fn run(&self, server: &Server, work: Work) -> Result<(Report, Ended)>;
 }
 
 /// A process that has ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// CPU time of it and of those it waited for; absent where the system does not tell.
+    /// CPU time of it and of those it waited for; absent where the system does not report it.
     pub(crate) cpu: Option<Nanos>,
     pub(crate) output: Vec<u8>,
 }
@@ -80,7 +80,7 @@ fn children_cpu() -> Option<Nanos> {
     None
 }
 
-/// Runs a command to its end on a processor. What it said is passed on only when it fails; the last
+/// Runs a command to its end on a processor. Its output is passed on only when it fails; the last
 /// error in it, or its last line, is the failure's reason.
 pub(crate) fn finish(command: &mut Command, cpu: Option<u32>) -> Result<Ended> {
     command
@@ -96,16 +96,17 @@ pub(crate) fn finish(command: &mut Command, cpu: Option<u32>) -> Result<Ended> {
         .zip(before)
         .map(|(now, before)| now.saturating_sub(before));
     if !output.status.success() {
-        let said = [output.stdout, output.stderr].map(|b| String::from_utf8_lossy(&b).into_owned());
-        eprint!("{}{}", said[0], said[1]);
-        let lines = || said.iter().flat_map(|text| text.lines());
+        let texts =
+            [output.stdout, output.stderr].map(|b| String::from_utf8_lossy(&b).into_owned());
+        eprint!("{}", texts.concat());
+        let lines = || texts.iter().flat_map(|text| text.lines());
         let last = lines()
             .rfind(|line| line.contains("ERROR"))
             .or_else(|| lines().rfind(|line| !line.trim().is_empty()));
         bail!(
             "{name} ended with {}: {}",
             output.status,
-            last.unwrap_or("it said nothing").trim()
+            last.unwrap_or("no output").trim()
         );
     }
     Ok(Ended {
@@ -121,7 +122,7 @@ pub(crate) struct Sample {
     pub(crate) cpu: Option<Nanos>,
     pub(crate) tokens: u64,
     pub(crate) bias: Bias,
-    /// Making connections, ms; empty where the client does not say.
+    /// Making connections, ms; empty where the client does not report it.
     pub(crate) connects: Vec<f64>,
     /// The longest that the server was late with a token in each stream, ms.
     pub(crate) late: Vec<f64>,
@@ -136,87 +137,83 @@ pub(crate) struct Bias {
 }
 
 /// Runs a client once.
-pub(crate) fn sample(
-    client: &dyn Client,
-    server: &mut Server,
-    work: Work,
-    cpu: Option<u32>,
-) -> Result<Sample> {
-    server.truths()?;
-    let (told, ended) = client.run(server, work, cpu)?;
-    let mut truths = server.truths()?;
+pub(crate) fn sample(client: &dyn Client, server: &Server, work: Work) -> Result<Sample> {
+    let name = client.name();
+    server.take_log();
+    let (report, ended) = client.run(server, work)?;
+    let mut streams = server.take_log();
     // A client that leaves at the last token cuts the last stream of its connection short.
-    truths.retain(|truth| truth.tokens >= u64::from(work.tokens.min(PACE.tokens)));
-    let wanted = work.streams as usize * work.requests as usize;
+    streams.retain(|stream| stream.writes.len() >= work.tokens.min(PACE.tokens) as usize);
+    let (sent, wanted) = (streams.len(), (work.streams * work.requests) as usize);
     ensure!(
-        truths.len() >= wanted,
-        "{}: the server sent {} of {wanted} streams",
-        client.name(),
-        truths.len()
+        sent >= wanted,
+        "{name}: the server sent {sent} of {wanted} streams"
     );
-    if let Told::Rows(rows) = &told {
+    let mut connects = Vec::new();
+    if let Report::Rows(rows) = &report {
+        let found = rows.len();
         ensure!(
-            rows.len() >= wanted,
-            "{}: it tells of {} of {wanted} requests",
-            client.name(),
-            rows.len()
+            found >= wanted,
+            "{name}: it reports {found} of {wanted} requests"
         );
+        connects.extend(rows.iter().filter_map(|row| row.connect_ns).map(ms));
     }
-    let connects = match &told {
-        Told::Rows(rows) => rows
-            .iter()
-            .filter_map(|row| row.connect_ns)
-            .map(ms)
-            .collect(),
-        Told::Figures(_) => Vec::new(),
-    };
+    let late = streams.iter().filter_map(|stream| stream.latest(PACE));
     Ok(Sample {
         cpu: ended.cpu,
-        tokens: truths.iter().map(|truth| truth.tokens).sum(),
-        bias: bias(&told, &truths).with_context(|| client.name())?,
+        tokens: streams
+            .iter()
+            .map(|stream| stream.writes.len() as u64)
+            .sum(),
+        bias: bias(&report, &streams).context(name)?,
         connects,
-        late: truths.iter().map(|truth| ms(truth.late_ns)).collect(),
+        late: late.map(|late| ms(late.0)).collect(),
     })
 }
 
-fn bias(told: &Told, truths: &[Truth]) -> Result<Bias> {
-    let true_ttfts: Vec<_> = truths.iter().map(|truth| ms(truth.ttft_ns)).collect();
-    match *told {
-        Told::Rows(ref rows) => {
-            let mut by_seed: HashMap<i64, Option<u64>> = HashMap::new();
-            for truth in truths {
-                // A seed that came twice names no stream.
-                by_seed
-                    .entry(truth.seed.context("a request came without its seed")?)
-                    .and_modify(|ttft| *ttft = None)
-                    .or_insert(Some(truth.ttft_ns));
-            }
-            let mut errors = Vec::new();
-            for row in rows {
-                let truth = by_seed
-                    .get(&row.seed)
-                    .with_context(|| format!("the server saw no request with seed {}", row.seed))?;
-                if let Some(truth) = truth {
-                    errors.push(ms(row.ttft_ns) - ms(*truth));
-                }
-            }
-            ensure!(errors.len() * 10 > rows.len() * 9, "seeds are not unique");
-            Ok(Bias {
-                mean: mean(&errors),
-                p50: median(&errors),
-                p99: percentile(&errors, 99.0),
-            })
-        }
+/// TTFT as the server knows it, from the request read to the first token on its way, ms.
+fn true_ttft(stream: &StreamLog) -> f64 {
+    stream
+        .writes
+        .first()
+        .map_or(0.0, |first| ms(first.started.since(stream.asked).0))
+}
+
+fn bias(report: &Report, streams: &[StreamLog]) -> Result<Bias> {
+    let rows = match report {
+        Report::Rows(rows) => rows,
         // Requests cannot be told apart. The truth hardly varies, so its mean and its median serve.
-        Told::Figures(ttft) => {
-            let median = median(&true_ttfts);
-            Ok(Bias {
-                mean: mean(&true_ttfts).map(|truth| ttft.mean - truth),
+        Report::Figures(ttft) => {
+            let truths: Vec<_> = streams.iter().map(true_ttft).collect();
+            let median = median(&truths);
+            return Ok(Bias {
+                mean: mean(&truths).map(|truth| ttft.mean - truth),
                 p50: median.map(|truth| ttft.p50 - truth),
                 p99: median.map(|truth| ttft.p99 - truth),
-            })
+            });
         }
+    };
+    let mut by_seed: HashMap<i64, Option<f64>> = HashMap::new();
+    for stream in streams {
+        // A seed that came twice names no stream.
+        by_seed
+            .entry(stream.seed.context("a request came without its seed")?)
+            .and_modify(|ttft| *ttft = None)
+            .or_insert(Some(true_ttft(stream)));
     }
+    let mut errors = Vec::new();
+    for row in rows {
+        let truth = by_seed
+            .get(&row.seed)
+            .with_context(|| format!("the server saw no request with seed {}", row.seed))?;
+        errors.extend(truth.map(|truth| ms(row.ttft_ns) - truth));
+    }
+    ensure!(errors.len() * 10 > rows.len() * 9, "seeds are not unique");
+    Ok(Bias {
+        mean: mean(&errors),
+        p50: median(&errors),
+        p99: percentile(&errors, 99.0),
+    })
 }
 
 /// What a client costs that has next to nothing to do.
@@ -228,14 +225,8 @@ pub(crate) struct Start {
 }
 
 /// Runs a client a few times with the least work that starts it.
-pub(crate) fn start(
-    client: &dyn Client,
-    server: &mut Server,
-    least: Work,
-    cpu: Option<u32>,
-    runs: u32,
-) -> Result<Start> {
-    let samples = (0..runs).map(|_| sample(client, server, least, cpu));
+pub(crate) fn start(client: &dyn Client, server: &Server, least: Work, runs: u32) -> Result<Start> {
+    let samples = (0..runs).map(|_| sample(client, server, least));
     let samples = samples.collect::<Result<Vec<_>>>()?;
     let costs = samples.iter().map(|sample| Some(sample.cpu?.0 as f64));
     let costs: Option<Vec<f64>> = costs.collect();
@@ -255,20 +246,45 @@ impl Sample {
     }
 }
 
-/// Where server and client run; says so when they cannot be kept apart.
-pub(crate) fn apart() -> Option<Cpus> {
-    match cpus::choose() {
-        Ok(cpus) => {
-            println!(
-                "Server on CPU {}, each client on CPU {}.",
-                cpus.server, cpus.client
-            );
-            Some(cpus)
-        }
-        Err(why) => {
-            println!("Server and client are not pinned: {why}. They disturb each other.");
-            None
-        }
+/// A running server and the processor for its clients. The server's thread has a processor of its own; this process
+/// has nothing else to do while a client runs.
+pub(crate) struct Server {
+    server: metronome::Server,
+    pub(crate) clock: Clock,
+    pub(crate) client_cpu: Option<u32>,
+}
+
+impl std::ops::Deref for Server {
+    type Target = metronome::Server;
+
+    fn deref(&self) -> &metronome::Server {
+        &self.server
+    }
+}
+
+impl Server {
+    /// Starts it; prints where server and clients run, or why they cannot be kept apart.
+    pub(crate) fn start(pace: Pace) -> Result<Self> {
+        let cpus = match cpus::choose() {
+            Ok(cpus) => {
+                let Cpus { server, client } = cpus;
+                println!("Server on CPU {server}, each client on CPU {client}.");
+                Some(cpus)
+            }
+            Err(why) => {
+                println!("Server and client are not pinned: {why}. They disturb each other.");
+                None
+            }
+        };
+        let (clock, any) = (Clock::real(), ([127, 0, 0, 1], 0).into());
+        let server = cpus::on(cpus.map(|cpus| cpus.server), || {
+            metronome::Server::start(pace, any, clock.clone())
+        })?;
+        Ok(Self {
+            server,
+            clock,
+            client_cpu: cpus.map(|cpus| cpus.client),
+        })
     }
 }
 

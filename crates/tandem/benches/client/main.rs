@@ -1,8 +1,8 @@
 //! What the client costs and what it adds, against a floor and against other tools.
 //!
-//! `cargo xtask bench NAME` runs one of these. The server (`metronome`) is a process of its own with
-//! a core of its own; every client is a process on another one; all clients of a table are measured
-//! in one run, in turn. What counts is the ratio between rows.
+//! `cargo xtask bench NAME` runs one of these. The server (`metronome`) has a thread with a core of its own; every
+//! client is a process on another one; all clients of a table are measured in one run, in turn. What counts is the
+//! ratio between rows.
 
 mod cpus;
 mod floor;
@@ -10,7 +10,6 @@ mod kit;
 mod memory;
 mod peers;
 mod product;
-mod server;
 mod startup;
 mod stream;
 mod table;
@@ -37,9 +36,6 @@ enum Case {
     Startup(startup::Args),
     /// Other tools on the same server in the same run.
     Peers(peers::Args),
-    /// The server, as a process of its own.
-    #[command(hide = true)]
-    Server(server::Args),
     /// The floor, as a process of its own.
     #[command(hide = true)]
     Floor(floor::Args),
@@ -69,7 +65,6 @@ fn run_line(line: &str) -> Result<()> {
 
 fn run(case: Case) -> Result<()> {
     match case {
-        Case::Server(args) => server::serve(&args),
         Case::Floor(args) => floor::read(&args),
         Case::Stream(args) => stream::run(&args),
         Case::Memory(args) => memory::run(&args),

@@ -9,10 +9,9 @@ use domain::Nanos;
 use metronome::Pace;
 
 use crate::cpus;
-use crate::kit::{self, Work};
+use crate::kit::{Server, Work};
 use crate::product::Product;
-use crate::server::Server;
-use crate::table::{Table, one, print_goal};
+use crate::table::{one, print_goal, table};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -61,7 +60,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         println!("skipped: this system does not tell a process's memory (needs Linux's /proc)");
         return Ok(());
     }
-    let cpus = kit::apart();
     let mut streams = args.streams;
     match room() {
         Some(room) if room < u64::from(streams) => {
@@ -76,35 +74,29 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         gap: Nanos::from_secs(1),
         tokens: args.tokens,
     };
-    let server = Server::start(pace, cpus.map(|cpus| cpus.server))?;
-    let hold = |streams| hold(&server, streams, args.tokens, cpus.map(|cpus| cpus.client));
+    let server = Server::start(pace)?;
+    let hold = |streams| hold(&server, streams, args.tokens);
     let (one_stream, all) = (hold(1)?, hold(streams)?);
     let more = f64::from(streams - 1);
     let each = |of: fn(Held) -> u64| (of(all) as f64 - of(one_stream) as f64) / more;
     let heads = format!("client's memory | 1 stream | {streams} streams | KiB each");
-    let mut table = Table::new(&heads);
-    for (what, of) in [
-        (
-            "all streams open, no token yet",
-            (|held| held.waiting) as fn(Held) -> u64,
-        ),
+    let mib = |kib: u64| format!("{:.1} MiB", kib as f64 / 1024.0);
+    let rows: [(&str, fn(Held) -> u64); 2] = [
+        ("all streams open, no token yet", |held| held.waiting),
         ("peak, tokens and records included", |held| held.peak),
-    ] {
-        table.row(&[
-            what.to_owned(),
-            format!("{:.1} MiB", of(one_stream) as f64 / 1024.0),
-            format!("{:.1} MiB", of(all) as f64 / 1024.0),
-            one(Some(each(of)), 1),
-        ]);
-    }
-    println!("\n{}", table.text());
+    ];
+    let rows = rows.map(|(what, of)| {
+        let each = one(Some(each(of)), 1);
+        vec![what.to_owned(), mib(of(one_stream)), mib(of(all)), each]
+    });
+    println!("\n{}", table(&heads, rows));
     let waiting = Some(each(|held| held.waiting));
     print_goal("memory per waiting agent", waiting, Some(40.0), " KiB");
     Ok(())
 }
 
 /// Opens streams and looks at the client's memory while they wait.
-fn hold(server: &Server, streams: u32, tokens: u32, cpu: Option<u32>) -> Result<Held> {
+fn hold(server: &Server, streams: u32, tokens: u32) -> Result<Held> {
     let folder = tempfile::tempdir()?;
     let work = Work {
         streams,
@@ -117,7 +109,8 @@ fn hold(server: &Server, streams: u32, tokens: u32, cpu: Option<u32>) -> Result<
         .arg(folder.path().join("load"))
         .stdin(Stdio::null())
         .stdout(Stdio::null());
-    let mut child = cpus::on(cpu, || command.spawn()).context("the client did not start")?;
+    let mut child =
+        cpus::on(server.client_cpu, || command.spawn()).context("the client did not start")?;
     let held = watch(&mut child, streams);
     if held.is_err() {
         // It may have ended by itself.

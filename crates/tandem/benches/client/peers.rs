@@ -1,18 +1,17 @@
 //! Other tools on the same server, with the same pinning, in the same run.
 
 mod figures;
-mod tokenizer;
-mod tools;
+mod tool;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
 pub(crate) use self::figures::Ttft;
-use crate::kit::{self, Bias, Client, PACE, Start, Work};
+use self::tool::{HTTPX, Installed, TOOLS};
+use crate::kit::{self, Bias, Client, LEAST, PACE, Server, Start, Work};
 use crate::product::{Floor, Product};
-use crate::server::Server;
-use crate::table::{Table, one};
+use crate::table::{one, table};
 
 /// Requests in all, when their number is not given: what a tool costs to start differs from run to
 /// run by more than a thousand tokens cost.
@@ -58,28 +57,32 @@ impl Args {
 
 /// `bench peers`.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let cpus = kit::apart();
-    let cpu = cpus.map(|cpus| cpus.client);
-    let mut server = Server::start(PACE, cpus.map(|cpus| cpus.server))?;
+    let server = Server::start(PACE)?;
     let mut rows = Vec::new();
     for ours in [&Floor::default() as &dyn Client, &Product::default()] {
-        rows.extend(measure(args, ours, |_| kit::LEAST, &mut server, cpu));
+        rows.extend(measure(args, ours, |_| LEAST, &server));
     }
-    let wanted =
-        |name: &str| args.only.is_empty() || args.only.iter().any(|only| name.contains(only));
-    for tool in tools::find(args.httpx.as_deref(), &args.no_httpx) {
-        match tool {
-            Ok(tool) if wanted(&tool.name()) => {
-                rows.extend(measure(args, &tool, tool.least(), &mut server, cpu));
-            }
-            Err((name, why)) if wanted(name) => {
-                rows.extend(args.streams.iter().map(|&streams| Row {
-                    client: name.to_owned(),
-                    streams,
-                    measured: Err(why.clone()),
-                }));
-            }
-            _ => {}
+    let httpx = match &args.httpx {
+        None => Err(args.no_httpx.clone()),
+        Some(python) => {
+            let version = ["-c", "import httpx; print(httpx.__version__)"];
+            Installed::find(&HTTPX, python, &version)
+        }
+    };
+    let find = |tool| Installed::find(tool, Path::new(tool.name), &["--version"]);
+    let others = TOOLS.iter().map(|tool| (tool.name, find(tool)));
+    for (name, installed) in std::iter::once((HTTPX.name, httpx)).chain(others) {
+        let full_name = installed.as_ref().map_or(name.to_owned(), Client::name);
+        if !args.only.is_empty() && !args.only.iter().any(|only| full_name.contains(only)) {
+            continue;
+        }
+        match installed {
+            Ok(client) => rows.extend(measure(args, &client, |n| client.tool.least(n), &server)),
+            Err(why) => rows.extend(args.streams.iter().map(|&streams| Row {
+                client: name.to_owned(),
+                streams,
+                measured: Err(why.clone()),
+            })),
         }
     }
     let text = print(args, rows);
@@ -97,7 +100,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 struct Row {
     client: String,
     streams: u32,
-    /// Or why there is nothing to tell.
+    /// Or why there are no figures.
     measured: Result<Measured, String>,
 }
 
@@ -113,9 +116,8 @@ struct Measured {
 fn measure(
     args: &Args,
     client: &dyn Client,
-    least: fn(u32) -> Work,
-    server: &mut Server,
-    cpu: Option<u32>,
+    least: impl Fn(u32) -> Work,
+    server: &Server,
 ) -> Vec<Row> {
     // Most clients start alike for any number of streams.
     let mut starts: Vec<(Work, Start)> = Vec::new();
@@ -123,10 +125,10 @@ fn measure(
         let least = least(streams);
         let start = match starts.iter().find(|(work, _)| *work == least) {
             Some((_, start)) => *start,
-            None => kit::start(client, server, least, cpu, args.starts)?,
+            None => kit::start(client, server, least, args.starts)?,
         };
         starts.push((least, start));
-        let sample = kit::sample(client, server, args.work(streams), cpu)?;
+        let sample = kit::sample(client, server, args.work(streams))?;
         anyhow::Ok(Measured {
             start: start.cpu,
             per_token: sample.per_token(start),
@@ -162,35 +164,35 @@ fn print(args: &Args, mut rows: Vec<Row>) -> String {
         .filter(|row| row.client == "floor")
         .filter_map(|row| Some((row.streams, row.measured.as_ref().ok()?.per_token?)))
         .collect();
-    let mut table = Table::new(
-        "client | streams | CPU us/token | times the floor | TTFT bias ms mean | p99 | start-up CPU ms",
-    );
-    for row in &rows {
-        let mut cells = vec![row.client.clone(), row.streams.to_string()];
-        match &row.measured {
+    let heads = "client | streams | CPU us/token | times the floor | TTFT bias ms mean | p99 | start-up CPU ms";
+    let rows = rows.iter().map(|row| {
+        let cells = match &row.measured {
             Ok(measured) => {
                 let floor = floors.iter().find(|(streams, _)| *streams == row.streams);
                 let ratio = measured.per_token.zip(floor);
-                cells.extend([
+                [
                     one(measured.per_token, 1),
                     one(ratio.map(|(per_token, (_, floor))| per_token / floor), 1),
                     one(measured.bias.mean, 2),
                     one(measured.bias.p99, 2),
                     one(measured.start.map(|ns| ns / 1e6), 0),
-                ]);
+                ]
             }
             Err(why) => {
                 // In a cell, on one line.
                 let words: Vec<_> = why.split_whitespace().collect();
-                cells.push(format!(
-                    "not measured: {}",
-                    words.join(" ").replace('|', "/")
-                ));
-                cells.extend(std::iter::repeat_n(String::new(), 4));
+                let why = words.join(" ").replace('|', "/");
+                let mut cells = [const { String::new() }; 5];
+                cells[0] = format!("not measured: {why}");
+                cells
             }
-        }
-        table.row(&cells);
-    }
+        };
+        [
+            vec![row.client.clone(), row.streams.to_string()],
+            cells.into(),
+        ]
+        .concat()
+    });
     let requests: Vec<_> = args
         .streams
         .iter()
@@ -205,6 +207,6 @@ fn print(args: &Args, mut rows: Vec<Row>) -> String {
         PACE.gap.as_millis_f64(),
         PACE.ttft.as_millis_f64(),
         requests.join(", "),
-        table.text()
+        table(heads, rows)
     )
 }

@@ -7,8 +7,7 @@ use anyhow::{Context as _, Result};
 use domain::record::RequestRecord;
 
 use crate::floor::Row;
-use crate::kit::{Client, Ended, Told, Work, finish};
-use crate::server::Server;
+use crate::kit::{Client, Ended, Report, Server, Work, finish};
 
 /// `tandem load`, with more flags if there are any.
 #[derive(Debug, Default)]
@@ -41,13 +40,13 @@ impl Client for Product {
         }
     }
 
-    fn run(&self, server: &Server, work: Work, cpu: Option<u32>) -> Result<(Told, Ended)> {
+    fn run(&self, server: &Server, work: Work) -> Result<(Report, Ended)> {
         let folder = tempfile::tempdir()?;
         let out = folder.path().join("load");
         let mut command = self.command(&server.url(), work);
         command.arg("--out").arg(&out);
-        let ended = finish(&mut command, cpu)?;
-        Ok((Told::Rows(rows(&out)?), ended))
+        let ended = finish(&mut command, server.client_cpu)?;
+        Ok((Report::Rows(rows(&out)?), ended))
     }
 }
 
@@ -91,14 +90,14 @@ impl Client for Floor {
         "floor".to_owned()
     }
 
-    fn run(&self, server: &Server, work: Work, cpu: Option<u32>) -> Result<(Told, Ended)> {
+    fn run(&self, server: &Server, work: Work) -> Result<(Report, Ended)> {
         let mut command = Command::new(std::env::current_exe()?);
         command
-            .args(["floor", &server.address])
+            .args(["floor", &server.address().to_string()])
             .args([work.streams, work.requests, work.tokens].map(|n| n.to_string()))
             .args((self.api == Api::Openai).then_some("/v1/chat/completions"));
-        let ended = finish(&mut command, cpu)?;
+        let ended = finish(&mut command, server.client_cpu)?;
         let rows = serde_json::from_slice(&ended.output).context("the floor's rows")?;
-        Ok((Told::Rows(rows), ended))
+        Ok((Report::Rows(rows), ended))
     }
 }

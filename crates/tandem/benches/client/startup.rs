@@ -1,13 +1,11 @@
 //! From the start of the process to its first request on the wire.
 
 use anyhow::{Context as _, Result};
-use clock::Clock;
 use metrics::stats::{median, percentile};
 
-use crate::cpus;
-use crate::kit::{self, LEAST, PACE, finish};
+use crate::kit::{self, LEAST, PACE, Server, finish};
 use crate::product::Product;
-use crate::table::{Table, one, print_goal};
+use crate::table::{one, print_goal, table};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -18,27 +16,20 @@ pub(crate) struct Args {
 
 /// `bench startup`.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let cpus = kit::apart();
-    // In this process, so that both moments are read on one clock.
-    let clock = Clock::real();
-    let any = ([127, 0, 0, 1], 0).into();
-    let server = cpus::on(cpus.map(|cpus| cpus.server), || {
-        metronome::Server::start(PACE, any, clock.clone())
-    })?;
+    let server = Server::start(PACE)?;
     let (mut first, mut whole) = (Vec::new(), Vec::new());
     for _ in 0..args.runs {
         let folder = tempfile::tempdir()?;
         let mut command = Product::default().command(&server.url(), LEAST);
         command.arg("--out").arg(folder.path().join("load"));
-        let begun = clock.now();
-        finish(&mut command, cpus.map(|cpus| cpus.client))?;
-        whole.push(kit::ms(clock.now().since(begun).0));
+        let begun = server.clock.now();
+        finish(&mut command, server.client_cpu)?;
+        whole.push(kit::ms(server.clock.now().since(begun).0));
         let log = server.take_log();
         let asked = log.first().context("no request came")?.asked;
         first.push(kit::ms(asked.since(begun).0));
     }
-    let mut table = Table::new("ms | median | p90 | max");
-    for (what, values) in [
+    let rows = [
         (
             "process started to first request read by the server",
             &first,
@@ -47,20 +38,21 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             "process started to its end, one request of one token",
             &whole,
         ),
-    ] {
-        table.row(&[
-            what.to_owned(),
-            one(median(values), 1),
-            one(percentile(values, 90.0), 1),
-            one(percentile(values, 100.0), 1),
-        ]);
-    }
+    ];
+    let rows = rows.map(|(what, values)| {
+        let figures = [50.0, 90.0, 100.0].map(|p| one(percentile(values, p), 1));
+        [vec![what.to_owned()], figures.into()].concat()
+    });
     println!(
         "\n{} processes, each looks at the server first.\n",
         args.runs
     );
-    println!("{}", table.text());
-    let middle = median(&first);
-    print_goal("start-up to first request", middle, Some(50.0), " ms");
+    println!("{}", table("ms | median | p90 | max", rows));
+    print_goal(
+        "start-up to first request",
+        median(&first),
+        Some(50.0),
+        " ms",
+    );
     Ok(())
 }

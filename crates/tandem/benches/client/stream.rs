@@ -3,10 +3,9 @@
 use anyhow::Result;
 use metrics::stats::{median, percentile};
 
-use crate::kit::{self, Client, LEAST, PACE, Sample, Start, Work};
+use crate::kit::{self, Client, LEAST, PACE, Sample, Server, Start, Work};
 use crate::product::{Api, Floor, Product};
-use crate::server::Server;
-use crate::table::{Table, one, print_goal, spread};
+use crate::table::{one, print_goal, spread, table};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -30,45 +29,47 @@ pub(crate) struct Args {
     flags: Vec<String>,
 }
 
-/// One row of the table.
+/// The floor and the client at one number of streams: their runs, in turn.
 struct Case {
     streams: u32,
-    floor: Measured,
-    ours: Measured,
+    floor: Vec<Sample>,
+    client: Vec<Sample>,
+    /// CPU time of starting each.
+    starts: [Start; 2],
 }
 
-struct Measured {
-    samples: Vec<Sample>,
-    per_token: Vec<Option<f64>>,
-}
-
-impl Measured {
-    fn of(samples: Vec<Sample>, start: Start) -> Self {
-        Self {
-            per_token: samples.iter().map(|s| s.per_token(start)).collect(),
-            samples,
-        }
+impl Case {
+    /// CPU per token of each run, us: the floor's and the client's.
+    fn per_token(&self) -> [Vec<Option<f64>>; 2] {
+        let of = |samples: &[Sample], start| samples.iter().map(|s| s.per_token(start)).collect();
+        [
+            of(&self.floor, self.starts[0]),
+            of(&self.client, self.starts[1]),
+        ]
     }
 
-    fn spread(&self, of: impl Fn(&Sample) -> Option<f64>) -> String {
-        spread(self.samples.iter().map(of), 2)
+    /// The client's CPU per token over the floor's, run by run.
+    fn ratios(&self) -> impl Iterator<Item = Option<f64>> {
+        let [floor, client] = self.per_token();
+        client
+            .into_iter()
+            .zip(floor)
+            .map(|(client, floor)| Some(client? / floor?))
     }
 }
 
 /// `bench stream`.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let cpus = kit::apart();
-    let mut server = Server::start(PACE, cpus.map(|cpus| cpus.server))?;
-    let cpu = cpus.map(|cpus| cpus.client);
+    let server = Server::start(PACE)?;
     let mut flags = args.flags.clone();
     if args.api == Api::Openai {
         flags.push("--api=openai".to_owned());
     }
-    let ours = Product { flags };
+    let client = Product { flags };
     let floor = Floor { api: args.api };
-    let clients: [&dyn Client; 2] = [&floor, &ours];
-    let [floor, client] = clients.map(|client| kit::start(client, &mut server, LEAST, cpu, 5));
-    let starts = [floor?, client?];
+    let clients: [&dyn Client; 2] = [&floor, &client];
+    let [of_floor, of_client] = clients.map(|client| kit::start(client, &server, LEAST, 5));
+    let starts = [of_floor?, of_client?];
     let mut cases = Vec::new();
     for &streams in &args.streams {
         let work = Work {
@@ -81,22 +82,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             // In turn, and not always in the same order.
             let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
             for who in order {
-                samples[who].push(kit::sample(clients[who], &mut server, work, cpu)?);
+                samples[who].push(kit::sample(clients[who], &server, work)?);
             }
         }
         let [floor, client] = samples;
         cases.push(Case {
             streams,
-            floor: Measured::of(floor, starts[0]),
-            ours: Measured::of(client, starts[1]),
+            floor,
+            client,
+            starts,
         });
         eprintln!("{streams} streams: done");
     }
-    print(args, &ours, starts, &cases);
-    Ok(())
-}
-
-fn print(args: &Args, ours: &Product, starts: [Start; 2], cases: &[Case]) {
     println!(
         "{} tokens a stream, {} ms apart, the first after {} ms; {} requests of each stream, one \
          after another;\nmedian (range) of {} runs. Client: {}.\n",
@@ -105,79 +102,84 @@ fn print(args: &Args, ours: &Product, starts: [Start; 2], cases: &[Case]) {
         PACE.ttft.as_millis_f64(),
         args.requests,
         args.repeats,
-        ours.name()
+        client.name()
     );
-    let mut table = Table::new("streams | client CPU us/token | floor | ratio");
-    for case in cases {
-        table.row(&[
-            case.streams.to_string(),
-            spread(case.ours.per_token.iter().copied(), 2),
-            spread(case.floor.per_token.iter().copied(), 2),
-            spread(ratios(case), 2),
-        ]);
-    }
-    println!("{}", table.text());
-    let mut table =
-        Table::new("streams | TTFT bias ms: client mean | p50 | p99 | floor mean | p50 | p99");
-    for case in cases {
-        let mut row = vec![case.streams.to_string()];
-        for who in [&case.ours, &case.floor] {
-            row.push(who.spread(|s| s.bias.mean));
-            row.push(who.spread(|s| s.bias.p50));
-            row.push(who.spread(|s| s.bias.p99));
-        }
-        table.row(&row);
-    }
-    println!("{}", table.text());
-    let mut table = Table::new(
-        "streams | connect ms: client p50 | max | floor p50 | max | server late ms p50 | p99",
-    );
-    for case in cases {
-        let mut row = vec![case.streams.to_string()];
-        for who in [&case.ours, &case.floor] {
-            row.push(who.spread(|s| median(&s.connects)));
-            row.push(who.spread(|s| percentile(&s.connects, 100.0)));
-        }
-        row.push(case.ours.spread(|s| median(&s.late)));
-        row.push(case.ours.spread(|s| percentile(&s.late, 99.0)));
-        table.row(&row);
-    }
-    println!("{}", table.text());
-    let start = |start: Start| one(start.cpu.map(|ns| ns / 1e6), 1);
+    print_tables(&cases);
+    let [floor, client] = starts.map(|start| one(start.cpu.map(|ns| ns / 1e6), 1));
     println!(
-        "CPU of starting and ending, taken away above: client {} ms, floor {} ms.\n",
-        start(starts[1]),
-        start(starts[0])
+        "CPU of starting and ending, taken away above: client {client} ms, floor {floor} ms.\n"
     );
-    for case in cases {
-        goals(case);
+    cases.iter().for_each(print_goals);
+    Ok(())
+}
+
+/// A figure of a run, if it has it.
+type Figure = fn(&Sample) -> Option<f64>;
+
+/// Figures of the client and of the floor, in ms.
+const BIASES: [Figure; 3] = [|s| s.bias.mean, |s| s.bias.p50, |s| s.bias.p99];
+const CONNECTS: [Figure; 2] = [|s| median(&s.connects), |s| percentile(&s.connects, 100.0)];
+/// Figures of the server beside the client.
+const LATE: [Figure; 2] = [|s| median(&s.late), |s| percentile(&s.late, 99.0)];
+
+fn print_tables(cases: &[Case]) {
+    let costs = cases.iter().map(|case| {
+        let [floor, client] = case.per_token();
+        vec![
+            case.streams.to_string(),
+            spread(client.into_iter(), 2),
+            spread(floor.into_iter(), 2),
+            spread(case.ratios(), 2),
+        ]
+    });
+    println!(
+        "{}",
+        table("streams | client CPU us/token | floor | ratio", costs)
+    );
+    for (heads, of_both, of_client) in [
+        (
+            "streams | TTFT bias ms: client mean | p50 | p99 | floor mean | p50 | p99",
+            &BIASES[..],
+            &[][..],
+        ),
+        (
+            "streams | connect ms: client p50 | max | floor p50 | max | server late ms p50 | p99",
+            &CONNECTS,
+            &LATE,
+        ),
+    ] {
+        let rows = cases.iter().map(|case| {
+            let columns = [
+                (&case.client, of_both),
+                (&case.floor, of_both),
+                (&case.client, of_client),
+            ];
+            let columns = columns.iter().flat_map(|(samples, figures)| {
+                figures
+                    .iter()
+                    .map(|figure| spread(samples.iter().map(figure), 2))
+            });
+            std::iter::once(case.streams.to_string())
+                .chain(columns)
+                .collect()
+        });
+        println!("{}", table(heads, rows));
     }
 }
 
-/// Ratios run by run.
-fn ratios(case: &Case) -> impl Iterator<Item = Option<f64>> + '_ {
-    let pairs = case.ours.per_token.iter().zip(&case.floor.per_token);
-    pairs.map(|(ours, floor)| Some((*ours)? / (*floor)?))
-}
-
-fn goals(case: &Case) {
+fn print_goals(case: &Case) {
     let streams = case.streams;
-    if ![32, 500].contains(&streams) {
-        return;
-    }
-    let ratio = middle(ratios(case));
-    let what = format!("CPU per token over the floor's at {streams}");
-    print_goal(&what, ratio, Some(1.2), "");
-    let mean: fn(&Sample) -> Option<f64> = |sample| sample.bias.mean;
-    let p99: fn(&Sample) -> Option<f64> = |sample| sample.bias.p99;
-    let goals = match streams {
-        32 => vec![("mean", mean, 0.2)],
-        _ => vec![("mean", mean, 1.0), ("p99", p99, 3.0)],
+    let goals: &[(&str, Figure, f64)] = match streams {
+        32 => &[("mean", BIASES[0], 0.2)],
+        500 => &[("mean", BIASES[0], 1.0), ("p99", BIASES[2], 3.0)],
+        _ => return,
     };
-    for (what, of, more) in goals {
-        let [ours, floor] = [&case.ours, &case.floor].map(|who| middle(who.samples.iter().map(of)));
+    let what = format!("CPU per token over the floor's at {streams}");
+    print_goal(&what, middle(case.ratios()), Some(1.2), "");
+    for (what, figure, more) in goals {
+        let [client, floor] = [&case.client, &case.floor].map(|s| middle(s.iter().map(figure)));
         let what = format!("TTFT bias at {streams}, {what}");
-        print_goal(&what, ours, floor.map(|floor| floor + more), " ms");
+        print_goal(&what, client, floor.map(|floor| floor + more), " ms");
     }
 }
 

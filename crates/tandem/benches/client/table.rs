@@ -2,41 +2,24 @@
 
 use metrics::stats::percentile;
 
-/// A Markdown table.
-#[derive(Debug)]
-pub(crate) struct Table(String);
-
-impl Table {
-    /// A table without rows; `heads` are its headings, with ` | ` between them.
-    pub(crate) fn new(heads: &str) -> Self {
-        let rule = "| --- ".repeat(heads.split(" | ").count());
-        Self(format!("| {heads} |\n{rule}|\n"))
-    }
-
-    pub(crate) fn row(&mut self, cells: &[String]) {
-        self.0.extend(["| ", cells.join(" | ").as_str(), " |\n"]);
-    }
-
-    pub(crate) fn text(&self) -> &str {
-        &self.0
-    }
+/// A Markdown table; `heads` are its headings, with ` | ` between them.
+pub(crate) fn table(heads: &str, rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let rule = "| --- ".repeat(heads.split(" | ").count());
+    let rows = rows
+        .into_iter()
+        .map(|cells| format!("| {} |\n", cells.join(" | ")));
+    format!("| {heads} |\n{rule}|\n{}", rows.collect::<String>())
 }
 
 /// The median of several runs and, where they differ in print, their range: `9.6 (9.5–9.9)`.
 pub(crate) fn spread(values: impl Iterator<Item = Option<f64>>, digits: usize) -> String {
     let values: Option<Vec<f64>> = values.collect();
-    let figures = values.and_then(|values| {
-        let percentiles = [0.0, 50.0, 100.0].map(|p| percentile(&values, p));
-        let [least, median, most] = percentiles.map(|figure| Some(format!("{:.digits$}", figure?)));
-        Some((least?, median?, most?))
-    });
-    let Some((least, median, most)) = figures else {
-        return "unknown".to_owned();
-    };
-    if least == most {
-        median
-    } else {
-        format!("{median} ({least}–{most})")
+    let figure = |p| Some(format!("{:.digits$}", percentile(values.as_ref()?, p)?));
+    match (figure(0.0), figure(50.0), figure(100.0)) {
+        (Some(least), Some(median), Some(most)) if least != most => {
+            format!("{median} ({least}–{most})")
+        }
+        (_, median, _) => median.unwrap_or_else(|| "unknown".to_owned()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Place, json, text};
+use crate::support::{Place, json};
 
 /// Checks a step, however late the machine was.
 fn check(step: &Value, tokens_each: u64) {
@@ -40,16 +40,4 @@ fn a_quick_calibration_finds_every_token_in_the_servers_log() {
             check(step, 20);
         }
     }
-}
-
-#[test]
-fn a_folder_holds_the_calibration_and_is_not_overwritten() {
-    let place = Place::new();
-    let line = "calibrate --quick --runtime current --out mine";
-    let printed = text(&place.good(line).stdout);
-    assert!(printed.contains("one thread for all agents"), "{printed}");
-    assert!(printed.contains("token bias, ms"), "{printed}");
-    let written = place.read_json("mine/calibration.json");
-    assert_eq!(written["header"]["name"], "mine");
-    place.fails(line, 2, &["already holds a calibration"]);
 }

@@ -5,14 +5,12 @@
 mod cache;
 mod calibrate;
 mod capacity;
-mod doctor;
 #[cfg(unix)]
 mod ends;
 mod hostile;
 mod load;
 mod mixed;
 mod pinned;
-mod proxies;
 mod resume;
 #[cfg(target_os = "linux")]
 mod soak;

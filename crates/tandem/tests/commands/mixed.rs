@@ -2,25 +2,11 @@
 
 use std::path::Path;
 
-use crate::support::{Place, Serving, json, requests, text};
+use domain::Outcome;
+use domain::record::RequestRole;
+use serde_json::Value;
 
-#[test]
-fn a_load_is_dealt_to_both_and_its_document_names_both() {
-    let server = Serving::start();
-    let url = server.url.as_str();
-    let document = json(&Place::new().good(&format!(
-        "load --json --no-record --endpoint {url} --endpoint {url}/v1 --api ollama --api openai \
-         --agents 4 --requests 12"
-    )));
-    let kinds: Vec<_> = document["header"]["endpoints"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|endpoint| endpoint["server"]["kind"].as_str().unwrap())
-        .collect();
-    assert_eq!(kinds, ["tandem-simulator", "tandem-simulator /v1"]);
-    assert_eq!(document["result"]["figures"]["outcomes"]["completed"], 12);
-}
+use crate::support::{Place, Serving, requests, text};
 
 /// One agent on each protocol of one server; what they send needs no reload.
 const PLAN: &str = r#"
@@ -59,16 +45,10 @@ fn a_sweep_runs_on_both_and_its_report_names_both() {
     }
 
     let requests = requests(&place.path("results"));
-    let mains = requests
-        .iter()
-        .filter(|r| r.role == domain::record::RequestRole::Main);
+    let mains = requests.iter().filter(|r| r.role == RequestRole::Main);
     let mut dealt = [0, 0];
     for request in mains {
-        assert!(
-            request.times.outcome.is_completed(),
-            "{:?}",
-            request.times.outcome
-        );
+        assert_eq!(request.times.outcome, Outcome::Completed);
         assert_eq!(request.agent, request.endpoint, "an endpoint for each");
         // Only Ollama's own API reports the server's durations.
         let native = request.endpoint == 0;
@@ -79,7 +59,7 @@ fn a_sweep_runs_on_both_and_its_report_names_both() {
         dealt[request.endpoint as usize] += 1;
     }
     assert_eq!(dealt, [6, 6], "three repetitions of two arms");
-    let manifest = place.read_json("results/manifest.json");
+    let manifest: Value = place.read_json("results/manifest.json");
     assert_eq!(manifest["header"]["provenance"], "simulated");
     assert!(manifest["header"]["time_scale"].is_null(), "in real time");
 

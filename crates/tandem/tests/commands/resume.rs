@@ -9,16 +9,7 @@ use domain::record::{JournalLine, RunKey};
 use domain::telemetry::Sample;
 use serde_json::Value;
 
-use crate::support::{Place, Serving, journal, lines, text};
-
-/// Writes a shipped profile with one change.
-fn profile(place: &Place, change: (&str, &str)) {
-    let shipped =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/profiles/rtx4080-laptop.toml");
-    let shipped = fs::read_to_string(shipped).unwrap();
-    assert!(shipped.contains(change.0));
-    place.write("profile.toml", &shipped.replacen(change.0, change.1, 1));
-}
+use crate::support::{FIXTURES, Place, journal, lines, text};
 
 fn sweep(place: &Place, out: &str, more: &str) -> Value {
     let line =
@@ -102,7 +93,10 @@ fn rows(dir: &Path) -> Vec<Value> {
 #[test]
 fn a_resumed_sweep_has_the_rows_of_an_uninterrupted_one() {
     let place = Place::new();
-    profile(&place, ("sharing_loss = 0.2184", "sharing_loss = 0.5"));
+    let profile = fs::read_to_string(format!("{FIXTURES}/profiles/rtx4080-laptop.toml")).unwrap();
+    let (shipped, other) = ("sharing_loss = 0.2184", "sharing_loss = 0.5");
+    assert!(profile.contains(shipped));
+    place.write("profile.toml", &profile.replacen(shipped, other, 1));
     sweep(&place, "plain", "");
     let simulator = "--profile profile.toml --num-parallel 2 --fault duplicate-final=1";
     for (name, set) in [("simulator", simulator), ("admission", "--admission 1")] {
@@ -121,65 +115,5 @@ fn a_resumed_sweep_has_the_rows_of_an_uninterrupted_one() {
         assert_eq!(arms(&parts), arms(&whole));
         // Flags with the same values are accepted.
         place.good(&format!("sweep --resume {name}-parts {set}"));
-    }
-}
-
-const RESUME: &str = "sweep --resume r";
-
-#[test]
-fn a_sweep_without_simulator_settings_is_not_resumed() {
-    let place = Place::new();
-    place.good("sweep --simulate --only homo_g80_c512_t0.6 --repeats 1 --out r");
-    let mut old = place.read_json("r/manifest.json");
-    old["header"].as_object_mut().unwrap().remove("simulator");
-    place.write("r/manifest.json", &old.to_string());
-    let hint = "start a new one: tandem sweep --simulate";
-    place.fails(RESUME, 2, &["has no simulator settings", hint]);
-}
-
-#[test]
-fn changed_files_are_detected() {
-    let place = Place::new();
-    profile(&place, ("seed = 113", "seed = 114"));
-    fs::create_dir(place.path("tables")).unwrap();
-    place.write("tables/figures.csv", "what,ms\none,1\n");
-    place.good(
-        "run --simulate --runs 1 --workflow full --agent default --profile profile.toml \
-         --benchmarks tables --out r",
-    );
-    place.good(RESUME);
-    let other = format!("{RESUME} --benchmarks elsewhere");
-    place.fails(&other, 2, &["tables, not elsewhere"]);
-
-    place.write("tables/figures.csv", "what,ms\none,2\n");
-    place.fails(RESUME, 2, &["a table in tables has changed"]);
-    place.write("tables/figures.csv", "what,ms\none,1\n");
-
-    let profile = place.read("profile.toml");
-    let changed = profile.replacen("seed = 114", "seed = 115", 1);
-    place.write("profile.toml", &changed);
-    place.fails(RESUME, 2, &["profile.toml has changed"]);
-}
-
-#[test]
-fn a_sweep_on_a_server_is_resumed_on_its_runtime() {
-    let server = Serving::start();
-    let place = Place::new();
-    let url = &server.url;
-    place.good(&format!(
-        "run --endpoint {url} --agent default --runs 1 --runtime multi --workers 3 --no-calibrate \
-         --no-checks --out r"
-    ));
-    let same = format!("--runtime multi --workers 3 --endpoint {url} --no-simulate");
-    for flags in ["", &same] {
-        place.good(&format!("{RESUME} {flags}"));
-    }
-    for (flags, words) in [
-        ("--runtime current", "--runtime multi, not current"),
-        ("--workers 2", "--workers 3, not 2"),
-        ("--pin 0", "without --pin, not 0"),
-        ("--simulate", &format!("on {url}, not --simulate")),
-    ] {
-        place.fails(&format!("{RESUME} {flags}"), 2, &[words]);
     }
 }

@@ -1,8 +1,10 @@
 //! Helpers of the command tests: the binary in a folder of its own, its output, and a running simulator.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::iter;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -13,12 +15,19 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The binary, without environment variables that change its behaviour.
-fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
+/// The repository's fixtures.
+pub(crate) const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
+
+/// A program, without environment variables that change the binary's behaviour and with the binary on its path.
+fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
     for variable in ["OLLAMA_HOST", "TANDEM_API_KEY", "RUST_LOG", "COLUMNS"] {
         command.env_remove(variable);
     }
+    let folder = Path::new(env!("CARGO_BIN_EXE_tandem")).parent().unwrap();
+    let others = std::env::var_os("PATH").unwrap();
+    let path = iter::once(folder.to_owned()).chain(std::env::split_paths(&others));
+    command.env("PATH", std::env::join_paths(path).unwrap());
     command.env("NO_COLOR", "1");
     command
 }
@@ -30,7 +39,7 @@ impl Place {
         Self(TempDir::new().unwrap())
     }
 
-    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
@@ -44,37 +53,37 @@ impl Place {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
-    pub(crate) fn read_json(&self, name: &str) -> Value {
+    pub(crate) fn read_json<T: DeserializeOwned>(&self, name: &str) -> T {
         serde_json::from_str(&self.read(name)).unwrap()
     }
 
+    /// Removes a value from an object in a JSON file.
+    pub(crate) fn remove(&self, name: &str, pointer: &str) {
+        let mut json: Value = self.read_json(name);
+        let (object, key) = pointer.rsplit_once('/').unwrap();
+        let object = json.pointer_mut(object).and_then(Value::as_object_mut);
+        assert!(
+            object.unwrap().remove(key).is_some(),
+            "{name}: no {pointer}"
+        );
+        self.write(name, &json.to_string());
+    }
+
     pub(crate) fn command(&self, line: &str) -> Command {
-        let mut command = command();
+        let mut command = command(env!("CARGO_BIN_EXE_tandem"));
         command.current_dir(self.0.path()).args(words(line));
         command
     }
 
-    pub(crate) fn start(&self, line: &str) -> Child {
-        let mut command = self.command(line);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().unwrap()
+    /// A line of a shell, which finds the binary as `tandem`.
+    pub(crate) fn shell(&self, line: &str) -> Command {
+        let mut command = command("sh");
+        command.current_dir(self.0.path()).args(["-c", line]);
+        command
     }
 
-    /// A command line after commands of a shell, such as `ulimit -f 0`.
-    #[cfg(unix)]
-    pub(crate) fn in_shell(&self, before: &str, line: &str) -> Command {
-        let direct = self.command(line);
-        let mut command = Command::new("sh");
-        command.args(["-c", &format!("{before}; exec \"$0\" \"$@\"")]);
-        command.arg(direct.get_program()).args(direct.get_args());
-        command.current_dir(self.0.path());
-        for (name, value) in direct.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        command
+    pub(crate) fn start(&self, line: &str) -> Child {
+        started(self.command(line))
     }
 
     pub(crate) fn run(&self, line: &str) -> Output {
@@ -83,20 +92,21 @@ impl Place {
 
     #[track_caller]
     pub(crate) fn good(&self, line: &str) -> Output {
-        good(self.run(line))
+        ended(line, self.run(line), 0, &[])
     }
 
     /// Runs a command line that must end with this exit code and with these words on standard error.
     #[track_caller]
-    pub(crate) fn fails(&self, line: &str, expected: i32, words: &[&str]) {
-        ended(line, &self.run(line), expected, words);
+    pub(crate) fn fails(&self, line: &str, expected: i32, words: &[&str]) -> String {
+        text(&ended(line, self.run(line), expected, words).stderr)
     }
 
-    /// Command lines with their output, without what differs from run to run.
-    pub(crate) fn transcripts(&self, lines: &[&str]) -> String {
+    /// Replaces what differs from run to run.
+    fn redactor(&self) -> Redactor {
         let folder = fs::canonicalize(self.0.path()).unwrap();
-        let redactor = Redactor::new()
+        Redactor::new()
             .text(folder.to_str().unwrap(), "FOLDER")
+            .text(FIXTURES, "FIXTURES")
             .text(
                 concat!("tandem ", env!("CARGO_PKG_VERSION")),
                 "tandem VERSION",
@@ -104,35 +114,49 @@ impl Place {
             .value_after("peak memory ")
             .value_after("may open; ")
             .value_after("\"peak_memory_bytes\":")
-            .value_after("\"environment\":");
-        let see = |line: &&str| redactor.transcript(&format!("tandem {line}"), &self.run(line));
-        lines.iter().map(see).collect::<Vec<_>>().join("\n")
+            .value_after("\"environment\":")
+    }
+
+    /// The lines of a command's outputs that contain one of these words, without what differs from run to run.
+    pub(crate) fn excerpt(&self, output: &Output, words: &[&str]) -> String {
+        let printed = text(&output.stdout) + &text(&output.stderr);
+        let lines = printed
+            .lines()
+            .filter(|line| words.iter().any(|word| line.contains(word)));
+        self.redactor()
+            .redact(&lines.collect::<Vec<_>>().join("\n"))
+    }
+
+    /// A line of a shell with its exit code and output, without what differs from run to run. A line that only runs the
+    /// binary needs no shell.
+    pub(crate) fn transcript(&self, line: &str) -> String {
+        let mut command = match line.strip_prefix("tandem ") {
+            Some(alone) if !alone.contains(['>', '|', ';', '$']) => self.command(alone),
+            _ => self.shell(line),
+        };
+        self.redactor().transcript(line, &command.output().unwrap())
     }
 }
 
-#[track_caller]
-pub(crate) fn good(output: Output) -> Output {
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    output
+/// Starts a command, whose output can be read after its end.
+pub(crate) fn started(mut command: Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
 }
 
 /// Checks the exit code of a command, and that its standard error contains all of these words.
 #[track_caller]
-pub(crate) fn ended(line: &str, output: &Output, expected: i32, words: &[&str]) {
-    let (code, errors) = said(output);
-    assert_eq!(code, expected, "{line}: {errors}");
+pub(crate) fn ended(line: &str, output: Output, expected: i32, words: &[&str]) -> Output {
+    let errors = text(&output.stderr);
+    assert_eq!(code(&output), expected, "{line}: {errors}");
     for part in words {
         assert!(errors.contains(part), "{line}: no `{part}` in {errors}");
     }
+    output
 }
 
 pub(crate) fn code(output: &Output) -> i32 {
     output.status.code().unwrap()
-}
-
-/// The exit code and standard error.
-pub(crate) fn said(output: &Output) -> (i32, String) {
-    (code(output), text(&output.stderr))
 }
 
 #[track_caller]
@@ -156,7 +180,11 @@ pub(crate) fn journal(dir: &Path) -> Vec<JournalLine> {
     lines(&dir.join("journal.jsonl")).collect()
 }
 
+/// The rows of a sweep's requests, or those of a load or a level.
 pub(crate) fn requests(dir: &Path) -> Vec<RequestRecord> {
+    if dir.join("requests.jsonl").exists() {
+        return lines(&dir.join("requests.jsonl")).collect();
+    }
     let requests = journal(dir).into_iter().filter_map(|line| match line {
         JournalLine::Request(request) => Some(request),
         _ => None,
@@ -195,8 +223,40 @@ pub(crate) fn signal(child: &Child, signal: &str) {
 
 /// An address without a listener.
 pub(crate) fn closed_port() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
+}
+
+/// A server of one request a connection: `answer` gets the request's path and its number, and returns status,
+/// content type and body. Returns the address.
+pub(crate) fn answering(
+    answer: impl Fn(&str, usize) -> (&'static str, &'static str, String) + Send + 'static,
+) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for (nth, socket) in listener.incoming().enumerate() {
+            let mut socket = socket.unwrap();
+            let mut request = BufReader::new(socket.try_clone().unwrap());
+            let (mut head, mut length) = (String::new(), 0);
+            while request.read_line(&mut head).is_ok_and(|read| read > 2) {
+                let last = head.lines().last().unwrap().to_lowercase();
+                if let Some(bytes) = last.strip_prefix("content-length: ") {
+                    length = bytes.parse().unwrap();
+                }
+            }
+            let _ = request.read_exact(&mut vec![0; length]);
+            let path = head.split(' ').nth(1).unwrap_or_default();
+            let (status, kind, body) = answer(path, nth);
+            let length = body.len();
+            let _ = write!(
+                socket,
+                "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\
+                 Connection: close\r\n\r\n{body}"
+            );
+        }
+    });
+    address
 }
 
 /// A running `tandem serve` with the instant profile, killed when dropped.
@@ -207,24 +267,21 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn start() -> Self {
-        let mut child = command()
+        let mut child = command(env!("CARGO_BIN_EXE_tandem"))
             .args(["serve", "--port", "0", "--profile", "instant"])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let output = child.stdout.take().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
         // Made before its output is read, so that a failure there kills the process.
         let mut serving = Self {
             child,
             url: String::new(),
         };
-        for line in BufReader::new(output).lines() {
-            let line = line.unwrap();
+        let lines = output.lines().map(Result::unwrap);
+        for line in lines.take_while(|line| !line.starts_with("Ctrl-C")) {
             if let Some(rest) = line.trim_start().strip_prefix("listening ") {
                 rest.split(' ').next().unwrap().clone_into(&mut serving.url);
-            }
-            if line.starts_with("Ctrl-C") {
-                break;
             }
         }
         assert!(!serving.url.is_empty(), "it ended before it listened");

@@ -7,220 +7,174 @@ use domain::telemetry::GpuReading;
 
 use super::{throttle, uevent};
 use crate::file::{OpenFile, entries, name as file_name, read};
+use crate::gpus::reading;
 
 pub(super) struct Card {
     index: u32,
     pub(super) name: String,
     /// Its place on the PCI bus, `0000:03:00.0`.
     pub(super) slot: String,
-    power_limit_w: Option<f64>,
-    link: Option<String>,
-    /// Utilisation, memory in use and in all, power, energy, shader and memory clock, temperature.
+    /// Constant facts, by name.
+    facts: [(&'static str, Option<String>); 3],
+    /// In the order of [`reading`].
     quantities: [Quantity; 8],
-    throttle: Throttle,
+    throttle: Source,
 }
+
+/// An open file, or why it cannot be read.
+type Source = Result<OpenFile, String>;
 
 impl Card {
     pub(super) fn open(index: u32, device: &Path, pci_ids: &[PathBuf]) -> Self {
-        let hwmon = entries(&device.join("hwmon"));
-        let sensor = |file: &str| hwmon.first().map(|folder| folder.join(file));
-        let number = |files: &[Option<PathBuf>], what, scale| {
-            let files = files.iter().flatten().cloned();
-            Quantity::open(files, what, Shape::Number, scale)
+        let hwmon = entries(&device.join("hwmon")).into_iter().next();
+        let sensors = |names: &[&str]| -> Vec<PathBuf> {
+            let folder = hwmon.iter();
+            folder
+                .flat_map(|folder| names.iter().map(|name| folder.join(name)))
+                .collect()
         };
-        let file = |name: &str, what| number(&[Some(device.join(name))], what, 1.0);
-        let clock = |label, sensors: [&str; 2], table, what| {
+        let file = |name, what| Quantity::open(&[device.join(name)], what, whole_number, 1.0);
+        let sensor = |names: &[&str], what, scale| {
+            Quantity::open(&sensors(names), what, whole_number, scale)
+        };
+        let clock = |label, names: [&str; 2], table, what| {
             // The sensor in hertz where it carries the right label, the table of levels otherwise.
-            let labelled = sensors.into_iter().find_map(|name| {
-                let of = sensor(&format!("{name}_label"))?;
-                (read(&of).as_deref() == Some(label)).then(|| sensor(&format!("{name}_input")))?
+            let labelled = sensors(&names).into_iter().find_map(|sensor| {
+                let of = |what| PathBuf::from(format!("{}_{what}", sensor.display()));
+                (read(&of("label")).as_deref() == Some(label)).then(|| of("input"))
             });
-            match labelled {
-                Some(sensor) if sensor.exists() => number(&[Some(sensor)], what, 1e-6),
-                _ => Quantity::open([device.join(table)], what, Shape::Levels, 1.0),
+            match labelled.filter(|sensor| sensor.exists()) {
+                Some(sensor) => Quantity::open(&[sensor], what, whole_number, 1e-6),
+                None => Quantity::open(&[device.join(table)], what, level_in_use, 1.0),
             }
         };
-        let power = [sensor("power1_average"), sensor("power1_input")];
+        let slot = uevent(device, "PCI_SLOT_NAME").unwrap_or_else(|| format!("card {index}"));
+        let limit = sensors(&["power1_cap"]);
+        let limit = limit
+            .first()
+            .and_then(|path| read(path)?.parse::<f64>().ok());
+        let limit = limit.map(|microwatts| format!("{:.0} W", microwatts / 1e6));
         Self {
             index,
             name: name(device, pci_ids),
-            slot: uevent(device, "PCI_SLOT_NAME").unwrap_or_else(|| format!("card {index}")),
-            power_limit_w: sensor("power1_cap")
-                .and_then(|path| read(&path)?.parse::<f64>().ok())
-                .map(|microwatts| microwatts / 1e6),
-            link: link(device),
+            facts: [
+                ("pci", Some(slot.clone())),
+                ("link", link(device)),
+                ("power_limit", limit),
+            ],
+            slot,
             quantities: [
                 file("gpu_busy_percent", "utilisation"),
                 file("mem_info_vram_used", "memory in use"),
                 file("mem_info_vram_total", "memory in all"),
-                number(&power, "power", 1e-6),
-                number(&[sensor("energy1_input")], "energy counter", 1e-6),
+                sensor(&["power1_average", "power1_input"], "power", 1e-6),
+                sensor(&["energy1_input"], "energy counter", 1e-6),
                 clock("sclk", ["freq1", "freq2"], "pp_dpm_sclk", "shader clock"),
                 clock("mclk", ["freq2", "freq1"], "pp_dpm_mclk", "memory clock"),
-                number(&[sensor("temp1_input")], "temperature", 1e-3),
+                sensor(&["temp1_input"], "temperature", 1e-3),
             ],
-            throttle: Throttle::open(&device.join("gpu_metrics")),
+            throttle: open_throttle(&device.join("gpu_metrics"))
+                .map_err(|why| format!("no throttle reasons ({why})")),
         }
     }
 
+    /// The card's reading without its processes; none when it gives no value.
     pub(super) fn read(&mut self) -> Option<GpuReading> {
-        let throttle = self.throttle.read();
-        let known = throttle.is_some();
-        let [
-            busy,
-            used,
-            total,
-            power,
-            energy,
-            shader,
-            memory,
-            temperature,
-        ] = self.quantities.each_mut().map(Quantity::read);
-        let whole = |value: f64| value.round() as u64;
-        let clock = |value: f64| value.round() as u32;
-        let nothing = GpuReading {
-            index: self.index,
-            ..GpuReading::default()
-        };
-        let reading = GpuReading {
-            utilisation_percent: busy,
-            memory_used_bytes: used.map(whole),
-            memory_total_bytes: total.map(whole),
-            power_w: power,
-            energy_j: energy,
-            sm_clock_mhz: shader.map(clock),
-            memory_clock_mhz: memory.map(clock),
-            temperature_c: temperature,
-            throttle_reasons: throttle.unwrap_or_default(),
-            ..nothing.clone()
-        };
-        (known || reading != nothing).then_some(reading)
+        let table = self
+            .throttle
+            .as_mut()
+            .ok()
+            .and_then(|file| file.bytes().ok());
+        let throttle = table.and_then(|table| throttle::bits(table).ok());
+        let numbers = self.quantities.each_mut().map(Quantity::read);
+        let throttle = throttle.map(throttle::names);
+        reading(self.index, None, numbers, throttle, None)
     }
 
     /// The quantities that the card does not give, each with the reason.
     pub(super) fn notes(&self) -> Vec<String> {
-        self.quantities
-            .iter()
-            .filter_map(|quantity| quantity.source.as_ref().err())
-            .chain(self.throttle.0.as_ref().err())
-            .map(|why| format!("{}: {why}", self.name))
-            .collect()
+        let sources = self.quantities.iter().map(|quantity| &quantity.source);
+        let reasons = sources
+            .chain([&self.throttle])
+            .filter_map(|source| source.as_ref().err());
+        reasons.map(|why| format!("{}: {why}", self.name)).collect()
     }
 
     pub(super) fn facts(&self) -> impl Iterator<Item = (String, String)> {
-        let limit = self.power_limit_w.map(|watts| format!("{watts:.0} W"));
-        let facts = [
-            ("pci", Some(self.slot.clone())),
-            ("link", self.link.clone()),
-            ("power_limit", limit),
-        ];
-        let named = |(what, value): (&str, Option<String>)| {
-            Some((format!("gpu_{}_{what}", self.index), value?))
+        let named = |(what, value): &(&str, Option<String>)| {
+            Some((format!("gpu_{}_{what}", self.index), value.clone()?))
         };
-        facts.into_iter().filter_map(named)
+        self.facts.iter().filter_map(named)
     }
-}
-
-/// How a file writes its number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    Number,
-    /// A level a line, `1: 1800Mhz *`; the star marks the one in use.
-    Levels,
 }
 
 /// One number of a card, or why there is none.
 #[derive(Debug)]
 struct Quantity {
-    source: Result<OpenFile, String>,
-    shape: Shape,
+    source: Source,
+    /// How the file writes the number.
+    parse: fn(&str) -> Option<f64>,
+    /// From the file's unit to that of a reading.
     scale: f64,
 }
 
 impl Quantity {
     /// The first of several files that holds such a number.
-    fn open(
-        files: impl IntoIterator<Item = PathBuf>,
-        what: &str,
-        shape: Shape,
-        scale: f64,
-    ) -> Self {
+    fn open(files: &[PathBuf], what: &str, parse: fn(&str) -> Option<f64>, scale: f64) -> Self {
         let mut why: Option<String> = None;
-        for path in files {
-            let mut kept = match OpenFile::open(&path) {
-                Ok(kept) => kept,
+        let source = files.iter().find_map(|path| {
+            let mut file = match OpenFile::open(path) {
+                Ok(file) => file,
                 Err(error) => {
-                    why.get_or_insert_with(|| unreadable(&path, &error));
-                    continue;
+                    why.get_or_insert_with(|| unreadable(path, &error));
+                    return None;
                 }
             };
-            why = match text(&mut kept) {
-                Ok(text) if parse(text, shape).is_some() => {
-                    return Self {
-                        source: Ok(kept),
-                        shape,
-                        scale,
-                    };
-                }
-                Ok(text) => Some(format!("{} holds `{}`", file_name(&path), shown(text))),
-                Err(error) => Some(unreadable(&path, &error)),
+            why = match text(&mut file) {
+                Ok(text) if parse(text).is_some() => return Some(file),
+                Ok(text) => Some(format!("{} holds `{}`", file_name(path), shown(text))),
+                Err(error) => Some(unreadable(path, &error)),
             };
-        }
+            None
+        });
         let why = why.unwrap_or_else(|| "no hwmon folder".to_owned());
         Self {
-            source: Err(format!("no {what} ({why})")),
-            shape,
+            source: source.ok_or_else(|| format!("no {what} ({why})")),
+            parse,
             scale,
         }
     }
 
     fn read(&mut self) -> Option<f64> {
         let text = text(self.source.as_mut().ok()?).ok()?;
-        parse(text, self.shape).map(|number| number * self.scale)
+        (self.parse)(text).map(|number| number * self.scale)
     }
 }
-
-fn parse(text: &str, shape: Shape) -> Option<f64> {
-    let digits = match shape {
-        Shape::Number => text.trim(),
-        Shape::Levels => {
-            let level = text.lines().find(|line| line.trim_end().ends_with('*'))?;
-            let (_, level) = level.split_once(':')?;
-            let level = level.trim_end().trim_end_matches('*').trim();
-            let unit = level.find(|c: char| !c.is_ascii_digit())?;
-            if !level[unit..].eq_ignore_ascii_case("mhz") {
-                return None;
-            }
-            &level[..unit]
-        }
-    };
-    // Temperatures may be below zero; the kernel writes whole numbers only.
-    digits.parse::<i64>().ok().map(|number| number as f64)
+/// The kernel writes whole numbers only; temperatures may be below zero.
+fn whole_number(text: &str) -> Option<f64> {
+    text.trim().parse::<i64>().ok().map(|number| number as f64)
 }
 
-#[derive(Debug)]
-struct Throttle(Result<OpenFile, String>);
+/// The level in use, in MHz, of a table with a level a line: `1: 1800Mhz *`, where the star marks it.
+fn level_in_use(text: &str) -> Option<f64> {
+    let level = text
+        .lines()
+        .find_map(|line| line.trim_end().strip_suffix('*'))?;
+    let (_, level) = level.split_once(':')?;
+    let level = level.trim().to_ascii_lowercase();
+    whole_number(level.strip_suffix("mhz")?)
+}
 
-impl Throttle {
-    fn open(path: &Path) -> Self {
-        let open = || {
-            let mut kept = OpenFile::open(path).map_err(|error| unreadable(path, &error))?;
-            let table = kept.bytes().map_err(|error| unreadable(path, &error))?;
-            throttle::bits(table).map_err(|why| format!("gpu_metrics: {why}"))?;
-            Ok(kept)
-        };
-        Self(open().map_err(|why: String| format!("no throttle reasons ({why})")))
-    }
-
-    fn read(&mut self) -> Option<Vec<String>> {
-        let table = self.0.as_mut().ok()?.bytes().ok()?;
-        throttle::bits(table).ok().map(throttle::names)
-    }
+fn open_throttle(path: &Path) -> Result<OpenFile, String> {
+    let mut file = OpenFile::open(path).map_err(|error| unreadable(path, &error))?;
+    let table = file.bytes().map_err(|error| unreadable(path, &error))?;
+    throttle::bits(table).map_err(|why| format!("gpu_metrics: {why}"))?;
+    Ok(file)
 }
 
 /// The file's text as it is now.
-fn text(kept: &mut OpenFile) -> io::Result<&str> {
-    std::str::from_utf8(kept.bytes()?)
+fn text(file: &mut OpenFile) -> io::Result<&str> {
+    std::str::from_utf8(file.bytes()?)
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
@@ -250,20 +204,17 @@ fn link(device: &Path) -> Option<String> {
 
 /// The name in the card, the name in the list of PCI devices, or its PCI numbers.
 fn name(device: &Path, pci_ids: &[PathBuf]) -> String {
-    if let Some(name) = read(&device.join("product_name")) {
-        return name;
-    }
-    let Some(id) = read(&device.join("device")) else {
-        return "AMD GPU".to_owned();
-    };
-    let id = id.trim_start_matches("0x").to_ascii_lowercase();
-    pci_ids
-        .iter()
-        .find_map(|path| device_name(&read(path)?, &id))
-        .map_or_else(
-            || format!("AMD GPU 1002:{id}"),
-            |name| format!("AMD {name}"),
-        )
+    read(&device.join("product_name")).unwrap_or_else(|| {
+        let Some(id) = read(&device.join("device")) else {
+            return "AMD GPU".to_owned();
+        };
+        let id = id.trim_start_matches("0x").to_ascii_lowercase();
+        let mut names = pci_ids
+            .iter()
+            .filter_map(|path| device_name(&read(path)?, &id));
+        let name = names.next().unwrap_or_else(|| format!("GPU 1002:{id}"));
+        format!("AMD {name}")
+    })
 }
 
 /// AMD's device with this number in a list of PCI devices.

@@ -98,22 +98,20 @@ impl Clients {
 
     /// What KFD lists: card, process, bytes.
     fn compute(&self) -> Vec<(String, u32, u64)> {
-        let mut found = Vec::new();
-        for process in entries(&self.kfd.join("proc")) {
-            let Ok(pid) = name(&process).parse() else {
-                continue;
-            };
-            for (id, slot) in &self.ids {
-                let bytes = read(&process.join(format!("vram_{id}")));
-                if let Some(bytes) = bytes.and_then(|bytes| bytes.parse().ok())
-                    && bytes > 0
-                    && self.slots.contains(slot)
-                {
-                    found.push((slot.clone(), pid, bytes));
-                }
-            }
-        }
-        found
+        let cards = self
+            .ids
+            .iter()
+            .filter(|(_, slot)| self.slots.contains(*slot));
+        let cards: Vec<_> = cards.collect();
+        let processes = entries(&self.kfd.join("proc")).into_iter();
+        let held = processes.flat_map(|process| {
+            cards.iter().filter_map(move |(id, slot)| {
+                let pid = name(&process).parse().ok()?;
+                let bytes: u64 = read(&process.join(format!("vram_{id}")))?.parse().ok()?;
+                (bytes > 0).then(|| ((*slot).clone(), pid, bytes))
+            })
+        });
+        held.collect()
     }
 }
 

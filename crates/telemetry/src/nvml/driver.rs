@@ -47,7 +47,8 @@ impl From<NvmlError> for Unreadable {
 #[derive(Debug)]
 pub(super) struct Driver {
     nvml: &'static Nvml,
-    handles: BTreeMap<Place, Device<'static>>,
+    /// A card without a handle fails each of its readings.
+    handles: BTreeMap<Place, Option<Device<'static>>>,
 }
 
 impl Driver {
@@ -56,32 +57,27 @@ impl Driver {
         let nvml = library.as_ref().map_err(Clone::clone)?;
         let mut handles = BTreeMap::new();
         for card in 0..nvml.device_count().unwrap_or_default() {
-            // A card without a handle fails each of its readings.
-            let Ok(device) = nvml.device_by_index(card) else {
-                continue;
-            };
-            let split = device.mig_mode().is_ok_and(|mode| mode.current != 0);
-            let instances = match device.mig_device_count() {
-                Ok(most) if split => most,
-                _ => 0,
-            };
-            for number in 0..instances {
-                // Instances are numbered with gaps.
-                if let Ok(part) = device.mig_device_by_index(number) {
-                    let instance = Some(number);
-                    handles.insert(Place { card, instance }, part);
+            let whole = nvml.device_by_index(card).ok();
+            let split =
+                |device: &&Device<'_>| device.mig_mode().is_ok_and(|mode| mode.current != 0);
+            if let Some(device) = whole.as_ref().filter(split) {
+                for number in 0..device.mig_device_count().unwrap_or_default() {
+                    // Instances are numbered with gaps.
+                    if let Ok(part) = device.mig_device_by_index(number) {
+                        let instance = Some(number);
+                        handles.insert(Place { card, instance }, Some(part));
+                    }
                 }
             }
             let instance = None;
-            handles.insert(Place { card, instance }, device);
+            handles.insert(Place { card, instance }, whole);
         }
         Ok(Self { nvml, handles })
     }
 
     fn device(&self, at: Place) -> Result<&Device<'static>, Unreadable> {
-        self.handles
-            .get(&at)
-            .ok_or_else(|| Unreadable::Failed("the driver gives no handle of it".to_owned()))
+        let device = self.handles.get(&at).and_then(Option::as_ref);
+        device.ok_or_else(|| Unreadable::Failed("the driver gives no handle of it".to_owned()))
     }
 }
 
@@ -91,14 +87,9 @@ impl DeviceReadings for Driver {
     }
 
     fn places(&self) -> Result<Vec<Place>, Unreadable> {
-        let mut places: Vec<Place> = self.handles.keys().copied().collect();
-        let cards = (0..self.nvml.device_count()?).map(|card| Place {
-            card,
-            instance: None,
-        });
-        places.extend(cards.filter(|card| !self.handles.contains_key(card)));
-        places.sort_unstable();
-        Ok(places)
+        // Fails where the number of cards cannot be read, so that they are not taken for none.
+        self.nvml.device_count()?;
+        Ok(self.handles.keys().copied().collect())
     }
 
     fn name(&self, at: Place) -> Result<String, Unreadable> {
@@ -146,21 +137,27 @@ impl DeviceReadings for Driver {
         let Ok(device) = self.device(at) else {
             return Vec::new();
         };
-        let mut facts = Vec::new();
-        if let Ok(pci) = device.pci_info() {
-            facts.push(("pci", pci.bus_id));
-        }
-        if let Ok(milliwatts) = device.enforced_power_limit() {
-            let watts = f64::from(milliwatts) / 1e3;
-            facts.push(("power_limit", format!("{watts:.0} W")));
-        }
-        let link = (
-            device.current_pcie_link_gen(),
-            device.current_pcie_link_width(),
-        );
-        if let (Ok(generation), Ok(width)) = link {
-            facts.push(("link", format!("PCIe generation {generation} x{width}")));
-        }
+        let link = device
+            .current_pcie_link_gen()
+            .ok()
+            .zip(device.current_pcie_link_width().ok());
+        let limit_w = device
+            .enforced_power_limit()
+            .map(|milliwatts| f64::from(milliwatts) / 1e3);
+        let facts = [
+            ("pci", device.pci_info().ok().map(|pci| pci.bus_id)),
+            (
+                "power_limit",
+                limit_w.ok().map(|watts| format!("{watts:.0} W")),
+            ),
+            (
+                "link",
+                link.map(|(generation, width)| format!("PCIe generation {generation} x{width}")),
+            ),
+        ];
         facts
+            .into_iter()
+            .filter_map(|(what, value)| Some((what, value?)))
+            .collect()
     }
 }

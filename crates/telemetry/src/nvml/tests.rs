@@ -1,6 +1,3 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use domain::Stamp;
 use nvml_wrapper::error::NvmlError;
 
@@ -8,9 +5,9 @@ use super::Quantity::*;
 use super::*;
 use crate::fixture::on_device;
 
-/// The recorded answers of one device at one time, and the error for every other request.
+/// The recorded answers of one device, and the error for every other request.
 #[derive(Clone)]
-struct Moment {
+struct Device {
     values: BTreeMap<Quantity, u64>,
     processes: Option<Vec<GpuProcess>>,
     /// The instance of the card before it that this device is.
@@ -18,7 +15,7 @@ struct Moment {
     error: fn() -> NvmlError,
 }
 
-impl Moment {
+impl Device {
     /// A device that gives these numbers and nothing else.
     fn of<const N: usize>(numbers: [(Quantity, u64); N]) -> Self {
         Self {
@@ -29,47 +26,32 @@ impl Moment {
         }
     }
 
-    fn complete() -> Self {
-        let mut device = Self::of(QUANTITIES.map(|(quantity, _)| (quantity, 1)));
+    /// A device that gives everything but these numbers.
+    fn without(quantities: &[Quantity]) -> Self {
+        let mut device = Self::of(QUANTITIES.map(|(quantity, ..)| (quantity, 1)));
         device
             .values
             .extend([(Power, 1000), (Energy, 1000), (Throttle, 0)]);
-        device.processes(Vec::new())
-    }
-
-    fn processes(mut self, processes: Vec<GpuProcess>) -> Self {
-        self.processes = Some(processes);
-        self
-    }
-
-    fn without(mut self, quantities: &[Quantity]) -> Self {
-        self.values
+        device
+            .values
             .retain(|quantity, _| !quantities.contains(quantity));
+        device.processes(&[])
+    }
+
+    fn processes(mut self, processes: &[GpuProcess]) -> Self {
+        self.processes = Some(processes.to_vec());
         self
     }
 }
 
-/// Recorded answers of all devices at several times; the test sets the current one.
-struct Replay {
-    series: Vec<Vec<Moment>>,
-    now: Arc<AtomicUsize>,
-}
+/// Recorded answers of all devices at one time.
+struct Replay(Vec<Device>);
 
 impl Replay {
-    fn sampler(series: Vec<Vec<Moment>>) -> (NvmlSampler, Arc<AtomicUsize>) {
-        let now = Arc::default();
-        let replay = Self {
-            series,
-            now: Arc::clone(&now),
-        };
-        (NvmlSampler::over(Box::new(replay)).unwrap(), now)
-    }
-
-    fn moment(&self, at: Place) -> &Moment {
-        let now = self.now.load(Ordering::Relaxed).min(self.series.len() - 1);
+    fn device(&self, at: Place) -> &Device {
         let places = self.places().unwrap();
         let device = places.iter().position(|place| *place == at).unwrap();
-        &self.series[now][device]
+        &self.0[device]
     }
 }
 
@@ -79,35 +61,37 @@ impl DeviceReadings for Replay {
     }
     fn places(&self) -> Result<Vec<Place>, Unreadable> {
         let mut cards = 0;
-        let devices = self.series[0].iter().map(|moment| {
-            cards += u32::from(moment.instance.is_none());
+        let places = self.0.iter().map(|device| {
+            cards += u32::from(device.instance.is_none());
             Place {
                 card: cards - 1,
-                instance: moment.instance,
+                instance: device.instance,
             }
         });
-        Ok(devices.collect())
+        Ok(places.collect())
     }
     fn name(&self, at: Place) -> Result<String, Unreadable> {
         Ok(format!("Card {}", at.card))
     }
     fn read(&self, at: Place, quantity: Quantity) -> Result<u64, Unreadable> {
-        let moment = self.moment(at);
-        let value = moment.values.get(&quantity).copied();
-        value.ok_or_else(|| (moment.error)().into())
+        let device = self.device(at);
+        let value = device.values.get(&quantity).copied();
+        value.ok_or_else(|| (device.error)().into())
     }
     fn processes(&self, at: Place) -> Result<Vec<GpuProcess>, Unreadable> {
-        let moment = self.moment(at);
-        let processes = moment.processes.clone();
-        processes.ok_or_else(|| (moment.error)().into())
+        let device = self.device(at);
+        device
+            .processes
+            .clone()
+            .ok_or_else(|| (device.error)().into())
     }
     fn facts(&self, at: Place) -> Vec<(&'static str, String)> {
         vec![("power_limit", format!("{} W", 300 + at.card))]
     }
 }
 
-fn once(devices: Vec<Moment>) -> NvmlSampler {
-    Replay::sampler(vec![devices]).0
+fn sampler(devices: Vec<Device>) -> NvmlSampler {
+    NvmlSampler::over(Box::new(Replay(devices))).unwrap()
 }
 
 #[test]
@@ -117,7 +101,7 @@ fn every_quantity_comes_out_in_its_unit() {
         on_device(3, None),
         on_device(7, Some(10)),
     ];
-    let device = Moment::of([
+    let device = Device::of([
         (Utilisation, 97),
         (MemoryUsed, 6_000_000_000),
         (MemoryTotal, 12_000_000_000),
@@ -129,9 +113,9 @@ fn every_quantity_comes_out_in_its_unit() {
         // Idle (bit 0), power cap (bit 2) and hardware thermal slowdown (bit 6).
         (Throttle, 0b100_0101),
     ])
-    .processes(listed.to_vec());
+    .processes(&listed);
     assert_eq!(
-        once(vec![device]).sample(None),
+        sampler(vec![device]).sample(None),
         [GpuReading {
             index: 0,
             part_of: None,
@@ -160,33 +144,33 @@ fn throttle_reasons_have_nvmls_names() {
 
 #[test]
 fn what_a_device_refuses_is_absent_with_a_reason_and_a_silent_device_is_left_out() {
-    let mut denied = Moment::complete().without(&[Power, SmClock]);
-    denied.processes = None;
-    denied.error = || NvmlError::NoPermission;
-    let mut sampler = once(vec![
-        Moment::of([]),
-        denied,
-        Moment::complete().without(&[Energy]),
-    ]);
+    let denied = Device {
+        processes: None,
+        error: || NvmlError::NoPermission,
+        ..Device::without(&[Power, SmClock])
+    };
+    let mut sampler = sampler(vec![Device::of([]), denied, Device::without(&[Energy])]);
     insta::assert_debug_snapshot!("refusals", sampler.source());
     let readings = sampler.sample(None);
-    assert_eq!(readings.iter().map(|r| r.index).collect::<Vec<_>>(), [1, 2]);
-    assert_eq!(readings[0].memory_used_bytes, Some(1));
-    assert_eq!(readings[0].power_w, None);
+    let seen = readings
+        .iter()
+        .map(|r| (r.index, r.memory_used_bytes, r.power_w));
+    let expected = [(1, Some(1), None), (2, Some(1), Some(1.0))];
+    assert_eq!(seen.collect::<Vec<_>>(), expected);
     assert_eq!(sampler.facts()["gpu_2_power_limit"], "302 W");
 }
 
 #[test]
 fn mig_instances_are_devices_of_their_own_and_parts_of_their_card() {
     // NVML numbers instances with gaps.
-    let instance = |number, used, pid| Moment {
+    let instance = |number, used, pid| Device {
         instance: Some(number),
-        ..Moment::of([(MemoryUsed, used), (MemoryTotal, 10_000)])
-            .processes(vec![on_device(pid, Some(used))])
+        ..Device::of([(MemoryUsed, used), (MemoryTotal, 10_000)])
+            .processes(&[on_device(pid, Some(used))])
     };
-    let mut sampler = once(vec![
-        Moment::complete(),
-        Moment::complete().without(&[Utilisation]),
+    let mut sampler = sampler(vec![
+        Device::without(&[]),
+        Device::without(&[Utilisation]),
         instance(0, 700, 7),
         instance(3, 300, 8),
     ]);
@@ -194,46 +178,45 @@ fn mig_instances_are_devices_of_their_own_and_parts_of_their_card() {
     let readings = sampler.sample(None);
     let parts: Vec<_> = readings.iter().map(|r| (r.index, r.part_of)).collect();
     assert_eq!(parts, [(0, None), (1, None), (2, Some(1)), (3, Some(1))]);
-    assert_eq!(readings[3].memory_used_bytes, Some(300));
-    assert_eq!(readings[3].processes, [on_device(8, Some(300))]);
-    assert_eq!(readings[3].power_w, None);
+    let last = GpuReading {
+        index: 3,
+        part_of: Some(1),
+        memory_used_bytes: Some(300),
+        memory_total_bytes: Some(10_000),
+        processes: vec![on_device(8, Some(300))],
+        ..GpuReading::default()
+    };
+    assert_eq!(readings[3], last);
 }
 
 #[test]
-fn what_failed_is_asked_for_again_and_what_is_not_supported_is_not() {
-    let unsupported = Moment::complete().without(&[Power]);
-    let mut failed = unsupported.clone();
-    failed.error = || NvmlError::Unknown;
-    let (mut sampler, now) =
-        Replay::sampler(vec![vec![failed, unsupported], vec![Moment::complete(); 2]]);
-    now.store(1, Ordering::Relaxed);
+fn what_failed_is_requested_again_and_what_is_not_supported_is_not() {
+    let unsupported = Device::without(&[Power]);
+    let failed = Device {
+        error: || NvmlError::Unknown,
+        ..unsupported.clone()
+    };
+    let mut sampler = sampler(vec![failed, unsupported]);
+    sampler.readings = Box::new(Replay(vec![Device::without(&[]); 2]));
     let power: Vec<_> = sampler.sample(None).iter().map(|r| r.power_w).collect();
     assert_eq!(power, [Some(1.0), None]);
 }
 
 #[test]
 fn processes_are_listed_once_a_second() {
-    let device = Moment::complete().processes(vec![on_device(5, Some(1))]);
-    let mut sampler = once(vec![device]);
-    let mut listed = |ms: u64| {
-        sampler.sample(Some(Stamp(ms * 1_000_000)))[0]
-            .processes
-            .len()
-    };
-    let counts = [0, 100, 999, 1000, 1900, 5000].map(&mut listed);
+    let device = Device::without(&[]).processes(&[on_device(5, Some(1))]);
+    let mut sampler = sampler(vec![device]);
+    let mut listed = |at| sampler.sample(at)[0].processes.len();
+    let counts = [0, 100, 999, 1000, 1900, 5000].map(|ms| listed(Some(Stamp(ms * 1_000_000))));
     assert_eq!(counts, [1, 0, 0, 1, 0, 1]);
-    assert_eq!(sampler.sample(None)[0].processes.len(), 1);
+    assert_eq!(listed(None), 1);
 }
 
 #[test]
 fn no_device_is_an_absence_with_a_reason() {
-    let none = Replay {
-        series: vec![Vec::new()],
-        now: Arc::default(),
-    };
-    let absent = NvmlSampler::over(Box::new(none)).err().unwrap();
+    let absent = NvmlSampler::over(Box::new(Replay(Vec::new()))).err();
     let reason = "NVIDIA driver 570.00 is loaded but finds no device";
-    assert_eq!(absent, reason);
+    assert_eq!(absent.as_deref(), Some(reason));
     for (error, word) in [
         (NvmlError::DriverNotLoaded, "not running"),
         (NvmlError::NoPermission, "permission"),
@@ -264,41 +247,33 @@ fn this_machine_opens_or_says_why_not() {
     }
 }
 
-/// A device that works, is capped by power for two moments, and is lost.
+/// A device that works, is capped by power for two moments, and is lost: mW, mJ and throttle reasons.
 #[test]
 fn a_recorded_series_comes_out_as_readings() {
-    let working = |(power, energy, throttle)| {
-        vec![Moment::of([
+    let device = |(power, energy, throttle)| {
+        Replay(vec![Device::of([
             (Power, power),
             (Energy, energy),
             (Throttle, throttle),
-        ])]
+        ])])
     };
-    let values = [
-        (60_000, 1_000_000, 0b1),
-        (200_000, 1_020_000, 0b0),
-        (285_000, 1_048_500, 0b100),
-        (285_000, 1_077_000, 0b100),
-        (120_000, 1_089_000, 0b0),
+    let series = [
+        ((60_000, 1_000_000, 0b1), (60.0, 1000.0, false)),
+        ((200_000, 1_020_000, 0b0), (200.0, 1020.0, false)),
+        ((285_000, 1_048_500, 0b100), (285.0, 1048.5, true)),
+        ((285_000, 1_077_000, 0b100), (285.0, 1077.0, true)),
+        ((120_000, 1_089_000, 0b0), (120.0, 1089.0, false)),
     ];
-    let series = values
-        .map(working)
-        .into_iter()
-        .chain([vec![Moment::of([])]]);
-    let (mut sampler, now) = Replay::sampler(series.collect());
-    let mut read = |moment| {
-        now.store(moment, Ordering::Relaxed);
-        let readings = sampler.sample(Some(Stamp(moment as u64 * 100_000_000)));
-        let seen = |gpu: &GpuReading| (gpu.power_w.unwrap(), !gpu.throttle_reasons.is_empty());
-        readings.first().map(seen)
-    };
-    let expected = [
-        (60.0, false),
-        (200.0, false),
-        (285.0, true),
-        (285.0, true),
-        (120.0, false),
-    ];
-    assert_eq!([0, 1, 2, 3, 4].map(&mut read), expected.map(Some));
-    assert_eq!(read(5), None, "a lost device is left out");
+    let mut sampler = NvmlSampler::over(Box::new(device(series[0].0))).unwrap();
+    for (given, expected) in series {
+        sampler.readings = Box::new(device(given));
+        let gpu = sampler.sample(None).remove(0);
+        let capped = !gpu.throttle_reasons.is_empty();
+        assert_eq!(
+            (gpu.power_w.unwrap(), gpu.energy_j.unwrap(), capped),
+            expected
+        );
+    }
+    sampler.readings = Box::new(Replay(vec![Device::of([])]));
+    assert!(sampler.sample(None).is_empty(), "a lost device is left out");
 }

@@ -12,30 +12,36 @@ fn all(gpu: Option<Box<dyn GpuSampler>>) -> Sources {
     }
 }
 
-fn collector() -> (
-    Arc<Mutex<Vec<Sample>>>,
-    impl FnMut(&Sample) + Send + 'static,
-) {
-    let samples = Arc::new(Mutex::new(Vec::new()));
+type Samples = Arc<Mutex<Vec<Sample>>>;
+
+fn start(clock: &Clock, hz: f64, sources: Sources) -> (Samples, Sampling) {
+    start_after(clock, hz, sources, || ())
+}
+
+/// As [`start`], with what the sink does before it takes a sample.
+fn start_after(
+    clock: &Clock,
+    hz: f64,
+    sources: Sources,
+    mut before: impl FnMut() + Send + 'static,
+) -> (Samples, Sampling) {
+    let samples = Samples::default();
     let sink = {
         let samples = Arc::clone(&samples);
-        move |sample: &Sample| samples.lock().unwrap().push(sample.clone())
+        move |sample: &Sample| {
+            before();
+            samples.lock().unwrap().push(sample.clone());
+        }
     };
-    (samples, sink)
+    (samples, Sampling::start(clock.clone(), hz, sources, sink))
 }
 
 /// The samples of this many seconds of virtual time.
 async fn sampled(
     clock: &Clock,
-    (hz, seconds): (f64, u64),
-    sources: Sources,
-    mut before: impl FnMut() + Send + 'static,
+    seconds: u64,
+    (samples, sampling): (Samples, Sampling),
 ) -> (Vec<Sample>, Counts) {
-    let (samples, mut sink) = collector();
-    let sampling = Sampling::start(clock.clone(), hz, sources, move |sample| {
-        before();
-        sink(sample);
-    });
     clock.sleep(Nanos::from_secs(seconds)).await;
     let counts = sampling.stop().await;
     let samples = samples.lock().unwrap().clone();
@@ -53,7 +59,8 @@ async fn samples_fall_exactly_on_their_ticks_in_virtual_time() {
             ..GpuReading::default()
         }]
     });
-    let (samples, counts) = sampled(&clock, (10.0, 60), all(Some(counting)), || ()).await;
+    let sampling = start(&clock, 10.0, all(Some(counting)));
+    let (samples, counts) = sampled(&clock, 60, sampling).await;
     for (sample, k) in samples.iter().zip(0_u32..600) {
         assert_eq!(sample.at, Stamp(2_000_000_000 + u64::from(k) * 100_000_000));
         assert!(sample.host.is_none(), "host in virtual time");
@@ -61,15 +68,19 @@ async fn samples_fall_exactly_on_their_ticks_in_virtual_time() {
         assert_eq!(used, Some(f64::from(k + 1)));
     }
     assert!(samples.len() >= 600);
-    assert_eq!(counts.taken, samples.len() as u64);
-    assert_eq!(counts.missed, 0);
-    assert!(!counts.broken);
+    let taken = samples.len() as u64;
+    let expected = Counts {
+        taken,
+        ..Counts::default()
+    };
+    assert_eq!(counts, expected);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_rate_that_does_not_divide_a_second_does_not_drift() {
     let clock = Clock::start_virtual();
-    let (samples, _) = sampled(&clock, (3.0, 999), Sources::default(), || ()).await;
+    let sampling = start(&clock, 3.0, Sources::default());
+    let (samples, _) = sampled(&clock, 999, sampling).await;
     for (k, sample) in samples.iter().enumerate() {
         let late = sample.at.0 as f64 - k as f64 * 1e9 / 3.0;
         assert!(
@@ -84,30 +95,25 @@ async fn a_rate_that_does_not_divide_a_second_does_not_drift() {
 async fn ticks_that_pass_while_a_sink_is_busy_are_counted_not_made_up() {
     let clock = Clock::start_virtual();
     let mut first = true;
-    let busy = move || {
+    let sampling = start_after(&clock, 10.0, Sources::default(), move || {
         if std::mem::take(&mut first) {
-            // Stands for a sink that takes 250 ms of clock time, a thousand times that in tokio's.
-            futures_advance();
+            // Stands for a sink that takes 250 ms of clock time, a thousand times that in tokio's. The first poll
+            // moves tokio's paused clock.
+            let advance = tokio::time::advance(std::time::Duration::from_secs(250));
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            let _ = std::pin::pin!(advance).poll(&mut context);
         }
-    };
-    let (samples, counts) = sampled(&clock, (10.0, 1), Sources::default(), busy).await;
+    });
+    let (samples, counts) = sampled(&clock, 1, sampling).await;
     let at: Vec<_> = samples.iter().map(|s| s.at.0 / 1_000_000).collect();
     assert_eq!(at[..3], [0, 300, 400]);
     assert_eq!(counts.missed, 2);
 }
 
-/// Moves tokio's paused clock from inside a synchronous sink: the first poll does it.
-fn futures_advance() {
-    let mut advance = Box::pin(tokio::time::advance(std::time::Duration::from_secs(250)));
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    let _ = std::future::Future::poll(advance.as_mut(), &mut context);
-}
-
 #[tokio::test]
 async fn a_panicking_sampler_ends_sampling_and_says_so() {
-    let (_, sink) = collector();
     let panicking = Devices::boxed(&["broken"], |_| panic!("as a broken driver might"));
-    let sampling = Sampling::start(Clock::real(), 1000.0, all(Some(panicking)), sink);
+    let (_, sampling) = start(&Clock::real(), 1000.0, all(Some(panicking)));
     while !sampling.task.is_finished() {
         tokio::task::yield_now().await;
     }
@@ -118,8 +124,7 @@ async fn a_panicking_sampler_ends_sampling_and_says_so() {
 
 #[tokio::test]
 async fn real_time_samples_carry_host_readings_after_the_first_interval() {
-    let (samples, sink) = collector();
-    let sampling = Sampling::start(Clock::real(), 100.0, all(None), sink);
+    let (samples, sampling) = start(&Clock::real(), 100.0, all(None));
     // Waits for evidence, not for a duration: the first host reading.
     let seen = || samples.lock().unwrap().iter().any(|s| s.host.is_some());
     while !seen() {
@@ -144,7 +149,6 @@ async fn a_servers_process_is_sampled_and_its_device_memory_is_its_own() {
     }
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let here = format!("http://{}", listener.local_addr().unwrap());
-    let (samples, sink) = collector();
     // This test's process and one that does not exist.
     let busy = Devices::boxed(&["busy"], move |_| {
         vec![GpuReading {
@@ -159,7 +163,7 @@ async fn a_servers_process_is_sampled_and_its_device_memory_is_its_own() {
         host: false,
         servers: vec!["http://192.0.2.1:80".to_owned(), here],
     };
-    let sampling = Sampling::start(Clock::real(), 1000.0, sources, sink);
+    let (samples, sampling) = start(&Clock::real(), 1000.0, sources);
     while samples.lock().unwrap().is_empty() {
         tokio::task::yield_now().await;
     }

@@ -92,52 +92,57 @@ fn ipv6_listeners_serve_both_families() {
 fn each_failed_search_gives_its_reason() {
     let proc = tempfile::tempdir().unwrap();
     let table = Proc::at(proc.path());
-    let why = |endpoint: &str| find(&table, endpoint).unwrap_err().to_string();
-    assert!(why("http://127.0.0.1:1").contains("no /proc/net/tcp"));
+    let fails = |endpoint: &str, words: &str| {
+        let why = find(&table, endpoint).unwrap_err();
+        assert!(why.contains(words), "{endpoint}: {why}");
+        // A key in a URL is never shown.
+        assert!(!why.contains("secret"), "{why}");
+    };
+    fails("http://127.0.0.1:1", "no /proc/net/tcp");
     ollama(proc.path());
-    assert!(why("http://127.0.0.1:11435").contains("no process listens on port 11435"));
-    assert!(why("http://192.168.7.7:11434").contains("192.168.7.7 is not on loopback"));
-    assert!(why("https://models.example").contains("not on loopback"));
-    assert!(why("nonsense").contains("not the URL"));
-    // A key in a URL is never shown.
-    let key = why("https://user:secret@models.example");
-    assert!(!key.contains("secret"), "{key}");
+    for (endpoint, words) in [
+        ("http://127.0.0.1:11435", "no process listens on port 11435"),
+        ("http://192.168.7.7:11434", "192.168.7.7 is not on loopback"),
+        (
+            "https://models.example",
+            "models.example is not on loopback",
+        ),
+        ("https://user:secret@models.example", "not on loopback"),
+        ("nonsense", "`nonsense` is not the URL of a server"),
+    ] {
+        fails(endpoint, words);
+    }
     put(proc.path(), "net/tcp", "garbage\nin here\n");
-    assert!(why("http://127.0.0.1:11434").contains("no /proc/net/tcp"));
+    fails("http://127.0.0.1:11434", "no /proc/net/tcp");
 }
 
 /// A service with a user of its own, whose files only root may see.
-fn hidden_service(proc: &Path, extra: &[Process]) -> Result<ServerProcess, ServerNotFound> {
-    tcp(proc, &[("0100007F:2CAA", "0A", 998, 900)]);
-    let service = |pid, parent| Process {
-        uid: 998,
-        ..Process::new(pid, parent, "ollama")
-    };
-    Process::new(1, 0, "init").put(proc);
-    service(100, 1).put(proc);
-    service(101, 100).put(proc);
-    for process in extra {
-        process.put(proc);
-    }
-    find(&Proc::at(proc), "http://127.0.0.1:11434")
-}
-
 #[test]
 fn a_hidden_service_is_found_by_its_user_when_that_user_runs_nothing_else() {
     let proc = tempfile::tempdir().unwrap();
-    let server = hidden_service(proc.path(), &[]).unwrap();
+    let root = proc.path();
+    tcp(root, &[("0100007F:2CAA", "0A", 998, 900)]);
+    let of_user = |pid, parent| Process {
+        uid: 998,
+        ..Process::new(pid, parent, "ollama")
+    };
+    for process in [
+        Process::new(1, 0, "init"),
+        of_user(100, 1),
+        of_user(101, 100),
+    ] {
+        process.put(root);
+    }
+    let find = || find(&Proc::at(root), "http://127.0.0.1:11434");
+    let server = find().unwrap();
     assert_eq!((server.pid, server.found), (100, FoundBy::User));
     assert_eq!(server.descendants, [101]);
-    let other = Process {
-        uid: 998,
-        ..Process::new(200, 1, "other")
-    };
-    let refused = hidden_service(proc.path(), &[other]).unwrap_err();
-    let expected = ServerNotFound::NotPermitted {
-        port: 11434,
-        uid: 998,
-    };
-    assert_eq!(refused, expected);
+    of_user(200, 1).put(root);
+    let refused = find().unwrap_err();
+    assert!(
+        refused.contains("port 11434 belongs to user 998"),
+        "{refused}"
+    );
 }
 
 const fn at(ms: u64) -> Stamp {
@@ -162,36 +167,28 @@ fn a_tree_is_sampled_with_processes_that_come_and_go() {
     used(root, (100, 50), 1000, 0, 10);
     used(root, (101, 100), 0, 0, 20);
     used(root, (102, 101), 0, 0, 30);
-    let endpoints = [
-        "http://127.0.0.1:9".to_owned(),
-        "http://127.0.0.1:11434".to_owned(),
-    ];
+    let endpoints = ["http://127.0.0.1:9", "http://127.0.0.1:11434"].map(str::to_owned);
     let mut sampler = ServerSampler::find(Proc::at(root), &endpoints);
     let page = rustix::param::page_size() as u64;
     let ticks = rustix::param::clock_ticks_per_second();
+    let reading = |processes, pages: u64, cpu_percent| ServerReading {
+        endpoint: 1,
+        processes,
+        cpu_percent,
+        memory_bytes: pages * page,
+    };
 
-    let first = sampler.sample(at(0));
-    assert_eq!(first.len(), 1);
-    assert_eq!((first[0].endpoint, first[0].processes), (1, 3));
-    assert_eq!(first[0].memory_bytes, 60 * page);
-    assert_eq!(first[0].cpu_percent, None, "CPU use needs an interval");
-    assert_eq!(sampler.owner(102), Some(1));
-    assert_eq!(sampler.owner(300), None);
-
+    // CPU use needs an interval.
+    assert_eq!(sampler.sample(at(0)), [reading(3, 60, None)]);
+    assert_eq!((sampler.owner(102), sampler.owner(300)), (Some(1), None));
     // Within the second memory moves on and CPU use waits.
     used(root, (101, 100), ticks, 0, 25);
-    let within = sampler.sample(at(500));
-    assert_eq!(within[0].memory_bytes, 65 * page);
-    assert_eq!(within[0].cpu_percent, None);
-
+    assert_eq!(sampler.sample(at(500)), [reading(3, 65, None)]);
     // A second: 102 ended and its parent took over its time; 103 came and used half a second.
     std::fs::remove_dir_all(root.join("102")).unwrap();
     used(root, (101, 100), ticks, ticks / 2, 25);
     used(root, (103, 100), ticks / 2, 0, 5);
-    let second = sampler.sample(at(1000));
-    assert_eq!(second[0].processes, 3);
-    assert_eq!(second[0].cpu_percent, Some(200.0));
-
+    assert_eq!(sampler.sample(at(1000)), [reading(3, 40, Some(200.0))]);
     // The server ends (its file cannot be read): no more readings, even when its id is used again.
     put(root, "100/stat", "");
     assert!(sampler.sample(at(2000)).is_empty());
@@ -231,23 +228,18 @@ fn this_processs_own_listener_is_this_process() {
             println!("skipped {address}: it cannot be bound here");
             continue;
         };
-        let port = listener.local_addr().unwrap().port();
-        let host = if address.starts_with('[') {
-            "[::1]"
-        } else {
-            "127.0.0.1"
-        };
-        let endpoint = format!("http://{host}:{port}");
+        // An unspecified address means loopback.
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let server = server_process(&endpoint).unwrap();
         assert_eq!(server.pid, std::process::id(), "{address}");
         assert_eq!(server.found, FoundBy::Socket);
 
-        let mut sampler = ServerSampler::find(Proc::here(), &[endpoint]);
+        let mut sampler = ServerSampler::find(Proc::here(), std::slice::from_ref(&endpoint));
         let reading = sampler.sample(at(0)).remove(0);
         assert!(reading.memory_bytes > 100_000 && reading.processes >= 1);
         assert_eq!(sampler.owner(std::process::id()), Some(0));
         drop(listener);
-        let gone = server_process(&format!("http://{host}:{port}"));
-        assert!(matches!(gone, Err(ServerNotFound::NoListener { .. })));
+        let gone = server_process(&endpoint).unwrap_err();
+        assert!(gone.contains("no process listens"), "{gone}");
     }
 }

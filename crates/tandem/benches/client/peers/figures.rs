@@ -1,5 +1,5 @@
-//! What tools say of a load in their own words. A tool that does not tell of every request, or that
-//! tells of one that failed, is not believed.
+//! What tools report of a load. A tool that does not report every request, or that reports one that failed, is not
+//! believed.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -12,66 +12,70 @@ pub(crate) struct Ttft {
     pub(crate) p99: f64,
 }
 
-/// What `oha --output-format json` prints. It knows first bytes, in seconds; where head and first
-/// token are sent together, that is the first token's.
-pub(crate) fn oha(output: &[u8], requests: u32) -> Result<Ttft> {
-    let value = parse(output)?;
-    let answered = value["statusCodeDistribution"]["200"].as_u64().unwrap_or(0);
-    ensure!(
-        answered == u64::from(requests),
-        "{answered} of {requests} requests were answered with 200: {} {}",
-        value["statusCodeDistribution"],
-        value["errorDistribution"]
-    );
-    Ok(Ttft {
-        mean: 1e3 * number(&value, "/details/firstByte/average")?,
-        p50: 1e3 * number(&value, "/firstBytePercentiles/p50")?,
-        p99: 1e3 * number(&value, "/firstBytePercentiles/p99")?,
-    })
+/// Where the JSON of a tool has its figures, as JSON pointers.
+pub(crate) struct Figures {
+    /// Number of requests with a TTFT.
+    count: &'static str,
+    /// What tells of the others.
+    failures: &'static [&'static str],
+    mean: &'static str,
+    p50: &'static str,
+    p99: &'static str,
+    /// Milliseconds in its unit.
+    unit_ms: f64,
 }
+
+/// What `oha --output-format json` prints. It knows first bytes; where head and first token are sent together, that
+/// is the first token's.
+pub(crate) const OHA: Figures = Figures {
+    count: "/statusCodeDistribution/200",
+    failures: &["/statusCodeDistribution", "/errorDistribution"],
+    mean: "/details/firstByte/average",
+    p50: "/firstBytePercentiles/p50",
+    p99: "/firstBytePercentiles/p99",
+    unit_ms: 1e3,
+};
 
 /// The file that guidellm writes with `--output kind=json`, from a run of one benchmark.
-pub(crate) fn guidellm(output: &[u8], requests: u32) -> Result<Ttft> {
-    let value = parse(output)?;
-    let ttft = "/benchmarks/0/metrics/time_to_first_token_ms/successful";
-    let totals = &value["benchmarks"][0]["metrics"]["request_totals"];
-    counted(&value, &format!("{ttft}/count"), requests, totals)?;
-    Ok(Ttft {
-        mean: number(&value, &format!("{ttft}/mean"))?,
-        p50: number(&value, &format!("{ttft}/percentiles/p50"))?,
-        p99: number(&value, &format!("{ttft}/percentiles/p99"))?,
-    })
-}
+pub(crate) const GUIDELLM: Figures = Figures {
+    count: "/benchmarks/0/metrics/time_to_first_token_ms/successful/count",
+    failures: &["/benchmarks/0/metrics/request_totals"],
+    mean: "/benchmarks/0/metrics/time_to_first_token_ms/successful/mean",
+    p50: "/benchmarks/0/metrics/time_to_first_token_ms/successful/percentiles/p50",
+    p99: "/benchmarks/0/metrics/time_to_first_token_ms/successful/percentiles/p99",
+    unit_ms: 1.0,
+};
 
 /// aiperf's `profile_export_aiperf.json`.
-pub(crate) fn aiperf(output: &[u8], requests: u32) -> Result<Ttft> {
-    let value = parse(output)?;
-    let pointer = "/time_to_first_token/count";
-    counted(&value, pointer, requests, &value["error_summary"])?;
-    Ok(Ttft {
-        mean: number(&value, "/time_to_first_token/avg")?,
-        p50: number(&value, "/time_to_first_token/p50")?,
-        p99: number(&value, "/time_to_first_token/p99")?,
-    })
-}
+pub(crate) const AIPERF: Figures = Figures {
+    count: "/time_to_first_token/count",
+    failures: &["/error_summary"],
+    mean: "/time_to_first_token/avg",
+    p50: "/time_to_first_token/p50",
+    p99: "/time_to_first_token/p99",
+    unit_ms: 1.0,
+};
 
-/// That every request has a TTFT.
-fn counted(value: &Value, pointer: &str, requests: u32, instead: &Value) -> Result<()> {
-    let counted = value.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
-    ensure!(
-        counted == u64::from(requests),
-        "{counted} of {requests} requests have a TTFT: {instead}"
-    );
-    Ok(())
-}
-
-fn parse(output: &[u8]) -> Result<Value> {
-    serde_json::from_slice(output).context("its figures are no JSON")
-}
-
-fn number(value: &Value, pointer: &str) -> Result<f64> {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_f64)
-        .with_context(|| format!("it does not tell {pointer}"))
+impl Figures {
+    /// The TTFT in a tool's output; an error unless each of so many requests has one.
+    pub(crate) fn read(&self, output: &[u8], requests: u32) -> Result<Ttft> {
+        let value: Value = serde_json::from_slice(output).context("its figures are no JSON")?;
+        let at = |pointer| value.pointer(pointer).unwrap_or(&Value::Null);
+        let count = at(self.count).as_u64().unwrap_or(0);
+        let failures: Vec<_> = self.failures.iter().map(|f| at(f).to_string()).collect();
+        ensure!(
+            count == u64::from(requests),
+            "{count} of {requests} requests have a TTFT: {}",
+            failures.join(" ")
+        );
+        let ms = |pointer| {
+            let figure = at(pointer).as_f64().map(|figure| self.unit_ms * figure);
+            figure.with_context(|| format!("its figures have no {pointer}"))
+        };
+        Ok(Ttft {
+            mean: ms(self.mean)?,
+            p50: ms(self.p50)?,
+            p99: ms(self.p99)?,
+        })
+    }
 }
