@@ -55,7 +55,7 @@ const END: &[u8] = b"\r\n0\r\n\r\n";
 impl Reader {
     fn send(&mut self, args: &Args, clock: &Clock) -> Result<()> {
         let body = format!(
-            "{{\"model\":\"metronome\",\"prompt\":\"stream\",\"options\":{{\"seed\":{},\"num_predict\":{}}}}}",
+            "{{\"model\":\"metronome\",\"prompt\":\"stream\",\"stream\":true,\"options\":{{\"seed\":{},\"num_predict\":{}}}}}",
             self.seed(args),
             args.tokens
         );
@@ -85,10 +85,12 @@ impl Reader {
             match self.socket.read(buffer) {
                 Ok(0) => bail!("the server closed a connection"),
                 Ok(count) => {
+                    let bytes = &buffer[..count];
                     if self.first.is_none() {
                         self.first = Some(clock.now());
+                        // An error's reply would never end as a stream does.
+                        ensure!(bytes.starts_with(b"HTTP/1.1 200 "), "a request was refused");
                     }
-                    let bytes = &buffer[..count];
                     self.newlines += memchr::memchr_iter(b'\n', bytes).count();
                     let kept = END.len().saturating_sub(count).min(self.tail.len());
                     self.tail.drain(..self.tail.len() - kept);
