@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 
 use domain::Nanos;
-use domain::backend::Exchange;
 use serde_json::value::RawValue;
-use transport::{RequestError, count, error_message, lenient, missed_count};
+use transport::{Answer, RequestError, count, error_message, lenient, missed_count};
 
 use crate::text_or_parts::TextOrParts;
 
@@ -141,6 +140,11 @@ impl<'a> Chunk<'a> {
             && self.error.is_none()
     }
 
+    /// True for a chunk that is no more than additions to the answer.
+    pub(crate) fn has_only_choices(&self) -> bool {
+        self.usage.is_none() && self.timings.is_none() && self.metrics.is_none()
+    }
+
     fn choices(&self) -> impl Iterator<Item = &Choice<'a>> {
         self.choices.iter().flatten()
     }
@@ -221,13 +225,13 @@ impl<'a> Chunk<'a> {
     }
 
     /// Adds this chunk's counters; they replace those of earlier chunks.
-    pub(crate) fn count(&self, exchange: &mut Exchange) {
+    pub(crate) fn count(&self, answer: &mut Answer) {
         fn set<T>(place: &mut Option<T>, value: Option<T>) {
             if value.is_some() {
                 *place = value;
             }
         }
-        let counters = &mut exchange.times.counters;
+        let counters = &mut answer.counters;
         if let Some(t) = parsed::<Timings>(self.timings) {
             set(&mut counters.prompt_eval, t.prompt_ms.and_then(from_ms));
             set(&mut counters.eval, t.predicted_ms.and_then(from_ms));
@@ -259,7 +263,7 @@ impl<'a> Chunk<'a> {
             };
             set(&mut counters.prompt_eval_cached_count, cached);
             if let Some(hidden) = u.completion_tokens_details.reasoning_tokens {
-                exchange.hidden_tokens = hidden;
+                answer.hidden_tokens = hidden;
             }
         }
     }

@@ -131,8 +131,8 @@ fn the_same_run_has_the_same_stamps_and_native_agrees() {
             ..call(30).options
         };
         let mut exchange = Exchange::default();
-        let reply = client.run(&request, &mut exchange).await;
-        assert_eq!(reply.outcome, Outcome::Completed);
+        let outcome = client.run(&request, &mut exchange).await;
+        assert_eq!(outcome, Outcome::Completed);
         let native: Vec<u64> = exchange.times.chunks.iter().map(|at| at.0).collect();
         assert_eq!(native, runs[0][2..runs[0].len() - 1]);
     });
