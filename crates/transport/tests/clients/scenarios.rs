@@ -141,10 +141,10 @@ fn streams(p: Protocol) -> Vec<(&'static str, Vec<Step>)> {
     );
     let in_two = "HTTP/1.1 502 Bad Gateway\r\nContent-Encoding: gzip\r\nContent-Encoding: br\r\nContent-Length: 3";
     let interim = "HTTP/1.1 102 Processing\r\n\r\n".repeat(40).into_bytes();
-    let (before, after) = p.token.split_once("a\"").unwrap();
-    let with = |text: &[u8]| [before.as_bytes(), text, b"\"", after.as_bytes()].concat();
+    let (before, after) = p.token.split_once("\"a\"").unwrap();
+    let with = |text: &[u8]| [before.as_bytes(), b"\"", text, b"\"", after.as_bytes()].concat();
     let split = with("ü".as_bytes());
-    let (first, second) = split.split_at(before.len() + 1);
+    let (first, second) = split.split_at(before.len() + 2);
     let (first, second) = (Step::Chunk(first.to_vec()), Step::Chunk(second.to_vec()));
     let two = chunk(&p.token.repeat(2));
     let wait = || Step::Wait(10);
