@@ -4,7 +4,7 @@ use domain::record::ResponseNote;
 use domain::{FailureKind, Stamp};
 use serde::de::IgnoredAny;
 use transport::{
-    Answer, Delta, ErrorText, Output, Recorder, RequestError, SharedTemplate, Sink, StreamStage,
+    Answer, Delta, ErrorText, Recorder, RequestError, SharedTemplate, Sink, StreamStage,
     StreamTemplate, failure_of_reason, of_whole,
 };
 
@@ -137,31 +137,27 @@ fn record(
         return Ok(false);
     }
     let is_named = !matches!(event.kind, b"" | b"message" | BARE);
-    let chunk = match Chunk::decode(data) {
-        Ok(chunk) if chunk.is_foreign() => None,
-        Ok(chunk) => Some(chunk),
+    let decoded = match Chunk::decode(data) {
+        Ok((chunk, _)) if chunk.is_foreign() => None,
+        Ok(decoded) => Some(decoded),
         // An event with a name of its own may belong to another protocol.
         Err(_) if is_named || event.kind == BARE => None,
         Err(error) => return Err(error),
     };
-    let Some(chunk) = chunk else {
+    let Some((chunk, texts)) = decoded else {
         // A heartbeat, metadata, or an error in a form that the protocol does not define.
         let words = String::from_utf8_lossy(data);
         let first_line = words.lines().next().unwrap_or_default();
         let words = error_in(&words).or_else(|| error_in(first_line));
-        return words
-            .filter(|_| !is_named)
-            .map_or(Ok(false), |words| Err(failed(words)));
+        return match words {
+            Some(words) if !is_named => Err(failed(words)),
+            _ => Ok(false),
+        };
     };
     if let Some(words) = chunk.error() {
         return Err(failed(words));
     }
-    let output = Output {
-        content: &chunk.content(),
-        thinking: &chunk.thinking(),
-        refusal: &chunk.refusal(),
-        tool_calls: &chunk.tool_calls(),
-    };
+    let output = texts.as_output();
     answer.record(output, at)?;
     chunk.count(answer);
     if let Some(reason) = chunk.finish_reason() {
