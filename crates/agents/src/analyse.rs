@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use domain::Nanos;
+use statrs::statistics::Statistics as _;
 
-use crate::ingest::{Column, Table};
+use crate::ingest::{Column, Figures, Table};
 
 /// The analysis also sums the primes below this, so that it takes CPU time even for small tables.
 pub(crate) const PRIME_LIMIT: usize = 200_000;
@@ -30,14 +31,41 @@ pub(crate) struct Findings {
 
 /// Analyses the tables. The collector lists them; every other agent looks for correlated columns.
 pub(crate) fn think(name: &str, tables: &[Table]) -> Findings {
-    Findings {
-        text: if name == "collector" {
-            inventory(tables)
-        } else {
-            relations(tables)
-        },
-        prime_sum: prime_sum(PRIME_LIMIT),
+    let mut text = String::new();
+    for table in tables {
+        let _ = write!(text, "- {}: {} rows", table.name, table.rows);
+        for column in &table.columns {
+            let Some(Figures {
+                n,
+                min,
+                median,
+                max,
+            }) = column.figures()
+            else {
+                continue;
+            };
+            let (name_of, median) = (&column.name, short(median));
+            if name != "collector" {
+                if max > min {
+                    let _ = write!(text, "; median {name_of} {median}");
+                }
+                continue;
+            }
+            let (min, max) = (short(min), short(max));
+            let _ = write!(text, "; {name_of} {min}..{max}, median {median}");
+            if n < table.rows {
+                let _ = write!(text, " ({} empty)", table.rows - n);
+            }
+        }
+        if name != "collector"
+            && let Some((a, b, r)) = strongest(&table.columns)
+        {
+            let _ = write!(text, "; {a} moves with {b} (r = {r:+.2})");
+        }
+        text.push('\n');
     }
+    let prime_sum = prime_sum(PRIME_LIMIT);
+    Findings { text, prime_sum }
 }
 
 fn prime_sum(below: usize) -> u64 {
@@ -52,49 +80,6 @@ fn prime_sum(below: usize) -> u64 {
         }
     }
     sum
-}
-
-fn inventory(tables: &[Table]) -> String {
-    let mut text = String::new();
-    for table in tables {
-        let _ = write!(text, "- {}: {} rows", table.name, table.rows);
-        for column in &table.columns {
-            if let Some(f) = column.figures() {
-                let _ = write!(
-                    text,
-                    "; {} {}..{}, median {}",
-                    column.name,
-                    short(f.min),
-                    short(f.max),
-                    short(f.median)
-                );
-                if f.n < table.rows {
-                    let _ = write!(text, " ({} empty)", table.rows - f.n);
-                }
-            }
-        }
-        text.push('\n');
-    }
-    text
-}
-
-fn relations(tables: &[Table]) -> String {
-    let mut text = String::new();
-    for table in tables {
-        let _ = write!(text, "- {}: {} rows", table.name, table.rows);
-        for column in &table.columns {
-            if let Some(f) = column.figures()
-                && f.max > f.min
-            {
-                let _ = write!(text, "; median {} {}", column.name, short(f.median));
-            }
-        }
-        if let Some((a, b, r)) = strongest(&table.columns) {
-            let _ = write!(text, "; {a} moves with {b} (r = {r:+.2})");
-        }
-        text.push('\n');
-    }
-    text
 }
 
 /// The two columns that are most strongly correlated, by Pearson's r.
@@ -115,40 +100,19 @@ fn strongest(columns: &[Column]) -> Option<(&str, &str, f64)> {
 /// Pearson's r over the rows in which both columns have a number; `None` for fewer than three
 /// such rows or a column that does not vary.
 fn pearson(a: &Column, b: &Column) -> Option<f64> {
-    let pairs: Vec<(f64, f64)> = a
-        .numbers
-        .as_ref()?
-        .iter()
-        .zip(b.numbers.as_ref()?)
-        .filter_map(|(a, b)| Some(((*a)?, (*b)?)))
-        .collect();
-    if pairs.len() < 3 {
-        return None;
-    }
-    let n = pairs.len() as f64;
-    let mean_a = pairs.iter().map(|(a, _)| a).sum::<f64>() / n;
-    let mean_b = pairs.iter().map(|(_, b)| b).sum::<f64>() / n;
-    let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
-    for (a, b) in &pairs {
-        ab += (a - mean_a) * (b - mean_b);
-        aa += (a - mean_a).powi(2);
-        bb += (b - mean_b).powi(2);
-    }
-    (aa > 0.0 && bb > 0.0).then(|| ab / (aa * bb).sqrt())
+    let rows = a.numbers.as_ref()?.iter().zip(b.numbers.as_ref()?);
+    let (a, b): (Vec<f64>, Vec<f64>) = rows.filter_map(|(a, b)| a.zip(*b)).unzip();
+    let r = (&a).covariance(&b) / ((&a).std_dev() * (&b).std_dev());
+    (a.len() >= 3 && r.is_finite()).then_some(r)
 }
 
 /// A number with at most two decimals, for prompts.
 fn short(value: f64) -> String {
-    let text = if value.abs() >= 100.0 {
-        format!("{value:.0}")
-    } else {
-        format!("{value:.2}")
-    };
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
+    if value.abs() >= 100.0 {
+        return format!("{value:.0}");
     }
+    let text = format!("{value:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]
@@ -168,15 +132,14 @@ mod tests {
             numbers: Some(numbers.iter().copied().map(Some).collect()),
         };
         let up = column(&[1.0, 2.0, 3.0]);
-        assert_eq!(pearson(&up, &column(&[6.0, 4.0, 2.0])), Some(-1.0));
+        let down = pearson(&up, &column(&[6.0, 4.0, 2.0])).unwrap();
+        assert!((down + 1.0).abs() < 1e-12, "{down}");
         assert_eq!(pearson(&up, &column(&[5.0, 5.0, 5.0])), None);
     }
 
     #[test]
     fn figures_are_short() {
-        assert_eq!(short(15416.2), "15416");
-        assert_eq!(short(0.5), "0.5");
-        assert_eq!(short(12.0), "12");
-        assert_eq!(short(100.0), "100");
+        let values = [15416.2, 0.5, 12.0, 100.0];
+        assert_eq!(values.map(short), ["15416", "0.5", "12", "100"]);
     }
 }

@@ -68,6 +68,11 @@ impl Column {
     }
 }
 
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
 fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> IngestError {
     let path = path.to_owned();
     move |source| IngestError::Read { path, source }
@@ -94,13 +99,8 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>, IngestError> {
 /// Reads every `*.csv` of a folder, in the order of their names. Fails when a file cannot be read or is not a table of
 /// finite numbers and text, and when there is no file.
 pub fn read_tables(dir: &Path) -> Result<Vec<Table>, IngestError> {
-    files(dir)?
-        .iter()
-        .map(|path| {
-            let bytes = fs::read(path).map_err(unreadable(path))?;
-            parse_table(path, &bytes)
-        })
-        .collect()
+    let read = |path: &PathBuf| parse_table(path, &fs::read(path).map_err(unreadable(path))?);
+    files(dir)?.iter().map(read).collect()
 }
 
 /// SHA-256 over the names and contents of every `*.csv` of a folder. Fails when a file cannot be read, and when there
@@ -109,7 +109,7 @@ pub fn tables_sha256(dir: &Path) -> Result<String, IngestError> {
     let mut all = Vec::new();
     for path in files(dir)? {
         let bytes = fs::read(&path).map_err(unreadable(&path))?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = file_name(&path);
         // A digest for each file, so that moving bytes from one file to the next changes the result.
         all.extend(format!("{} {name}\n", sha256_hex(&bytes)).into_bytes());
     }
@@ -117,72 +117,55 @@ pub fn tables_sha256(dir: &Path) -> Result<String, IngestError> {
 }
 
 fn parse_table(path: &Path, bytes: &[u8]) -> Result<Table, IngestError> {
-    let malformed = |line: u64, message: String| IngestError::Malformed {
-        path: path.to_owned(),
+    let path = path.to_owned();
+    let malformed = |line, message| IngestError::Malformed {
+        path: path.clone(),
         line,
         message,
     };
-    let from_csv = |e: &csv::Error| {
+    let from_csv = |e: csv::Error| {
         let line = e.position().map_or(1, csv::Position::line);
         let message = match e.kind() {
             csv::ErrorKind::UnequalLengths {
                 expected_len, len, ..
-            } => {
-                format!("{len} cells where the heading has {expected_len}")
-            }
+            } => format!("{len} cells where the heading has {expected_len}"),
             csv::ErrorKind::Utf8 { .. } => "not UTF-8".to_owned(),
             _ => e.to_string(),
         };
         malformed(line, message)
     };
     let mut reader = csv::Reader::from_reader(bytes);
-    let headings = reader.headers().map_err(|e| from_csv(&e))?.clone();
+    let headings = reader.headers().map_err(from_csv)?.clone();
     if headings.is_empty() {
         return Err(malformed(1, "no heading".to_owned()));
     }
-    let rows: Vec<_> = (reader.records().collect::<Result<_, _>>()).map_err(|e| from_csv(&e))?;
-    let columns = (headings.iter().enumerate())
-        .map(|(place, name)| {
-            let numbers = parse_numbers(&rows, place)
-                .map_err(|line| malformed(line, format!("`{name}` is not a finite number")))?;
-            Ok(Column {
-                name: name.trim().to_owned(),
-                numbers,
-            })
-        })
-        .collect::<Result<_, IngestError>>()?;
+    let rows: Vec<_> = (reader.records().collect::<Result<_, _>>()).map_err(from_csv)?;
+    let columns = headings.iter().enumerate().map(|(place, name)| {
+        let numbers = parse_numbers(&rows, place)
+            .map_err(|line| malformed(line, format!("`{name}` is not a finite number")))?;
+        let name = name.trim().to_owned();
+        Ok(Column { name, numbers })
+    });
     Ok(Table {
-        name: path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default(),
+        columns: columns.collect::<Result<_, IngestError>>()?,
+        name: file_name(&path),
         rows: rows.len(),
         bytes: bytes.len() as u64,
-        columns,
     })
 }
 
 /// A column's numbers where every non-empty cell is one; the line of the first that is infinite or NaN.
 fn parse_numbers(rows: &[StringRecord], column: usize) -> Result<Option<Vec<Option<f64>>>, u64> {
-    let mut numbers = Vec::with_capacity(rows.len());
-    let mut not_finite = None;
-    for row in rows {
-        let cell = row[column].trim();
-        if cell.is_empty() {
-            numbers.push(None);
-            continue;
-        }
-        let Ok(number) = cell.parse::<f64>() else {
-            return Ok(None);
-        };
-        if !number.is_finite() {
-            not_finite.get_or_insert(row.position().map_or(0, csv::Position::line));
-        }
-        numbers.push(Some(number));
+    let cells = rows.iter().map(|row| match row[column].trim() {
+        "" => Ok(None),
+        cell => cell.parse().map(Some),
+    });
+    let Ok(numbers) = cells.collect::<Result<Vec<Option<f64>>, _>>() else {
+        return Ok(None);
+    };
+    let is_odd = |number: &Option<f64>| number.is_some_and(|number| !number.is_finite());
+    if let Some(row) = numbers.iter().position(is_odd) {
+        return Err(rows[row].position().map_or(0, csv::Position::line));
     }
-    match not_finite {
-        Some(line) => Err(line),
-        None if numbers.iter().all(Option::is_none) => Ok(None),
-        None => Ok(Some(numbers)),
-    }
+    Ok(Some(numbers).filter(|numbers| numbers.iter().any(Option::is_some)))
 }

@@ -98,34 +98,30 @@ impl Step {
         }
     }
 
-    fn name(self, spec: &AgentSpec) -> String {
-        match self {
-            Self::Ingest => "ingest".to_owned(),
-            Self::Think => "analyse".to_owned(),
-            Self::Work(_) if spec.calls.get() == 1 => "work".to_owned(),
-            Self::Work(call) => format!("work_{}", call + 1),
-            Self::Generate(_) if spec.calls.get() == 1 => "generate".to_owned(),
-            Self::Generate(call) => format!("generate_{}", call + 1),
-            Self::Write => "write".to_owned(),
-        }
-    }
-
-    fn kind(self) -> &'static str {
-        match self {
-            Self::Ingest => "ingest",
-            Self::Think | Self::Work(_) => "think",
-            Self::Generate(_) => "generate",
-            Self::Write => "write",
+    /// The step's name for an agent of `calls` calls, and its kind.
+    fn name_and_kind(self, calls: u32) -> (String, &'static str) {
+        let (name, call, kind) = match self {
+            Self::Ingest => ("ingest", None, "ingest"),
+            Self::Think => ("analyse", None, "think"),
+            Self::Work(call) => ("work", Some(call), "think"),
+            Self::Generate(call) => ("generate", Some(call), "generate"),
+            Self::Write => ("write", None, "write"),
+        };
+        match call.filter(|_| calls > 1) {
+            Some(call) => (format!("{name}_{}", call + 1), kind),
+            None => (name.to_owned(), kind),
         }
     }
 }
 
+/// What the steps of an agent leave for later ones.
 #[derive(Debug, Default)]
-struct Memory {
+pub(crate) struct Memory {
     tables: Vec<Table>,
-    findings: Option<Findings>,
-    answer: String,
-    ends: Vec<String>,
+    pub(crate) findings: Option<Findings>,
+    pub(crate) answer: String,
+    /// How each call ended.
+    pub(crate) ends: Vec<String>,
     /// Time that the last step waited for a thread of the pool.
     queued: Option<Nanos>,
 }
@@ -159,7 +155,7 @@ pub async fn run_agent(job: &AgentJob, mut scheduled: Stamp) -> AgentEnd {
             end.finished = false;
             break;
         }
-        let name = step.name(&job.spec);
+        let (name, kind) = step.name_and_kind(job.spec.calls.get());
         let began = job.clock.now();
         let span = tracing::debug_span!("step", agent = job.spec.name, step = name);
         let done = run_step(job, step, &name, scheduled, &mut memory);
@@ -177,7 +173,7 @@ pub async fn run_agent(job: &AgentJob, mut scheduled: Stamp) -> AgentEnd {
             attempt: job.attempt,
             agent: job.agent,
             step: name.clone(),
-            kind: step.kind().to_owned(),
+            kind: kind.to_owned(),
             started: began,
             ended,
             queue_ns: memory.queued.take(),
@@ -250,21 +246,7 @@ async fn run_step(
         }
         Step::Generate(call) => generate(job, call, name, scheduled, memory).await?,
         Step::Write => {
-            let path = artefact_path(
-                &job.artefacts,
-                &job.run,
-                job.arm,
-                job.attempt,
-                job.agent,
-                &job.spec.name,
-            );
-            let text = artefact(
-                &job.spec.name,
-                memory.findings.as_ref(),
-                &memory.ends,
-                &memory.answer,
-                job.plan.keep_text,
-            );
+            let (path, text) = (artefact_path(job), artefact(job, memory));
             let shown = path.display().to_string();
             let writing = clock.compute(WRITE_MODELLED, move || write_artefact(&path, &text));
             (job.uncancelled(writing).await?)
@@ -316,23 +298,15 @@ impl AgentJob {
     fn options(&self, call: u32) -> ModelOptions {
         let mut options = self.spec.options.clone();
         if self.plan.protocol.kind == ProtocolKind::Rigorous && options.seed.is_none() {
-            let RunKey {
-                config, repetition, ..
-            } = &self.run;
-            options.seed = Some(self.plan.call_seed(config, *repetition, self.agent, call));
+            let (config, repetition) = (&self.run.config, self.run.repetition);
+            options.seed = Some((self.plan).call_seed(config, repetition, self.agent, call));
         }
         options
     }
 
     fn prompt_as_sent(&self, prompt: &str, what: &str) -> String {
-        let nonce = prompts::nonce(
-            self.nonce,
-            &self.run,
-            self.arm,
-            self.attempt,
-            self.agent,
-            what,
-        );
+        let (run, arm, attempt, agent) = (&self.run, self.arm, self.attempt, self.agent);
+        let nonce = prompts::nonce(self.nonce, run, arm, attempt, agent, what);
         prompts::under(self.plan.protocol.cache, &nonce, prompt)
     }
 

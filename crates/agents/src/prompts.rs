@@ -3,25 +3,29 @@
 use domain::plan::{Arm, CachePolicy, WorkflowKind};
 use domain::record::{NonceRoot, RunKey};
 
-const COLLECTOR: &str = include_str!("../prompts/collector.txt");
-const COLLECTOR_FULL: &str = include_str!("../prompts/collector.full.txt");
-const INSIGHT: &str = include_str!("../prompts/insight.txt");
-const INSIGHT_FULL: &str = include_str!("../prompts/insight.full.txt");
-const ANALYST: &str = include_str!("../prompts/analyst.txt");
-const ANALYST_FULL: &str = include_str!("../prompts/analyst.full.txt");
 const CONTINUE: &str = include_str!("../prompts/continue.txt");
 const PROBE: &str = include_str!("../prompts/probe.txt");
 
 /// The first prompt of an agent. `data` are its findings in the files it read; only prompts of the `full` workflow have
 /// a place for them.
 pub(crate) fn first(name: &str, workflow: WorkflowKind, data: &str) -> String {
-    let template = match (name, workflow) {
-        ("collector", WorkflowKind::SingleCall) => COLLECTOR,
-        ("collector", WorkflowKind::Full) => COLLECTOR_FULL,
-        ("insight", WorkflowKind::SingleCall) => INSIGHT,
-        ("insight", WorkflowKind::Full) => INSIGHT_FULL,
-        (_, WorkflowKind::SingleCall) => ANALYST,
-        (_, WorkflowKind::Full) => ANALYST_FULL,
+    let (of_one_call, full) = match name {
+        "collector" => (
+            include_str!("../prompts/collector.txt"),
+            include_str!("../prompts/collector.full.txt"),
+        ),
+        "insight" => (
+            include_str!("../prompts/insight.txt"),
+            include_str!("../prompts/insight.full.txt"),
+        ),
+        _ => (
+            include_str!("../prompts/analyst.txt"),
+            include_str!("../prompts/analyst.full.txt"),
+        ),
+    };
+    let template = match workflow {
+        WorkflowKind::SingleCall => of_one_call,
+        WorkflowKind::Full => full,
     };
     fill(template, &[("name", name), ("data", data.trim_end())])
 }
@@ -38,25 +42,15 @@ pub(crate) fn probe() -> String {
 
 /// Fills `{placeholders}`. Placeholders within values are not filled.
 fn fill(template: &str, values: &[(&str, &str)]) -> String {
-    let mut text = String::with_capacity(template.len());
-    let mut rest = template.trim_end();
-    'scan: while let Some(open) = rest.find('{') {
-        text.push_str(&rest[..open]);
-        let after = &rest[open + 1..];
-        for (name, value) in values {
-            if let Some(tail) = after
-                .strip_prefix(name)
-                .and_then(|tail| tail.strip_prefix('}'))
-            {
-                text.push_str(value);
-                rest = tail;
-                continue 'scan;
-            }
-        }
-        text.push('{');
-        rest = after;
+    let mut parts = template.trim_end().split('{');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let filled = values.iter().find_map(|(name, value)| {
+            let tail = part.strip_prefix(name)?.strip_prefix('}')?;
+            Some([*value, tail])
+        });
+        text.extend(filled.unwrap_or(["{", part]));
     }
-    text.push_str(rest);
     text
 }
 

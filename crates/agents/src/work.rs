@@ -53,12 +53,8 @@ impl WorkPool {
     /// core; in virtual time four on every machine. Files go into the system's temporary folder.
     pub fn for_clock(clock: &Clock) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let spare = if clock.is_virtual() {
-            4
-        } else {
-            u32::try_from(cores - 1).unwrap_or(u32::MAX)
-        };
-        let threads = NonZeroU32::new(spare).unwrap_or(NonZeroU32::MIN);
+        let spare = if clock.is_virtual() { 4 } else { cores - 1 };
+        let threads = NonZeroU32::new(spare as u32).unwrap_or(NonZeroU32::MIN);
         Self::new(threads, std::env::temp_dir())
     }
 

@@ -5,50 +5,33 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use domain::plan::Arm;
-use domain::record::RunKey;
+use crate::analyse::PRIME_LIMIT;
+use crate::job::{AgentJob, Memory};
 
-use crate::analyse::{Findings, PRIME_LIMIT};
-
-/// The path of an agent's artefact under `root`, in a folder for each attempt at an arm.
-pub(crate) fn artefact_path(
-    root: &Path,
-    run: &RunKey,
-    arm: Arm,
-    attempt: u32,
-    agent: u32,
-    name: &str,
-) -> PathBuf {
+/// The path of an agent's artefact, in a folder for each attempt at an arm.
+pub(crate) fn artefact_path(job: &AgentJob) -> PathBuf {
     let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
-    let name: String = name
-        .chars()
-        .map(|c| if fits(c) { c } else { '_' })
-        .collect();
-    root.join(run.config.as_str())
-        .join(run.topology.to_string())
-        .join(format!("repetition-{}", run.repetition))
-        .join(format!("{arm}-attempt-{attempt}"))
-        .join(format!("{agent}-{name}.md"))
+    let name = job.spec.name.replace(|c| !fits(c), "_");
+    (job.artefacts.join(job.run.config.as_str()))
+        .join(job.run.topology.to_string())
+        .join(format!("repetition-{}", job.run.repetition))
+        .join(format!("{}-attempt-{}", job.arm, job.attempt))
+        .join(format!("{}-{name}.md", job.agent))
 }
 
 /// The artefact: the findings, the model's answer, and the outcome of each call. Without `keep_text` it has only the
 /// length of findings and answer.
-pub(crate) fn artefact(
-    name: &str,
-    findings: Option<&Findings>,
-    ends: &[String],
-    answer: &str,
-    keep_text: bool,
-) -> String {
+pub(crate) fn artefact(job: &AgentJob, memory: &Memory) -> String {
+    let (name, answer) = (&job.spec.name, memory.answer.trim());
     let kept = |text: &str| {
-        if keep_text {
+        if job.plan.keep_text {
             text.to_owned()
         } else {
             format!("{} characters, not kept.\n", text.chars().count())
         }
     };
     let mut text = format!("# Findings of {name}\n");
-    if let Some(findings) = findings {
+    if let Some(findings) = &memory.findings {
         let _ = write!(
             text,
             "\n## Read from the benchmark tables\n\n{}\nPrimes below {PRIME_LIMIT} sum to {}.\n",
@@ -57,13 +40,13 @@ pub(crate) fn artefact(
         );
     }
     text.push_str("\n## Written by the model\n\n");
-    if answer.trim().is_empty() {
+    if answer.is_empty() {
         text.push_str("No text.\n");
     } else {
-        text.push_str(kept(answer.trim()).trim_end());
+        text.push_str(kept(answer).trim_end());
         text.push('\n');
     }
-    for (end, call) in ends.iter().zip(1..) {
+    for (end, call) in memory.ends.iter().zip(1..) {
         let _ = write!(text, "\nCall {call}: {end}.");
     }
     text.push('\n');

@@ -9,7 +9,7 @@ use domain::{ModelOptions, Nanos, Outcome};
 use futures_core::future::BoxFuture;
 use transport::RequestError;
 
-use crate::client::{Client, same_model, sent};
+use crate::client::{Client, generation, same_model};
 use crate::wire::{Request, Running, RunningModel, TaggedModel, Version};
 
 const PS: &str = "/api/ps";
@@ -28,18 +28,18 @@ impl ChatBackend for Client {
         exchange: &'a mut Exchange,
     ) -> BoxFuture<'a, Outcome> {
         // The call's request is dropped before the generation runs.
-        let generation = sent(&Request::from(call), &call.model, true);
+        let generation = generation(&Request::from(call), &call.model, true);
         Box::pin(async move {
-            let reply = self.generation(generation, exchange).await;
+            let outcome = self.generation(generation, exchange).await;
             exchange.drop_impossible_counts(call);
             let reason = exchange.done_reason.as_deref();
             let only_loaded =
                 matches!(reason, Some("load" | "unload")) && exchange.times.chunks.is_empty();
-            if reply.outcome.is_completed() && only_loaded {
+            if outcome.is_completed() && only_loaded {
                 exchange.times.notes.push(ResponseNote::NothingGenerated);
                 return Outcome::Incomplete;
             }
-            reply.outcome
+            outcome
         })
     }
 
@@ -109,9 +109,8 @@ impl ChatBackend for Client {
 impl Client {
     /// A generation with an empty prompt.
     async fn load_or_unload(&self, request: &Request) -> Result<(), BackendError> {
-        let generation = sent(request, &request.model, false);
-        let reply = self.generation(generation, &mut Exchange::default()).await;
-        let error = match reply.outcome {
+        let generation = generation(request, &request.model, false);
+        let error = match self.generation(generation, &mut Exchange::default()).await {
             Outcome::Completed => return Ok(()),
             Outcome::Failed { failure, message } => RequestError::Failed(failure, message.into()),
             Outcome::TimedOut { phase } => RequestError::TimedOut(phase),

@@ -16,20 +16,15 @@ pub(crate) const LINE: &str = "line";
 
 /// A chunk of either endpoint: `response`/`thinking` come from generate, `message` from chat.
 #[derive(Debug, serde::Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
 pub(crate) struct Chunk<'a> {
-    #[serde(borrow)]
     response: Option<Text<'a>>,
-    #[serde(borrow)]
     thinking: Option<Text<'a>>,
-    #[serde(borrow)]
     message: Option<Message<'a>>,
-    #[serde(borrow)]
     tool_calls: Option<&'a RawValue>,
     /// Absent from an error line.
     pub(crate) done: Option<bool>,
-    #[serde(borrow)]
     done_reason: Option<&'a RawValue>,
-    #[serde(borrow)]
     error: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "count")]
     total_duration: Option<u64>,
@@ -48,12 +43,10 @@ pub(crate) struct Chunk<'a> {
 }
 
 #[derive(Debug, serde::Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
 struct Message<'a> {
-    #[serde(borrow)]
     content: Option<Text<'a>>,
-    #[serde(borrow)]
     thinking: Option<Text<'a>>,
-    #[serde(borrow)]
     tool_calls: Option<&'a RawValue>,
 }
 
@@ -72,20 +65,16 @@ impl<'a> Chunk<'a> {
 
     /// Content text, possibly empty.
     pub(crate) fn content(&self) -> &str {
-        let message = || self.message.as_ref().and_then(|m| m.content.as_ref());
-        self.response
-            .as_ref()
-            .or_else(message)
-            .map_or("", Text::as_str)
+        let message = || self.message.as_ref()?.content.as_ref();
+        let text = self.response.as_ref().or_else(message);
+        text.map_or("", |text| &text.0)
     }
 
     /// Thinking text, possibly empty.
     pub(crate) fn thinking(&self) -> &str {
-        let message = || self.message.as_ref().and_then(|m| m.thinking.as_ref());
-        self.thinking
-            .as_ref()
-            .or_else(message)
-            .map_or("", Text::as_str)
+        let message = || self.message.as_ref()?.thinking.as_ref();
+        let text = self.thinking.as_ref().or_else(message);
+        text.map_or("", |text| &text.0)
     }
 
     /// The JSON of the line's tool calls, possibly empty.
@@ -122,17 +111,9 @@ impl<'a> Chunk<'a> {
 
 /// Text of a line, borrowed from it unless it holds escapes. Half of a surrogate pair is malformed.
 #[derive(Debug)]
-pub(crate) struct Text<'a>(Cow<'a, str>);
-
-impl Text<'_> {
-    #[inline]
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
+struct Text<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    #[inline]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TextVisitor;
         impl<'de> Visitor<'de> for TextVisitor {
@@ -141,10 +122,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
                 f.write_str("text")
             }
             fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Borrowed(text)))
+                Ok(Text(text.into()))
             }
             fn visit_str<E: Error>(self, text: &str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
+                Ok(Text(text.to_owned().into()))
             }
         }
         deserializer.deserialize_str(TextVisitor)

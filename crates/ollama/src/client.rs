@@ -1,18 +1,19 @@
 //! The client and its typed calls.
 
 use clock::Clock;
+use domain::Outcome;
 use domain::backend::{BackendError, Exchange};
 use domain::plan::Timeouts;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use transport::{
-    BuildError, Builder, Endpoint, EndpointError, Generation, Rules, Transport, json_body,
+    BuildError, Builder, Endpoint, EndpointError, Generation, Rules, SharedTemplate, Transport,
+    json_body,
 };
 
 use crate::error::JSON;
-use crate::stream::{Reading, Reply};
-use crate::template::SharedTemplate;
-use crate::wire::{EmbedRequest, Embeddings, Request, ShowRequest, Shown, Tags};
+use crate::stream::Reading;
+use crate::wire::{Request, Shown, Tags};
 
 /// The port of an address without a port and without a scheme.
 pub const DEFAULT_PORT: u16 = 11434;
@@ -75,12 +76,12 @@ impl Client {
 
     /// Runs a generation or a chat turn to its end, streamed or not, filling
     /// `exchange` as events happen.
-    pub async fn run(&self, request: &Request, exchange: &mut Exchange) -> Reply {
-        self.generation(sent(request, &request.model, true), exchange)
+    pub async fn run(&self, request: &Request, exchange: &mut Exchange) -> Outcome {
+        self.generation(generation(request, &request.model, true), exchange)
             .await
     }
 
-    /// The models on the server's disk.
+    /// The models on the server's disk. Fails when the server does not list them.
     pub async fn tags(&self) -> Result<Tags, BackendError> {
         let mut tags: Tags = self.get("/api/tags").await?;
         let clean = |words: &mut String| *words = self.transport.name(std::mem::take(words));
@@ -97,10 +98,12 @@ impl Client {
         Ok(tags)
     }
 
-    /// A model's description; `verbose` adds the long lists of its `model_info`.
+    /// A model's description; `verbose` adds the long lists of its `model_info`. Fails when the server does not
+    /// have the model.
     pub async fn show(&self, model: &str, verbose: bool) -> Result<Shown, BackendError> {
-        let body = json_body(&ShowRequest { model, verbose });
-        let mut shown: Shown = self.post("/api/show", body, model).await?;
+        let body = json_body(&serde_json::json!({ "model": model, "verbose": verbose }));
+        let shown = (self.transport).value("/api/show", Some(body), &JSON, Some(model));
+        let mut shown: Shown = shown.await?.0;
         for value in shown.model_info.values_mut() {
             if let Value::String(words) = value {
                 *words = self.transport.name(std::mem::take(words));
@@ -109,45 +112,28 @@ impl Client {
         Ok(shown)
     }
 
-    /// A vector for each text.
-    pub async fn embed(&self, request: &EmbedRequest) -> Result<Embeddings, BackendError> {
-        self.post("/api/embed", json_body(request), &request.model)
-            .await
-    }
-
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, BackendError> {
         let read = self.transport.value(path, None, &JSON, None).await?;
         Ok(read.0)
-    }
-
-    async fn post<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        body: Vec<u8>,
-        model: &str,
-    ) -> Result<T, BackendError> {
-        let reply = self.transport.value(path, Some(body), &JSON, Some(model));
-        Ok(reply.await?.0)
     }
 
     pub(crate) async fn generation(
         &self,
         generation: Generation<'_>,
         exchange: &mut Exchange,
-    ) -> Reply {
-        let mut reading = Reading::of(&self.last);
-        let outcome = self
-            .transport
+    ) -> Outcome {
+        let mut reading = Reading::starting_with(&self.last);
+        self.transport
             .generation(generation, &JSON, exchange, &mut reading)
-            .await;
-        Reply {
-            outcome,
-            tool_calls: reading.take_tool_calls(),
-        }
+            .await
     }
 }
 
-pub(crate) fn sent<'m>(request: &Request, model: &'m str, is_measured: bool) -> Generation<'m> {
+pub(crate) fn generation<'m>(
+    request: &Request,
+    model: &'m str,
+    is_measured: bool,
+) -> Generation<'m> {
     Generation {
         path: request.path(),
         body: json_body(request),

@@ -1,5 +1,8 @@
 //! The expected responses, the text in error objects, and the meaning of error statuses.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use domain::FailureKind;
 use serde_json::value::RawValue;
 use transport::{ErrorResponse, ErrorText, Expectation, RequestError, error_message};
@@ -29,11 +32,6 @@ fn on_error_status(response: &ErrorResponse, model: Option<&str>) -> RequestErro
 
 /// The text of a body that is an error object.
 fn error_in(body: &str) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct ErrorBody<'a> {
-        #[serde(borrow)]
-        error: &'a RawValue,
-    }
-    let body = serde_json::from_str::<ErrorBody<'_>>(body).ok()?;
-    error_message(body.error)
+    let members: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(body).ok()?;
+    error_message(members.get("error")?)
 }

@@ -1,7 +1,7 @@
 //! A typed client for Ollama's native HTTP API, built for measuring.
 //!
-//! - [`Client`] speaks `/api/generate`, `/api/chat`, `/api/embed`, `/api/tags`, `/api/show`,
-//!   `/api/ps` and `/api/version`, and is a [`domain::backend::ChatBackend`].
+//! - [`Client`] speaks `/api/generate`, `/api/chat`, `/api/tags`, `/api/show`, `/api/ps` and
+//!   `/api/version`, and is a [`domain::backend::ChatBackend`].
 //! - [`ndjson`] splits a byte stream into lines and does no I/O.
 //! - [`wire`] is the protocol's JSON.
 //!
@@ -49,11 +49,9 @@ mod client;
 mod error;
 pub mod ndjson;
 mod stream;
-mod template;
 pub mod wire;
 
 pub use client::{Client, DEFAULT_PORT, endpoint};
-pub use stream::Reply;
 pub use transport::{ApiKey, BuildError, Builder, Endpoint, EndpointError, KeyError};
 
 /// Public only for the repository's benchmark of decoding.

@@ -18,13 +18,10 @@ pub struct Request {
     prompt: Option<String>,
     /// System text that replaces the model's own, beside a prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub system: Option<String>,
-    /// The conversation so far; empty only loads (or unloads) the model.
+    system: Option<String>,
+    /// The conversation so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     messages: Option<Vec<Message>>,
-    /// Tools the model may call in a chat.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub tools: Vec<Tool>,
     /// True for many chunks, false for one object at the end.
     pub stream: bool,
     /// Empty sends none.
@@ -32,12 +29,7 @@ pub struct Request {
     pub options: ModelOptions,
     /// How long the model stays loaded afterwards; absent leaves the server's default.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "keep_alive")]
-    pub keep_alive: Option<KeepAlive>,
-    /// Absent means on where the model can think.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub think: Option<Think>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub format: Option<Format>,
+    pub(crate) keep_alive: Option<KeepAlive>,
 }
 
 impl Request {
@@ -80,58 +72,16 @@ impl From<&GenerateCall> for Request {
             },
             Some(history) => {
                 let system = call.system.iter().map(|text| Message::new("system", text));
-                let said =
-                    (history.iter()).map(|said| Message::new(said.role.as_str(), &said.text));
+                let earlier = history.iter();
+                let earlier = earlier.map(|turn| Message::new(turn.role.as_str(), &turn.text));
                 let last = [Message::new("user", &call.prompt)];
-                Self::chat(&call.model, system.chain(said).chain(last).collect())
+                Self::chat(&call.model, system.chain(earlier).chain(last).collect())
             }
         };
         Self {
             options: call.options.clone(),
             keep_alive: call.keep_alive,
             ..request
-        }
-    }
-}
-
-/// `think`: a switch, or a level on models that have levels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Think {
-    Off,
-    On,
-    Low,
-    Medium,
-    High,
-    Max,
-}
-
-impl Serialize for Think {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Off => serializer.serialize_bool(false),
-            Self::On => serializer.serialize_bool(true),
-            Self::Low => serializer.serialize_str("low"),
-            Self::Medium => serializer.serialize_str("medium"),
-            Self::High => serializer.serialize_str("high"),
-            Self::Max => serializer.serialize_str("max"),
-        }
-    }
-}
-
-/// The shape of the output.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Format {
-    /// Any JSON.
-    Json,
-    /// JSON that matches a JSON Schema.
-    Schema(Value),
-}
-
-impl Serialize for Format {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Json => serializer.serialize_str("json"),
-            Self::Schema(schema) => schema.serialize(serializer),
         }
     }
 }
@@ -154,27 +104,11 @@ fn keep_alive<S: Serializer>(value: &Option<KeepAlive>, serializer: S) -> Result
     }
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Message {
-    /// `system`, `user`, `assistant` or `tool`.
-    pub role: String,
-    pub content: String,
-    /// The model's thinking, in an assistant's message that is sent back.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub thinking: Option<String>,
-    /// Images, base64.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub images: Vec<String>,
-    /// Tool calls of an assistant's message.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub tool_calls: Vec<ToolCall>,
-    /// The tool that answered, in a tool's message.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tool_name: Option<String>,
-    /// The call that is answered, in a tool's message.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tool_call_id: Option<String>,
+    /// `system`, `user` or `assistant`.
+    role: String,
+    content: String,
 }
 
 impl Message {
@@ -182,66 +116,8 @@ impl Message {
         Self {
             role: role.into(),
             content: content.into(),
-            ..Self::default()
         }
     }
-}
-
-/// A tool the model may call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Tool {
-    /// Always `function`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    pub function: ToolFunction,
-}
-
-/// A function that is a tool.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ToolFunction {
-    pub name: String,
-    /// For the model: what the function does.
-    pub description: String,
-    /// JSON Schema of its arguments.
-    pub parameters: Value,
-}
-
-impl Tool {
-    pub fn function(
-        name: impl Into<String>,
-        description: impl Into<String>,
-        parameters: Value,
-    ) -> Self {
-        Self {
-            kind: "function".to_owned(),
-            function: ToolFunction {
-                name: name.into(),
-                description: description.into(),
-                parameters,
-            },
-        }
-    }
-}
-
-/// A call that the model asks for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ToolCall {
-    /// `None` on servers that give no id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    pub function: CalledFunction,
-}
-
-/// The function of a [`ToolCall`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CalledFunction {
-    /// Place among the calls of a reply.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub index: Option<u64>,
-    pub name: String,
-    /// By name.
-    #[serde(default)]
-    pub arguments: serde_json::Map<String, Value>,
 }
 
 /// Reply of `GET /api/version`.
@@ -316,13 +192,6 @@ pub struct RunningModel {
     pub context_length: Option<u64>,
 }
 
-/// Body of `POST /api/show`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct ShowRequest<'a> {
-    pub(crate) model: &'a str,
-    pub(crate) verbose: bool,
-}
-
 /// Reply of `POST /api/show`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
@@ -330,55 +199,6 @@ pub struct Shown {
     /// GGUF keys and values.
     #[serde(deserialize_with = "lenient")]
     pub model_info: BTreeMap<String, Value>,
-    /// `completion`, `tools`, `thinking`, …
-    #[serde(deserialize_with = "lenient")]
-    pub capabilities: Vec<String>,
-}
-
-/// Body of `POST /api/embed`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct EmbedRequest {
-    pub model: String,
-    pub input: Vec<String>,
-    /// Length of each vector, on models that can choose.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dimensions: Option<u64>,
-    /// Truncates texts that are too long instead of failing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub truncate: Option<bool>,
-    /// Empty sends none.
-    #[serde(skip_serializing_if = "ModelOptions::is_empty")]
-    pub options: ModelOptions,
-    /// How long the model stays loaded afterwards.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "keep_alive")]
-    pub keep_alive: Option<KeepAlive>,
-}
-
-impl EmbedRequest {
-    pub fn new(model: impl Into<String>, input: Vec<String>) -> Self {
-        Self {
-            model: model.into(),
-            input,
-            ..Self::default()
-        }
-    }
-}
-
-/// Reply of `POST /api/embed`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Embeddings {
-    pub model: String,
-    /// One vector for each text.
-    pub embeddings: Vec<Vec<f32>>,
-    /// From arrival to end, nanoseconds.
-    #[serde(default, deserialize_with = "count")]
-    pub total_duration: Option<u64>,
-    /// Until the model was ready, nanoseconds.
-    #[serde(default, deserialize_with = "count")]
-    pub load_duration: Option<u64>,
-    /// Tokens of the input.
-    #[serde(default, deserialize_with = "count")]
-    pub prompt_eval_count: Option<u64>,
 }
 
 #[cfg(test)]

@@ -1,68 +1,52 @@
 //! One event's data, decoded no further than recording needs. Text without escapes is borrowed.
 
-use std::borrow::Cow;
-
 use domain::Nanos;
-use domain::backend::Exchange;
 use serde_json::value::RawValue;
-use transport::{RequestError, count, error_message, lenient, missed_count};
+use transport::{Answer, RequestError, count, error_message, lenient, malformed, missed_count};
 
-use crate::text_or_parts::TextOrParts;
+use crate::texts::{Texts, append};
 
 /// The name of a stream's elements in messages.
 pub(crate) const EVENT: &str = "event";
 
-/// A chunk of a chat stream. Members that most chunks lack stay unparsed until they are needed.
+/// A chunk of a chat stream, whose members stay unparsed until they are needed.
 #[derive(Debug, serde::Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
 pub(crate) struct Chunk<'a> {
     /// Empty in the chunk with the usage.
-    #[serde(borrow, default)]
     choices: Option<Vec<Choice<'a>>>,
-    #[serde(borrow)]
     usage: Option<&'a RawValue>,
     /// From llama.cpp.
-    #[serde(borrow)]
     timings: Option<&'a RawValue>,
     /// From vLLM.
-    #[serde(borrow)]
     metrics: Option<&'a RawValue>,
-    #[serde(borrow)]
     error: Option<&'a RawValue>,
 }
 
 #[derive(Debug, serde::Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
 struct Choice<'a> {
-    #[serde(borrow)]
     delta: Option<Delta<'a>>,
-    #[serde(borrow)]
     finish_reason: Option<&'a RawValue>,
     /// From OpenRouter, about the provider behind it.
-    #[serde(borrow)]
     error: Option<&'a RawValue>,
 }
 
 /// A chunk's addition to the answer. A role alone, a null and an empty text add nothing.
 #[derive(Debug, serde::Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
 struct Delta<'a> {
-    #[serde(borrow)]
-    content: Option<TextOrParts<'a>>,
+    content: Option<&'a RawValue>,
     /// From llama.cpp, SGLang and older vLLM.
-    #[serde(borrow)]
-    reasoning_content: Option<TextOrParts<'a>>,
+    reasoning_content: Option<&'a RawValue>,
     /// From Ollama and newer vLLM. Versions in between send both members with one text.
-    #[serde(borrow)]
-    reasoning: Option<TextOrParts<'a>>,
-    #[serde(borrow)]
-    thinking: Option<TextOrParts<'a>>,
+    reasoning: Option<&'a RawValue>,
+    thinking: Option<&'a RawValue>,
     /// From OpenRouter, beside `reasoning` or instead of it.
-    #[serde(borrow)]
-    reasoning_details: Option<TextOrParts<'a>>,
-    #[serde(borrow)]
-    refusal: Option<TextOrParts<'a>>,
-    #[serde(borrow)]
+    reasoning_details: Option<&'a RawValue>,
+    refusal: Option<&'a RawValue>,
     tool_calls: Option<&'a RawValue>,
     /// The earlier name of `tool_calls`.
-    #[serde(borrow)]
     function_call: Option<&'a RawValue>,
 }
 
@@ -129,8 +113,18 @@ struct Metrics {
 }
 
 impl<'a> Chunk<'a> {
-    pub(crate) fn decode(data: &'a [u8]) -> Result<Self, RequestError> {
-        transport::decode(EVENT, data)
+    /// Decodes an event's data, and gives what it adds to the answer. Fails when it is no JSON, and when a text is
+    /// neither text nor a list of parts.
+    pub(crate) fn decode(data: &'a [u8]) -> Result<(Self, Texts<'a>), RequestError> {
+        let chunk: Self = transport::decode(EVENT, data)?;
+        let mut texts = Texts::default();
+        for delta in chunk.choices().filter_map(|choice| choice.delta.as_ref()) {
+            if delta.add_to(&mut texts).is_none() {
+                let what = "expected text or a list of parts";
+                return Err(malformed(EVENT, what, data));
+            }
+        }
+        Ok((chunk, texts))
     }
 
     /// True for an object without any member of a completion.
@@ -139,6 +133,11 @@ impl<'a> Chunk<'a> {
             && self.usage.is_none()
             && self.timings.is_none()
             && self.error.is_none()
+    }
+
+    /// True for a chunk that is no more than additions to the answer.
+    pub(crate) fn has_only_choices(&self) -> bool {
+        self.usage.is_none() && self.timings.is_none() && self.metrics.is_none()
     }
 
     fn choices(&self) -> impl Iterator<Item = &Choice<'a>> {
@@ -154,65 +153,6 @@ impl<'a> Chunk<'a> {
             .find_map(error_message)
     }
 
-    /// The texts of one kind of all deltas, joined; nearly every chunk has one delta.
-    fn joined<'s>(&'s self, text: impl Fn(&'s Delta<'a>) -> Option<&'s str>) -> Cow<'s, str> {
-        let deltas = self.choices().filter_map(|choice| choice.delta.as_ref());
-        let mut texts = deltas.filter_map(text);
-        let Some(first) = texts.next() else {
-            return Cow::Borrowed("");
-        };
-        texts.fold(Cow::Borrowed(first), |all, text| {
-            Cow::Owned(all.into_owned() + text)
-        })
-    }
-
-    /// Possibly empty.
-    pub(crate) fn content(&self) -> Cow<'_, str> {
-        self.joined(|delta| delta.content.as_ref().map(TextOrParts::text))
-    }
-
-    /// Possibly empty; only one text where a server sends it under several names.
-    pub(crate) fn thinking(&self) -> Cow<'_, str> {
-        self.joined(|delta| {
-            let in_content = delta.content.as_ref().map(TextOrParts::thinking);
-            let members = [
-                &delta.reasoning_content,
-                &delta.reasoning,
-                &delta.thinking,
-                &delta.reasoning_details,
-            ];
-            let texts = members.into_iter().flatten().map(TextOrParts::any);
-            in_content
-                .into_iter()
-                .chain(texts)
-                .find(|text| !text.is_empty())
-        })
-    }
-
-    /// Possibly empty.
-    pub(crate) fn refusal(&self) -> Cow<'_, str> {
-        self.joined(|delta| {
-            let in_content = delta.content.as_ref().map(TextOrParts::refusal);
-            let member = delta.refusal.as_ref().map(TextOrParts::any);
-            in_content
-                .into_iter()
-                .chain(member)
-                .find(|text| !text.is_empty())
-        })
-    }
-
-    /// The JSON of the chunk's tool calls, possibly empty.
-    pub(crate) fn tool_calls(&self) -> Cow<'_, str> {
-        self.joined(|delta| {
-            let calls = [delta.tool_calls, delta.function_call]
-                .into_iter()
-                .flatten();
-            calls
-                .map(RawValue::get)
-                .find(|calls| !matches!(*calls, "[]" | "{}"))
-        })
-    }
-
     /// Why the server stopped; `None` while it has not.
     pub(crate) fn finish_reason(&self) -> Option<String> {
         let reasons = self.choices().filter_map(|choice| choice.finish_reason);
@@ -221,13 +161,13 @@ impl<'a> Chunk<'a> {
     }
 
     /// Adds this chunk's counters; they replace those of earlier chunks.
-    pub(crate) fn count(&self, exchange: &mut Exchange) {
+    pub(crate) fn count(&self, answer: &mut Answer) {
         fn set<T>(place: &mut Option<T>, value: Option<T>) {
             if value.is_some() {
                 *place = value;
             }
         }
-        let counters = &mut exchange.times.counters;
+        let counters = &mut answer.counters;
         if let Some(t) = parsed::<Timings>(self.timings) {
             set(&mut counters.prompt_eval, t.prompt_ms.and_then(from_ms));
             set(&mut counters.eval, t.predicted_ms.and_then(from_ms));
@@ -259,9 +199,39 @@ impl<'a> Chunk<'a> {
             };
             set(&mut counters.prompt_eval_cached_count, cached);
             if let Some(hidden) = u.completion_tokens_details.reasoning_tokens {
-                exchange.hidden_tokens = hidden;
+                answer.hidden_tokens = hidden;
             }
         }
+    }
+}
+
+impl<'a> Delta<'a> {
+    /// `None` when a member is neither text nor a list of parts.
+    fn add_to(&self, texts: &mut Texts<'a>) -> Option<()> {
+        let content = Texts::of(self.content)?;
+        let mut thinking = content.thinking;
+        // Only one text where a server sends it under several names.
+        for member in [
+            self.reasoning_content,
+            self.reasoning,
+            self.thinking,
+            self.reasoning_details,
+        ] {
+            let text = Texts::of(member)?.any();
+            if thinking.is_empty() {
+                thinking = text;
+            }
+        }
+        let refusal = Texts::of(self.refusal)?.any();
+        let calls = [self.tool_calls, self.function_call].into_iter().flatten();
+        let mut calls = calls.map(RawValue::get);
+        let calls = calls.find(|calls| !matches!(*calls, "[]" | "{}"));
+        append(&mut texts.content, content.content);
+        append(&mut texts.thinking, thinking);
+        append(&mut texts.refusal, content.refusal);
+        append(&mut texts.refusal, refusal);
+        append(&mut texts.tool_calls, calls.unwrap_or_default().into());
+        Some(())
     }
 }
 

@@ -6,7 +6,8 @@ use domain::backend::{BackendError, Exchange, ServerIdentity};
 use domain::plan::Timeouts;
 use serde::de::DeserializeOwned;
 use transport::{
-    BuildError, Builder, Endpoint, EndpointError, Generation, Rules, Transport, json_body,
+    BuildError, Builder, Endpoint, EndpointError, Generation, Rules, SharedTemplate, Transport,
+    json_body,
 };
 
 use crate::error::{EVENTS, JSON};
@@ -46,7 +47,7 @@ pub fn endpoint(text: &str) -> Result<Endpoint, EndpointError> {
 }
 
 /// The version of a server that does not report one.
-const UNKNOWN_VERSION: &str = "version not told";
+const UNKNOWN_VERSION: &str = "version unknown";
 
 /// The identity of a server of which only the protocol is known.
 pub fn unknown_server() -> ServerIdentity {
@@ -60,6 +61,7 @@ pub fn unknown_server() -> ServerIdentity {
 pub struct Client {
     pub(crate) transport: Transport,
     pub(crate) dialect: Dialect,
+    last: SharedTemplate,
 }
 
 /// Facts that a server reports about itself.
@@ -87,6 +89,7 @@ impl Client {
         Ok(Self {
             transport: settings.build(&endpoint(server)?)?,
             dialect: Dialect::Plain,
+            last: SharedTemplate::default(),
         })
     }
 
@@ -105,7 +108,7 @@ impl Client {
             model: &request.model,
             is_measured: true,
         };
-        let mut reading = Reading::default();
+        let mut reading = Reading::starting_with(&self.last);
         self.transport
             .generation(generation, &EVENTS, exchange, &mut reading)
             .await

@@ -1,5 +1,8 @@
 //! The expected responses, the text in error objects, and the meaning of error statuses.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use domain::FailureKind;
 use serde_json::value::RawValue;
 use transport::{ErrorResponse, ErrorText, Expectation, RequestError, error_message};
@@ -60,24 +63,11 @@ fn on_error_status(response: &ErrorResponse, model: Option<&str>) -> RequestErro
 
 /// The text of a body that is an error object.
 pub(crate) fn error_in(body: &str) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct ErrorBody<'a> {
-        #[serde(borrow)]
-        error: Option<&'a RawValue>,
-        #[serde(borrow)]
-        detail: Option<&'a RawValue>,
-        #[serde(borrow)]
-        object: Option<&'a RawValue>,
-        #[serde(borrow)]
-        message: Option<&'a RawValue>,
-    }
-    let body_of = serde_json::from_str::<ErrorBody<'_>>(body).ok()?;
+    let members: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(body).ok()?;
     // vLLM and SGLang put the text beside `"object": "error"`; their framework uses `detail`, gateways
     // only `message`.
-    let members = [body_of.error, body_of.message, body_of.detail];
-    let is_error = body_of
-        .object
-        .is_some_and(|object| object.get() == "\"error\"");
-    let words = members.into_iter().flatten().find_map(error_message);
+    let mut words = ["error", "message", "detail"].into_iter();
+    let words = words.find_map(|name| error_message(members.get(name)?));
+    let is_error = (members.get("object")).is_some_and(|object| object.get() == "\"error\"");
     words.or_else(|| is_error.then(|| body.to_owned()))
 }

@@ -46,7 +46,7 @@ mod error;
 
 pub mod sse;
 mod stream;
-mod text_or_parts;
+mod texts;
 pub mod wire;
 
 pub use client::{Client, DEFAULT_PORT, ServerFacts, endpoint, unknown_server};

@@ -7,7 +7,7 @@
 //! line ([`BARE`]). Bytes are not looked at as text: UTF-8 may be split anywhere.
 
 use memchr::{memchr, memchr2};
-use transport::TooLong;
+use transport::{RequestError, element_too_long};
 
 /// Longest event accepted, bytes of data.
 pub const MAX_EVENT: usize = 8 * 1024 * 1024;
@@ -15,6 +15,9 @@ pub const MAX_EVENT: usize = 8 * 1024 * 1024;
 /// The kind of a bare JSON object, lines that begin with `{` as no field does. Servers
 /// that fail in the middle of a stream may send their error's object in this way.
 pub const BARE: &[u8] = b"{";
+
+/// How nearly every event begins.
+const DATA: &[u8] = b"data: ";
 
 /// An event with data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,31 +29,38 @@ pub struct Event<'d> {
     pub data: &'d [u8],
 }
 
-/// Splits pushed bytes into events.
+/// Splits bytes that arrive in pieces into events.
 ///
 /// ```
 /// let mut decoder = openai::sse::Decoder::default();
-/// let mut events = decoder.push(b": hello\n\ndata: {\"a\"");
-/// assert_eq!(events.next_event()?, None);
-/// let mut events = decoder.push(b":1}\r\n\r\ndata: [DONE]\n\n");
-/// assert_eq!(events.next_event()?.map(|e| e.data), Some(b"{\"a\":1}".as_slice()));
-/// assert_eq!(events.next_event()?.map(|e| e.data), Some(b"[DONE]".as_slice()));
-/// assert_eq!(events.next_event()?, None);
-/// # Ok::<(), transport::TooLong>(())
+/// let mut events = Vec::new();
+/// for bytes in [b": hello\n\ndata: {\"a\"".as_slice(), b":1}\r\n\r\ndata: [DONE]\n\n"] {
+///     decoder.push(bytes, |event| {
+///         events.push(event.data.to_vec());
+///         Ok(false)
+///     })?;
+/// }
+/// assert_eq!(events, [b"{\"a\":1}".as_slice(), b"[DONE]"]);
+/// # Ok::<(), transport::RequestError>(())
 /// ```
 #[derive(Debug)]
 pub struct Decoder {
     /// A line whose end has not come yet.
     line: Vec<u8>,
-    /// The data lines of the event so far, each followed by LF.
-    data: Vec<u8>,
-    kind: Vec<u8>,
-    /// The event was lent and must be cleared before the next one.
-    lent: bool,
+    /// The event so far.
+    begun: BegunEvent,
     /// The previous byte was CR, so an LF now ends no second line.
     after_cr: bool,
     /// No line has ended yet, so a byte order mark may stand before the first.
     at_start: bool,
+}
+
+#[derive(Debug)]
+struct BegunEvent {
+    /// The data lines, each followed by LF.
+    data: Vec<u8>,
+    kind: Vec<u8>,
+    /// Most bytes of data, and of a line.
     limit: usize,
 }
 
@@ -65,65 +75,80 @@ impl Decoder {
     pub fn with_limit(limit: usize) -> Self {
         Self {
             line: Vec::new(),
-            data: Vec::new(),
-            kind: Vec::new(),
-            lent: false,
+            begun: BegunEvent {
+                data: Vec::new(),
+                kind: Vec::new(),
+                limit,
+            },
             after_cr: false,
             at_start: true,
-            limit,
         }
     }
 
-    /// Takes bytes. Read the events to their end: dropping [`Events`] early drops the rest of the bytes.
-    pub fn push<'d>(&'d mut self, bytes: &'d [u8]) -> Events<'d> {
-        Events {
-            decoder: self,
-            rest: bytes,
+    /// Takes bytes, and passes on each event with data that they complete. Returns true, and drops the rest, once
+    /// `take` does. Fails when an event is too long, and when `take` fails; the stream cannot be read any further
+    /// then.
+    #[inline]
+    pub fn push(
+        &mut self,
+        mut bytes: &[u8],
+        mut take: impl FnMut(Event<'_>) -> Result<bool, RequestError>,
+    ) -> Result<bool, RequestError> {
+        while !bytes.is_empty() {
+            if self.is_between_events()
+                && let Some((data, rest)) = plain_event(bytes)
+            {
+                self.begun.check_room(DATA.len(), data.len())?;
+                bytes = rest;
+                let kind = b"".as_slice();
+                if take(Event { kind, data })? {
+                    return Ok(true);
+                }
+            } else if self.take_line(&mut bytes)? && self.begun.end(&mut take)? {
+                return Ok(true);
+            }
         }
+        Ok(false)
     }
 
-    /// The event whose blank line had not arrived when the body ended, if there is one. The standard
-    /// drops it; some servers end their last event with the body.
-    pub fn finish(&mut self) -> Result<Option<Event<'_>>, TooLong> {
-        self.forget_lent();
+    /// Passes on the event whose blank line had not arrived when the body ended, if there is one. The standard
+    /// drops it; some servers end their last event with the body. Fails as [`push`](Self::push) does.
+    pub fn finish(
+        &mut self,
+        take: impl FnMut(Event<'_>) -> Result<bool, RequestError>,
+    ) -> Result<bool, RequestError> {
         if !self.line.is_empty() {
             self.end_line(&[])?;
         }
-        Ok(self.lend())
+        self.begun.end(take)
     }
 
-    fn forget_lent(&mut self) {
-        if self.lent {
-            self.data.clear();
-            self.kind.clear();
-            self.lent = false;
+    fn is_between_events(&self) -> bool {
+        let is_at_line = self.line.is_empty() && !self.after_cr && !self.at_start;
+        is_at_line && self.begun.data.is_empty() && self.begun.kind.is_empty()
+    }
+
+    /// Takes a line, or the part of it that has arrived, off the front of `bytes`; true when it was blank.
+    #[inline(never)]
+    fn take_line(&mut self, bytes: &mut &[u8]) -> Result<bool, RequestError> {
+        if std::mem::take(&mut self.after_cr) {
+            *bytes = bytes.strip_prefix(b"\n").unwrap_or(bytes);
         }
-    }
-
-    fn lend(&mut self) -> Option<Event<'_>> {
-        self.lent = true;
-        let data = self.data.strip_suffix(b"\n")?;
-        Some(Event {
-            kind: &self.kind,
-            data,
-        })
-    }
-
-    fn room_for(&self, held: usize, more: usize) -> Result<(), TooLong> {
-        if held + more > self.limit {
-            return Err(TooLong {
-                what: "an event",
-                limit: self.limit,
-            });
-        }
-        Ok(())
+        let Some(end) = memchr2(b'\n', b'\r', bytes) else {
+            self.begun.check_room(self.line.len(), bytes.len())?;
+            self.line.extend_from_slice(std::mem::take(bytes));
+            return Ok(false);
+        };
+        self.after_cr = bytes[end] == b'\r';
+        let line = &bytes[..end];
+        *bytes = &bytes[end + 1..];
+        self.end_line(line)
     }
 
     /// Takes the line that consists of the kept bytes and `rest`; true when it was blank.
-    fn end_line(&mut self, rest: &[u8]) -> Result<bool, TooLong> {
-        self.room_for(self.line.len(), rest.len())?;
-        let kept = std::mem::take(&mut self.line);
-        let mut joined = kept;
+    fn end_line(&mut self, rest: &[u8]) -> Result<bool, RequestError> {
+        self.begun.check_room(self.line.len(), rest.len())?;
+        let mut joined = std::mem::take(&mut self.line);
         let mut line = rest;
         if !joined.is_empty() {
             joined.extend_from_slice(rest);
@@ -132,22 +157,36 @@ impl Decoder {
         if std::mem::take(&mut self.at_start) {
             line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
         }
-        let blank = line.is_empty();
-        self.field(line)?;
+        let is_blank = line.is_empty();
+        self.begun.field(line)?;
         // The allocation is reused.
         joined.clear();
         self.line = joined;
-        Ok(blank)
+        Ok(is_blank)
+    }
+}
+
+/// The data of an event that is one `data` line and whole, as nearly every event of a stream, and what follows it.
+#[inline]
+fn plain_event(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let line = bytes.strip_prefix(DATA)?;
+    let (data, rest) = line.split_at(memchr2(b'\n', b'\r', line)?);
+    Some((data, rest.strip_prefix(b"\n\n")?))
+}
+
+impl BegunEvent {
+    fn check_room(&self, held: usize, more: usize) -> Result<(), RequestError> {
+        if held + more <= self.limit {
+            return Ok(());
+        }
+        Err(element_too_long("an event", self.limit))
     }
 
-    fn field(&mut self, line: &[u8]) -> Result<(), TooLong> {
+    fn field(&mut self, line: &[u8]) -> Result<(), RequestError> {
         let begins_bare = self.data.is_empty() && line.starts_with(BARE);
         if begins_bare || self.kind == BARE && !line.is_empty() {
-            self.room_for(self.data.len(), line.len())?;
-            self.data.extend_from_slice(line);
-            self.data.push(b'\n');
             self.kind = BARE.to_vec();
-            return Ok(());
+            return self.add(line);
         }
         let (name, value) = match memchr(b':', line) {
             Some(colon) => (&line[..colon], &line[colon + 1..]),
@@ -155,13 +194,10 @@ impl Decoder {
         };
         let value = value.strip_prefix(b" ").unwrap_or(value);
         match name {
-            b"data" | b"error" => {
-                self.room_for(self.data.len(), value.len())?;
-                self.data.extend_from_slice(value);
-                self.data.push(b'\n');
-                if name == b"error" {
-                    self.kind = b"error".to_vec();
-                }
+            b"data" => self.add(value)?,
+            b"error" => {
+                self.kind = b"error".to_vec();
+                self.add(value)?;
             }
             b"event" => self.kind = value.to_vec(),
             // Comments have the empty name; `id` and `retry` are for reconnecting, which this client
@@ -170,49 +206,29 @@ impl Decoder {
         }
         Ok(())
     }
-}
 
-/// The events that one push completed.
-#[derive(Debug)]
-#[must_use = "events that are not read are lost"]
-pub struct Events<'d> {
-    decoder: &'d mut Decoder,
-    rest: &'d [u8],
-}
+    fn add(&mut self, data: &[u8]) -> Result<(), RequestError> {
+        self.check_room(self.data.len(), data.len())?;
+        self.data.extend_from_slice(data);
+        self.data.push(b'\n');
+        Ok(())
+    }
 
-impl Events<'_> {
-    /// The next event; events without data are skipped. After an error the stream cannot be
-    /// read any further.
-    pub fn next_event(&mut self) -> Result<Option<Event<'_>>, TooLong> {
-        self.decoder.forget_lent();
-        loop {
-            if self.decoder.after_cr
-                && let Some(first) = self.rest.first()
-            {
-                if *first == b'\n' {
-                    self.rest = &self.rest[1..];
-                }
-                self.decoder.after_cr = false;
-            }
-            let end = memchr2(b'\n', b'\r', self.rest);
-            let Some(end) = end else {
-                self.decoder
-                    .room_for(self.decoder.line.len(), self.rest.len())?;
-                self.decoder.line.extend_from_slice(self.rest);
-                self.rest = &[];
-                return Ok(None);
-            };
-            self.decoder.after_cr = self.rest[end] == b'\r';
-            let line = &self.rest[..end];
-            self.rest = &self.rest[end + 1..];
-            if self.decoder.end_line(line)? {
-                if self.decoder.data.is_empty() {
-                    self.decoder.kind.clear();
-                    continue;
-                }
-                return Ok(self.decoder.lend());
-            }
-        }
+    /// Passes on the event, if it has data.
+    fn end(
+        &mut self,
+        mut take: impl FnMut(Event<'_>) -> Result<bool, RequestError>,
+    ) -> Result<bool, RequestError> {
+        let taken = match self.data.strip_suffix(b"\n") {
+            Some(data) => take(Event {
+                kind: &self.kind,
+                data,
+            }),
+            None => Ok(false),
+        };
+        self.data.clear();
+        self.kind.clear();
+        taken
     }
 }
 

@@ -1,11 +1,11 @@
 //! The one path that every generation takes.
 
-use domain::backend::Exchange;
 use domain::record::ResponseNote;
 use domain::{FailureKind, Stamp};
 use serde::de::IgnoredAny;
 use transport::{
-    ErrorText, Output, Recorder, RequestError, Sink, StreamStage, failure_of_reason, of_whole,
+    Answer, Delta, ErrorText, Recorder, RequestError, SharedTemplate, Sink, StreamStage,
+    StreamTemplate, failure_of_reason, of_whole,
 };
 
 use crate::chunk::{Chunk, EVENT};
@@ -15,31 +15,48 @@ use crate::sse::{BARE, Decoder, Event};
 /// The data of the event that ends a stream.
 const DONE: &[u8] = b"[DONE]";
 
+/// Records a stream. What every event touches comes first: see [`Answer`].
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Reading {
-    decoder: Decoder,
-    exchange: Exchange,
+    learned: StreamTemplate,
+    answer: Answer,
     /// When the answer was complete: the finish reason and the last output had arrived.
     complete: Option<Stamp>,
+    decoder: Decoder,
+}
+
+impl Reading {
+    /// Begins with the template that the client's other streams have learned.
+    pub(crate) fn starting_with(last: &SharedTemplate) -> Self {
+        Self {
+            learned: StreamTemplate::starting_with(last),
+            ..Self::default()
+        }
+    }
 }
 
 impl Sink for Reading {
     /// Records the events that some bytes complete; true when one of them was `[DONE]`.
     fn take(&mut self, bytes: &[u8], at: Stamp) -> Result<bool, RequestError> {
-        let mut events = self.decoder.push(bytes);
-        while let Some(event) = events.next_event()? {
-            let recorded = record(&mut self.exchange, &event, at);
-            if recorded.map_err(|error| of_whole(EVENT, event.data, error))? {
-                return Ok(true);
+        let Self {
+            decoder,
+            learned,
+            answer,
+            ..
+        } = self;
+        let is_done = decoder.push(bytes, |event| {
+            if event.kind.is_empty()
+                && let Some(Delta::Content(content)) = learned.read(event.data)
+            {
+                return answer.record_content(content, at).map(|()| false);
             }
+            record(answer, learned, &event, at).map_err(|error| of_whole(EVENT, event.data, error))
+        })?;
+        if !is_done && answer.done_reason.is_some() {
+            self.complete = (self.complete.or(Some(at))).max(answer.chunks().last().copied());
         }
-        if self.exchange.done_reason.is_some() {
-            self.complete = self
-                .complete
-                .or(Some(at))
-                .max(self.exchange.times.last_token);
-        }
-        Ok(false)
+        Ok(is_done)
     }
 
     /// llama.cpp and vLLM answer with a head at once, and queue and prefill after it. After the finish reason
@@ -47,7 +64,7 @@ impl Sink for Reading {
     fn stage(&self) -> StreamStage {
         if let Some(at) = self.complete {
             StreamStage::Complete(at)
-        } else if self.exchange.times.first_token.is_none() {
+        } else if self.answer.chunks().is_empty() {
             StreamStage::BeforeFirstToken
         } else {
             StreamStage::Streaming
@@ -56,16 +73,16 @@ impl Sink for Reading {
 }
 
 impl Recorder for Reading {
-    fn exchange(&mut self) -> &mut Exchange {
-        &mut self.exchange
+    fn answer(&mut self) -> &mut Answer {
+        &mut self.answer
     }
 
     /// Complete only when the server also gave a finish reason: proxies end a stream without an error when the
     /// server behind them died.
     fn ended(&self) -> Result<(), RequestError> {
-        match self.exchange.done_reason.as_deref() {
+        match self.answer.done_reason.as_deref() {
             // Ollama's reasons for an empty prompt.
-            Some("load" | "unload") if self.exchange.times.chunks.is_empty() => {
+            Some("load" | "unload") if self.answer.chunks().is_empty() => {
                 Err(RequestError::Incomplete(ResponseNote::NothingGenerated))
             }
             Some(reason) => failure_of_reason(reason).map_or(Ok(()), Err),
@@ -76,20 +93,31 @@ impl Recorder for Reading {
     /// Records an event that ends with the body. A stream that ends without an error after a finish reason lacks
     /// only `[DONE]`.
     fn finish(&mut self, at: Stamp) -> Result<(), RequestError> {
-        if let Some(event) = self.decoder.finish()?
-            && record(&mut self.exchange, &event, at)?
-        {
+        let Self {
+            decoder,
+            learned,
+            answer,
+            ..
+        } = self;
+        if decoder.finish(|event| record(answer, learned, &event, at))? {
             return self.ended();
         }
         self.ended()?;
-        self.exchange.times.done = Some(at);
-        self.exchange.times.notes.push(ResponseNote::NoDone);
+        self.answer.done = Some(at);
+        self.answer.notes.push(ResponseNote::NoDone);
         Ok(())
     }
 }
 
 /// Records one event; true when it is `[DONE]`.
-fn record(exchange: &mut Exchange, event: &Event<'_>, at: Stamp) -> Result<bool, RequestError> {
+#[cold]
+#[inline(never)]
+fn record(
+    answer: &mut Answer,
+    learned: &mut StreamTemplate,
+    event: &Event<'_>,
+    at: Stamp,
+) -> Result<bool, RequestError> {
     let data = event.data.trim_ascii();
     if event.kind == b"error" {
         let words = String::from_utf8_lossy(data);
@@ -97,7 +125,7 @@ fn record(exchange: &mut Exchange, event: &Event<'_>, at: Stamp) -> Result<bool,
         return Err(failed(words));
     }
     if data == DONE {
-        exchange.times.done = Some(at);
+        answer.done = Some(at);
         return Ok(true);
     }
     if data.is_empty() {
@@ -109,35 +137,33 @@ fn record(exchange: &mut Exchange, event: &Event<'_>, at: Stamp) -> Result<bool,
         return Ok(false);
     }
     let is_named = !matches!(event.kind, b"" | b"message" | BARE);
-    let chunk = match Chunk::decode(data) {
-        Ok(chunk) if chunk.is_foreign() => None,
-        Ok(chunk) => Some(chunk),
+    let decoded = match Chunk::decode(data) {
+        Ok((chunk, _)) if chunk.is_foreign() => None,
+        Ok(decoded) => Some(decoded),
         // An event with a name of its own may belong to another protocol.
         Err(_) if is_named || event.kind == BARE => None,
         Err(error) => return Err(error),
     };
-    let Some(chunk) = chunk else {
+    let Some((chunk, texts)) = decoded else {
         // A heartbeat, metadata, or an error in a form that the protocol does not define.
         let words = String::from_utf8_lossy(data);
         let first_line = words.lines().next().unwrap_or_default();
         let words = error_in(&words).or_else(|| error_in(first_line));
-        return words
-            .filter(|_| !is_named)
-            .map_or(Ok(false), |words| Err(failed(words)));
+        return match words {
+            Some(words) if !is_named => Err(failed(words)),
+            _ => Ok(false),
+        };
     };
     if let Some(words) = chunk.error() {
         return Err(failed(words));
     }
-    let output = Output {
-        content: &chunk.content(),
-        thinking: &chunk.thinking(),
-        refusal: &chunk.refusal(),
-        tool_calls: &chunk.tool_calls(),
-    };
-    transport::record(exchange, output, at)?;
-    chunk.count(exchange);
+    let output = texts.as_output();
+    answer.record(output, at)?;
+    chunk.count(answer);
     if let Some(reason) = chunk.finish_reason() {
-        exchange.done_reason = Some(reason);
+        answer.done_reason = Some(reason);
+    } else if chunk.has_only_choices() {
+        learned.learn(event.data, &output);
     }
     Ok(false)
 }

@@ -27,12 +27,12 @@ async fn seen(bench: &Bench, path: ClientPath) -> Expected {
         ClientPath::GenerateStream | ClientPath::GenerateWhole => {
             let mut request = Request::generate(MODEL, "say something");
             request.stream = path == ClientPath::GenerateStream;
-            native().run(&request, &mut exchange).await.outcome
+            native().run(&request, &mut exchange).await
         }
         ClientPath::ChatStream | ClientPath::ChatWhole => {
             let mut request = Request::chat(MODEL, vec![Message::new("user", "say something")]);
             request.stream = path == ClientPath::ChatStream;
-            native().run(&request, &mut exchange).await.outcome
+            native().run(&request, &mut exchange).await
         }
         ClientPath::V1Stream => {
             let client = openai::Client::new(&format!("{url}/v1"), clock.clone(), LIMITS);

@@ -7,9 +7,7 @@ const REDACTED: &str = "[key]";
 
 /// A bearer key. It is never printed.
 #[derive(Clone)]
-pub struct ApiKey {
-    text: String,
-}
+pub struct ApiKey(String);
 
 /// A key that cannot be used. The message does not repeat it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -33,18 +31,16 @@ impl ApiKey {
         if scheme.eq_ignore_ascii_case("bearer ") {
             return Err(KeyError::WithScheme);
         }
-        Ok(Self {
-            text: text.to_owned(),
-        })
+        Ok(Self(text.to_owned()))
     }
 
     pub(crate) fn bearer(&self) -> String {
-        format!("Bearer {}", self.text)
+        format!("Bearer {}", self.0)
     }
 
     /// A server's text with the key replaced: some servers repeat it when they refuse it.
-    pub(crate) fn strike_from(&self, words: &str) -> String {
-        words.replace(&self.text, REDACTED)
+    pub(crate) fn redact(&self, words: &str) -> String {
+        words.replace(&self.0, REDACTED)
     }
 }
 
@@ -62,10 +58,7 @@ mod tests {
     fn nothing_prints_it() {
         let key = ApiKey::new(" sk-secret\n").unwrap();
         assert_eq!(format!("{key:?}"), "ApiKey(…)");
-        assert_eq!(
-            key.strike_from("wrong key sk-secret given"),
-            "wrong key [key] given"
-        );
+        assert_eq!(key.redact("wrong key sk-secret!"), "wrong key [key]!");
         assert_eq!(key.bearer(), "Bearer sk-secret");
     }
 

@@ -11,8 +11,6 @@ pub(crate) const HEADERS: usize = 128;
 pub(crate) const HEAD_BYTES: usize = 64 * 1024;
 /// Most interim heads (1xx) before a response's own.
 pub(crate) const INTERIM_HEADS: u32 = 32;
-/// Most bytes after a head that are kept until the request reads them.
-pub(crate) const EARLY_BYTES: usize = 64 * 1024;
 /// Most bytes of a line between two chunks. No server is known to send extensions.
 pub(crate) const CHUNK_LINE_BYTES: usize = 16 * 1024;
 /// Most bytes of trailers, which are skipped.

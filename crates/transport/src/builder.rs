@@ -102,6 +102,7 @@ impl Builder {
             reqwest: reqwest.map_err(BuildError::Client)?,
             host: url[Position::BeforeHost..Position::AfterPort].to_owned(),
             path: url.path().trim_end_matches('/').to_owned(),
+            origin: url[..Position::BeforePath].to_owned(),
             base: endpoint.to_string(),
             clock: self.clock,
             timeouts: self.timeouts,

@@ -20,64 +20,55 @@ pub(crate) fn not_connected(step: &str, error: &(dyn StdError + 'static)) -> Req
     RequestError::Failed(kind, words.into())
 }
 
-/// A connection broke, or carried bytes that are not HTTP.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ConnectionError {
-    #[error("the connection broke")]
-    Io(#[from] io::Error),
-    #[error("the server closed the connection before it had answered")]
-    Unanswered,
-    #[error("the server closed the connection {0}")]
-    Truncated(String),
-    #[error("{0}")]
-    InvalidHttp(String),
+/// The error of bytes that are not HTTP. The message may repeat what the server sent.
+pub(crate) fn invalid_http(words: impl Into<String>) -> RequestError {
+    RequestError::Failed(FailureKind::Malformed, ErrorText::message(words))
 }
 
-impl From<ConnectionError> for RequestError {
-    fn from(error: ConnectionError) -> Self {
-        let kind = match &error {
-            ConnectionError::InvalidHttp(_) => FailureKind::Malformed,
-            _ => FailureKind::ConnectionReset,
-        };
-        // The message may repeat what the server sent.
-        Self::Failed(kind, ErrorText::message(with_causes(&error)))
-    }
+/// The error of a connection that the server closed too soon.
+pub(crate) fn closed(when: &str) -> RequestError {
+    let words = format!("the server closed the connection {when}");
+    RequestError::Failed(FailureKind::ConnectionReset, ErrorText::message(words))
+}
+
+/// When a server closes a connection that has carried no head.
+pub(crate) const BEFORE_ANSWER: &str = "before it had answered";
+
+/// The error of a connection that cannot be read or written.
+pub(crate) fn broken(error: &io::Error) -> RequestError {
+    let words = format!("the connection broke: {}", with_causes(error));
+    RequestError::Failed(FailureKind::ConnectionReset, ErrorText::message(words))
 }
 
 /// The error of a request whose response, or the rest of whose body, reqwest could not read.
 pub(crate) fn of_reqwest(error: &reqwest::Error) -> RequestError {
-    let words = |error: &(dyn StdError + 'static)| error.to_string();
     if error.is_connect() {
         // The first two errors are reqwest's and its client's, which name no cause.
         let cause = causes(error).nth(2).unwrap_or(error);
         return not_connected("", cause);
     }
     let io = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
-    let last = causes(error).last().map(words).unwrap_or_default();
+    let last = causes(error)
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let cut = "in the middle of its answer";
     match io.last() {
-        Some(io) if io.kind() == io::ErrorKind::UnexpectedEof => {
-            ConnectionError::Truncated("in the middle of its answer".to_owned())
-        }
-        // Invalid chunks or TLS records.
-        Some(io)
-            if matches!(
-                io.kind(),
-                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
-            ) =>
-        {
-            ConnectionError::InvalidHttp(last)
-        }
-        Some(io) => ConnectionError::Io(io::Error::new(io.kind(), last)),
+        Some(io) => match io.kind() {
+            io::ErrorKind::UnexpectedEof => closed(cut),
+            // Invalid chunks or TLS records.
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => invalid_http(last),
+            kind => broken(&io::Error::new(kind, last)),
+        },
         None if last.contains("closed before message completed") || last.contains("canceled") => {
-            if error.is_request() {
-                ConnectionError::Unanswered
+            closed(if error.is_request() {
+                BEFORE_ANSWER
             } else {
-                ConnectionError::Truncated("in the middle of its answer".to_owned())
-            }
+                cut
+            })
         }
-        None => ConnectionError::InvalidHttp(format!("this is no HTTP response: {last}")),
+        None => invalid_http(format!("this is no HTTP response: {last}")),
     }
-    .into()
 }
 
 /// The TLS error that an I/O error holds: its source is its inner error's source, not the inner
@@ -179,30 +170,25 @@ fn with_causes(error: &(dyn StdError + 'static)) -> String {
 mod tests {
     use super::*;
 
-    fn connecting(os: i32) -> (FailureKind, Option<String>) {
-        while_connecting(&io::Error::from_raw_os_error(os))
-    }
-
+    /// What the own system lacks is distinguished from what the server does, with the limit where it is known.
     #[cfg(target_os = "linux")]
     #[test]
-    fn what_the_own_system_lacks_is_told_apart_from_what_the_server_does() {
-        assert_eq!(connecting(111), (FailureKind::ConnectionRefused, None));
-        assert_eq!(connecting(101), (FailureKind::Connect, None));
-        let (kind, words) = connecting(99);
-        assert_eq!(kind, FailureKind::NoLocalPort);
+    fn the_systems_limits_are_named() {
         let (first, last) = port_range().unwrap();
         let range = format!("from {first} to {last}");
-        assert!(words.unwrap().contains(&range), "{range}");
-        for os in [23, 24] {
-            let (kind, words) = connecting(os);
-            assert_eq!(kind, FailureKind::FileLimit);
-            let words = words.unwrap();
-            assert!(words.contains("`ulimit -n`"), "{words}");
+        for (os, kind, words) in [
+            (111, FailureKind::ConnectionRefused, None),
+            (101, FailureKind::Connect, None),
+            (99, FailureKind::NoLocalPort, Some(range.as_str())),
+            (23, FailureKind::FileLimit, Some("`ulimit -n`")),
+            (24, FailureKind::FileLimit, Some("`ulimit -n`")),
+        ] {
+            let (found, advice) = while_connecting(&io::Error::from_raw_os_error(os));
+            assert_eq!(found, kind);
+            let advice = advice.unwrap_or_default();
+            assert!(advice.contains(words.unwrap_or_default()), "{advice}");
+            assert_eq!(advice.is_empty(), words.is_none(), "{advice}");
         }
-    }
-
-    #[test]
-    fn limits_are_named_where_they_are_known() {
         assert_eq!(
             file_limit(Some(1024)),
             "every request in flight is an open file, and the limit of 1024 is reached: raise it \

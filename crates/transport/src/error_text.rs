@@ -62,7 +62,7 @@ impl ErrorText {
                 is_quoted,
             } => {
                 let text = match key {
-                    Some(key) => clip(&key.strike_from(text), *most),
+                    Some(key) => clip(&key.redact(text), *most),
                     None => clip(text, *most),
                 };
                 if *is_quoted {
@@ -122,18 +122,18 @@ mod tests {
 
     /// No part of the key is left of a message, wherever it is cut.
     #[test]
-    fn the_key_is_struck_before_words_are_cut() {
+    fn the_key_is_removed_before_words_are_cut() {
         let key = ApiKey::new("sk-0123456789abcdefghijklmn").unwrap();
         for before in 0..MESSAGE_CHARS + 10 {
-            let told = format!(
+            let sent = format!(
                 "{}sk-0123456789abcdefghijklmn{}",
                 "x".repeat(before),
                 "y".repeat(500)
             );
             for words in [
-                ErrorText::message(&told),
-                ErrorText::name(&told),
-                ErrorText::quote(&told),
+                ErrorText::message(&sent),
+                ErrorText::name(&sent),
+                ErrorText::quote(&sent),
             ] {
                 let shown = words.redacted(Some(&key));
                 assert!(!shown.contains("sk-"), "{before}: {shown}");

@@ -40,11 +40,11 @@ mod error_text;
 mod headers;
 mod lenient;
 mod limits;
-mod received;
 mod recorder;
 mod request_error;
 mod reqwest_client;
 mod response;
+mod template;
 mod transport;
 
 pub use api_key::{ApiKey, KeyError};
@@ -55,9 +55,10 @@ pub use endpoint::{Endpoint, EndpointError, Rules};
 pub use error_text::ErrorText;
 pub use lenient::{count, lenient, list, missed_count};
 pub use limits::Limits;
-pub use recorder::{Output, Recorder, TooLong, decode, malformed, of_whole, record};
+pub use recorder::{Answer, Output, Recorder, decode, element_too_long, malformed, of_whole};
 pub use request_error::{
     BuildError, ErrorResponse, RequestError, error_message, failure_of_reason,
 };
 pub use response::Expectation;
+pub use template::{Delta, SharedTemplate, StreamTemplate};
 pub use transport::{Generation, Transport, json_body};

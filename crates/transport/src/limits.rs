@@ -1,13 +1,13 @@
 //! The limits of one call.
 
 use std::future::Future;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use clock::{Alarm, Clock};
 use domain::plan::Timeouts;
 use domain::{Nanos, Stamp, TimeoutPhase};
 
-use crate::body::{StreamEnd, WaitingFor};
+use crate::body::WaitingFor;
 use crate::bounds::{GRACE, GRACE_IN_ALL};
 use crate::request_error::RequestError;
 
@@ -52,12 +52,9 @@ impl<'a> Limits<'a> {
         self.or_total(phase, after(from, limit))
     }
 
-    /// Fails once the total limit has run out.
-    pub(crate) fn check_total(&self, now: Stamp) -> Result<(), RequestError> {
-        if now > self.deadline {
-            return Err(RequestError::TimedOut(TimeoutPhase::Total));
-        }
-        Ok(())
+    /// True once the total limit has run out.
+    pub(crate) fn is_total_over(&self, now: Stamp) -> bool {
+        now > self.deadline
     }
 
     /// A moment, or the end of the total limit if that is sooner.
@@ -93,8 +90,6 @@ impl<'a> Limits<'a> {
 pub(crate) struct Limiter {
     alarm: Alarm,
     pub(crate) sent: Stamp,
-    /// When the grace period ends; replaces the limit between chunks.
-    pub(crate) until: Option<Stamp>,
 }
 
 impl Limiter {
@@ -105,48 +100,49 @@ impl Limiter {
         Self {
             alarm: Alarm::new(limits.clock(), first_byte.min(next)),
             sent,
-            until: None,
         }
     }
 
-    /// Ready with an error once a limit that starts at a moment has run out.
+    /// Ready once a limit that starts at a moment has run out.
     pub(crate) fn poll_phase(
         &mut self,
         limits: &Limits<'_>,
         phase: TimeoutPhase,
         from: Stamp,
         context: &mut Context<'_>,
-    ) -> Poll<RequestError> {
+    ) -> Poll<TimeoutPhase> {
         let (phase, due) = limits.due(phase, from);
         self.alarm.set(due);
-        (self.alarm.poll_due(context)).map(|()| RequestError::TimedOut(phase))
+        self.alarm.poll_due(context).map(|()| phase)
     }
 
-    /// Ready once a limit has run out: with an error, or with the end of a grace period.
+    /// Ready once the limit has run out.
     pub(crate) fn poll(
         &mut self,
         limits: &Limits<'_>,
         waiting_for: WaitingFor,
         context: &mut Context<'_>,
-    ) -> Poll<Result<StreamEnd, RequestError>> {
-        let mut grace = None;
-        let (phase, due) = match (self.until, waiting_for) {
-            (Some(until), _) => limits.or_total(TimeoutPhase::BetweenChunks, until),
-            (None, WaitingFor::FirstByte) => limits.due(TimeoutPhase::FirstByte, self.sent),
-            (None, WaitingFor::NextChunk(arrived)) => {
-                limits.due(TimeoutPhase::BetweenChunks, arrived)
-            }
-            (None, WaitingFor::Terminator { complete, arrived }) => {
-                grace = Some(complete);
-                let (phase, due) = limits.due(TimeoutPhase::BetweenChunks, arrived);
+    ) -> Poll<TimeoutPhase> {
+        let next = |from| limits.due(TimeoutPhase::BetweenChunks, from);
+        let (phase, due) = match waiting_for {
+            WaitingFor::FirstByte => limits.due(TimeoutPhase::FirstByte, self.sent),
+            WaitingFor::NextChunk(arrived) => next(arrived),
+            WaitingFor::BodyEnd(until) => limits.or_total(TimeoutPhase::BetweenChunks, until),
+            WaitingFor::Terminator { complete, arrived } => {
+                let (phase, due) = next(arrived);
                 let over = after(arrived, GRACE).min(after(complete, GRACE_IN_ALL));
                 (phase, over.min(due))
             }
         };
-        self.alarm.set(due);
-        self.alarm.poll_due(context).map(|()| match grace {
-            Some(complete) => Ok(StreamEnd::GracePeriod(complete)),
-            None => Err(RequestError::TimedOut(phase)),
-        })
+        // The limit between chunks begins where the head arrives, which does not wake this task.
+        let (_, soonest) = next(limits.clock().now());
+        self.alarm.set(due.min(soonest));
+        ready!(self.alarm.poll_due(context));
+        if due <= soonest {
+            return Poll::Ready(phase);
+        }
+        // By now another limit may apply.
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 }

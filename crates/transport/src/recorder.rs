@@ -1,7 +1,7 @@
-//! A sink that records into its caller's exchange, and what the protocols share for that.
+//! What is recorded of an answer, and what the protocols share for that.
 
-use domain::backend::Exchange;
-use domain::record::ResponseNote;
+use domain::backend::{Exchange, Progress};
+use domain::record::{ResponseNote, ServerCounters};
 use domain::{FailureKind, Stamp};
 use serde::Deserialize;
 
@@ -11,21 +11,45 @@ use crate::bounds::{ANSWER_BYTES, ANSWER_CHUNKS};
 use crate::error_text::ErrorText;
 use crate::request_error::RequestError;
 
-/// A sink that records a request.
-pub trait Recorder: Sink {
-    fn exchange(&mut self) -> &mut Exchange;
+/// A sink that records an answer.
+pub trait Recorder: Sink + Default + Send + 'static {
+    fn answer(&mut self) -> &mut Answer;
 
-    /// How the stream ended when the protocol's terminator arrived.
-    fn ended(&self) -> Result<(), RequestError> {
-        Ok(())
-    }
+    /// How the stream ended when the protocol's terminator arrived. Fails when the answer is none all the same.
+    fn ended(&self) -> Result<(), RequestError>;
 
-    /// How the stream ended when the body ended without the terminator, its last bytes having arrived at `at`.
+    /// How the stream ended when the body ended without the terminator, its last bytes having arrived at `at`. Fails
+    /// when the answer is not complete.
     fn finish(&mut self, at: Stamp) -> Result<(), RequestError>;
 }
 
 /// Initial capacity for stamps, enough for a short answer.
 const INITIAL_STAMPS: usize = 64;
+
+/// An answer as far as it has arrived.
+///
+/// What every token touches comes first, in as few cache lines as possible: the processor sleeps between two tokens, and
+/// its cache has lost this memory when it wakes.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Answer {
+    chunks: Vec<Stamp>,
+    text: String,
+    output_bytes: u64,
+    progress: Progress,
+    first_content: Option<Stamp>,
+    thinking: String,
+    first_thinking: Option<Stamp>,
+    first_tool_call: Option<Stamp>,
+    first_refusal: Option<Stamp>,
+    /// When the protocol's terminator arrived.
+    pub done: Option<Stamp>,
+    pub done_reason: Option<String>,
+    pub counters: ServerCounters,
+    /// Generated tokens that the server reports as hidden.
+    pub hidden_tokens: u64,
+    pub notes: Vec<ResponseNote>,
+}
 
 /// What a chunk adds to an answer, by kind. Absent kinds are empty.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,48 +61,102 @@ pub struct Output<'o> {
     pub tool_calls: &'o str,
 }
 
-/// Records the output of a chunk that arrived at `at`, and ignores a chunk without output. Fails when the answer
-/// exceeds [`ANSWER_BYTES`] or [`ANSWER_CHUNKS`].
-#[inline]
-pub fn record(exchange: &mut Exchange, output: Output<'_>, at: Stamp) -> Result<(), RequestError> {
-    let Output {
-        content,
-        thinking,
-        refusal,
-        tool_calls,
-    } = output;
-    let bytes = content.len() + thinking.len() + refusal.len() + tool_calls.len();
-    if bytes == 0 {
-        return Ok(());
+impl Answer {
+    /// When each chunk with output arrived.
+    pub fn chunks(&self) -> &[Stamp] {
+        &self.chunks
     }
-    let times = &mut exchange.times;
-    if times.chunks.is_empty() {
-        times.chunks.reserve(INITIAL_STAMPS);
+
+    /// Takes note of a chunk with `bytes` bytes of output. Fails when the answer exceeds [`ANSWER_BYTES`] or
+    /// [`ANSWER_CHUNKS`].
+    fn chunk(&mut self, bytes: usize, at: Stamp) -> Result<(), RequestError> {
+        if self.chunks.is_empty() {
+            self.chunks.reserve(INITIAL_STAMPS);
+        }
+        self.output_bytes += bytes as u64;
+        if self.output_bytes > ANSWER_BYTES || self.chunks.len() >= ANSWER_CHUNKS {
+            return Err(too_long());
+        }
+        self.chunks.push(at);
+        self.progress.add(1);
+        Ok(())
     }
-    exchange.output_bytes += bytes as u64;
-    if exchange.output_bytes > ANSWER_BYTES || times.chunks.len() >= ANSWER_CHUNKS {
-        return Err(too_long());
+
+    /// Records a chunk that has content alone, as nearly every chunk of a stream. Fails as [`Answer::record`] does.
+    pub fn record_content(&mut self, content: &str, at: Stamp) -> Result<(), RequestError> {
+        if !content.is_empty() {
+            self.chunk(content.len(), at)?;
+            self.first_content.get_or_insert(at);
+            self.text.push_str(content);
+        }
+        Ok(())
     }
-    times.first_token.get_or_insert(at);
-    times.last_token = Some(at);
-    times.chunks.push(at);
-    exchange.progress.add(1);
-    if !thinking.is_empty() {
-        times.first_thinking.get_or_insert(at);
-        exchange.thinking.push_str(thinking);
+
+    /// Records the output of a chunk that arrived at `at`, and ignores a chunk without output. Fails when the answer
+    /// exceeds [`ANSWER_BYTES`] or [`ANSWER_CHUNKS`].
+    pub fn record(&mut self, output: Output<'_>, at: Stamp) -> Result<(), RequestError> {
+        let Output {
+            content,
+            thinking,
+            refusal,
+            tool_calls,
+        } = output;
+        let bytes = content.len() + thinking.len() + refusal.len() + tool_calls.len();
+        if bytes == 0 {
+            return Ok(());
+        }
+        self.chunk(bytes, at)?;
+        self.thinking.push_str(thinking);
+        self.text.push_str(content);
+        self.text.push_str(refusal);
+        for (part, first) in [
+            (thinking, &mut self.first_thinking),
+            (content, &mut self.first_content),
+            (refusal, &mut self.first_refusal),
+            (tool_calls, &mut self.first_tool_call),
+        ] {
+            if !part.is_empty() {
+                first.get_or_insert(at);
+            }
+        }
+        Ok(())
     }
-    if !content.is_empty() {
-        times.first_content.get_or_insert(at);
-        exchange.text.push_str(content);
+
+    /// Moves what was recorded to `exchange`. The server's reason to stop is cut to length and loses the key.
+    pub fn move_to(&mut self, exchange: &mut Exchange, key: Option<&ApiKey>) {
+        let Self {
+            chunks,
+            text,
+            output_bytes,
+            progress: _,
+            first_content,
+            thinking,
+            first_thinking,
+            first_tool_call,
+            first_refusal,
+            done,
+            done_reason,
+            counters,
+            hidden_tokens,
+            notes,
+        } = std::mem::take(self);
+        let times = &mut exchange.times;
+        times.first_token = chunks.first().copied();
+        times.last_token = chunks.last().copied();
+        times.chunks = chunks;
+        times.first_content = first_content;
+        times.first_thinking = first_thinking;
+        times.first_tool_call = first_tool_call;
+        times.first_refusal = first_refusal;
+        times.done = done;
+        times.counters = counters;
+        times.notes.extend(notes);
+        exchange.text = text;
+        exchange.thinking = thinking;
+        exchange.output_bytes = output_bytes;
+        exchange.hidden_tokens = hidden_tokens;
+        exchange.done_reason = done_reason.map(|reason| ErrorText::name(reason).redacted(key));
     }
-    if !refusal.is_empty() {
-        times.first_refusal.get_or_insert(at);
-        exchange.text.push_str(refusal);
-    }
-    if !tool_calls.is_empty() {
-        times.first_tool_call.get_or_insert(at);
-    }
-    Ok(())
 }
 
 #[cold]
@@ -117,52 +195,40 @@ pub fn malformed(element: &str, what: impl Into<ErrorText>, bytes: &[u8]) -> Req
     RequestError::Failed(FailureKind::Malformed, words)
 }
 
-/// An element exceeded the limit before its end came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{what} is longer than {limit} bytes")]
-pub struct TooLong {
-    /// The element, with its article.
-    pub what: &'static str,
-    /// Bytes.
-    pub limit: usize,
-}
-
-impl From<TooLong> for RequestError {
-    fn from(error: TooLong) -> Self {
-        Self::Failed(FailureKind::LineTooLong, error.to_string().into())
-    }
+/// The error of an element, named with its article, that exceeds the limit of `limit` bytes before its end came.
+pub fn element_too_long(what: &str, limit: usize) -> RequestError {
+    let words = format!("{what} is longer than {limit} bytes");
+    RequestError::Failed(FailureKind::LineTooLong, words.into())
 }
 
 /// The error of an element that was complete: one that stops in the middle of a value is malformed, since no
 /// more of it will come.
-pub fn of_whole(element: &str, bytes: &[u8], trouble: RequestError) -> RequestError {
-    match trouble {
+pub fn of_whole(element: &str, bytes: &[u8], error: RequestError) -> RequestError {
+    match error {
         RequestError::Incomplete(_) => {
             let what = format!("the {element} stops in the middle of a value");
             malformed(element, what, bytes)
         }
-        trouble => trouble,
+        error => error,
     }
 }
 
-/// A recorder that holds its caller's exchange while this lives. However it ends, the caller then has
-/// everything that was recorded.
+/// A recorder and its caller's exchange. However the request ends, the caller then has everything that was recorded.
 pub(crate) struct Recording<'e, R: Recorder> {
-    home: &'e mut Exchange,
+    pub(crate) exchange: &'e mut Exchange,
     pub(crate) recorder: &'e mut R,
     key: Option<&'e ApiKey>,
 }
 
 impl<'e, R: Recorder> Recording<'e, R> {
-    /// Moves the exchange to the recorder.
     pub(crate) fn new(
-        home: &'e mut Exchange,
+        exchange: &'e mut Exchange,
         recorder: &'e mut R,
         key: Option<&'e ApiKey>,
     ) -> Self {
-        *recorder.exchange() = std::mem::take(home);
+        recorder.answer().progress = exchange.progress.clone();
         Self {
-            home,
+            exchange,
             recorder,
             key,
         }
@@ -171,9 +237,6 @@ impl<'e, R: Recorder> Recording<'e, R> {
 
 impl<R: Recorder> Drop for Recording<'_, R> {
     fn drop(&mut self) {
-        *self.home = std::mem::take(self.recorder.exchange());
-        if let Some(reason) = &mut self.home.done_reason {
-            *reason = ErrorText::name(std::mem::take(reason)).redacted(self.key);
-        }
+        self.recorder.answer().move_to(self.exchange, self.key);
     }
 }

@@ -35,6 +35,15 @@ impl RequestError {
         matches!(self, Self::Failed(failure, _) if *failure == kind)
     }
 
+    /// The text of a failure.
+    #[cfg(test)]
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Failed(_, words) => words.redacted(None),
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// The outcome, without the key in its text.
     pub(crate) fn into_outcome(self, key: Option<&ApiKey>) -> Outcome {
         match self {

@@ -15,14 +15,14 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::api_key::ApiKey;
-use crate::body::{BodyProgress, BodyState, LedgerEntry, Sink, StreamEnd};
+use crate::body::{Head, Incoming, LedgerEntry, Received, Sink};
 use crate::bounds::{self, HEADERS, KEEPALIVE};
 use crate::connection_error::of_reqwest;
 use crate::endpoint::Endpoint;
 use crate::headers::keeps_connection;
 use crate::limits::{Limiter, Limits};
-use crate::received::Received;
 use crate::request_error::RequestError;
+use crate::response::Expectation;
 
 pub(crate) const USER_AGENT: &str = concat!("tandem/", env!("CARGO_PKG_VERSION"));
 
@@ -84,26 +84,27 @@ pub(crate) fn build(
 }
 
 impl ReqwestClient {
-    /// Sends a request and waits for the response's head, stamping `connect`, `sent` and `headers`: a POST
-    /// of JSON, or a GET when there is no body.
+    /// Sends a request and reads its response, whose body goes to `sink`, stamping `connect`, `sent` and `headers`. The
+    /// request is a URL and a body: a POST of JSON, or a GET when there is no body. Fails when no head has arrived.
     ///
     /// A request on a kept connection that the server had closed is sent again, once:
     /// [`bounds::CLOSED_BEFORE_REQUEST`].
-    pub(crate) async fn send(
+    pub(crate) async fn send<S: Sink>(
         &self,
-        url: &str,
-        body: Option<&[u8]>,
+        (url, body): (String, Option<&[u8]>),
+        expectation: &'static Expectation,
+        sink: &mut S,
         limits: &Limits<'_>,
         exchange: &mut Exchange,
-    ) -> Result<Received<reqwest::Response>, RequestError> {
+    ) -> Result<Received, RequestError> {
         let mut may_send_again = true;
         loop {
             let ledger_entry = LedgerEntry::post_request(&self.clock);
             let mut request = match body {
-                Some(body) => (self.client.post(url))
+                Some(body) => (self.client.post(&url))
                     .header(header::CONTENT_TYPE, "application/json")
                     .body(body.to_vec()),
-                None => self.client.get(url),
+                None => self.client.get(&url),
             };
             if let Some(entry) = &ledger_entry {
                 let name = HeaderName::from_static(Ledger::HEADER);
@@ -130,7 +131,8 @@ impl ReqwestClient {
                     Poll::Pending => limiter.poll_phase(limits, phase, from, context).map(Err),
                 }
             });
-            let response = match answered.await? {
+            let answered = answered.await.map_err(RequestError::TimedOut)?;
+            let response = match answered {
                 Ok(response) => response,
                 Err(error) => {
                     let is_kept = matches!(*lock(&connecting), Connecting::NotNeeded);
@@ -151,48 +153,45 @@ impl ReqwestClient {
             let is_1_1 = response.version() == Version::HTTP_11;
             let is_delimited = response.content_length().is_some()
                 || response.headers().contains_key(header::TRANSFER_ENCODING);
-            return Ok(Received {
+            let head = Head {
                 status: response.status().as_u16(),
-                headers: response.headers().clone(),
                 is_reusable: is_delimited && keeps_connection(is_1_1, response.headers()),
-                body: response,
-                state: BodyState::new(arrived, ledger_entry),
-                limiter,
-            });
+                headers: response.headers().clone(),
+            };
+            let mut incoming = Incoming::new(sink, expectation, ledger_entry);
+            incoming.head(head, arrived);
+            read(response, &mut incoming, limits, &mut limiter).await;
+            return incoming.received();
         }
     }
 }
 
-/// Passes a body to `sink` as it arrives, until the protocol's terminator or the body's end.
-pub(crate) async fn read<S: Sink>(
-    response: &mut reqwest::Response,
-    state: &mut BodyState,
-    sink: &mut S,
+/// Passes a body on as it arrives, until nothing more is wanted.
+async fn read<S: Sink>(
+    mut response: reqwest::Response,
+    incoming: &mut Incoming<S>,
     limits: &Limits<'_>,
     limiter: &mut Limiter,
-) -> Result<StreamEnd, RequestError> {
-    let mut progress = BodyProgress::default();
-    loop {
-        let waiting_for = state.waiting_for(sink);
+) {
+    while let Some(waiting_for) = incoming.waiting_for() {
         let mut chunk = pin!(response.chunk());
         let arrived = poll_fn(|context| match chunk.as_mut().poll(context) {
             Poll::Ready(chunk) => Poll::Ready(Ok(chunk)),
             Poll::Pending => (limiter.poll(limits, waiting_for, context)).map(Err),
         });
         match arrived.await {
-            // Stamped before they are decoded.
             Ok(Ok(Some(bytes))) => {
+                // Stamped before they are decoded.
                 let at = limits.clock().now();
-                state.data(&bytes, at, sink, &mut progress)?;
+                incoming.data(&bytes, at);
                 // Under a flood the task's budget is always used up when it polls the alarm.
-                limits.check_total(at)?;
+                if limits.is_total_over(at) {
+                    incoming.time_out(TimeoutPhase::Total);
+                }
             }
-            Ok(Ok(None)) => state.end(&mut progress),
-            Ok(Err(error)) => return Err(of_reqwest(&error)),
-            Err(limit) => return limit,
-        }
-        if let Some(end) = progress.end() {
-            return Ok(end);
+            Ok(Ok(None)) => incoming.body_end(),
+            Ok(Err(error)) => incoming.fail(of_reqwest(&error)),
+            Err(phase) => incoming.time_out(phase),
         }
     }
 }

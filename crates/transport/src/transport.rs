@@ -6,19 +6,20 @@ use std::io::Write as _;
 use clock::{Clock, Ledger};
 use domain::backend::{BackendError, Exchange};
 use domain::plan::Timeouts;
+use domain::record::ResponseNote;
 use domain::{FailureKind, Outcome};
 use http::header::SERVER;
 use serde::de::DeserializeOwned;
 
 use crate::api_key::ApiKey;
-use crate::body::LedgerEntry;
+use crate::body::{LedgerEntry, Page, Received, StreamEnd};
 use crate::direct::Direct;
 use crate::error_text::ErrorText;
 use crate::limits::Limits;
 use crate::recorder::{Recorder, Recording};
 use crate::request_error::RequestError;
 use crate::reqwest_client::{ReqwestClient, USER_AGENT};
-use crate::response::{Expectation, Response, Source};
+use crate::response::Expectation;
 
 /// One server, with its kept connections and the clock.
 pub struct Transport {
@@ -27,6 +28,8 @@ pub struct Transport {
     pub(crate) reqwest: ReqwestClient,
     /// The value of the `Host` header.
     pub(crate) host: String,
+    /// The base URL without its path.
+    pub(crate) origin: String,
     /// The base URL's path, which precedes each request's; no trailing slash.
     pub(crate) path: String,
     pub(crate) base: String,
@@ -66,24 +69,32 @@ impl Transport {
     }
 
     /// Makes a call whose reply is one JSON value, and returns it with the `Server` header. `model` is
-    /// the one that the request names.
+    /// the one that the request names. Fails when the server does not answer with such a value.
     pub async fn value<T: DeserializeOwned>(
         &self,
         path: &str,
         body: Option<Vec<u8>>,
-        expectation: &Expectation,
+        expectation: &'static Expectation,
         model: Option<&str>,
     ) -> Result<(T, Option<String>), BackendError> {
         let limits = self.limits();
         let read = async {
-            let mut exchange = Exchange::default();
-            let mut response = self.send(path, body, false, &limits, &mut exchange).await?;
-            let sent_key = self.key.is_some();
-            response
-                .expect(expectation, model, sent_key, &limits)
-                .await?;
-            let server = response.header(SERVER);
-            Ok((response.json(&limits, expectation.max_bytes).await?, server))
+            let (mut exchange, most) = (Exchange::default(), expectation.max_bytes);
+            let bytes = Vec::new();
+            let mut page = Page { bytes, most };
+            let request = (self.origin.clone() + &self.path(path)?, body.as_deref());
+            let sending =
+                (self.reqwest).send(request, expectation, &mut page, &limits, &mut exchange);
+            let received = sending.await?;
+            let received = received.expected(expectation, model, self.key.is_some())?;
+            received.end?;
+            let value = serde_json::from_slice(&page.bytes).map_err(|e| {
+                let words = ErrorText::name(e.to_string())
+                    .and("; the reply starts with ")
+                    .and(ErrorText::quote(String::from_utf8_lossy(&page.bytes)));
+                RequestError::Failed(FailureKind::Malformed, words)
+            })?;
+            Ok((value, received.head.header(SERVER)))
         };
         read.await.map_err(|error| self.backend_error(error))
     }
@@ -92,66 +103,74 @@ impl Transport {
     pub async fn generation(
         &self,
         generation: Generation<'_>,
-        expectation: &Expectation,
+        expectation: &'static Expectation,
         exchange: &mut Exchange,
         recorder: &mut impl Recorder,
     ) -> Outcome {
-        let Generation {
-            path,
-            body,
-            model,
-            is_measured,
-        } = generation;
+        let model = Some(generation.model);
         let recording = Recording::new(exchange, recorder, self.key.as_ref());
-        let limits = self.limits();
+        let (exchange, recorder) = (&mut *recording.exchange, &mut *recording.recorder);
         let followed = async {
-            let exchange = recording.recorder.exchange();
-            let mut response = self
-                .send(path, Some(body), is_measured, &limits, exchange)
+            let received = self
+                .send(generation, expectation, &mut *recorder, &mut *exchange)
                 .await?;
-            let sent_key = self.key.is_some();
-            response
-                .expect(expectation, Some(model), sent_key, &limits)
-                .await?;
-            response.follow(recording.recorder, &limits).await
+            let received = received.expected(expectation, model, self.key.is_some())?;
+            match received.end? {
+                StreamEnd::Terminator(_) => recorder.ended(),
+                StreamEnd::Body => recorder.finish(received.arrived),
+                StreamEnd::GracePeriod(at) => {
+                    recorder.answer().notes.push(ResponseNote::LeftOpen);
+                    recorder.finish(at)
+                }
+            }
         };
         match followed.await {
             Ok(()) => Outcome::Completed,
             Err(error) => {
                 if let RequestError::Incomplete(missing) = error {
-                    recording.recorder.exchange().times.notes.push(missing);
+                    recorder.answer().notes.push(missing);
                 }
                 error.into_outcome(self.key.as_ref())
             }
         }
     }
 
-    /// Sends a request and waits for the response's head.
+    /// Sends the request of a generation and reads its response; the answer goes to `recorder`.
     async fn send(
         &self,
-        path: &str,
-        body: Option<Vec<u8>>,
-        is_measured: bool,
-        limits: &Limits<'_>,
+        generation: Generation<'_>,
+        expectation: &'static Expectation,
+        recorder: &mut impl Recorder,
         exchange: &mut Exchange,
-    ) -> Result<Response, RequestError> {
+    ) -> Result<Received, RequestError> {
+        let (limits, path, body) = (self.limits(), self.path(generation.path)?, generation.body);
+        match &self.direct {
+            Some(direct) if generation.is_measured => {
+                let request = |entry: Option<&LedgerEntry>| self.post(&path, &body, entry);
+                direct
+                    .send(request, expectation, recorder, &limits, exchange)
+                    .await
+            }
+            _ => {
+                let request = (self.origin.clone() + &path, Some(body.as_slice()));
+                let sending =
+                    (self.reqwest).send(request, expectation, recorder, &limits, exchange);
+                // Boxed, because it is larger than what most requests need.
+                Box::pin(sending).await
+            }
+        }
+    }
+
+    /// A path behind the base URL's. Fails when it has a byte that a request line cannot carry.
+    fn path(&self, path: &str) -> Result<String, RequestError> {
         let path = format!("{}{path}", self.path);
-        if let Some(byte) = path.bytes().find(|byte| !byte.is_ascii_graphic()) {
-            let words = format!("the path `{path}` has the byte {byte:#04x}");
-            return Err(RequestError::Failed(FailureKind::Connect, words.into()));
+        match path.bytes().find(|byte| !byte.is_ascii_graphic()) {
+            Some(byte) => {
+                let words = format!("the path `{path}` has the byte {byte:#04x}");
+                Err(RequestError::Failed(FailureKind::Connect, words.into()))
+            }
+            None => Ok(path),
         }
-        if let (true, Some(direct), Some(body)) = (is_measured, &self.direct, &body) {
-            let request = |entry: Option<&LedgerEntry>| self.post(&path, body, entry);
-            let received = direct.send(request, limits, exchange).await?;
-            return Ok(received.map(Source::Direct));
-        }
-        let url = format!(
-            "{}{path}",
-            self.base.strip_suffix(&self.path).unwrap_or(&self.base)
-        );
-        // Boxed, because the future of a request stays in memory while its stream is read.
-        let sending = Box::pin(self.reqwest.send(&url, body.as_deref(), limits, exchange));
-        Ok(sending.await?.map(Source::Reqwest))
     }
 
     /// The bytes of a POST of JSON.

@@ -3,53 +3,43 @@ use scripted::cut;
 
 use super::*;
 
-fn lines_of(pieces: &[&[u8]], limit: usize) -> Result<Vec<Vec<u8>>, TooLong> {
+fn lines_of(pieces: &[&[u8]], limit: usize) -> Result<Vec<Vec<u8>>, RequestError> {
     let mut decoder = Decoder::with_limit(limit);
     let mut all = Vec::new();
     for piece in pieces {
-        let mut lines = decoder.push(piece);
-        while let Some(line) = lines.next_line()? {
+        decoder.push(piece, |line| {
             all.push(line.to_vec());
-        }
+            Ok(false)
+        })?;
     }
     all.extend(decoder.finish().map(<[u8]>::to_vec));
     Ok(all)
 }
 
-fn too_long(limit: usize) -> TooLong {
-    TooLong {
-        what: "a line",
-        limit,
-    }
-}
-
 #[test]
-fn blank_lines_and_carriage_returns_are_dropped() {
-    let lines = lines_of(&[b"\r\na\r\n \n\n", b"b", b"\r", b"\nc"], 10).unwrap();
-    assert_eq!(lines, [b"a", b"b", b"c"]);
-    assert_eq!(lines_of(&[b"a\n \r\n "], 10).unwrap(), [b"a"]);
-}
-
-#[test]
-fn a_line_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
-    let cuts: [&[&[u8]]; 3] = [&[b"12345\n"], &[b"123", b"45\n"], &[b"12345", b"\n"]];
-    for pieces in cuts {
-        assert_eq!(lines_of(pieces, 5).unwrap(), [b"12345"]);
-        assert_eq!(lines_of(pieces, 4), Err(too_long(4)));
+fn lines_end_at_newlines_and_have_a_limit() {
+    for (pieces, lines) in [
+        (
+            vec![b"\r\na\r\n \n\n".as_slice(), b"b", b"\r", b"\nc"],
+            vec!["a", "b", "c"],
+        ),
+        (vec![b"a\n \r\n "], vec!["a"]),
+        (vec![b"12345\n"], vec!["12345"]),
+        (vec![b"123", b"45\n"], vec!["12345"]),
+        (vec![b"12345", b"\n"], vec!["12345"]),
+    ] {
+        let found = lines_of(&pieces, 5).unwrap();
+        assert!(found.iter().eq(lines.iter().map(|line| line.as_bytes())));
+        let too_long = lines.contains(&"12345");
+        let refused = Err(element_too_long("a line", 4));
+        assert_eq!(lines_of(&pieces, 4) == refused, too_long, "{lines:?}");
     }
     // Refused as soon as the line is too long, not when its newline comes.
-    assert_eq!(lines_of(&[b"12345"], 4), Err(too_long(4)));
-}
-
-#[test]
-fn the_default_limit_is_eight_mebibytes() {
-    let line = vec![b'x'; MAX_LINE];
+    assert_eq!(lines_of(&[b"12345"], 4), Err(element_too_long("a line", 4)));
     let mut decoder = Decoder::default();
-    assert_eq!(decoder.push(&line).next_line(), Ok(None));
-    assert_eq!(
-        decoder.push(b"x").next_line(),
-        Err(too_long(8 * 1024 * 1024))
-    );
+    let mut push = |bytes: &[u8]| decoder.push(bytes, |_| Ok(true));
+    assert_eq!(push(&vec![b'x'; 8 * 1024 * 1024]), Ok(false));
+    assert_eq!(push(b"x"), Err(element_too_long("a line", 8 * 1024 * 1024)));
 }
 
 proptest! {

@@ -2,30 +2,15 @@
 
 use std::fmt::Write as _;
 
+use domain::backend::Exchange;
 use proptest::prelude::*;
 use scripted::{cut, recorded};
 
 use super::*;
 
+type StreamResult = (Result<(), RequestError>, Exchange);
+
 /// The result of a stream's pieces; piece `i` arrives at stamp `i + 1`.
-#[derive(Debug, PartialEq)]
-struct StreamResult {
-    exchange: Exchange,
-    tool_calls: Vec<ToolCall>,
-    ended: Result<(), RequestError>,
-}
-
-impl std::fmt::Display for StreamResult {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let recorded = recorded(&self.exchange, 1);
-        write!(f, "{:?}\n  {recorded}", self.ended)?;
-        for call in &self.tool_calls {
-            write!(f, "\n  {call:?}")?;
-        }
-        Ok(())
-    }
-}
-
 fn follow<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> StreamResult {
     let mut reading = Reading::default();
     let mut at = Stamp::ZERO;
@@ -40,31 +25,32 @@ fn follow<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> StreamResult {
     let ended = match taken {
         Ok(false) => reading.finish(at),
         Ok(true) => reading.ended(),
-        Err(trouble) => Err(trouble),
+        Err(error) => Err(error),
     };
-    let tool_calls = reading.take_tool_calls();
-    StreamResult {
-        exchange: reading.shown.exchange,
-        tool_calls,
-        ended,
-    }
+    let mut exchange = Exchange::default();
+    reading.answer().move_to(&mut exchange, None);
+    (ended, exchange)
+}
+
+fn shown((ended, exchange): StreamResult) -> String {
+    format!("{ended:?}\n  {}", recorded(&exchange, 1))
 }
 
 /// The result without stamps.
-fn timeless(mut shown: StreamResult) -> StreamResult {
-    let exchange = &mut shown.exchange;
+fn timeless((ended, mut exchange): StreamResult) -> StreamResult {
+    let times = &mut exchange.times;
     for stamp in [
-        &mut exchange.times.first_token,
-        &mut exchange.times.first_thinking,
-        &mut exchange.times.first_content,
-        &mut exchange.times.first_tool_call,
-        &mut exchange.times.last_token,
-        &mut exchange.times.done,
+        &mut times.first_token,
+        &mut times.first_thinking,
+        &mut times.first_content,
+        &mut times.first_tool_call,
+        &mut times.last_token,
+        &mut times.done,
     ] {
         *stamp = stamp.map(|_| Stamp::ZERO);
     }
-    exchange.times.chunks.fill(Stamp::ZERO);
-    shown
+    times.chunks.fill(Stamp::ZERO);
+    (ended, exchange)
 }
 
 macro_rules! fixtures {
@@ -97,8 +83,8 @@ const FIXTURES: [(&str, &[u8]); 13] = fixtures![
 fn every_fixture_says_what_it_should() {
     let mut text = String::new();
     for (name, bytes) in FIXTURES {
-        let came = follow(bytes.split_inclusive(|b| *b == b'\n'));
-        writeln!(text, "{name}: {came}").unwrap();
+        let result = follow(bytes.split_inclusive(|b| *b == b'\n'));
+        writeln!(text, "{name}: {}", shown(result)).unwrap();
     }
     insta::assert_snapshot!(text);
 }
@@ -125,7 +111,7 @@ fn odd_lines() {
         b"{\"resp\n",
         br#"{"response":null,"thinking":null,"message":{"tool_calls":null},"done":true,"done_reason":null,"total_duration":-5,"load_duration":null,"eval_count":3.0}"#,
     ] {
-        writeln!(text, "{}: {}", line.escape_ascii(), follow([line])).unwrap();
+        writeln!(text, "{}: {}", line.escape_ascii(), shown(follow([line]))).unwrap();
     }
     insta::assert_snapshot!(text);
 }
@@ -153,7 +139,7 @@ fn a_cut_at_any_byte_changes_nothing_but_stamps() {
 fn a_stream_that_stops_anywhere_is_incomplete_until_its_final_object_is_whole() {
     let bytes = FIXTURES[0].1.trim_ascii_end();
     for end in 0..bytes.len() {
-        let shown = follow([&bytes[..end]]);
+        let (ended, _) = follow([&bytes[..end]]);
         let last = bytes[..end].rsplit(|byte| *byte == b'\n').next().unwrap();
         let is_cut = serde_json::from_slice::<serde_json::Value>(last).is_err();
         let missing = if is_cut && !last.is_empty() {
@@ -161,16 +147,13 @@ fn a_stream_that_stops_anywhere_is_incomplete_until_its_final_object_is_whole() 
         } else {
             ResponseNote::NoFinalObject
         };
-        assert_eq!(
-            shown.ended,
-            Err(RequestError::Incomplete(missing)),
-            "stopped at {end}"
-        );
+        let expected = Err(RequestError::Incomplete(missing));
+        assert_eq!(ended, expected, "stopped at {end}");
     }
-    assert_eq!(follow([bytes]).ended, Ok(()));
+    assert_eq!(follow([bytes]).0, Ok(()));
     // A newline after half a line shows that the server meant the line to end there.
     let broken = [&bytes[..20], b"\n"].concat();
-    let ended = follow([broken.as_slice()]).ended;
+    let (ended, _) = follow([broken.as_slice()]);
     assert!(
         matches!(ended, Err(RequestError::Failed(FailureKind::Malformed, _))),
         "{ended:?}"
@@ -192,11 +175,130 @@ proptest! {
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
     ) {
         let (_, bytes) = FIXTURES[which];
-        let shown = follow(cut(bytes, cuts.iter().map(|c| c.index(bytes.len() + 1))));
-        let chunks = shown.exchange.times.chunks.clone();
-        prop_assert!(chunks.is_sorted());
-        prop_assert_eq!(shown.exchange.times.first_token, chunks.first().copied());
-        prop_assert_eq!(shown.exchange.times.last_token, chunks.last().copied());
-        prop_assert_eq!(timeless(shown), timeless(follow([bytes])));
+        let result = follow(cut(bytes, cuts.iter().map(|c| c.index(bytes.len() + 1))));
+        prop_assert!(result.1.times.chunks.is_sorted());
+        prop_assert_eq!(timeless(result), timeless(follow([bytes])));
     }
+
+    /// Lines that servers send, and lines with a few bytes changed: a template gives what decoding gives, or nothing.
+    #[test]
+    fn a_template_gives_what_decoding_gives(
+        (from, old) in prop::sample::select(vec![GENERATE, THINKING, TIMELESS]),
+        text in "(\\PC|[\"\\\\{}:,a]){0,6}",
+        escaped in any::<bool>(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+    ) {
+        let text = if escaped {
+            serde_json::to_string(&text).unwrap()
+        } else {
+            format!("\"{text}\"")
+        };
+        let mut line = from.replace(&format!("\"{old}\""), &text).into_bytes();
+        for (place, byte) in changes {
+            let place = place.index(line.len());
+            line[place] = byte;
+        }
+        if let Some(delta) = learned(from).learned.read(&line) {
+            let mut lines = Lines::default();
+            prop_assert_eq!(lines.decode(&line, Stamp::ZERO), Ok(false));
+            let mut exchange = Exchange::default();
+            lines.answer.move_to(&mut exchange, None);
+            let decoded = (exchange.text.as_str(), exchange.thinking.as_str());
+            prop_assert_eq!(exchange.times.first_tool_call, None);
+            prop_assert_eq!(decoded, match delta {
+                Delta::Content(text) => (text, ""),
+                Delta::Thinking(text) => ("", text),
+            });
+        }
+    }
+}
+
+/// Lines, and their texts.
+const GENERATE: (&str, &str) = (
+    r#"{"model":"m","created_at":"2026-11-22T05:00:00.123456789Z","response":"The","done":false}"#,
+    "The",
+);
+const THINKING: (&str, &str) = (
+    r#"{"model":"m","created_at":"2026-11-22T05:00:00Z","message":{"role":"assistant","content":"","thinking":"Let me"},"done":false}"#,
+    "Let me",
+);
+const TIMELESS: (&str, &str) = (
+    r#"{"message":{"content":"a"},"done":false,"x":[1,{"y":"z"}]}"#,
+    "a",
+);
+
+/// What has been learned of a line.
+fn learned(line: &str) -> Lines {
+    let mut lines = Lines::default();
+    let _ = lines.decode(line.as_bytes(), Stamp::ZERO);
+    lines
+}
+
+#[test]
+fn a_line_that_differs_in_text_and_time_needs_no_decoding() {
+    for ((line, old), text, delta) in [
+        (GENERATE, " sky", Delta::Content(" sky")),
+        (GENERATE, "世界 🌍", Delta::Content("世界 🌍")),
+        (GENERATE, "", Delta::Content("")),
+        (THINKING, " think", Delta::Thinking(" think")),
+        (TIMELESS, "b", Delta::Content("b")),
+    ] {
+        let (from, to) = (format!("\"{old}\""), format!("\"{text}\""));
+        let later = line.replace("00.123456789Z", "01.5Z").replace(&from, &to);
+        assert_eq!(learned(line).learned.read(later.as_bytes()), Some(delta));
+    }
+}
+
+#[test]
+fn a_line_that_differs_elsewhere_is_decoded() {
+    let (generate, _) = GENERATE;
+    let mut template = learned(generate).learned;
+    for (from, to) in [
+        ("The", "\\n"),
+        ("The", "\""),
+        ("The", "a\",\"done\":true,\"x\":\"b"),
+        ("The", "a\u{1}"),
+        ("2026", "20\\u0032"),
+        ("2026", "20\u{fc}"),
+        ("\"m\"", "\"n\""),
+        ("false", "true"),
+        ("}", ",\"error\":\"no\"}"),
+        ("}", "} "),
+    ] {
+        let line = generate.replace(from, to);
+        assert_eq!(template.read(line.as_bytes()), None, "{line}");
+    }
+    let broken = [generate.as_bytes().split_at(70).0, b"\xff"].concat();
+    assert_eq!(template.read(&broken), None);
+    // Lines that say more than a text are no templates.
+    for line in [
+        r#"{"response":"","done":false}"#,
+        r#"{"response":"a","thinking":"b","done":false}"#,
+        r#"{"response":"a","done":true}"#,
+        r#"{"response":"a","done":false,"error":"no"}"#,
+        r#"{"message":{"content":"a","tool_calls":[{}]},"done":false}"#,
+        r#"{"response":"a\n","done":false}"#,
+    ] {
+        assert_eq!(learned(line).learned.read(line.as_bytes()), None, "{line}");
+    }
+}
+
+/// A server whose lines always differ elsewhere costs a few templates, not one per line.
+#[test]
+fn a_stream_of_which_no_two_lines_are_alike_stops_learning() {
+    let last = SharedTemplate::default();
+    let mut lines = Reading::starting_with(&last).lines;
+    let line = |n: u32| format!("{{\"n\":{n},\"response\":\"a\",\"done\":false}}");
+    for n in 0..20 {
+        let line = line(n);
+        assert_eq!(lines.learned.read(line.as_bytes()), None);
+        lines.decode(line.as_bytes(), Stamp::ZERO).unwrap();
+    }
+    let known = line(3);
+    let known = known.as_bytes();
+    let expected = Some(Delta::Content("a"));
+    assert_eq!(lines.learned.read(known), expected);
+    // Another stream begins with what this one learned.
+    let mut next = StreamTemplate::starting_with(&last);
+    assert_eq!(next.read(known), expected);
 }

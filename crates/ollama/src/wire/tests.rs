@@ -8,7 +8,7 @@ fn as_json(value: &impl Serialize) -> Value {
 }
 
 #[test]
-fn a_bare_request_sends_nothing_it_was_not_told() {
+fn a_bare_request_sends_only_what_was_set() {
     assert_eq!(
         as_json(&Request::generate("m", "hi")),
         json!({"model": "m", "prompt": "hi", "stream": true})
@@ -16,10 +16,6 @@ fn a_bare_request_sends_nothing_it_was_not_told() {
     assert_eq!(
         as_json(&Request::chat("m", vec![Message::new("user", "hi")])),
         json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": true})
-    );
-    assert_eq!(
-        as_json(&EmbedRequest::new("m", vec!["a".to_owned()])),
-        json!({"model": "m", "input": ["a"]})
     );
 }
 
@@ -45,19 +41,19 @@ fn every_option_goes_out_under_its_own_name() {
     assert_eq!(sent["system"], "be brief");
     assert_eq!(sent["keep_alive"], -1);
 
-    let said = |role, text: &str| domain::backend::Message {
+    let turn = |role, text: &str| domain::backend::Message {
         role,
         text: text.to_owned(),
     };
     let history = vec![
-        said(domain::backend::Role::User, "hello"),
-        said(domain::backend::Role::Assistant, "hello you"),
+        turn(domain::backend::Role::User, "hello"),
+        turn(domain::backend::Role::Assistant, "hello you"),
     ];
-    let turn = GenerateCall {
+    let call = GenerateCall {
         history: Some(history),
         ..call
     };
-    let sent = as_json(&Request::from(&turn));
+    let sent = as_json(&Request::from(&call));
     assert_eq!(
         sent["messages"],
         json!([
@@ -86,29 +82,6 @@ fn keep_alive_has_the_forms_the_server_reads() {
         request.keep_alive = Some(value);
         assert_eq!(as_json(&request)["keep_alive"], form);
     }
-}
-
-#[test]
-fn think_format_and_tools_have_their_forms() {
-    for (think, form) in [
-        (Think::Off, json!(false)),
-        (Think::On, json!(true)),
-        (Think::Low, json!("low")),
-        (Think::Medium, json!("medium")),
-        (Think::High, json!("high")),
-        (Think::Max, json!("max")),
-    ] {
-        assert_eq!(as_json(&think), form);
-    }
-    assert_eq!(as_json(&Format::Json), json!("json"));
-    let schema = json!({"type": "object"});
-    assert_eq!(as_json(&Format::Schema(schema.clone())), schema);
-
-    let mut chat = Request::chat("m", Vec::new());
-    chat.tools.push(Tool::function("f", "does", schema.clone()));
-    let tool = json!({"type": "function",
-        "function": {"name": "f", "description": "does", "parameters": schema}});
-    assert_eq!(as_json(&chat)["tools"], json!([tool]));
 }
 
 #[test]

@@ -7,24 +7,27 @@ use super::*;
 
 type Owned = (String, Vec<u8>);
 
-/// Pushes pieces and returns the events of each, and the event left at the end.
+/// The events that pieces complete, and the event left at the end.
 fn decode(pieces: &[&[u8]]) -> (Vec<Owned>, Option<Owned>) {
     let mut decoder = Decoder::default();
-    let mut all = Vec::new();
-    let own = |e: Event<'_>| {
-        (
-            String::from_utf8_lossy(e.kind).into_owned(),
-            e.data.to_vec(),
-        )
+    let own = |event: Event<'_>| {
+        let kind = String::from_utf8_lossy(event.kind).into_owned();
+        (kind, event.data.to_vec())
     };
+    let (mut all, mut last) = (Vec::new(), None);
     for piece in pieces {
-        let mut events = decoder.push(piece);
-        while let Some(event) = events.next_event().unwrap() {
+        let pushed = decoder.push(piece, |event| {
             all.push(own(event));
-        }
+            Ok(false)
+        });
+        assert_eq!(pushed, Ok(false));
     }
-    let rest = decoder.finish().unwrap().map(own);
-    (all, rest)
+    let ended = decoder.finish(|event| {
+        last = Some(own(event));
+        Ok(true)
+    });
+    assert_eq!(ended, Ok(last.is_some()));
+    (all, last)
 }
 
 fn data(text: &str) -> Owned {
@@ -53,77 +56,61 @@ fn events_of_stream() -> Vec<Owned> {
 }
 
 #[test]
-fn fields_comments_and_line_ends() {
-    assert_eq!(decode(&[STREAM.as_bytes()]), (events_of_stream(), None));
-}
-
-#[test]
-fn split_at_every_byte() {
+fn fields_comments_and_line_ends_wherever_they_are_cut() {
     let bytes = STREAM.as_bytes();
     for at in 0..=bytes.len() {
         let (a, b) = bytes.split_at(at);
-        assert_eq!(decode(&[a, b]).0, events_of_stream(), "split at {at}");
+        let expected = (events_of_stream(), None);
+        assert_eq!(decode(&[a, b]), expected, "split at {at}");
     }
     let single: Vec<&[u8]> = bytes.chunks(1).collect();
     assert_eq!(decode(&single), (events_of_stream(), None));
 }
 
 #[test]
-fn an_event_is_whole_with_the_read_that_ends_it() {
-    let mut decoder = Decoder::default();
-    assert_eq!(decoder.push(b"data: a\n").next_event(), Ok(None));
-    // A CR ends the blank line by itself; the LF that may follow belongs to it.
-    let mut events = decoder.push(b"\r");
-    assert_eq!(events.next_event().unwrap().unwrap().data, b"a");
-    let mut events = decoder.push(b"\ndata: b\n\n");
-    assert_eq!(events.next_event().unwrap().unwrap().data, b"b");
-    assert_eq!(events.next_event(), Ok(None));
-}
-
-#[test]
-fn the_body_may_end_the_last_event() {
-    for last in ["data: [DONE]", "data: [DONE]\n", "data: [DONE]\r"] {
-        assert_eq!(
-            decode(&[last.as_bytes()]),
-            (vec![], Some(data("[DONE]"))),
-            "{last:?}"
-        );
+fn where_events_end() {
+    let done = || Some(data("[DONE]"));
+    for (pieces, events, last) in [
+        // Whole with the read that ends it: a CR ends the blank line by itself; the LF that may follow belongs to it.
+        (vec!["data: a\n", "\r"], vec![data("a")], None),
+        (
+            vec!["data: a\n", "\r", "\ndata: b\n\n"],
+            vec![data("a"), data("b")],
+            None,
+        ),
+        // The body may end the last event.
+        (vec!["data: [DONE]"], vec![], done()),
+        (vec!["data: [DONE]\n"], vec![], done()),
+        (vec!["data: [DONE]\r"], vec![], done()),
+        (vec!["event: x\n"], vec![], None),
+        (vec!["data: a\n\n: bye"], vec![data("a")], None),
+        // A name lasts for its event only.
+        (
+            vec!["event: error\n\ndata: a\n\nevent: x\ndata: b\n\ndata: c\n\n"],
+            vec![data("a"), ("x".to_owned(), b"b".to_vec()), data("c")],
+            None,
+        ),
+    ] {
+        let bytes: Vec<_> = pieces.iter().map(|piece| piece.as_bytes()).collect();
+        assert_eq!(decode(&bytes), (events, last), "{pieces:?}");
     }
-    assert_eq!(decode(&[b"event: x\n"]), (vec![], None));
-    assert_eq!(decode(&[b"data: a\n\n: bye"]), (vec![data("a")], None));
-}
-
-#[test]
-fn an_event_name_lasts_for_its_event_only() {
-    let (events, _) = decode(&[b"event: error\n\ndata: a\n\nevent: x\ndata: b\n\ndata: c\n\n"]);
-    let kinds: Vec<_> = events.iter().map(|(kind, _)| kind.as_str()).collect();
-    assert_eq!(kinds, ["", "x", ""]);
 }
 
 #[test]
 fn too_long_is_refused_in_one_line_and_in_several() {
-    let error = TooLong {
-        what: "an event",
-        limit: 8,
-    };
-    let too_long = Err(error);
-    let mut decoder = Decoder::with_limit(8);
-    assert_eq!(decoder.push(b"data: 456").next_event(), too_long);
-    let mut decoder = Decoder::with_limit(8);
-    assert_eq!(
-        decoder.push(b"data:abc\ndata:abc\n\n").next_event(),
-        Ok(Some(Event {
-            kind: b"",
-            data: b"abc\nabc"
-        }))
-    );
-    assert_eq!(
-        decoder
-            .push(b"data:abc\ndata:abc\ndata:abc\n\n")
-            .next_event(),
-        too_long
-    );
-    assert_eq!(error.to_string(), "an event is longer than 8 bytes");
+    for (bytes, is_too_long) in [
+        ("data: 456", true),
+        (":\ndata: 456\n\n", true),
+        ("data:abc\ndata:abc\n\n", false),
+        ("data:abc\ndata:abc\ndata:abc\n\n", true),
+    ] {
+        let pushed = Decoder::with_limit(8).push(bytes.as_bytes(), |event| {
+            assert_eq!(event.data, b"abc\nabc");
+            Ok(true)
+        });
+        let refused = Err(element_too_long("an event", 8));
+        assert_eq!(pushed, if is_too_long { refused } else { Ok(true) });
+    }
 }
 
 proptest! {

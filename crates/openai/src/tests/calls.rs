@@ -1,5 +1,5 @@
 use clock::Clock;
-use domain::backend::{BackendError, ChatBackend};
+use domain::backend::{BackendError, ChatBackend, LoadedModel};
 use domain::plan::Timeouts;
 use domain::{FailureKind, ModelOptions};
 use scripted::{Server, Step, chunk, json};
@@ -38,7 +38,7 @@ fn ok(body: &str) -> Vec<Step> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn servers_are_told_apart() {
+async fn servers_are_identified() {
     let not_found = json("404 Not Found", r#"{"detail":"Not Found"}"#);
     let no_props = json("501 Not Implemented", r#"{"error":{"message":"no props"}}"#);
     let router = r#"{"role":"router","build_info":"b7000"}"#;
@@ -46,7 +46,7 @@ async fn servers_are_told_apart() {
     let library = r#"{"data":[{"id":"m","owned_by":"library"}]}"#;
     let other = r#"{"data":[{"id":"m","owned_by":"organization_owner"}]}"#;
     let sglang = r#"{"version":"0.5.3","tp_size":1}"#;
-    let mut told = Vec::new();
+    let mut found = Vec::new();
     for replies in [
         vec![ok(LLAMA_MODELS), ok(LLAMA_PROPS)],
         vec![by_header, ok(LLAMA_PROPS)],
@@ -62,7 +62,7 @@ async fn servers_are_told_apart() {
         let facts = client.look().await.unwrap();
         let identity = facts.identity;
         assert!(crate::wire::is_kind(&identity.kind));
-        told.push(format!(
+        found.push(format!(
             "{} {}, slots {:?}, context {:?}, holds a model: {}",
             identity.kind,
             identity.version,
@@ -71,60 +71,91 @@ async fn servers_are_told_apart() {
             identity.holds_model()
         ));
     }
-    insta::assert_debug_snapshot!(told);
+    insta::assert_debug_snapshot!(found);
 }
 
-/// llama.cpp serves its model under every name, and reports which model it holds.
-#[tokio::test(start_paused = true)]
-async fn models_are_found_as_each_server_has_them() {
-    let asked = [
-        LLAMA_MODELS,
-        LLAMA_MODELS,
-        LLAMA_MODELS,
-        LLAMA_MODELS,
-        LLAMA_PROPS,
-        LLAMA_MODELS,
-    ];
-    let (_server, client) = served(asked.map(ok).to_vec()).await;
-    let client = client.with_dialect(Dialect::LlamaCpp);
-    for name in ["random.gguf", "other", "gemma3:latest"] {
-        let model = client.find_model(name).await.unwrap().unwrap();
-        assert_eq!(model.name, "random.gguf");
-        assert_eq!(model.parameter_size.as_deref(), Some("21.0M"));
-        assert_eq!(model.size_bytes, Some(43_000_000));
-    }
-    let loaded = client.loaded().await.unwrap();
-    assert_eq!(loaded.len(), 1);
-    assert_eq!(loaded[0].name, "random.gguf");
-    assert_eq!(loaded[0].context_length, Some(4096));
-    assert_eq!(loaded[0].size_bytes, Some(43_000_000));
-
-    let (_server, client) = served(vec![ok(&models("vllm")); 2]).await;
-    assert!(client.find_model("m").await.unwrap().is_some());
-    assert_eq!(client.find_model("gemma3:latest").await.unwrap(), None);
-}
+const VLLM_MODELS: &str = r#"{"data":[{"id":"m","owned_by":"vllm","max_model_len":8192}]}"#;
 
 #[tokio::test(start_paused = true)]
-async fn lists_of_models_are_read_as_gateways_write_them() {
-    for (list, asked, found) in [
-        (r#"[{"id":"m"},{"id":"n"}]"#, "n", Some("n")),
+async fn models_are_found_as_each_server_lists_them() {
+    for (dialect, list, model, found) in [
+        // llama.cpp serves its model under every name.
         (
+            Dialect::LlamaCpp,
+            LLAMA_MODELS,
+            "random.gguf",
+            Some("random.gguf"),
+        ),
+        (
+            Dialect::LlamaCpp,
+            LLAMA_MODELS,
+            "other",
+            Some("random.gguf"),
+        ),
+        (
+            Dialect::LlamaCpp,
+            LLAMA_MODELS,
+            "gemma3:latest",
+            Some("random.gguf"),
+        ),
+        (Dialect::Plain, VLLM_MODELS, "m", Some("m")),
+        (Dialect::Plain, VLLM_MODELS, "gemma3:latest", None),
+        // As gateways write them.
+        (Dialect::Plain, r#"[{"id":"m"},{"id":"n"}]"#, "n", Some("n")),
+        (
+            Dialect::Plain,
             r#"{"data":[7,null,{"id":"m","max_model_len":-1,"aliases":3,"meta":"x"}]}"#,
             "m",
             Some("m"),
         ),
-        (r#"{"data":[{"id":"a/b"}]}"#, "a/b:nitro", Some("a/b")),
         (
+            Dialect::Plain,
+            r#"{"data":[{"id":"a/b"}]}"#,
+            "a/b:nitro",
+            Some("a/b"),
+        ),
+        (
+            Dialect::Plain,
             r#"{"data":[{"id":"a/b:free"},{"id":"a/b"}]}"#,
             "a/b:free",
             Some("a/b:free"),
         ),
-        (r#"{"data":[{"id":"a/b"}]}"#, "a/c:nitro", None),
+        (
+            Dialect::Plain,
+            r#"{"data":[{"id":"a/b"}]}"#,
+            "a/c:nitro",
+            None,
+        ),
     ] {
         let (_server, client) = served(vec![ok(list)]).await;
-        let model = client.find_model(asked).await.unwrap();
-        assert_eq!(model.map(|model| model.name).as_deref(), found, "{list}");
+        let model = client
+            .with_dialect(dialect)
+            .find_model(model)
+            .await
+            .unwrap();
+        let name = model.as_ref().map(|model| model.name.as_str());
+        assert_eq!(name, found, "{list}");
+        if let (Some(model), Dialect::LlamaCpp) = (model, dialect) {
+            assert_eq!(model.parameter_size.as_deref(), Some("21.0M"));
+            assert_eq!(model.size_bytes, Some(43_000_000));
+        }
     }
+}
+
+/// llama.cpp reports which model it holds.
+#[tokio::test(start_paused = true)]
+async fn a_loaded_model_has_its_size_and_context() {
+    let replies = [LLAMA_MODELS, LLAMA_PROPS, LLAMA_MODELS];
+    let (_server, client) = served(replies.map(ok).to_vec()).await;
+    let loaded = client.with_dialect(Dialect::LlamaCpp).loaded().await;
+    let expected = LoadedModel {
+        name: "random.gguf".to_owned(),
+        size_bytes: Some(43_000_000),
+        size_vram_bytes: None,
+        context_length: Some(4096),
+        expires_at: None,
+    };
+    assert_eq!(loaded, Ok(vec![expected]));
 }
 
 /// A version and a model's name may be of any length.
@@ -134,37 +165,31 @@ async fn names_are_cut() {
     let version = format!(r#"{{"version":"{long}"}}"#);
     let list = format!(r#"{{"data":[{{"id":"{long}","owned_by":"vllm"}}]}}"#);
     let (_server, client) = served(vec![ok(&list), ok(&version), ok(&list)]).await;
-    assert_eq!(
-        client.identify().await.unwrap().version.chars().count(),
-        201
-    );
-    assert_eq!(
-        client.models().await.unwrap().data[0].id.chars().count(),
-        201
-    );
+    let version = client.identify().await.unwrap().version;
+    let name = &client.models().await.unwrap().data[0].id;
+    assert_eq!((version.chars().count(), name.chars().count()), (201, 201));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_protocol_cannot_do_is_refused_without_asking() {
+async fn what_the_protocol_cannot_do_is_refused_without_a_request() {
     let (server, client) = served(vec![]).await;
     let options = ModelOptions::default();
-    for (error, words) in [
-        (
-            client.loaded().await.map(|_| ()),
-            "which models are in memory",
-        ),
-        (client.preload("m", &options).await, "load a model"),
-        (client.unload("m").await, "unload a model"),
+    let [loaded, preload, unload] = [
+        client.loaded().await.map(|_| ()),
+        client.preload("m", &options).await,
+        client.unload("m").await,
+    ];
+    for (result, words) in [
+        (loaded, "which models are in memory"),
+        (preload, "load a model"),
+        (unload, "unload a model"),
     ] {
-        let Err(BackendError::Failed {
-            failure: FailureKind::Unsupported,
-            message,
-            ..
-        }) = error
-        else {
-            panic!("{error:?}");
-        };
-        assert!(message.contains(words), "{message}");
+        match result {
+            Err(BackendError::Failed {
+                failure, message, ..
+            }) => assert!(failure == FailureKind::Unsupported && message.contains(words)),
+            other => panic!("{other:?}"),
+        }
     }
     assert!(server.notes.lock().unwrap().requests.is_empty());
 }
@@ -176,13 +201,11 @@ async fn calls_that_fail_say_where_and_why() {
         chunk("<html>a router's page</html>"),
         Step::End,
     ];
+    let invalid_key = r#"{"error":{"message":"Invalid API Key"}}"#;
     let scripts = vec![
         html,
         ok(r#"{"data":"x"}"#),
-        json(
-            "401 Unauthorized",
-            r#"{"error":{"message":"Invalid API Key"}}"#,
-        ),
+        json("401 Unauthorized", invalid_key),
     ];
     let (server, client) = served(scripts).await;
     for words in [

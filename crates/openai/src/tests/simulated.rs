@@ -1,7 +1,5 @@
 //! Tests against the simulator's `/v1`, which shares no code with this client.
 
-use std::future::Future;
-
 use clock::Clock;
 use domain::backend::{ChatBackend, Exchange, GenerateCall};
 use domain::plan::Timeouts;
@@ -9,7 +7,7 @@ use domain::{ModelOptions, Nanos, Outcome};
 use simulator::profile::Profile;
 use simulator::{LogLine, RequestLog, Simulator, SimulatorConfig};
 
-use crate::{Client, ServerFacts};
+use crate::Client;
 
 const LIMITS: Timeouts = Timeouts {
     connect: Nanos::from_secs(1),
@@ -18,22 +16,20 @@ const LIMITS: Timeouts = Timeouts {
     total: Nanos::from_secs(600),
 };
 
-fn virtually(body: impl Future<Output = ()>) {
-    clock::virtual_runtime().unwrap().block_on(body);
-}
-
-async fn start(clock: &Clock, change: impl FnOnce(&mut SimulatorConfig)) -> (Simulator, Client) {
+/// A simulator in virtual time, and its client.
+async fn start(chunk_tokens: usize) -> (Simulator, Client, Clock) {
+    let clock = Clock::start_virtual();
     let mut profile = Profile::builtin("rtx4080-laptop").unwrap();
     // The server's stamps then equal the client's. Latencies are drawn per request, and two
     // protocols are two requests.
     profile.network.latency_min_ms = 0.0;
     profile.network.latency_max_ms = 0.0;
     let mut config = SimulatorConfig::new(profile, clock.clone());
-    change(&mut config);
+    config.chunk_tokens = chunk_tokens;
     let simulator = Simulator::start(config).await.unwrap();
     let url = format!("{}/v1", simulator.endpoints()[0]);
     let client = Client::new(&url, clock.clone(), LIMITS).unwrap();
-    (simulator, client)
+    (simulator, client, clock)
 }
 
 fn call(num_predict: i64) -> GenerateCall {
@@ -49,26 +45,21 @@ fn call(num_predict: i64) -> GenerateCall {
     }
 }
 
-/// The chat exchanges as the server logged them.
-fn chats(simulator: &Simulator) -> Vec<RequestLog> {
-    let lines = simulator.log().into_iter();
-    lines
-        .filter_map(|line| match line {
-            LogLine::Request(request) if request.path == "/v1/chat/completions" => Some(request),
-            _ => None,
-        })
-        .collect()
+/// The chat exchange as the server logged it.
+fn logged(simulator: &Simulator) -> RequestLog {
+    let mut lines = simulator.log().into_iter();
+    let chat = lines.find_map(|line| match line {
+        LogLine::Request(request) if request.path == "/v1/chat/completions" => Some(request),
+        _ => None,
+    });
+    chat.unwrap()
 }
 
 #[test]
 fn counts_and_stamps_are_the_servers() {
     for chunk_tokens in [1, 4] {
-        virtually(async {
-            let clock = Clock::start_virtual();
-            let (simulator, client) = start(&clock, |config| {
-                config.chunk_tokens = chunk_tokens;
-            })
-            .await;
+        clock::virtual_runtime().unwrap().block_on(async {
+            let (simulator, client, _) = start(chunk_tokens).await;
             let mut exchange = Exchange::default();
             let outcome = client.generate(&call(40), &mut exchange).await;
             assert_eq!(outcome, Outcome::Completed);
@@ -76,7 +67,7 @@ fn counts_and_stamps_are_the_servers() {
             let times = exchange.times;
             assert_eq!(times.counters.eval_count, Some(40));
             // The client's chunks equal the server's, and a chunk is not a token.
-            let seen = &chats(&simulator)[0];
+            let seen = logged(&simulator);
             assert_eq!(times.chunks.len() as u64, seen.chunks);
             assert_eq!(seen.chunks, 40_u64.div_ceil(chunk_tokens as u64));
             assert!(times.counters.prompt_eval_count > Some(3));
@@ -92,58 +83,42 @@ fn counts_and_stamps_are_the_servers() {
     }
 }
 
-/// One exchange's stamps from the first to the last.
-async fn stamps() -> Vec<u64> {
-    let clock = Clock::start_virtual();
-    let (_simulator, client) = start(&clock, |_| {}).await;
-    let mut exchange = Exchange::default();
-    client.generate(&call(30), &mut exchange).await;
-    let mut all = vec![
-        exchange.times.sent.unwrap().0,
-        exchange.times.headers.unwrap().0,
-    ];
-    all.extend(exchange.times.chunks.iter().map(|at| at.0));
-    all.push(exchange.times.done.unwrap().0);
-    all
-}
-
 #[test]
 fn the_same_run_has_the_same_stamps_and_native_agrees() {
-    let mut runs = Vec::new();
-    for _ in 0..2 {
-        virtually(async { runs.push(stamps().await) });
-    }
-    assert_eq!(runs[0], runs[1]);
-    // Through the native protocol the same request shows the same TTFT: only framing differs.
-    virtually(async {
-        let clock = Clock::start_virtual();
-        let (simulator, _) = start(&clock, |_| {}).await;
-        let url = simulator.endpoints().remove(0);
-        let client = ollama::Client::new(&url, clock.clone(), LIMITS).unwrap();
-        let mut request = ollama::wire::Request::chat(
-            "gemma3:latest",
-            vec![ollama::wire::Message::new("user", "say something long")],
-        );
-        // The defaults of `/v1`.
-        request.options = ModelOptions {
-            temperature: Some(1.0),
-            top_p: Some(1.0),
-            ..call(30).options
-        };
-        let mut exchange = Exchange::default();
-        let reply = client.run(&request, &mut exchange).await;
-        assert_eq!(reply.outcome, Outcome::Completed);
-        let native: Vec<u64> = exchange.times.chunks.iter().map(|at| at.0).collect();
-        assert_eq!(native, runs[0][2..runs[0].len() - 1]);
-    });
+    let run = |is_native| {
+        clock::virtual_runtime().unwrap().block_on(async {
+            let (simulator, client, clock) = start(1).await;
+            let mut exchange = Exchange::default();
+            let outcome = if is_native {
+                let url = &simulator.endpoints()[0];
+                let client = ollama::Client::new(url, clock, LIMITS).unwrap();
+                let prompt = ollama::wire::Message::new("user", "say something long");
+                let mut request = ollama::wire::Request::chat("gemma3:latest", vec![prompt]);
+                // The defaults of `/v1`.
+                request.options = ModelOptions {
+                    temperature: Some(1.0),
+                    top_p: Some(1.0),
+                    ..call(30).options
+                };
+                client.run(&request, &mut exchange).await
+            } else {
+                client.generate(&call(30), &mut exchange).await
+            };
+            assert_eq!(outcome, Outcome::Completed);
+            exchange.times
+        })
+    };
+    let [first, second, native] = [false, false, true].map(run);
+    assert_eq!(first, second);
+    // The same request shows the same TTFT: only framing differs.
+    assert_eq!(native.chunks, first.chunks);
 }
 
 #[test]
 fn the_simulator_names_itself_and_has_its_models() {
-    virtually(async {
-        let clock = Clock::start_virtual();
-        let (_simulator, client) = start(&clock, |_| {}).await;
-        let ServerFacts { identity, .. } = client.look().await.unwrap();
+    clock::virtual_runtime().unwrap().block_on(async {
+        let (_simulator, client, _) = start(1).await;
+        let identity = client.identify().await.unwrap();
         assert_eq!(identity.kind, "tandem-simulator /v1");
         assert!(identity.is_simulator() && crate::wire::is_kind(&identity.kind));
         assert!(!identity.holds_model());

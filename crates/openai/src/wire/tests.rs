@@ -35,21 +35,9 @@ const LLAMA_CPP_ONLY: &str = r#","top_k":40,"min_p":0.05,"repeat_penalty":1.1,"r
 const PENALTIES: &str = r#","presence_penalty":0.1,"frequency_penalty":0.2"#;
 const LAST: &str = r#","max_tokens":64,"seed":7,"stop":["\n"]}"#;
 
-/// The options except those with these names.
-fn without(options: &ModelOptions, names: &[&str]) -> ModelOptions {
-    let mut rest = ModelOptions::default();
-    for (option, value) in options.iter().filter(|(o, _)| !names.contains(&o.name)) {
-        option.set(&mut rest, value);
-    }
-    rest
-}
-
 #[test]
-fn plain_servers_get_the_protocol_and_the_rest_is_named() {
-    let (request, sent) = ChatRequest::from_call(&call(), Dialect::Plain);
-    let body = serde_json::to_string(&request).unwrap();
-    assert_eq!(body, format!("{PLAIN}{PENALTIES}{LAST}"));
-    let left_out = [
+fn a_server_gets_the_options_of_its_dialect_and_the_rest_is_named() {
+    let plain = [
         "num_gpu",
         "num_ctx",
         "top_k",
@@ -58,53 +46,55 @@ fn plain_servers_get_the_protocol_and_the_rest_is_named() {
         "repeat_last_n",
         "num_keep",
     ];
-    assert_eq!(not_sent(&call().options, Dialect::Plain), left_out);
-    assert_eq!(sent, without(&call().options, &left_out));
+    let (llama_cpp, keep) = (&plain[..2], r#","n_keep":4"#);
+    for (dialect, left_out, body) in [
+        (
+            Dialect::Plain,
+            &plain[..],
+            [PLAIN, PENALTIES, LAST].concat(),
+        ),
+        (
+            Dialect::LlamaCpp,
+            llama_cpp,
+            [PLAIN, LLAMA_CPP_ONLY, PENALTIES, keep, LAST].concat(),
+        ),
+    ] {
+        let (request, sent) = ChatRequest::from_call(&call(), dialect);
+        assert_eq!(serde_json::to_string(&request).unwrap(), body);
+        assert_eq!(not_sent(&call().options, dialect), left_out);
+        let mut rest = ModelOptions::default();
+        let options = call().options;
+        for (option, value) in options.iter().filter(|(o, _)| !left_out.contains(&o.name)) {
+            option.set(&mut rest, value);
+        }
+        assert_eq!(sent, rest);
+    }
 }
 
 #[test]
-fn what_was_said_before_comes_before_the_prompt() {
-    use domain::backend::{Message as Said, Role};
-    let said = |role, text: &str| Said {
+fn earlier_turns_come_before_the_prompt() {
+    use domain::backend::{Message, Role};
+    let turns = [(Role::User, "a"), (Role::Assistant, "b")].map(|(role, text)| Message {
         role,
         text: text.to_owned(),
-    };
-    let history = Some(vec![said(Role::User, "a"), said(Role::Assistant, "b")]);
+    });
+    let history = Some(turns.to_vec());
     let call = GenerateCall { history, ..call() };
     let (request, _) = ChatRequest::from_call(&call, Dialect::Plain);
-    let messages: Vec<_> = request
-        .messages
-        .iter()
-        .map(|m| (m.role, m.content.as_str()))
-        .collect();
+    let messages = request.messages.iter();
     let expected = [
         ("system", "be brief"),
         ("user", "a"),
         ("assistant", "b"),
         ("user", "why?"),
     ];
-    assert_eq!(messages, expected);
-}
-
-#[test]
-fn llama_cpp_gets_its_sampling_options_too() {
-    let (request, sent) = ChatRequest::from_call(&call(), Dialect::LlamaCpp);
-    let body = serde_json::to_string(&request).unwrap();
-    let keep = r#","n_keep":4"#;
-    assert_eq!(
-        body,
-        format!("{PLAIN}{LLAMA_CPP_ONLY}{PENALTIES}{keep}{LAST}")
-    );
-    let left_out = ["num_gpu", "num_ctx"];
-    assert_eq!(not_sent(&call().options, Dialect::LlamaCpp), left_out);
-    assert_eq!(sent, without(&call().options, &left_out));
+    assert!(messages.map(|m| (m.role, m.content.as_str())).eq(expected));
 }
 
 #[test]
 fn what_means_the_servers_own_choice_is_not_sent() {
     let mut call = call();
     call.system = None;
-    call.keep_alive = None;
     call.options = ModelOptions {
         num_predict: Some(-1),
         seed: Some(-1),

@@ -88,6 +88,7 @@ impl Reader {
                     let bytes = &buffer[..count];
                     if self.first.is_none() {
                         self.first = Some(clock.now());
+                        // An error's reply would never end as a stream does.
                         ensure!(bytes.starts_with(b"HTTP/1.1 200 "), "a request was refused");
                     }
                     self.newlines += memchr::memchr_iter(b'\n', bytes).count();

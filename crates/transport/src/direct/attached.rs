@@ -4,19 +4,32 @@ use std::any::Any;
 use std::io;
 use std::task::{Context, Poll};
 
+use domain::TimeoutPhase;
+use domain::backend::Exchange;
+
 use super::connection::{Connection, poll_read};
 use super::reactor::Reader;
+use super::response_reader::ResponseReader;
 use crate::body::WaitingFor;
+use crate::recorder::Recorder;
 
-/// A connection whose bytes go to a reader until it is detached.
-pub(super) struct AttachedReader<'c, R> {
-    connection: &'c mut Connection,
+/// A connection whose bytes go to a reader, which has the caller's recorder meanwhile. When this is dropped, the recorder
+/// is moved back with everything that has arrived.
+pub(super) struct AttachedReader<'c, R: Recorder> {
+    pub(super) connection: &'c mut Connection,
     /// `None` while the reactor has it.
-    reader: Option<Box<R>>,
+    reader: Option<Box<ResponseReader<R>>>,
+    recorder: &'c mut R,
+    exchange: &'c mut Exchange,
 }
 
-impl<'c, R: Reader> AttachedReader<'c, R> {
-    pub(super) fn new(connection: &'c mut Connection, reader: R) -> Self {
+impl<'c, R: Recorder> AttachedReader<'c, R> {
+    pub(super) fn new(
+        connection: &'c mut Connection,
+        reader: ResponseReader<R>,
+        recorder: &'c mut R,
+        exchange: &'c mut Exchange,
+    ) -> Self {
         let reader = Box::new(reader);
         let reader = match connection {
             Connection::Reactor(socket) => {
@@ -25,11 +38,12 @@ impl<'c, R: Reader> AttachedReader<'c, R> {
             }
             Connection::Task(_) => Some(reader),
         };
-        Self { connection, reader }
-    }
-
-    pub(super) fn connection(&mut self) -> &mut Connection {
-        self.connection
+        Self {
+            connection,
+            reader,
+            recorder,
+            exchange,
+        }
     }
 
     /// The limit that applies; `None` when the task can go on.
@@ -42,7 +56,7 @@ impl<'c, R: Reader> AttachedReader<'c, R> {
                 match poll_read(stream, context, |bytes| reader.take(bytes)) {
                     Poll::Pending => return Ok(Some(waiting_for)),
                     Poll::Ready(Ok(_)) => {}
-                    Poll::Ready(Err(error)) => reader.fail(error),
+                    Poll::Ready(Err(error)) => reader.fail(&error),
                 }
             },
             (Connection::Reactor(socket), _) => socket.waiting_for(context),
@@ -50,20 +64,27 @@ impl<'c, R: Reader> AttachedReader<'c, R> {
         }
     }
 
-    /// The reader, with everything that it has taken.
-    pub(super) fn detach(&mut self) -> Option<Box<R>> {
-        if let Connection::Reactor(socket) = self.connection {
-            let reader: Box<dyn Any> = socket.detach()?;
-            return reader.downcast().ok();
+    /// Takes the reader back, with an empty recorder, after the limit of a phase has run out if one has. `None` when it
+    /// has been taken back before.
+    pub(super) fn detach(&mut self, over: Option<TimeoutPhase>) -> Option<Box<ResponseReader<R>>> {
+        let mut reader = match self.connection {
+            Connection::Reactor(socket) => {
+                let reader: Box<dyn Any> = socket.detach()?;
+                reader.downcast().ok()?
+            }
+            Connection::Task(_) => self.reader.take()?,
+        };
+        if let Some(phase) = over {
+            reader.incoming.time_out(phase);
         }
-        self.reader.take()
+        *self.recorder = std::mem::take(&mut reader.incoming.sink);
+        self.exchange.times.headers = reader.incoming.headers;
+        Some(reader)
     }
 }
 
-impl<R> Drop for AttachedReader<'_, R> {
+impl<R: Recorder> Drop for AttachedReader<'_, R> {
     fn drop(&mut self) {
-        if let Connection::Reactor(socket) = self.connection {
-            socket.detach();
-        }
+        self.detach(None);
     }
 }

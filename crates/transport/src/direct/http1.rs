@@ -5,4 +5,4 @@ mod framing;
 mod head;
 
 pub(super) use framing::Framing;
-pub(super) use head::{Head, HeadSearch};
+pub(super) use head::HeadSearch;

@@ -31,7 +31,7 @@ pub(super) trait Reader: Any + Send {
     fn take(&mut self, bytes: &[u8]) -> ReadOutcome;
 
     /// Takes the error of a socket that cannot be read.
-    fn fail(&mut self, error: io::Error);
+    fn fail(&mut self, error: &io::Error);
 
     /// The limit that applies; `None` when the task can go on.
     fn waiting_for(&self) -> Option<WaitingFor>;

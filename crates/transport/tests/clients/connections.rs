@@ -104,7 +104,7 @@ async fn a_request_on_a_connection_that_closes_without_an_answer_is_sent_again_o
 async fn requests_at_once_share_no_connection() {
     let protocol = OPENAI;
     let clock = Clock::real();
-    let slow = protocol.began(&[chunk(protocol.last), Step::End]);
+    let slow = protocol.script("BEGUN LAST END");
     let (server, client) = protocol.served(&clock, vec![slow; 6]).await;
     for round in 0..2 {
         let (a, b, c) = tokio::join!(generate(&*client), generate(&*client), generate(&*client));
@@ -230,9 +230,7 @@ async fn a_dropped_request_closes_its_connection_and_keeps_what_was_seen() {
             (exchange.times.sent, exchange.times.headers),
             (Some(Stamp::ZERO), None)
         );
-        let token = chunk(protocol.token);
-        let mut script = vec![Step::Wait(100), protocol.head(), token.clone()];
-        script.extend([Step::Wait(100), token, Step::AwaitClose]);
+        let script = protocol.script("100ms HEAD TOKEN 100ms TOKEN AWAIT-CLOSE");
         let exchange = dropped(protocol, script).await;
         assert_eq!(exchange.text, "aa");
         assert_eq!(exchange.times.chunks, [ms(100), ms(200)]);
@@ -259,12 +257,8 @@ async fn many_streams_at_once_keep_their_own_time() {
         let clock = Clock::start_virtual();
         let began = clock.now();
         let scripts = (0..40_u64).map(|i| {
-            let mut script = vec![Step::Wait(100), protocol.head()];
-            for _ in 0..20 {
-                script.extend([Step::Wait(7 + i % 3), chunk(protocol.token)]);
-            }
-            script.extend([chunk(protocol.last), Step::End]);
-            script
+            let tokens = format!("{}ms TOKEN ", 7 + i % 3).repeat(20);
+            protocol.script(&format!("100ms HEAD {tokens}LAST END"))
         });
         let (_server, client) = protocol.served(&clock, scripts.collect()).await;
         let client: std::sync::Arc<dyn ChatBackend> = client.into();

@@ -64,19 +64,12 @@ async fn a_port_without_a_listener_refuses_the_connection() {
 /// A stream that has given its finish reason is not waited for as long as one that may go on.
 #[tokio::test(start_paused = true)]
 async fn a_stream_left_open_behind_its_reason_is_over_after_a_grace() {
-    let stop = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
     let clock = Clock::start_virtual();
-    let ping = [
-        Step::Wait(1500),
-        chunk(": ping\n\n"),
-        Step::Wait(1500),
-        chunk("data: {\"type\":\"ping\"}\n\n"),
-    ];
-    let silent = [chunk(stop), Step::Wait(3_600_000)];
-    let pings = ping.iter().cycle().take(16).cloned();
-    let pinging: Vec<Step> = std::iter::once(chunk(stop)).chain(pings).collect();
-    for (script, grace_s) in [(silent.as_slice(), 2), (&pinging, 10)] {
-        let server = Server::start(&clock, vec![OPENAI.began(script)]).await;
+    let silent = OPENAI.script("BEGUN REASON 3600000ms");
+    let pings = "1500ms COMMENT ".repeat(16);
+    let pinging = OPENAI.script(&format!("BEGUN REASON {}", pings.trim_end()));
+    for (script, grace_s) in [(silent, 2), (pinging, 10)] {
+        let server = Server::start(&clock, vec![script]).await;
         let began = clock.now();
         let client = OPENAI.limited(&server.address.to_string(), &clock, Timeouts::default());
         let Seen { outcome, exchange } = generate(&*client).await;

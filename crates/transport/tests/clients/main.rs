@@ -28,9 +28,6 @@ const LIMITS: Timeouts = Timeouts {
 /// A client as the runtime knows it.
 type AnyClient = Box<dyn ChatBackend>;
 
-/// A name, and what the server does.
-type Scenario = (&'static str, Vec<Step>);
-
 /// What these tests need to know of a protocol.
 #[derive(Debug, Clone, Copy)]
 struct Protocol {
@@ -50,8 +47,10 @@ struct Protocol {
     http: HttpClient,
     endpoint: fn(&str) -> Result<Endpoint, EndpointError>,
     build: fn(Builder, &str) -> Result<AnyClient, BuildError>,
+    /// Replies of one JSON object that only this protocol has.
+    objects: &'static [(&'static str, &'static str)],
     /// Scripts that only this protocol has.
-    of_its_own: fn(Protocol) -> Vec<Scenario>,
+    of_its_own: &'static [(&'static str, &'static str)],
 }
 
 const OLLAMA: Protocol = Protocol {
@@ -65,32 +64,26 @@ const OLLAMA: Protocol = Protocol {
     http: HttpClient::Direct,
     endpoint: ollama::endpoint,
     build: |settings, url| Ok(Box::new(ollama::Client::build(settings, url)?)),
-    of_its_own: |_| {
-        let whole = r#"{"response":"ab","done":true,"done_reason":"stop","eval_count":2}"#;
-        let repeats = r#"{"response":"aaa","done":false}"#;
-        // One object is a stream of one line, as with `stream: false`.
-        vec![
-            ("one object", json("200 OK", whole)),
-            (
-                "one object that stopped on repeats",
-                json("200 OK", repeats),
-            ),
-            (
-                "a model that is loaded and no more",
-                json(
-                    "200 OK",
-                    r#"{"response":"","done":true,"done_reason":"load"}"#,
-                ),
-            ),
-            (
-                "a count that cannot be",
-                json(
-                    "200 OK",
-                    r#"{"response":"ab","done":true,"eval_count":18446744073709551615}"#,
-                ),
-            ),
-        ]
-    },
+    // One object is a stream of one line, as with `stream: false`.
+    objects: &[
+        (
+            "one object",
+            r#"{"response":"ab","done":true,"done_reason":"stop","eval_count":2}"#,
+        ),
+        (
+            "one object that stopped on repeats",
+            r#"{"response":"aaa","done":false}"#,
+        ),
+        (
+            "a model that is loaded and no more",
+            r#"{"response":"","done":true,"done_reason":"load"}"#,
+        ),
+        (
+            "a count that cannot be",
+            r#"{"response":"ab","done":true,"eval_count":18446744073709551615}"#,
+        ),
+    ],
+    of_its_own: &[],
 };
 
 const OPENAI: Protocol = Protocol {
@@ -105,59 +98,34 @@ const OPENAI: Protocol = Protocol {
     http: HttpClient::Direct,
     endpoint: openai::endpoint,
     build: |settings, url| Ok(Box::new(openai::Client::build(settings, url)?)),
-    of_its_own: |p| {
-        let stop = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
-        let whole = r#"{"choices":[{"message":{"content":"ab"},"finish_reason":"stop"}]}"#;
-        let error = r#"{"error":{"message":"no stream for you"}}"#;
-        let waiting = chunk(": still waiting for a slot\n\n");
-        vec![
-            (
-                "a reason without [DONE]",
-                p.began(&[chunk(stop), Step::End]),
-            ),
-            (
-                "a reason, and the stream left open",
-                p.began(&[chunk(stop), Step::Wait(60_000)]),
-            ),
-            (
-                "a reason, and what follows it later",
-                p.began(&[
-                    chunk(stop),
-                    Step::Wait(600),
-                    chunk("data: {\"choices\":[],\"usage\":{\"completion_tokens\":1}}\n\n"),
-                    Step::Wait(600),
-                    chunk("data: [DONE]\n\n"),
-                    Step::Wait(3_600_000),
-                ]),
-            ),
-            (
-                "a model that is loaded and no more",
-                vec![
-                    p.head(),
-                    chunk(&stop.replace("stop", "load")),
-                    chunk("data: [DONE]\n\n"),
-                    Step::End,
-                ],
-            ),
-            (
-                "[DONE] without a reason",
-                p.began(&[chunk("data: [DONE]\n\n"), Step::End]),
-            ),
-            ("one object", json("200 OK", whole)),
-            ("an error as one object", json("200 OK", error)),
-            (
-                "silence behind comments",
-                vec![
-                    Step::Wait(100),
-                    p.head(),
-                    Step::Wait(4_000),
-                    waiting,
-                    Step::Wait(60_000),
-                ],
-            ),
-        ]
-    },
+    objects: &[
+        (
+            "one object",
+            r#"{"choices":[{"message":{"content":"ab"},"finish_reason":"stop"}]}"#,
+        ),
+        (
+            "an error as one object",
+            r#"{"error":{"message":"no stream for you"}}"#,
+        ),
+    ],
+    of_its_own: &[
+        ("a reason without [DONE]", "BEGUN REASON END"),
+        ("a reason, and the stream left open", "BEGUN REASON 60000ms"),
+        (
+            "a reason, and what follows it later",
+            "BEGUN REASON 600ms USAGE 600ms DONE 3600000ms",
+        ),
+        ("a model that is loaded and no more", "HEAD LOAD DONE END"),
+        ("[DONE] without a reason", "BEGUN DONE END"),
+        (
+            "silence behind comments",
+            "100ms HEAD 4000ms COMMENT 60000ms",
+        ),
+    ],
 };
+
+/// A finish reason, as a chunk of the compatible API.
+const REASON: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
 
 const PROTOCOLS: [Protocol; 2] = [OLLAMA, OPENAI];
 
@@ -230,14 +198,34 @@ impl Protocol {
         Step::Head("200 OK", self.stream)
     }
 
-    /// A stream that begins with one token and goes on after 20 ms with `steps`.
-    fn began(&self, steps: &[Step]) -> Vec<Step> {
-        let begin = [self.head(), chunk(self.token), Step::Wait(20)];
-        [&begin, steps].concat()
+    /// The steps that words stand for. `BEGUN` is a stream that begins with one token and goes on after 20 ms.
+    fn script(&self, words: &str) -> Vec<Step> {
+        let words = words.replace("BEGUN", "HEAD TOKEN 20ms");
+        let step = |word| match word {
+            "HEAD" => self.head(),
+            "TOKEN" => chunk(self.token),
+            "EMPTY" => chunk(self.empty),
+            "LAST" => chunk(self.last),
+            "HALF-TOKEN" => chunk(&self.token[..self.token.len() / 2]),
+            "HALF-VALUE" => chunk(self.half),
+            "ERROR" => chunk(self.error),
+            "AFTER-THE-END" => chunk(&[self.last, self.token, self.error, self.last].concat()),
+            "REASON" => chunk(REASON),
+            "LOAD" => chunk(&REASON.replace("stop", "load")),
+            "USAGE" => chunk("data: {\"choices\":[],\"usage\":{\"completion_tokens\":1}}\n\n"),
+            "DONE" => chunk("data: [DONE]\n\n"),
+            "COMMENT" => chunk(": still waiting for a slot\n\n"),
+            "END" => Step::End,
+            "CLOSE" => Step::Close,
+            "RESET" => Step::Reset,
+            "AWAIT-CLOSE" => Step::AwaitClose,
+            ms => Step::Wait(ms.strip_suffix("ms").unwrap().parse().unwrap()),
+        };
+        words.split(' ').map(step).collect()
     }
 
     /// A whole stream of one token.
     fn whole(&self) -> Vec<Step> {
-        vec![self.head(), chunk(self.token), chunk(self.last), Step::End]
+        self.script("HEAD TOKEN LAST END")
     }
 }

@@ -56,9 +56,8 @@ async fn a_flood_ends_at_the_total_limit() {
 #[tokio::test]
 async fn a_server_that_falls_silent_meets_the_limit_between_chunks() {
     for protocol in CLIENTS {
-        let mut script = vec![Step::Head("200 OK", protocol.stream)];
-        script.extend((0..5).flat_map(|_| [Step::Wait(20), chunk(protocol.token)]));
-        script.push(Step::AwaitClose);
+        let tokens = "20ms TOKEN ".repeat(5);
+        let script = protocol.script(&format!("HEAD {tokens}AWAIT-CLOSE"));
         let limits = limits(|limits| limits.between_chunks = Nanos::from_millis(300));
         let clock = Clock::real();
         let server = Server::start(&clock, vec![script]).await;
@@ -75,8 +74,7 @@ async fn a_server_that_falls_silent_meets_the_limit_between_chunks() {
 async fn a_dropped_request_leaves_what_it_has_seen() {
     for protocol in CLIENTS {
         let clock = Clock::real();
-        let mut script = protocol.began(&[]);
-        script.push(Step::AwaitClose);
+        let script = protocol.script("BEGUN AWAIT-CLOSE");
         let (server, client) = protocol.served(&clock, vec![script]).await;
         let mut exchange = Exchange {
             progress: domain::backend::Progress::counting(),

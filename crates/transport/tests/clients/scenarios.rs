@@ -107,52 +107,60 @@ fn answers() -> Vec<(String, Vec<Step>)> {
     all
 }
 
-/// Streams that go wrong, and some that do not.
-fn streams(p: Protocol) -> Vec<Scenario> {
+/// Streams that go wrong, and some that do not, as words of [`Protocol::script`].
+const STREAMS: &[(&str, &str)] = &[
+    // Nothing after the terminator changes anything.
+    ("more after the end", "HEAD AFTER-THE-END END"),
+    ("closed after the end", "HEAD AFTER-THE-END CLOSE"),
+    ("reset after the end", "HEAD AFTER-THE-END RESET"),
+    ("silent after the end", "HEAD AFTER-THE-END 3600000ms"),
+    ("an error", "BEGUN ERROR END"),
+    ("ended early", "BEGUN END"),
+    ("ended in a value", "BEGUN HALF-TOKEN END"),
+    ("closed at once", "CLOSE"),
+    ("reset at once", "RESET"),
+    ("reset behind the head", "HEAD RESET"),
+    ("reset in the stream", "BEGUN RESET"),
+    // A chunked body that ends without its last chunk is a break, not an end.
+    ("closed in the stream", "BEGUN CLOSE"),
+    // Where no connection is kept, waiting for the end gains nothing.
+    ("an end that comes late", "HEAD TOKEN LAST 300ms END"),
+    ("half a value", "BEGUN HALF-VALUE"),
+    ("no answer", "60000ms"),
+    ("silence behind the head", "4999ms HEAD 60000ms"),
+    ("silence in the stream", "BEGUN 60000ms"),
+];
+
+/// Streams with bytes of their own.
+fn streams(p: Protocol) -> Vec<(&'static str, Vec<Step>)> {
     let kind = p.stream;
     let of_http_1_0 = format!("HTTP/1.0 200 OK\r\nContent-Type: {kind}");
     let that_closes = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nConnection: close");
-    let after_the_end = [p.last, p.token, p.error, p.last].concat();
-    let ends = |end| vec![p.head(), chunk(&after_the_end), end];
-    let with = |text: &[u8]| {
-        let at = p.token.find("\"a\"").unwrap() + 1;
-        [
-            &p.token.as_bytes()[..at],
-            text,
-            &p.token.as_bytes()[at + 1..],
-        ]
-        .concat()
-    };
+    let in_gzip = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Encoding: gzip\r\nContent-Length: 3"
+    );
+    let in_two = "HTTP/1.1 502 Bad Gateway\r\nContent-Encoding: gzip\r\nContent-Encoding: br\r\nContent-Length: 3";
+    let interim = "HTTP/1.1 102 Processing\r\n\r\n".repeat(40).into_bytes();
+    let (before, after) = p.token.split_once("\"a\"").unwrap();
+    let with = |text: &[u8]| [before.as_bytes(), b"\"", text, b"\"", after.as_bytes()].concat();
     let split = with("ü".as_bytes());
-    let (first, second) = split.split_at(split.iter().position(|&byte| byte == 0xbc).unwrap());
-    let wait = Step::Wait(10);
-    let mut dripping = vec![p.head()];
-    dripping.extend((0..50).flat_map(|_| [Step::Wait(600), chunk(p.token)]));
-    let mut steady = vec![p.head()];
-    steady.extend((0..5).flat_map(|_| [chunk(p.token), Step::Wait(699)]));
-    steady.extend([chunk(p.token), Step::Wait(60_000)]);
+    let (first, second) = split.split_at(before.len() + 2);
+    let (first, second) = (Step::Chunk(first.to_vec()), Step::Chunk(second.to_vec()));
+    let two = chunk(&p.token.repeat(2));
+    let wait = || Step::Wait(10);
+    let raw_bytes = |bytes: &[u8]| Step::Raw(bytes.to_vec(), 1);
+    let and = |words: &str, steps: &[Step]| [&p.script(words), steps].concat();
     let mut huge = vec![Step::Chunk(vec![b'x'; 1024 * 1024]); 9];
     huge.push(Step::AwaitClose);
+    let exact = [two, wait(), first, wait(), second, wait()];
+    let exact = [
+        and("1500ms HEAD 10ms EMPTY 10ms", &exact),
+        p.script("LAST 500ms END"),
+    ];
+    let dripping = "600ms TOKEN ".repeat(50);
+    let steady = "TOKEN 699ms ".repeat(5);
     let mut all = vec![
-        (
-            "every stamp is exact",
-            vec![
-                Step::Wait(1500),
-                p.head(),
-                wait.clone(),
-                chunk(p.empty),
-                wait.clone(),
-                chunk(&p.token.repeat(2)),
-                wait.clone(),
-                Step::Chunk(first.to_vec()),
-                wait.clone(),
-                Step::Chunk(second.to_vec()),
-                wait,
-                chunk(p.last),
-                Step::Wait(500),
-                Step::End,
-            ],
-        ),
+        ("every stamp is exact", exact.concat()),
         (
             "HTTP/1.0, ended by its connection",
             vec![
@@ -161,90 +169,44 @@ fn streams(p: Protocol) -> Vec<Scenario> {
                 Step::Close,
             ],
         ),
-        // Nothing after the terminator changes anything.
-        ("more after the end", ends(Step::End)),
-        ("closed after the end", ends(Step::Close)),
-        ("reset after the end", ends(Step::Reset)),
-        ("silent after the end", ends(Step::Wait(3_600_000))),
-        ("an error", p.began(&[chunk(p.error), Step::End])),
-        ("ended early", p.began(&[Step::End])),
-        (
-            "ended in a value",
-            p.began(&[chunk(&p.token[..p.token.len() / 2]), Step::End]),
-        ),
         (
             "closed early, in good order",
             vec![raw(&that_closes, p.token), Step::Close],
         ),
-        ("closed at once", vec![Step::Close]),
-        ("reset at once", vec![Step::Reset]),
-        ("reset behind the head", vec![p.head(), Step::Reset]),
-        ("reset in the stream", p.began(&[Step::Reset])),
-        // A chunked body that ends without its last chunk is a break, not an end.
-        ("closed in the stream", p.began(&[Step::Close])),
-        (
-            "a body in gzip",
-            vec![raw(
-                &format!(
-                    "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Encoding: gzip\r\nContent-Length: 3"
-                ),
-                "\x1f\x08!",
-            )],
-        ),
+        ("a body in gzip", vec![raw(&in_gzip, "\x1f\x08!")]),
         (
             "a body in two encodings, and an error in one",
-            vec![raw(
-                "HTTP/1.1 502 Bad Gateway\r\nContent-Encoding: gzip\r\nContent-Encoding: br\r\nContent-Length: 3",
-                "\x1f\x08!",
-            )],
+            vec![raw(in_two, "\x1f\x08!")],
         ),
-        (
-            "interim heads without end",
-            vec![Step::Raw(
-                "HTTP/1.1 102 Processing\r\n\r\n".repeat(40).into_bytes(),
-                1,
-            )],
-        ),
-        // Where no connection is kept, waiting for the end gains nothing.
-        (
-            "an end that comes late",
-            vec![
-                p.head(),
-                chunk(p.token),
-                chunk(p.last),
-                Step::Wait(300),
-                Step::End,
-            ],
-        ),
-        ("half a value", p.began(&[chunk(p.half)])),
-        ("no UTF-8", p.began(&[Step::Chunk(with(b"\xff"))])),
-        ("a huge value", p.began(&huge)),
-        (
-            "not HTTP",
-            vec![Step::Raw(b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec(), 1)],
-        ),
+        ("interim heads without end", vec![raw_bytes(&interim)]),
+        ("no UTF-8", and("BEGUN", &[Step::Chunk(with(b"\xff"))])),
+        ("a huge value", and("BEGUN", &huge)),
+        ("not HTTP", vec![raw_bytes(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")]),
         (
             "a bad chunk size",
-            p.began(&[Step::Raw(b"zz\r\nabc\r\n".to_vec(), 1)]),
+            and("BEGUN", &[raw_bytes(b"zz\r\nabc\r\n")]),
         ),
         (
             "a TLS alert, which is what a TLS port answers to plain HTTP",
-            vec![
-                Step::Raw(b"\x15\x03\x01\x00\x02\x02\x46".to_vec(), 1),
-                Step::Close,
-            ],
+            vec![raw_bytes(b"\x15\x03\x01\x00\x02\x02\x46"), Step::Close],
         ),
-        ("no answer", vec![Step::Wait(60_000)]),
         (
-            "silence behind the head",
-            vec![Step::Wait(4_999), p.head(), Step::Wait(60_000)],
+            "a stream without end",
+            p.script(&format!("HEAD {}", dripping.trim_end())),
         ),
-        ("silence in the stream", p.began(&[Step::Wait(60_000)])),
-        ("a stream without end", dripping),
         // The limit between chunks starts anew with each chunk, however many came before.
-        ("silence after a steady stream", steady),
+        (
+            "silence after a steady stream",
+            p.script(&format!("HEAD {steady}TOKEN 60000ms")),
+        ),
     ];
-    all.extend((p.of_its_own)(p));
+    let scripts = STREAMS.iter().chain(p.of_its_own);
+    all.extend(scripts.map(|(name, words)| (*name, p.script(words))));
+    all.extend(
+        p.objects
+            .iter()
+            .map(|(name, body)| (*name, json("200 OK", body))),
+    );
     all
 }
 

@@ -3,11 +3,21 @@
 use memchr::memchr;
 
 use crate::bounds::{CHUNK_LINE_BYTES, TRAILER_BYTES};
-use crate::connection_error::ConnectionError;
+use crate::connection_error::{closed, invalid_http};
+use crate::request_error::RequestError;
 
 /// Removes the framing of a body that arrives in pieces.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::direct) enum Framing {
+#[derive(Debug, Default)]
+pub(in crate::direct) struct Framing {
+    pub(super) state: State,
+    /// The part of a line that has arrived.
+    line: Vec<u8>,
+    /// Bytes of the trailers so far.
+    trailers: usize,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum State {
     #[default]
     Done,
     /// The number of bytes to come.
@@ -16,137 +26,163 @@ pub(in crate::direct) enum Framing {
     UntilClosed,
     /// The number of bytes of a chunk to come.
     Chunk(u64),
-    /// In a line between the chunks, of which these bytes have arrived.
-    Line(Line, Vec<u8>),
-}
-
-/// The purpose of a line of the framing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::direct) enum Line {
-    /// The size of the next chunk, and possibly extensions.
+    /// In the line with the size of the next chunk, and possibly extensions.
     Size,
-    /// The empty line after a chunk.
+    /// In the empty line after a chunk.
     ChunkEnd,
-    /// A trailer, or the empty line that ends the body; with the number of bytes of the trailers before it.
-    Trailer(usize),
+    /// In a trailer, or in the empty line that ends the body.
+    Trailer,
 }
 
-impl Framing {
-    pub(in crate::direct) const CHUNKED: Self = Self::Line(Line::Size, Vec::new());
-
-    pub(in crate::direct) fn of_length(bytes: u64) -> Self {
+impl State {
+    pub(super) fn of_length(bytes: u64) -> Self {
         match bytes {
             0 => Self::Done,
             bytes => Self::Length(bytes),
         }
     }
+}
 
+impl From<State> for Framing {
+    fn from(state: State) -> Self {
+        Self {
+            state,
+            ..Self::default()
+        }
+    }
+}
+
+impl Framing {
     pub(in crate::direct) fn is_done(&self) -> bool {
-        matches!(self, Self::Done)
+        self.state == State::Done
     }
 
     /// The next bytes of the body in `bytes`, which begins after them when this returns. `None` when
-    /// all are used up or the body is done; the remaining bytes then do not belong to the body.
+    /// all are used up or the body is done; the remaining bytes then do not belong to the body. Fails when the bytes
+    /// are not framed as they should be.
+    #[inline]
     pub(in crate::direct) fn next<'b>(
         &mut self,
         bytes: &mut &'b [u8],
-    ) -> Result<Option<&'b [u8]>, ConnectionError> {
+    ) -> Result<Option<&'b [u8]>, RequestError> {
         while !bytes.is_empty() {
-            let (left, next) = match self {
-                Self::Done => return Ok(None),
-                Self::UntilClosed => return Ok(Some(std::mem::take(bytes))),
-                Self::Line(line, begun) => {
-                    let (line, begun) = (*line, std::mem::take(begun));
-                    *self = Self::line(line, begun, bytes)?;
+            let (left, next): (_, fn(u64) -> State) = match self.state {
+                State::Done => return Ok(None),
+                State::UntilClosed => return Ok(Some(std::mem::take(bytes))),
+                State::Length(left) => (left, State::Length),
+                State::Chunk(left) => (left, State::Chunk),
+                State::Size | State::ChunkEnd | State::Trailer => {
+                    self.take_line(bytes)?;
                     continue;
                 }
-                Self::Length(left) => (left, Self::Done),
-                Self::Chunk(left) => (left, Self::Line(Line::ChunkEnd, Vec::new())),
             };
-            let most = usize::try_from(*left).unwrap_or(usize::MAX);
+            let most = usize::try_from(left).unwrap_or(usize::MAX);
             let (data, rest) = bytes.split_at(most.min(bytes.len()));
             *bytes = rest;
-            *left -= data.len() as u64;
-            if *left == 0 {
-                *self = next;
-            }
+            self.state = match (left - data.len() as u64, self.state) {
+                (0, State::Chunk(_)) => State::ChunkEnd,
+                (0, _) => State::Done,
+                (left, _) => next(left),
+            };
             return Ok(Some(data));
         }
         Ok(None)
     }
 
-    /// Takes a line, or the part of it that has arrived, off the front of `bytes`; returns what follows.
-    fn line(kind: Line, mut begun: Vec<u8>, bytes: &mut &[u8]) -> Result<Self, ConnectionError> {
+    /// Takes a line, or the part of it that has arrived, off the front of `bytes`.
+    fn take_line(&mut self, bytes: &mut &[u8]) -> Result<(), RequestError> {
         let end = memchr(b'\n', bytes);
         let (piece, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
         *bytes = rest;
-        let mut line = piece;
-        if !begun.is_empty() || end.is_none() {
-            begun.extend_from_slice(piece);
-            line = &begun;
+        if self.line.is_empty() && end.is_some() {
+            return self.end_line(piece);
         }
-        let before = match kind {
-            Line::Trailer(before) => before,
-            Line::Size | Line::ChunkEnd => TRAILER_BYTES - CHUNK_LINE_BYTES,
+        let mut line = std::mem::take(&mut self.line);
+        line.extend_from_slice(piece);
+        if end.is_some() {
+            self.end_line(&line)?;
+            line.clear();
+        } else {
+            self.check(&line, &line)?;
+        }
+        self.line = line;
+        Ok(())
+    }
+
+    /// Fails when a line is too long, or when its `text` has a carriage return before its last byte.
+    fn check(&self, line: &[u8], text: &[u8]) -> Result<(), RequestError> {
+        let is_too_long = match self.state {
+            State::Trailer => self.trailers + line.len() > TRAILER_BYTES,
+            _ => line.len() > CHUNK_LINE_BYTES,
         };
-        if before + line.len() > TRAILER_BYTES {
-            return Err(ConnectionError::InvalidHttp(
-                "a line between chunks, or the trailers, do not end".to_owned(),
-            ));
+        if is_too_long {
+            let words = "a line between chunks, or the trailers, do not end";
+            return Err(invalid_http(words));
         }
+        match memchr(b'\r', text) {
+            Some(at) if at + 1 < line.len() => Err(no_line_end()),
+            _ => Ok(()),
+        }
+    }
+
+    fn end_line(&mut self, line: &[u8]) -> Result<(), RequestError> {
         let text = line.strip_suffix(b"\r\n");
-        let carriage_return = memchr(b'\r', text.unwrap_or(line));
-        if carriage_return.is_some_and(|at| at + 1 < line.len()) || end.is_some() && text.is_none()
-        {
-            return Err(ConnectionError::InvalidHttp(
-                "a line between chunks does not end with CR and LF".to_owned(),
-            ));
-        }
-        let Some(text) = text else {
-            return Ok(Self::Line(kind, begun));
-        };
-        Ok(match kind {
-            Line::Size => match chunk_size(text)? {
-                0 => Self::Line(Line::Trailer(0), Vec::new()),
-                size => Self::Chunk(size),
+        self.check(line, text.unwrap_or(line))?;
+        let text = text.ok_or_else(no_line_end)?;
+        self.state = match self.state {
+            State::Size => match chunk_size(text)? {
+                0 => State::Trailer,
+                size => State::Chunk(size),
             },
-            Line::ChunkEnd if text.is_empty() => Self::CHUNKED,
-            Line::ChunkEnd => {
-                let words = "a chunk does not end where its size says";
-                return Err(ConnectionError::InvalidHttp(words.to_owned()));
+            State::Trailer if text.is_empty() => State::Done,
+            State::Trailer => {
+                self.trailers += line.len();
+                State::Trailer
             }
-            Line::Trailer(_) if text.is_empty() => Self::Done,
-            Line::Trailer(_) => Self::Line(Line::Trailer(before + line.len()), Vec::new()),
-        })
+            _ if text.is_empty() => State::Size,
+            _ => {
+                let words = "a chunk does not end where its size says";
+                return Err(invalid_http(words));
+            }
+        };
+        Ok(())
     }
 
     /// Ends the body when the server has closed the connection. Fails when a part is missing.
-    pub(in crate::direct) fn closed(&mut self) -> Result<(), ConnectionError> {
-        let missing = match self {
-            Self::Done | Self::UntilClosed => {
-                *self = Self::Done;
+    pub(in crate::direct) fn closed(&mut self) -> Result<(), RequestError> {
+        let missing = match self.state {
+            State::Done | State::UntilClosed => {
+                self.state = State::Done;
                 return Ok(());
             }
-            Self::Length(left) => format!("with {left} bytes of the body to come"),
-            Self::Chunk(left) => format!("in a chunk with {left} bytes to come"),
-            Self::Line(..) => "before the last chunk".to_owned(),
+            State::Length(left) => format!("with {left} bytes of the body to come"),
+            State::Chunk(left) => format!("in a chunk with {left} bytes to come"),
+            State::Size | State::ChunkEnd | State::Trailer => "before the last chunk".to_owned(),
         };
-        Err(ConnectionError::Truncated(missing))
+        Err(closed(&missing))
     }
 }
 
+#[cold]
+fn no_line_end() -> RequestError {
+    invalid_http("a line between chunks does not end with CR and LF")
+}
+
 /// The size in a chunk's first line, without extensions.
-fn chunk_size(line: &[u8]) -> Result<u64, ConnectionError> {
+fn chunk_size(line: &[u8]) -> Result<u64, RequestError> {
     let end = line
         .iter()
         .position(|byte| matches!(byte, b';' | b' ' | b'\t'));
     let digits = &line[..end.unwrap_or(line.len())];
-    let is_hex = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);
-    let size = std::str::from_utf8(digits).ok().filter(|_| is_hex);
-    let size = size.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-    size.ok_or_else(|| {
+    let add = |size: Option<u64>, byte: &u8| {
+        let digit = char::from(*byte).to_digit(16)?;
+        size.filter(|size| size.leading_zeros() >= 4)
+            .map(|size| size << 4 | u64::from(digit))
+    };
+    let size = digits.iter().fold(Some(0), add);
+    size.filter(|_| !digits.is_empty()).ok_or_else(|| {
         let digits = String::from_utf8_lossy(digits);
-        ConnectionError::InvalidHttp(format!("a chunk's size is `{digits}`"))
+        invalid_http(format!("a chunk's size is `{digits}`"))
     })
 }
 

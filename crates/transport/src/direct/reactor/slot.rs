@@ -16,6 +16,9 @@ const READS_AT_A_TIME: usize = 16;
 
 /// A slot under a lock that the thread leaves to the task whenever the task wants it. A plain mutex goes to the
 /// first that asks once it is free, which is the thread where a socket always has more.
+///
+/// Aligned, so that an event finds all it needs in one or two cache lines.
+#[repr(align(64))]
 pub(super) struct SharedSlot {
     slot: Mutex<Slot>,
     waiting_tasks: AtomicUsize,
@@ -49,39 +52,34 @@ impl SharedSlot {
     }
 }
 
-/// One socket: its state, its reader, and the wakers of the tasks that wait for it.
+/// One socket: its state, its reader, and the waker of the task that waits for it.
 pub(super) struct Slot {
     /// `None` once it is closed.
     pub(super) socket: Option<TcpStream>,
-    /// Most bytes that are read at once.
-    read_at_once: usize,
     /// The selector reports only changes, so its last report holds until the socket would block.
     readable: bool,
     writable: bool,
     /// The server has closed its side, or the connection broke: reading goes on until a read reports it.
     closed: bool,
-    attached: Option<Attached>,
-    /// Wakes the task that waits for what the reader waits for.
-    read_waker: Option<Waker>,
-    write_waker: Option<Waker>,
-}
-
-struct Attached {
-    reader: Box<dyn Reader>,
+    /// The reader wants no more.
     is_done: bool,
+    reader: Option<Box<dyn Reader>>,
+    waker: Option<Waker>,
+    /// Most bytes that are read at once.
+    read_at_once: usize,
 }
 
 impl Slot {
     pub(super) fn new(socket: TcpStream, read_at_once: usize) -> Self {
         Self {
             socket: Some(socket),
-            read_at_once,
             readable: false,
             writable: true,
             closed: false,
-            attached: None,
-            read_waker: None,
-            write_waker: None,
+            is_done: true,
+            reader: None,
+            waker: None,
+            read_at_once,
         }
     }
 
@@ -89,9 +87,9 @@ impl Slot {
     /// be used when the slot is no longer locked.
     pub(super) fn on_event(&mut self, event: &Event, wakers: &mut Vec<Waker>) -> bool {
         let closed = event.is_read_closed() || event.is_error();
-        if event.is_writable() || closed {
+        if !self.writable && (event.is_writable() || closed) {
             self.writable = true;
-            wakers.extend(self.write_waker.take());
+            wakers.extend(self.waker.take());
         }
         if event.is_readable() || closed {
             self.readable = true;
@@ -117,11 +115,12 @@ impl Slot {
     }
 
     fn wants_to_read(&self) -> bool {
-        self.readable && (self.attached.as_ref()).is_some_and(|attached| !attached.is_done)
+        self.readable && !self.is_done
     }
 
     fn read_once(&mut self, buffer: &mut [u8], wakers: &mut Vec<Waker>) {
-        let (Some(attached), Some(socket)) = (&mut self.attached, &mut self.socket) else {
+        let (Some(reader), Some(socket)) = (&mut self.reader, &mut self.socket) else {
+            self.is_done = true;
             return;
         };
         let outcome = match socket.read(buffer) {
@@ -131,7 +130,7 @@ impl Slot {
                 if count < buffer.len() && !self.closed {
                     self.readable = false;
                 }
-                attached.reader.take(&buffer[..count])
+                reader.take(&buffer[..count])
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                 self.readable = false;
@@ -139,24 +138,25 @@ impl Slot {
             }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => return,
             Err(e) => {
-                attached.reader.fail(e);
+                reader.fail(&e);
                 ReadOutcome::Done
             }
         };
         if outcome != ReadOutcome::NeedMore {
-            attached.is_done |= outcome == ReadOutcome::Done;
-            wakers.extend(self.read_waker.take());
+            self.is_done |= outcome == ReadOutcome::Done;
+            wakers.extend(self.waker.take());
         }
     }
 
     pub(super) fn attach(&mut self, reader: Box<dyn Reader>) {
-        let is_done = reader.waiting_for().is_none();
-        self.attached = Some(Attached { reader, is_done });
+        self.is_done = reader.waiting_for().is_none();
+        self.reader = Some(reader);
     }
 
     pub(super) fn detach(&mut self) -> Option<Box<dyn Reader>> {
-        self.read_waker = None;
-        self.attached.take().map(|attached| attached.reader)
+        self.waker = None;
+        self.is_done = true;
+        self.reader.take()
     }
 
     pub(super) fn waiting_for(&mut self, context: &mut Context<'_>) -> Option<WaitingFor> {
@@ -164,9 +164,15 @@ impl Slot {
         if self.read_on(&mut Vec::new()) {
             context.waker().wake_by_ref();
         }
-        let waiting_for = self.attached.as_ref()?.reader.waiting_for()?;
-        store_waker(&mut self.read_waker, context);
+        let waiting_for = self.reader.as_ref()?.waiting_for()?;
+        self.store_waker(context);
         Some(waiting_for)
+    }
+
+    fn store_waker(&mut self, context: &Context<'_>) {
+        if !(self.waker.as_ref()).is_some_and(|known| known.will_wake(context.waker())) {
+            self.waker = Some(context.waker().clone());
+        }
     }
 
     pub(super) fn poll_write(
@@ -181,18 +187,11 @@ impl Slot {
                 written => return Poll::Ready(written),
             }
         }
-        store_waker(&mut self.write_waker, context);
+        self.store_waker(context);
         Poll::Pending
     }
 
-    pub(super) fn wakers(&mut self) -> impl Iterator<Item = Waker> + use<> {
-        let read = self.read_waker.take();
-        read.into_iter().chain(self.write_waker.take())
-    }
-}
-
-fn store_waker(waker: &mut Option<Waker>, context: &Context<'_>) {
-    if !(waker.as_ref()).is_some_and(|known| known.will_wake(context.waker())) {
-        *waker = Some(context.waker().clone());
+    pub(super) fn take_waker(&mut self) -> Option<Waker> {
+        self.waker.take()
     }
 }

@@ -18,7 +18,7 @@ impl Reader for Passing {
         }
     }
 
-    fn fail(&mut self, error: io::Error) {
+    fn fail(&mut self, error: &io::Error) {
         panic!("{error}");
     }
 
@@ -92,11 +92,11 @@ async fn a_panic_ends_every_wait() {
     assert!(beside.is_quiet());
     far.write_all(b"!").unwrap();
     for wire in [broken, beside] {
-        let told = std::future::poll_fn(|context| match wire.waiting_for(context) {
+        let ended = std::future::poll_fn(|context| match wire.waiting_for(context) {
             Ok(_) => Poll::Pending,
             Err(error) => Poll::Ready(error.to_string()),
         });
-        assert_eq!(told.await, "the thread that reads sockets has ended");
+        assert_eq!(ended.await, "the thread that reads sockets has ended");
         assert!(!wire.is_quiet());
     }
     let (_next, mut far, receiver) = wire(&reactors, 64);

@@ -126,7 +126,7 @@ impl Drop for ThreadEnd {
         let slots: Vec<_> = (self.0.slots().iter().map(|(_, slot)| Arc::clone(slot))).collect();
         let wakers = slots
             .iter()
-            .flat_map(|slot| slot.lock_for_thread().wakers());
+            .filter_map(|slot| slot.lock_for_thread().take_waker());
         wakers.for_each(Waker::wake);
     }
 }
@@ -148,7 +148,8 @@ fn run(mut poll: Poll, shared: &Shared) {
             }
             Ok(()) => {}
         }
-        if shared.has_changed.swap(false, Ordering::AcqRel) {
+        let has_changed = shared.has_changed.load(Ordering::Acquire);
+        if has_changed && shared.has_changed.swap(false, Ordering::AcqRel) {
             let known = shared.slots();
             slots.clear();
             for (key, slot) in &*known {

@@ -6,7 +6,7 @@ use scripted::cut;
 use super::*;
 
 /// The data, and the bytes left after the body, of pieces that arrive one after another.
-fn read(body: &mut Framing, pieces: &[&[u8]]) -> Result<(Vec<u8>, Vec<u8>), ConnectionError> {
+fn read(body: &mut Framing, pieces: &[&[u8]]) -> Result<(Vec<u8>, Vec<u8>), RequestError> {
     let (mut data, mut behind) = (Vec::new(), Vec::new());
     for mut piece in pieces.iter().copied() {
         while let Some(some) = body.next(&mut piece)? {
@@ -18,27 +18,28 @@ fn read(body: &mut Framing, pieces: &[&[u8]]) -> Result<(Vec<u8>, Vec<u8>), Conn
     Ok((data, behind))
 }
 
-fn chunked(bytes: &[u8]) -> Result<(Vec<u8>, Vec<u8>), ConnectionError> {
-    let mut body = Framing::CHUNKED;
-    read(&mut body, &[bytes])
+fn chunked(bytes: &[u8]) -> Result<(Vec<u8>, Vec<u8>), RequestError> {
+    read(&mut State::Size.into(), &[bytes])
 }
 
 #[test]
-fn a_body_of_a_length_ends_there() {
-    let mut body = Framing::of_length(5);
-    let read = read(&mut body, &[b"hel", b"lo, world"]).unwrap();
-    assert_eq!(read, (b"hello".to_vec(), b", world".to_vec()));
-    assert!(body.is_done());
-    assert!(Framing::of_length(0).is_done());
-}
-
-#[test]
-fn a_body_in_chunks_ends_with_its_last_chunk() {
-    let mut body = Framing::CHUNKED;
-    let bytes = b"5\r\nhello\r\n1;name=\"v\"\r\n!\r\n00\r\nExpires: never\r\n\r\nHTTP/1.1";
-    let read = read(&mut body, &[bytes]).unwrap();
-    assert_eq!(read, (b"hello!".to_vec(), b"HTTP/1.1".to_vec()));
-    assert!(body.is_done());
+fn a_body_ends_where_its_framing_says() {
+    let in_chunks = b"5\r\nhello\r\n1;name=\"v\"\r\n!\r\n00\r\nExpires: never\r\n\r\nHTTP/1.1";
+    for (state, pieces, data, behind) in [
+        (
+            State::of_length(5),
+            [b"hel".as_slice(), b"lo, world"],
+            "hello",
+            ", world",
+        ),
+        (State::of_length(0), [b"", b"x"], "", "x"),
+        (State::Size, [b"", in_chunks], "hello!", "HTTP/1.1"),
+    ] {
+        let mut body = Framing::from(state);
+        let read = read(&mut body, &pieces).unwrap();
+        assert_eq!(read, (data.into(), behind.into()));
+        assert!(body.is_done());
+    }
 }
 
 #[test]
@@ -53,41 +54,42 @@ fn what_is_no_framing_is_refused() {
         b"5\rhello",
         b"11111111111111111\r\n",
         b"0\r\nA: b\rc\r\n\r\n",
+        &[b"5;".as_slice(), &[b'a'; 20_000]].concat(),
+        &[b"0\r\n".as_slice(), &[b'a'; 70_000]].concat(),
     ] {
         assert!(chunked(bytes).is_err(), "{}", bytes.escape_ascii());
     }
-    let long = [b"5;".as_slice(), &vec![b'a'; 20_000]].concat();
-    assert!(chunked(&long).is_err());
-    let long = [b"0\r\n".as_slice(), &vec![b'a'; 70_000]].concat();
-    assert!(chunked(&long).is_err());
 }
 
 #[test]
 fn a_connection_that_closes_says_what_is_missing() {
-    let missing = |mut body: Framing, bytes: &[u8]| {
-        read(&mut body, &[bytes]).unwrap();
-        body.closed().map_err(|cut| cut.to_string())
-    };
-    let closed = "the server closed the connection";
-    for (body, bytes, words) in [
+    for (state, bytes, missing) in [
         (
-            Framing::of_length(9),
+            State::of_length(9),
             b"abc".as_slice(),
-            "with 6 bytes of the body to come",
+            Some("with 6 bytes of the body to come"),
         ),
         (
-            Framing::CHUNKED,
+            State::Size,
             b"5\r\nhel",
-            "in a chunk with 2 bytes to come",
+            Some("in a chunk with 2 bytes to come"),
         ),
-        (Framing::CHUNKED, b"5\r\nhello\r\n", "before the last chunk"),
-        (Framing::CHUNKED, b"0\r\n", "before the last chunk"),
+        (
+            State::Size,
+            b"5\r\nhello\r\n",
+            Some("before the last chunk"),
+        ),
+        (State::Size, b"0\r\n", Some("before the last chunk")),
+        (State::UntilClosed, b"abc", None),
+        (State::of_length(3), b"abc", None),
+        (State::Size, b"0\r\n\r\n", None),
     ] {
-        assert_eq!(missing(body, bytes), Err(format!("{closed} {words}")));
+        let mut body = Framing::from(state);
+        read(&mut body, &[bytes]).unwrap();
+        let error = body.closed().err().map(|error| error.words());
+        let expected = missing.map(|words| format!("the server closed the connection {words}"));
+        assert_eq!(error, expected);
     }
-    assert_eq!(missing(Framing::UntilClosed, b"abc"), Ok(()));
-    assert_eq!(missing(Framing::of_length(3), b"abc"), Ok(()));
-    assert_eq!(missing(Framing::CHUNKED, b"0\r\n\r\n"), Ok(()));
 }
 
 proptest! {
@@ -112,7 +114,7 @@ proptest! {
         bytes.extend_from_slice(b"\r\n");
         bytes.extend_from_slice(&behind);
         let pieces = cut(&bytes, cuts.iter().map(|place| place.index(bytes.len())));
-        let mut body = Framing::CHUNKED;
+        let mut body = Framing::from(State::Size);
         let (data, left) = read(&mut body, &pieces).unwrap();
         prop_assert_eq!(data, chunks.concat());
         prop_assert_eq!(left, behind);

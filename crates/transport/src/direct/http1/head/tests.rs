@@ -6,7 +6,8 @@ use super::*;
 use crate::headers::encodings;
 
 fn read(text: &str) -> (Head, usize) {
-    Head::read(text.as_bytes()).unwrap().unwrap()
+    let (head, _, length) = parse(text.as_bytes()).unwrap().unwrap();
+    (head, length)
 }
 
 #[test]
@@ -17,10 +18,7 @@ fn a_head_ends_where_its_body_begins() {
     assert_eq!(head.headers["content-type"], "text/plain");
     assert!(head.headers.get_all("via").iter().eq(["a", "b"]));
     for end in 0..length {
-        assert!(
-            Head::read(&text.as_bytes()[..end]).unwrap().is_none(),
-            "{end}"
-        );
+        assert!(parse(&text.as_bytes()[..end]).unwrap().is_none(), "{end}");
     }
 }
 
@@ -36,13 +34,13 @@ fn interim_heads_are_passed_over() {
 }
 
 /// Searches for the head of a text that arrives in pieces of `piece` bytes.
-fn found(text: &str, piece: usize) -> Result<Option<(Head, usize)>, ConnectionError> {
+fn found(text: &str, piece: usize) -> Result<Option<(Head, usize)>, RequestError> {
     let mut search = HeadSearch::default();
     let ends = (1..text.len()).filter(|end| end % piece == 0);
     let mut before = 0;
     for end in ends.chain([text.len()]) {
-        if let Some(found) = search.look(&text.as_bytes()[..end], before)? {
-            return Ok(Some(found));
+        if let Some((head, _, length)) = search.look(&text.as_bytes()[..end], before)? {
+            return Ok(Some((head, length)));
         }
         before = end;
     }
@@ -54,9 +52,9 @@ fn heads_that_go_on_and_on_are_given_up() {
     let interim = "HTTP/1.1 102 Processing\r\n\r\n".repeat(33);
     let long = format!("HTTP/1.1 200 OK\r\na: {}", "b".repeat(HEAD_BYTES));
     for piece in [usize::MAX, 1, 1000] {
-        let error = found(&interim, piece).unwrap_err().to_string();
+        let error = found(&interim, piece).unwrap_err().words();
         assert_eq!(error, "more than 32 interim heads (1xx) without a response");
-        let error = found(&long, piece).unwrap_err().to_string();
+        let error = found(&long, piece).unwrap_err().words();
         assert_eq!(error, "the response's head is longer than 65536 bytes");
     }
 }
@@ -113,13 +111,13 @@ fn bodies_end_as_the_rfc_says() {
     let mut text = String::new();
     for head in HEADS {
         let bytes = head.replace('|', "\r\n") + "\r\n\r\n";
-        let came = match Head::read(bytes.as_bytes()) {
+        let came = match parse(bytes.as_bytes()) {
             Ok(read) => {
-                let (head, _) = read.unwrap();
+                let (head, framing, _) = read.unwrap();
                 let kept = if head.is_reusable { "kept" } else { "closed" };
-                format!("{:?}, {kept}", head.framing)
+                format!("{:?}, {kept}", framing.state)
             }
-            Err(refused) => format!("refused: {refused}"),
+            Err(refused) => format!("refused: {}", refused.words()),
         };
         writeln!(text, "{head}\n  {came}").unwrap();
     }
@@ -129,7 +127,7 @@ fn bodies_end_as_the_rfc_says() {
 #[test]
 fn a_head_that_does_not_end_is_refused() {
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(HEADERS + 1));
-    assert!(Head::read(many.as_bytes()).is_err());
+    assert!(parse(many.as_bytes()).is_err());
     let long = format!("HTTP/1.1 200 OK\r\na: {}", "b".repeat(HEAD_BYTES));
-    assert!(Head::read(long.as_bytes()).is_err());
+    assert!(parse(long.as_bytes()).is_err());
 }

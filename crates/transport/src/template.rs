@@ -1,4 +1,4 @@
-//! The common form of a stream's lines, so that a line that differs from an earlier one only in its
+//! The common form of a stream's lines (or events), so that a line that differs from an earlier one only in its
 //! text and its time need not be decoded.
 
 use std::ops::Range;
@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use memchr::{memchr, memmem};
 
-use crate::chunk::Chunk;
+use crate::recorder::Output;
 
 /// A decoded line with two holes: the values of two strings.
 ///
 /// A line that equals it outside of the holes, and whose holes contain no quote, escape or
 /// control character, is the same object with other strings, whatever else is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Template {
+struct Template {
     line: Box<[u8]>,
     /// When the chunk was made, which is not recorded. Empty, and at the start, when it is absent.
     time: Range<usize>,
@@ -24,7 +24,7 @@ pub(crate) struct Template {
 
 /// The content of a line that has only a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Delta<'l> {
+pub enum Delta<'l> {
     Content(&'l str),
     Thinking(&'l str),
 }
@@ -33,21 +33,16 @@ pub(crate) enum Delta<'l> {
 const TIME: &[u8] = b"\"created_at\":\"";
 
 impl Template {
-    /// Makes a template of a line and its chunk. `None` when the chunk holds more than a text, or when its text
-    /// does not appear unchanged in the line.
-    fn of(line: &[u8], chunk: &Chunk<'_>) -> Option<Self> {
-        if chunk.done != Some(false) || chunk.error().is_some() || !chunk.tool_calls().is_empty() {
-            return None;
-        }
-        let (text, is_thinking) = match (chunk.content(), chunk.thinking()) {
-            (text, "") if !text.is_empty() => (text, false),
-            ("", text) if !text.is_empty() => (text, true),
-            _ => return None,
+    /// Makes a template of a line that holds no more than a text. `None` when the text does not appear unchanged in
+    /// the line.
+    fn of(line: &[u8], delta: Delta<'_>) -> Option<Self> {
+        let (text, is_thinking) = match delta {
+            Delta::Content(text) => (text, false),
+            Delta::Thinking(text) => (text, true),
         };
         let start = text.as_ptr().addr().checked_sub(line.as_ptr().addr())?;
         let text = start..start + text.len();
-        let quoted = line.get(start.checked_sub(1)?) == Some(&b'"');
-        if !quoted || line.get(text.end) != Some(&b'"') {
+        if line.get(start.checked_sub(1)?) != Some(&b'"') || line.get(text.end) != Some(&b'"') {
             return None;
         }
         let time = match memmem::find(&line[..text.start], TIME) {
@@ -103,7 +98,7 @@ fn is_plain(text: &[u8]) -> bool {
 /// The last template that a client's streams have learned. New streams start with it: one server's streams
 /// are alike, and a template that all of them read stays in the cache.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct SharedTemplate(Arc<Mutex<Option<Arc<Template>>>>);
+pub struct SharedTemplate(Arc<Mutex<Option<Arc<Template>>>>);
 
 impl SharedTemplate {
     fn get(&self) -> MutexGuard<'_, Option<Arc<Template>>> {
@@ -114,8 +109,9 @@ impl SharedTemplate {
 /// After this many templates that no line matched, a stream learns no more.
 const MAX_MISSES: u8 = 4;
 
+/// What a stream has learned of the form of its lines.
 #[derive(Debug, Default)]
-pub(crate) struct StreamTemplate {
+pub struct StreamTemplate {
     last: SharedTemplate,
     template: Option<Arc<Template>>,
     /// Templates learned since a line last matched one.
@@ -123,7 +119,8 @@ pub(crate) struct StreamTemplate {
 }
 
 impl StreamTemplate {
-    pub(crate) fn starting_with(last: &SharedTemplate) -> Self {
+    /// Begins with the template that the client's other streams have learned.
+    pub fn starting_with(last: &SharedTemplate) -> Self {
         Self {
             template: last.get().clone(),
             last: last.clone(),
@@ -132,18 +129,32 @@ impl StreamTemplate {
     }
 
     /// The text of a line, if the line has the form of the template.
-    pub(crate) fn read<'l>(&mut self, line: &'l [u8]) -> Option<Delta<'l>> {
-        let said = self.template.as_ref()?.read(line)?;
+    #[inline]
+    pub fn read<'l>(&mut self, line: &'l [u8]) -> Option<Delta<'l>> {
+        let delta = self.template.as_ref()?.read(line)?;
         self.misses = 0;
-        Some(said)
+        Some(delta)
     }
 
-    /// Learns from a line that had to be decoded.
-    pub(crate) fn learn(&mut self, line: &[u8], chunk: &Chunk<'_>) {
-        if self.misses >= MAX_MISSES {
-            return;
-        }
-        if let Some(template) = Template::of(line, chunk) {
+    /// Learns from a line that had to be decoded, of which `output` is all that is recorded.
+    pub fn learn(&mut self, line: &[u8], output: &Output<'_>) {
+        let delta = match *output {
+            Output {
+                refusal: "",
+                tool_calls: "",
+                content,
+                thinking,
+            } => match (content, thinking) {
+                ("", "") => return,
+                (text, "") => Delta::Content(text),
+                ("", text) => Delta::Thinking(text),
+                _ => return,
+            },
+            _ => return,
+        };
+        if self.misses < MAX_MISSES
+            && let Some(template) = Template::of(line, delta)
+        {
             self.misses += 1;
             let template = Arc::new(template);
             self.template = Some(Arc::clone(&template));
@@ -151,6 +162,3 @@ impl StreamTemplate {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
