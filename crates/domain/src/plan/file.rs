@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -19,12 +20,11 @@ const PLAN_SCHEMA: u32 = 1;
 const MOST_HZ: f64 = 1000.0;
 
 /// The keys of a plan file. These doc comments are the text of docs/plans.md and of the JSON Schema.
-#[derive(Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PlanFile {
     /// Version of the plan format.
-    #[cfg_attr(test, schemars(range(min = 1, max = PLAN_SCHEMA)))]
+    #[schemars(range(min = 1, max = PLAN_SCHEMA))]
     schema: u32,
     /// Name of the plan: 1 to 100 characters. The results folder and the report carry it.
     name: String,
@@ -47,13 +47,13 @@ pub(crate) struct PlanFile {
     /// With the topology `per_agent`: how many servers the agents share; agent `i` uses server `i` modulo
     /// this number. 2 or more. Without it each agent has a server of its own.
     #[serde(default)]
-    #[cfg_attr(test, schemars(range(min = 2, max = limits::AGENTS.most)))]
+    #[schemars(range(min = 2, max = limits::AGENTS.most))]
     per_agent_servers: Option<NonZeroU32>,
     #[serde(default)]
     timeouts: TimeoutsFile,
     /// Samples of GPUs and host per second (Hz); more than 0.
     #[serde(default = "default_hz")]
-    #[cfg_attr(test, schemars(range(max = MOST_HZ)))]
+    #[schemars(range(max = MOST_HZ))]
     telemetry_hz: f64,
     /// Whether the results folder keeps the text of prompts and answers. With `false` it keeps hashes and
     /// lengths only, as with `--no-text`.
@@ -65,8 +65,7 @@ pub(crate) struct PlanFile {
     configs: Vec<ConfigFile>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ProtocolFile {
     /// The protocol, which decides the defaults of the other keys. `--protocol` overrides it.
@@ -74,10 +73,10 @@ struct ProtocolFile {
     kind: ProtocolKind,
     /// Repetitions of each configuration, and of the simulator's unless `repetitions_simulated` is given.
     /// `--repeats` overrides it.
-    #[cfg_attr(test, schemars(range(min = 1, max = limits::REPETITIONS.most)))]
+    #[schemars(range(min = 1, max = limits::REPETITIONS.most))]
     repetitions: Option<u32>,
     /// Repetitions of each configuration on the simulator.
-    #[cfg_attr(test, schemars(range(min = 1, max = limits::REPETITIONS.most)))]
+    #[schemars(range(min = 1, max = limits::REPETITIONS.most))]
     repetitions_simulated: Option<u32>,
     /// The arms of a repetition: the ways in which its agents run. A speed-up compares the two.
     arms: Option<Vec<Arm>>,
@@ -96,26 +95,24 @@ struct ProtocolFile {
     warm_up: Option<bool>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TimeoutsFile {
     /// Time limit for opening the connection.
-    #[cfg_attr(test, schemars(with = "Option<String>", extend("format" = "duration")))]
+    #[schemars(with = "Option<String>", extend("format" = "duration"))]
     connect: Option<toml::Value>,
     /// Time limit from sending the request to the first byte of the response; includes queueing, loading and prefill.
-    #[cfg_attr(test, schemars(with = "Option<String>", extend("format" = "duration")))]
+    #[schemars(with = "Option<String>", extend("format" = "duration"))]
     first_byte: Option<toml::Value>,
     /// Time limit between two chunks of the response.
-    #[cfg_attr(test, schemars(with = "Option<String>", extend("format" = "duration")))]
+    #[schemars(with = "Option<String>", extend("format" = "duration"))]
     between_chunks: Option<toml::Value>,
     /// Time limit for the whole request.
-    #[cfg_attr(test, schemars(with = "Option<String>", extend("format" = "duration")))]
+    #[schemars(with = "Option<String>", extend("format" = "duration"))]
     total: Option<toml::Value>,
 }
 
-#[derive(Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ConfigFile {
     /// Id of the configuration, unique in the plan: letters, digits, `.`, `_` and `-`. With `axes` it is a
@@ -130,13 +127,12 @@ struct ConfigFile {
     /// Options with several values each. The configuration is repeated for every combination, and agents
     /// with `varies = true` get the values.
     #[serde(default)]
-    #[cfg_attr(test, schemars(with = "BTreeMap<String, serde_json::Value>"))]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     axes: toml::Table,
     agents: Vec<AgentFile>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct AgentFile {
     /// Name of the agent, unique in its configuration, 1 to 100 characters. `collector` and `insight` have
@@ -157,7 +153,7 @@ struct AgentFile {
     workflow: WorkflowKind,
     /// Requests of this agent, one after another.
     #[serde(default = "default_calls")]
-    #[cfg_attr(test, schemars(range(min = 1, max = limits::CALLS.most)))]
+    #[schemars(range(min = 1, max = limits::CALLS.most))]
     calls: u32,
     /// CPU work before each request: `primes:N` sums the primes below N, 2 to 100,000,000.
     #[serde(default)]

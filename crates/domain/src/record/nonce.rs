@@ -3,14 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::hash::derive;
 
 /// Root of the nonces that prompts begin with; 16 hexadecimal digits on disk. A prompt cache outlives a command, so every
 /// run and every resume has a new root. With the same root and seed a run repeats its prompts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct NonceRoot(u64);
 
