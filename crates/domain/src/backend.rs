@@ -202,7 +202,7 @@ pub fn has_one_slot(family: &str) -> bool {
 
 /// A model a server has.
 #[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelIdentity {
     /// Its name.
     pub name: String,
@@ -218,7 +218,7 @@ pub struct ModelIdentity {
 
 /// A loaded model as `/api/ps` lists it.
 #[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadedModel {
     /// Its name.
     pub name: String,

@@ -8,7 +8,10 @@ mod counts;
 pub use counts::OutcomeCounts;
 
 /// How a request ended.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The final object (`done: true`) arrived.
@@ -40,13 +43,7 @@ impl Outcome {
 
     /// The class used in tables and counts.
     pub fn class(&self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Incomplete => "incomplete",
-            Self::Failed { .. } => "failed",
-            Self::Cancelled => "cancelled",
-            Self::TimedOut { .. } => "timed_out",
-        }
+        self.into()
     }
 }
 

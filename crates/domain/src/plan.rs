@@ -7,7 +7,6 @@ pub mod limits;
 #[cfg(test)]
 mod reference;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
 
@@ -212,8 +211,20 @@ impl Protocol {
 
 /// How the agents of a repetition run.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::Display,
 )]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum Arm {
     /// One agent after another, in the order of the plan.
@@ -222,35 +233,21 @@ pub enum Arm {
     Together,
 }
 
-impl fmt::Display for Arm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Sequential => "sequential",
-            Self::Together => "together",
-        })
-    }
-}
-
 /// The server's state before an arm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, strum::Display,
+)]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum StatePolicy {
     /// No model is loaded.
     Unloaded,
     /// As the previous arm left it.
+    #[strum(to_string = "as left")]
     AsLeft,
     /// The model is loaded with the options of the first agent.
+    #[strum(to_string = "warm for agent 0")]
     WarmForFirst,
-}
-
-impl fmt::Display for StatePolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Unloaded => "unloaded",
-            Self::AsLeft => "as left",
-            Self::WarmForFirst => "warm for agent 0",
-        })
-    }
 }
 
 /// Whether prompts may hit a prompt cache.
@@ -266,8 +263,20 @@ pub enum CachePolicy {
 
 /// How agents are assigned to servers.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::Display,
 )]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum Topology {
     /// All agents use the first endpoint.
@@ -283,15 +292,6 @@ impl Topology {
             Self::Shared => 0,
             Self::PerAgent => agent % servers,
         }
-    }
-}
-
-impl fmt::Display for Topology {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Shared => "shared",
-            Self::PerAgent => "per_agent",
-        })
     }
 }
 
@@ -393,11 +393,10 @@ impl SweepPlan {
         if given >= needed {
             return Ok(());
         }
-        let agents = self.most_agents();
         let kind = PlanErrorKind::TooFewEndpoints {
             given,
             needed,
-            agents,
+            agents: self.most_agents(),
         };
         Err(PlanError::whole("--endpoint", kind))
     }
@@ -460,18 +459,14 @@ impl SweepPlan {
 
     /// The scenarios, in order of first appearance, with the number of configurations of each.
     pub fn scenarios(&self) -> Vec<(&str, usize)> {
-        let mut order: Vec<&str> = Vec::new();
-        let mut count: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut found: Vec<(&str, usize)> = Vec::new();
         for config in &self.configs {
-            if !order.contains(&config.scenario.as_str()) {
-                order.push(&config.scenario);
+            match found.iter_mut().find(|(name, _)| *name == config.scenario) {
+                Some((_, count)) => *count += 1,
+                None => found.push((&config.scenario, 1)),
             }
-            *count.entry(&config.scenario).or_default() += 1;
         }
-        order
-            .into_iter()
-            .map(|scenario| (scenario, count[scenario]))
-            .collect()
+        found
     }
 }
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_with::skip_serializing_none;
+use serde_with::{DeserializeFromStr, SerializeDisplay, skip_serializing_none};
 
 use crate::units::Nanos;
 
@@ -35,8 +35,8 @@ impl Work {
 }
 
 /// CPU work of one agent. In text: `primes:200000`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, DeserializeFromStr, SerializeDisplay, JsonSchema)]
+#[schemars(try_from = "String")]
 pub enum CpuWork {
     /// Sums the primes below a bound, each number tried by division up to its root.
     Primes {
@@ -84,23 +84,10 @@ impl FromStr for CpuWork {
     }
 }
 
-impl TryFrom<String> for CpuWork {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<CpuWork> for String {
-    fn from(work: CpuWork) -> Self {
-        work.to_string()
-    }
-}
-
 /// File work of one agent: so many bytes written to a new file, read back and deleted. In text:
 /// `64KiB`; units are `B`, `KiB` and `MiB`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, DeserializeFromStr, SerializeDisplay, JsonSchema)]
+#[schemars(try_from = "String")]
 pub struct FileWork {
     bytes: u32,
 }
@@ -153,19 +140,6 @@ impl FromStr for FileWork {
             .and_then(|n: u32| n.checked_mul(times))
             .and_then(Self::new)
             .ok_or_else(wrong)
-    }
-}
-
-impl TryFrom<String> for FileWork {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<FileWork> for String {
-    fn from(work: FileWork) -> Self {
-        work.to_string()
     }
 }
 

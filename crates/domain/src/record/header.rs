@@ -13,7 +13,7 @@ use crate::telemetry::GpuSource;
 
 /// The command, the program, the start, the servers and the machine of a run.
 #[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunHeader {
     /// The folder's name, or the one that was given.
     pub name: String,
@@ -67,17 +67,7 @@ impl RunHeader {
             tool,
             command,
             started_at,
-            endpoints: Vec::new(),
-            time_scale: None,
-            simulator: None,
-            admission: None,
-            nonce: None,
-            runtime: None,
-            client_budget: None,
-            environment: None,
-            shard: None,
-            attempt: None,
-            node: None,
+            ..Self::default()
         }
     }
 
@@ -122,10 +112,11 @@ pub struct SimulatorSettings {
 }
 
 /// The source of the figures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Provenance {
     /// On a real server.
+    #[default]
     Measured,
     /// On the simulator.
     Simulated,
