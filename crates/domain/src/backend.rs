@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_core::future::BoxFuture;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use crate::options::ModelOptions;
 use crate::outcome::{FailureKind, Outcome, TimeoutPhase};
@@ -159,8 +161,7 @@ impl PartialEq for Progress {
 pub const SIMULATOR: &str = "tandem-simulator";
 
 /// Kind and version of a server, as it reports them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServerIdentity {
     /// `ollama`, `tandem-simulator`, …
     pub kind: String,
@@ -200,42 +201,34 @@ pub fn has_one_slot(family: &str) -> bool {
 }
 
 /// A model a server has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[skip_serializing_none]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelIdentity {
     /// Its name.
     pub name: String,
     /// Content digest, if the server reports it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// Size on disk, bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
     /// For example `4.3B`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameter_size: Option<String>,
     /// For example `Q4_K_M`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantization: Option<String>,
 }
 
 /// A loaded model as `/api/ps` lists it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[skip_serializing_none]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadedModel {
     /// Its name.
     pub name: String,
     /// Memory in all, bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
     /// Device memory, bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_vram_bytes: Option<u64>,
     /// Context length per slot.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_length: Option<u64>,
     /// When the server plans to unload it, in the server's format.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Arm, CachePolicy, ConfigId, Topology};
@@ -20,8 +21,7 @@ const LEAST_PREFILL: Nanos = Nanos::from_millis(20);
 
 /// The help of a prompt cache over the completed requests that start a conversation. Later turns find earlier ones in a
 /// cache, as intended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CacheCheck {
     /// Requests that were checked.
     pub requests: u32,

@@ -5,19 +5,20 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::FromRepr, strum::VariantArray)]
+#[repr(u8)]
 pub enum Exit {
-    Done,
+    Done = 0,
     /// It ran to its end, but a request, an arm, a check or a gate failed. Results are kept.
-    SomeFailed,
+    SomeFailed = 1,
     /// Wrong usage, or an input that cannot be used.
-    Usage,
+    Usage = 2,
     /// The environment is not ready: no server, no model, a full disk, no permission.
-    Environment,
+    Environment = 3,
     /// The data do not decide a gate.
-    Undecided,
+    Undecided = 4,
     /// Ctrl-C, SIGTERM or SIGHUP. Records are kept.
-    Interrupted,
+    Interrupted = 130,
 }
 
 /// The text that the `--help` of every binary shows.
@@ -26,24 +27,8 @@ pub const EXIT_CODES: &str = "Exit codes: 0 done; 1 done, but a request, an arm,
      permission); 4 the data do not decide a gate; 130 interrupted (Ctrl-C, SIGTERM or SIGHUP).";
 
 impl Exit {
-    const ALL: [Self; 6] = [
-        Self::Done,
-        Self::SomeFailed,
-        Self::Usage,
-        Self::Environment,
-        Self::Undecided,
-        Self::Interrupted,
-    ];
-
     pub const fn code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::SomeFailed => 1,
-            Self::Usage => 2,
-            Self::Environment => 3,
-            Self::Undecided => 4,
-            Self::Interrupted => 130,
-        }
+        self as u8
     }
 
     pub const fn of_run(interrupted: bool, some_failed: bool) -> Self {
@@ -56,8 +41,7 @@ impl Exit {
 
     /// The end of a command with this exit code; an unknown code is a failure.
     pub fn of_code(code: i32) -> Self {
-        let mut all = Self::ALL.into_iter();
-        let known = all.find(|exit| i32::from(exit.code()) == code);
+        let known = u8::try_from(code).ok().and_then(Self::from_repr);
         known.unwrap_or(Self::SomeFailed)
     }
 }
@@ -124,6 +108,11 @@ impl Fatal {
         Self::new(Exit::Environment, error)
     }
 
+    fn doing(mut self, doing: impl Into<String>) -> Self {
+        self.doing = Some(doing.into());
+        self
+    }
+
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -152,9 +141,8 @@ impl Fatal {
 
     /// The error and the hint, one line each.
     pub fn lines(&self) -> String {
-        let hint = self.hint.as_ref();
-        let hint = hint.map_or_else(String::new, |hint| format!("hint: {hint}\n"));
-        format!("error: {self}\n{hint}")
+        let hint = self.hint.iter().map(|hint| format!("hint: {hint}\n"));
+        format!("error: {self}\n{}", hint.collect::<String>())
     }
 }
 
@@ -213,17 +201,11 @@ impl<T, E: Into<Fatal>> Hint<T> for Result<T, E> {
 
 impl<T, E: Into<AnyError>> OrFatal<T> for Result<T, E> {
     fn or_usage(self, doing: impl Into<String>) -> Result<T, Fatal> {
-        self.map_err(|error| Fatal {
-            doing: Some(doing.into()),
-            ..Fatal::usage(error)
-        })
+        self.map_err(|error| Fatal::usage(error).doing(doing))
     }
 
     fn or_environment(self, doing: impl Into<String>) -> Result<T, Fatal> {
-        self.map_err(|error| Fatal {
-            doing: Some(doing.into()),
-            ..Fatal::environment(error)
-        })
+        self.map_err(|error| Fatal::environment(error).doing(doing))
     }
 }
 
@@ -267,9 +249,9 @@ mod tests {
 
     #[test]
     fn the_table_names_every_code() {
-        for exit in Exit::ALL {
+        for exit in <Exit as strum::VariantArray>::VARIANTS {
             assert!(EXIT_CODES.contains(&format!("{} ", exit.code())));
-            assert_eq!(Exit::of_code(exit.code().into()), exit);
+            assert_eq!(Exit::of_code(exit.code().into()), *exit);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::limits::TOKENS;
@@ -113,8 +114,7 @@ impl OptionSpec {
 macro_rules! options {
     ($($(#[doc = $doc:literal])+ $name:ident, $kind:ident, $loading:ident, $on_v1:expr, $range:expr;)*) => {
         /// The `options` object of a native request.
-        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-        #[cfg_attr(test, derive(schemars::JsonSchema))]
+        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         pub struct ModelOptions {
             $(

@@ -1,5 +1,6 @@
 //! Outcomes of requests. A request that did not complete is a row in the data like any other.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod counts;
@@ -7,8 +8,10 @@ mod counts;
 pub use counts::OutcomeCounts;
 
 /// How a request ended.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The final object (`done: true`) arrived.
@@ -40,19 +43,12 @@ impl Outcome {
 
     /// The class used in tables and counts.
     pub fn class(&self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Incomplete => "incomplete",
-            Self::Failed { .. } => "failed",
-            Self::Cancelled => "cancelled",
-            Self::TimedOut { .. } => "timed_out",
-        }
+        self.into()
     }
 }
 
 /// The kinds of failure that a client distinguishes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FailureKind {
@@ -88,8 +84,7 @@ pub enum FailureKind {
 }
 
 /// A time limit of the client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TimeoutPhase {
     /// Making the connection.

@@ -7,11 +7,12 @@ pub mod limits;
 #[cfg(test)]
 mod reference;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 pub use error::{PlanError, PlanErrorKind, Refused};
 pub use expand::ArmSpec;
@@ -24,8 +25,9 @@ use crate::units::Nanos;
 use crate::work::Work;
 
 /// A configuration's id, as in TR113's tables: `bvc_g60_c512_t0.6`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String")]
 pub struct ConfigId(String);
 
@@ -94,8 +96,8 @@ impl fmt::Display for ConfigId {
 }
 
 /// A validated plan with every default written in.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SweepPlan {
     /// The plan's name.
     pub name: String,
@@ -106,14 +108,12 @@ pub struct SweepPlan {
     /// Root of everything random.
     pub seed: u64,
     /// The published report beside whose tables the results are set; none for a plan of its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportStyle>,
     /// How often, which arms, from which state.
     pub protocol: Protocol,
     /// One server for all agents, one each, or both as an experiment.
     pub topologies: Vec<Topology>,
     /// Servers that `per_agent` deals the agents to, in turn; none: one for each agent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_agent_servers: Option<NonZeroU32>,
     /// Our own limits on a request.
     pub timeouts: Timeouts,
@@ -132,8 +132,7 @@ const fn keeps_text() -> bool {
 }
 
 /// How a configuration is measured.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Protocol {
     /// The protocol's name.
     pub kind: ProtocolKind,
@@ -160,8 +159,7 @@ pub struct Protocol {
 }
 
 /// A published report whose tables the results fill as well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReportStyle {
     /// The tables of the technical report TR113, with those of TR110 for comparison.
@@ -169,8 +167,7 @@ pub enum ReportStyle {
 }
 
 /// A protocol: how a configuration is measured.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProtocolKind {
     /// As TR113 measured: one repetition, agents together only, no unloading, identical prompts.
@@ -213,8 +210,21 @@ impl Protocol {
 }
 
 /// How the agents of a repetition run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::Display,
+)]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum Arm {
     /// One agent after another, in the order of the plan.
@@ -223,41 +233,25 @@ pub enum Arm {
     Together,
 }
 
-impl fmt::Display for Arm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Sequential => "sequential",
-            Self::Together => "together",
-        })
-    }
-}
-
 /// The server's state before an arm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, strum::Display,
+)]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum StatePolicy {
     /// No model is loaded.
     Unloaded,
     /// As the previous arm left it.
+    #[strum(to_string = "as left")]
     AsLeft,
     /// The model is loaded with the options of the first agent.
+    #[strum(to_string = "warm for agent 0")]
     WarmForFirst,
 }
 
-impl fmt::Display for StatePolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Unloaded => "unloaded",
-            Self::AsLeft => "as left",
-            Self::WarmForFirst => "warm for agent 0",
-        })
-    }
-}
-
 /// Whether prompts may hit a prompt cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CachePolicy {
     /// Every prompt starts with a nonce: text that is different for every run, attempt, repetition and arm,
@@ -268,8 +262,21 @@ pub enum CachePolicy {
 }
 
 /// How agents are assigned to servers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::Display,
+)]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum Topology {
     /// All agents use the first endpoint.
@@ -288,18 +295,8 @@ impl Topology {
     }
 }
 
-impl fmt::Display for Topology {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Shared => "shared",
-            Self::PerAgent => "per_agent",
-        })
-    }
-}
-
 /// Our own limits on a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Timeouts {
     /// Making the connection.
     #[serde(rename = "connect_ns")]
@@ -327,8 +324,7 @@ impl Default for Timeouts {
 }
 
 /// One configuration: a scenario and its agents.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Config {
     /// The id.
     pub id: ConfigId,
@@ -344,8 +340,7 @@ pub struct Config {
 }
 
 /// One agent of a configuration.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AgentSpec {
     /// Its name, which also names its built-in prompts: `collector`, `insight`.
     pub name: String,
@@ -362,8 +357,7 @@ pub struct AgentSpec {
 }
 
 /// What an agent does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkflowKind {
     /// Sends a prompt and reads the answer, as the agents of TR113 did.
@@ -399,11 +393,10 @@ impl SweepPlan {
         if given >= needed {
             return Ok(());
         }
-        let agents = self.most_agents();
         let kind = PlanErrorKind::TooFewEndpoints {
             given,
             needed,
-            agents,
+            agents: self.most_agents(),
         };
         Err(PlanError::whole("--endpoint", kind))
     }
@@ -466,18 +459,14 @@ impl SweepPlan {
 
     /// The scenarios, in order of first appearance, with the number of configurations of each.
     pub fn scenarios(&self) -> Vec<(&str, usize)> {
-        let mut order: Vec<&str> = Vec::new();
-        let mut count: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut found: Vec<(&str, usize)> = Vec::new();
         for config in &self.configs {
-            if !order.contains(&config.scenario.as_str()) {
-                order.push(&config.scenario);
+            match found.iter_mut().find(|(name, _)| *name == config.scenario) {
+                Some((_, count)) => *count += 1,
+                None => found.push((&config.scenario, 1)),
             }
-            *count.entry(&config.scenario).or_default() += 1;
         }
-        order
-            .into_iter()
-            .map(|scenario| (scenario, count[scenario]))
-            .collect()
+        found
     }
 }
 

@@ -16,7 +16,9 @@ mod times;
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use crate::backend::{LoadedModel, ServerIdentity};
 use crate::options::ModelOptions;
@@ -57,8 +59,7 @@ pub struct SweepRecords {
 }
 
 /// `manifest.json`: the plan, the program, the servers and the machine of a sweep.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Manifest {
     /// [`RESULTS_SCHEMA`].
     pub schema: u32,
@@ -79,8 +80,7 @@ pub struct Manifest {
 }
 
 /// The benchmark tables that agents with the full workflow read. Their prompts contain figures from them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BenchmarkTables {
     /// The folder, as it was typed.
     pub folder: PathBuf,
@@ -89,8 +89,7 @@ pub struct BenchmarkTables {
 }
 
 /// One line of `journal.jsonl`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(
     clippy::large_enum_variant,
@@ -108,8 +107,9 @@ pub enum JournalLine {
 }
 
 /// A run of the plan: a repetition of a configuration on a topology.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub struct RunKey {
     /// Configuration.
     pub config: ConfigId,
@@ -131,8 +131,8 @@ impl RunKey {
 }
 
 /// One request.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestRecord {
     /// The run.
     pub run: RunKey,
@@ -161,30 +161,23 @@ pub struct RequestRecord {
     /// Times, outcome and server counters.
     pub times: RequestTimes,
     /// Why the server stopped.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done_reason: Option<String>,
     /// Characters of content.
     pub output_chars: u64,
     /// Its place in a session of several turns.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn: Option<Turn>,
     /// The session that started this one, if an agent started another.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<u32>,
     /// The shard of a run that several clients share, from 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<u32>,
     /// The client's machine, in runs with several.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
     /// The agent's work just before the request. That time lies before `scheduled`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<WorkRecord>,
 }
 
 /// A request's place in a session of several turns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Turn {
     /// The session, from 0.
     pub session: u32,
@@ -193,8 +186,7 @@ pub struct Turn {
 }
 
 /// The purpose of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestRole {
     /// A request of the measured workload.
@@ -204,8 +196,8 @@ pub enum RequestRole {
 }
 
 /// One step of an agent's workflow. Steps account for the time outside requests.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepRecord {
     /// The run.
     pub run: RunKey,
@@ -224,10 +216,8 @@ pub struct StepRecord {
     /// It ended.
     pub ended: Stamp,
     /// Part of the step that was spent waiting for a thread for CPU or file work.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_ns: Option<Nanos>,
     /// Why it failed, if it did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
@@ -243,8 +233,7 @@ impl StepRecord {
 }
 
 /// One arm of one run. An arm with a complete record need not be run again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ArmRecord {
     /// The run.
     pub run: RunKey,
@@ -275,8 +264,7 @@ pub struct ArmRecord {
 }
 
 /// A server whose identity changed since the sweep began.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChangedServer {
     /// Index into the manifest's endpoints.
     pub endpoint: u32,
@@ -285,8 +273,7 @@ pub struct ChangedServer {
 }
 
 /// The time of an agent in an arm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AgentSpan {
     /// Its workflow began.
     pub started: Stamp,
@@ -295,8 +282,7 @@ pub struct AgentSpan {
 }
 
 /// An event of a sweep as a whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mark {
     /// When.
     pub at: Stamp,
@@ -311,8 +297,7 @@ pub struct Mark {
 }
 
 /// The marks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MarkKind {
     /// The sweep started.

@@ -2,6 +2,10 @@
 //! the rest can be compared.
 
 use std::process::Output;
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+use serde::de::IgnoredAny;
 
 /// Replaces the values that differ from run to run with placeholders.
 ///
@@ -53,98 +57,43 @@ impl Redactor {
             text = text.replace(from, to);
         }
         for label in &self.labels {
-            text = after(&text, label, |rest| {
-                let number = |c: char| c.is_ascii_digit() || c == '.';
-                let length = if rest.starts_with('{') {
-                    object(rest)
-                } else {
-                    rest.find(|c| !number(c)).unwrap_or(rest.len())
+            let value = format!(r"{}(\{{|[0-9.]+)", regex::escape(label));
+            let value = Regex::new(&value).expect("an escaped label and a fixed end");
+            while let Some(found) = value.captures(&text).and_then(|found| found.get(1)) {
+                let length = match found.as_str() {
+                    "{" => json_length(&text[found.start()..]),
+                    number => number.len(),
                 };
-                (length > 0).then(|| (length, "N".to_owned()))
-            });
-        }
-        text = after(&text, "(git ", |rest| {
-            let length = rest.find(')')?;
-            Some((length, "x".repeat(length)))
-        });
-        text = after(&text, "127.0.0.1:", |rest| {
-            let digit = |c: char| c.is_ascii_digit();
-            let length = rest.find(|c| !digit(c)).unwrap_or(rest.len());
-            (length > 0).then(|| (length, "PORT".to_owned()))
-        });
-        for shape in ["0000-00-00T00:00:00Z", "00000000-000000"] {
-            text = shaped(&text, shape);
-        }
-        text
-    }
-}
-
-/// Replaces what follows each label by what `found` makes of it: a length and a placeholder.
-fn after(text: &str, label: &str, found: impl Fn(&str) -> Option<(usize, String)>) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(label) {
-        let (before, behind) = rest.split_at(at + label.len());
-        out.push_str(before);
-        rest = behind;
-        if let Some((length, placeholder)) = found(rest) {
-            out.push_str(&placeholder);
-            rest = &rest[length..];
-        }
-    }
-    out + rest
-}
-
-/// Length of the JSON object that a text begins with.
-fn object(text: &str) -> usize {
-    let (mut depth, mut quoted, mut escaped) = (0_u32, false, false);
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => quoted = !quoted,
-            b'{' if !quoted => depth += 1,
-            b'}' if !quoted => {
-                depth -= 1;
-                if depth == 0 {
-                    return at + 1;
-                }
+                text.replace_range(found.start()..found.start() + length, "N");
             }
-            _ => {}
         }
+        let revision = |git: &Captures<'_>| format!("(git {})", "x".repeat(git[1].len()));
+        let text = REVISION.replace_all(&text, revision);
+        let text = PORT.replace_all(&text, "127.0.0.1:PORT");
+        let text = MOMENT.replace_all(&text, "0000-00-00T00:00:00Z");
+        FOLDER_DATE
+            .replace_all(&text, "00000000-000000")
+            .into_owned()
     }
-    text.len()
 }
 
-/// Replaces each text of a shape, in which `0` stands for any digit, by the shape itself.
-fn shaped(text: &str, shape: &str) -> String {
-    let is = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .zip(shape.as_bytes())
-            .all(|(byte, of)| match of {
-                b'0' => byte.is_ascii_digit(),
-                other => byte == other,
-            })
-    };
-    let digit = |at: Option<usize>| {
-        at.and_then(|at| text.as_bytes().get(at))
-            .is_some_and(u8::is_ascii_digit)
-    };
-    let mut out = String::with_capacity(text.len());
-    let mut at = 0;
-    while let Some(next) = text[at..].chars().next() {
-        let end = at + shape.len();
-        let found = text.as_bytes().get(at..end).is_some_and(is);
-        if found && !digit(at.checked_sub(1)) && !digit(Some(end)) {
-            out.push_str(shape);
-            at = end;
-        } else {
-            out.push(next);
-            at += next.len_utf8();
-        }
+static REVISION: LazyLock<Regex> = LazyLock::new(|| fixed(r"\(git ([^)]*)\)"));
+static PORT: LazyLock<Regex> = LazyLock::new(|| fixed(r"127\.0\.0\.1:[0-9]+"));
+static MOMENT: LazyLock<Regex> =
+    LazyLock::new(|| fixed(r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\b"));
+static FOLDER_DATE: LazyLock<Regex> = LazyLock::new(|| fixed(r"\b[0-9]{8}-[0-9]{6}\b"));
+
+fn fixed(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("fixed patterns are valid")
+}
+
+/// Length of the JSON value that a text begins with.
+fn json_length(text: &str) -> usize {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    match values.next() {
+        Some(Ok(_)) => values.byte_offset(),
+        _ => text.len(),
     }
-    out
 }
 
 /// The words of a command line; single quotes keep the blanks in a word.

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use crate::units::Stamp;
 
 /// One line of `telemetry.jsonl`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sample {
     /// When the reading was taken.
     pub at: Stamp,
@@ -24,38 +25,29 @@ pub struct Sample {
 }
 
 /// One device at one moment. A quantity the device cannot report is absent, never zero.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[skip_serializing_none]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GpuReading {
     /// Device index: its place in [`GpuSource::devices`].
     pub index: u32,
     /// The device that this one is a part of, as a MIG instance is. Such a part's memory is also
     /// counted by the whole, where the whole can be read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_of: Option<u32>,
     /// Share of the last sample period in which a kernel ran, 0..100.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub utilisation_percent: Option<f64>,
     /// Memory in use, bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_used_bytes: Option<u64>,
     /// Memory in all, bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_total_bytes: Option<u64>,
     /// Board power, watts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power_w: Option<f64>,
     /// Energy counter since the driver loaded, joules.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_j: Option<f64>,
     /// SM clock, MHz.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sm_clock_mhz: Option<u32>,
     /// Memory clock, MHz.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_clock_mhz: Option<u32>,
     /// Core temperature, degrees Celsius.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature_c: Option<f64>,
     /// Why the clocks are held down, in NVML's words (`sw_power_cap`, `hw_thermal_slowdown`, …)
     /// or the AMD driver's (`ppt0`, `temp_hotspot`, …). Idle is not a reason.
@@ -67,26 +59,23 @@ pub struct GpuReading {
 }
 
 /// A process on a device.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[skip_serializing_none]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GpuProcess {
     /// Process id.
     pub pid: u32,
     /// Device memory it holds, bytes, when the driver tells.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
     /// Its short name, when it can be seen from here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The endpoint whose server it belongs to, as an index into the manifest's endpoints; `None`
     /// for other processes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<u32>,
 }
 
 /// The host at one moment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[skip_serializing_none]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HostReading {
     /// CPU use over all cores, 0..100.
     pub cpu_percent: f64,
@@ -95,16 +84,13 @@ pub struct HostReading {
     /// Memory in all, bytes.
     pub memory_total_bytes: u64,
     /// One-minute load average, where the system has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_1m: Option<f64>,
     /// Swap in use, bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub swap_used_bytes: Option<u64>,
 }
 
 /// A server's process and its descendants at one moment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ServerReading {
     /// Index into the manifest's endpoints.
     pub endpoint: u32,
@@ -119,8 +105,7 @@ pub struct ServerReading {
 }
 
 /// What a sampler reads from, stated once per sweep.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "source", rename_all = "snake_case")]
 pub enum GpuSource {
     /// No device can be read, and why.

@@ -3,19 +3,19 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::{DeserializeFromStr, SerializeDisplay, skip_serializing_none};
 
 use crate::units::Nanos;
 
 /// Work between two requests. Nothing at all is no work.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[skip_serializing_none]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Work {
     /// Work for a processor.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu: Option<CpuWork>,
     /// Work for a disk.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<FileWork>,
 }
 
@@ -35,9 +35,8 @@ impl Work {
 }
 
 /// CPU work of one agent. In text: `primes:200000`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, DeserializeFromStr, SerializeDisplay, JsonSchema)]
+#[schemars(try_from = "String")]
 pub enum CpuWork {
     /// Sums the primes below a bound, each number tried by division up to its root.
     Primes {
@@ -85,24 +84,10 @@ impl FromStr for CpuWork {
     }
 }
 
-impl TryFrom<String> for CpuWork {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<CpuWork> for String {
-    fn from(work: CpuWork) -> Self {
-        work.to_string()
-    }
-}
-
 /// File work of one agent: so many bytes written to a new file, read back and deleted. In text:
 /// `64KiB`; units are `B`, `KiB` and `MiB`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, DeserializeFromStr, SerializeDisplay, JsonSchema)]
+#[schemars(try_from = "String")]
 pub struct FileWork {
     bytes: u32,
 }
@@ -158,31 +143,16 @@ impl FromStr for FileWork {
     }
 }
 
-impl TryFrom<String> for FileWork {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<FileWork> for String {
-    fn from(work: FileWork) -> Self {
-        work.to_string()
-    }
-}
-
 /// How work went.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[skip_serializing_none]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkRecord {
     /// Waiting for a thread that was free to do it.
     #[serde(default)]
     pub queue_ns: Nanos,
     /// The CPU work.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_ns: Option<Nanos>,
     /// The file work.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_ns: Option<Nanos>,
 }
 

@@ -26,19 +26,12 @@ fn rows(
 
 /// Agent, send, first three chunks and end of each row, in microseconds.
 fn stamps(rows: &[RequestRecord]) -> Vec<(u32, [u64; 5])> {
-    let us = |stamp: Stamp| stamp.0 / 1_000;
     let of = |row: &RequestRecord| {
         let times = &row.times;
         assert!(times.outcome.is_completed());
-        let chunks = &times.chunks;
-        let stamps = [
-            times.sent.unwrap(),
-            chunks[0],
-            chunks[1],
-            chunks[2],
-            times.ended,
-        ];
-        (row.agent, stamps.map(us))
+        let stamps = [&[times.sent.unwrap()], &times.chunks[..3], &[times.ended]].concat();
+        let us: Vec<_> = stamps.iter().map(|at: &Stamp| at.0 / 1_000).collect();
+        (row.agent, us.try_into().unwrap())
     };
     rows.iter().map(of).collect()
 }

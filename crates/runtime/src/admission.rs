@@ -1,12 +1,10 @@
-//! A backend with a limit on the number of concurrent generations.
+//! A backend for generations alone, with a limit on how many run at once.
 
 use std::sync::Arc;
 
 use clock::Clock;
-use domain::backend::{
-    BackendError, ChatBackend, Exchange, GenerateCall, LoadedModel, ModelIdentity, ServerIdentity,
-};
-use domain::{ModelOptions, Nanos, Outcome, TimeoutPhase};
+use domain::backend::{ChatBackend, Exchange, GenerateCall};
+use domain::{Nanos, Outcome, TimeoutPhase};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
@@ -59,32 +57,5 @@ impl ChatBackend for Admitted {
             outcome.unwrap_or(Outcome::TimedOut { phase })
         }
         .boxed()
-    }
-
-    fn identify(&self) -> BoxFuture<'_, Result<ServerIdentity, BackendError>> {
-        self.inner.identify()
-    }
-
-    fn find_model<'a>(
-        &'a self,
-        model: &'a str,
-    ) -> BoxFuture<'a, Result<Option<ModelIdentity>, BackendError>> {
-        self.inner.find_model(model)
-    }
-
-    fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>> {
-        self.inner.loaded()
-    }
-
-    fn preload<'a>(
-        &'a self,
-        model: &'a str,
-        options: &'a ModelOptions,
-    ) -> BoxFuture<'a, Result<(), BackendError>> {
-        self.inner.preload(model, options)
-    }
-
-    fn unload<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), BackendError>> {
-        self.inner.unload(model)
     }
 }

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use crate::admission::Admitted;
 use crate::book::MainRequest;
 use crate::context::SweepContext;
 use crate::live::{REPORT_EVERY, TokenReports};
@@ -28,33 +29,28 @@ pub(crate) struct ArmEnd {
     pub(crate) changed_servers: Vec<ChangedServer>,
 }
 
-/// Runs one arm and records it. `None` if it was stopped before any agent started.
-pub(crate) async fn run_arm(
-    context: &mut SweepContext,
-    spec: &ArmSpec,
-    config: &Config,
-    attempt: u32,
-) -> Option<ArmEnd> {
-    let ArmSpec { run, arm } = spec;
-    let span = tracing::info_span!(
-        "arm",
-        configuration = %run.config,
-        topology = %run.topology,
-        repetition = run.repetition,
-        %arm,
-        attempt
-    );
-    run_in_span(context, spec, config, attempt)
-        .instrument(span)
-        .await
+/// An arm that is to run: the configuration that it belongs to, and which attempt at it this is, from 1.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ArmAttempt<'a> {
+    pub(crate) spec: &'a ArmSpec,
+    pub(crate) config: &'a Config,
+    pub(crate) number: u32,
 }
 
-async fn run_in_span(
-    context: &mut SweepContext,
-    spec: &ArmSpec,
-    config: &Config,
-    attempt: u32,
-) -> Option<ArmEnd> {
+/// Runs one arm and records it. `None` if it was stopped before any agent started.
+#[tracing::instrument(
+    name = "arm",
+    skip_all,
+    fields(
+        configuration = %arm.spec.run.config,
+        topology = %arm.spec.run.topology,
+        repetition = arm.spec.run.repetition,
+        arm = %arm.spec.arm,
+        attempt = arm.number
+    )
+)]
+pub(crate) async fn run_arm(context: &mut SweepContext, arm: ArmAttempt<'_>) -> Option<ArmEnd> {
+    let ArmAttempt { spec, config, .. } = arm;
     tracing::info!("preparing the servers");
     let prepared = unless(&context.stop, async {
         let mut notes = state::set(context, config, spec.run.topology).await;
@@ -69,7 +65,7 @@ async fn run_in_span(
         at: context.clock.now(),
     });
 
-    let mut run = Running::new(context, spec, config, attempt);
+    let mut run = Running::new(context, arm);
     let started = match spec.arm {
         Arm::Sequential => run.one_after_another().await,
         Arm::Together => run.all_at_once().await,
@@ -107,14 +103,14 @@ async fn run_in_span(
     let (loaded_after, changed_servers) = after.unwrap_or_else(unknown);
     if complete && spec.arm == Arm::Sequential && context.plan.protocol.probe {
         let wanted = probe::wanted(config, context.plan.protocol.state, &requests);
-        complete = probe_agents(context, spec, config, attempt, &wanted, &mut notes).await;
+        complete = probe_agents(context, arm, &wanted, &mut notes).await;
     }
 
     let completed = requests.iter().filter(|r| r.outcome.is_completed()).count() as u32;
     let record = ArmRecord {
         run: spec.run.clone(),
         arm: spec.arm,
-        attempt,
+        attempt: arm.number,
         started,
         ended,
         complete,
@@ -162,18 +158,17 @@ fn in_words(outcome: &domain::Outcome) -> String {
 /// Probes agents after a sequential arm. False if it was stopped before the last probe ended.
 async fn probe_agents(
     context: &mut SweepContext,
-    spec: &ArmSpec,
-    config: &Config,
-    attempt: u32,
+    arm: ArmAttempt<'_>,
     wanted: &[u32],
     notes: &mut Vec<String>,
 ) -> bool {
+    let run = &arm.spec.run;
     for agent in wanted {
-        let key = (spec.run.config.clone(), spec.run.topology, *agent);
+        let key = (run.config.clone(), run.topology, *agent);
         if context.probed.contains(&key) {
             continue;
         }
-        let load = state::load_for(context, config, spec.run.topology, *agent as usize);
+        let load = state::load_for(context, arm.config, run.topology, *agent as usize);
         match unless(&context.stop, load).await {
             None => return false,
             Some(Some(problem)) => {
@@ -182,15 +177,8 @@ async fn probe_agents(
             }
             Some(None) => {}
         }
-        let job = job(
-            context,
-            spec,
-            config,
-            attempt,
-            *agent as usize,
-            Progress::counting(),
-            &context.abort,
-        );
+        let (agent_no, progress) = (*agent as usize, Progress::counting());
+        let job = job(context, arm, agent_no, progress, &context.abort);
         let end = run_probe(&job, context.clock.now()).await;
         match (end.outcome, end.load) {
             (domain::Outcome::Completed, Some(_)) => {
@@ -208,24 +196,30 @@ async fn probe_agents(
 
 fn job(
     context: &SweepContext,
-    spec: &ArmSpec,
-    config: &Config,
-    attempt: u32,
+    arm: ArmAttempt<'_>,
     agent: usize,
     progress: Progress,
     cancel: &CancellationToken,
 ) -> AgentJob {
+    let ArmAttempt { spec, config, .. } = arm;
     let endpoint = spec.run.topology.endpoint_of(agent, context.plan.servers());
+    let backend = Admitted {
+        inner: Arc::clone(&context.backends[endpoint]),
+        permits: context.permits.clone(),
+        clock: context.clock.clone(),
+        total: context.plan.timeouts.total,
+        stop: context.stop.clone(),
+    };
     AgentJob {
         plan: Arc::clone(&context.plan),
         nonce: context.nonce,
         run: spec.run.clone(),
         arm: spec.arm,
-        attempt,
+        attempt: arm.number,
         agent: agent as u32,
         spec: config.agents[agent].clone(),
         endpoint: endpoint as u32,
-        backend: Arc::clone(&context.backends[endpoint]),
+        backend: Arc::new(backend),
         clock: context.clock.clone(),
         recorder: Arc::clone(&context.book) as Arc<dyn Recorder>,
         stop: context.stop.clone(),
@@ -250,14 +244,14 @@ struct Running<'a> {
 }
 
 impl<'a> Running<'a> {
-    fn new(context: &'a SweepContext, spec: &ArmSpec, config: &Config, attempt: u32) -> Self {
-        let agents = config.agents.len();
+    fn new(context: &'a SweepContext, arm: ArmAttempt<'_>) -> Self {
+        let agents = arm.config.agents.len();
         let cancel = context.abort.child_token();
         let reports = TokenReports::new(context.observer.as_ref(), agents);
         let jobs = (0..agents)
             .map(|agent| {
                 let progress = reports.progress(agent);
-                job(context, spec, config, attempt, agent, progress, &cancel)
+                job(context, arm, agent, progress, &cancel)
             })
             .collect();
         let now = context.clock.now();

@@ -9,6 +9,7 @@ use domain::backend::ChatBackend;
 use domain::event::Observer;
 use domain::plan::{ConfigId, SweepPlan, Topology};
 use domain::record::{EndpointFacts, NonceRoot};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::book::Book;
@@ -17,6 +18,8 @@ pub(crate) struct SweepContext {
     pub(crate) plan: Arc<SweepPlan>,
     pub(crate) nonce: NonceRoot,
     pub(crate) backends: Vec<Arc<dyn ChatBackend>>,
+    /// Permits of requests in flight; `None` for no limit.
+    pub(crate) permits: Option<Arc<Semaphore>>,
     pub(crate) endpoints: Vec<EndpointFacts>,
     pub(crate) clock: Clock,
     pub(crate) book: Arc<Book>,

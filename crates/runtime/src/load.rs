@@ -27,7 +27,6 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use self::conversation::Conversation;
-use self::request::Ask;
 use crate::shutdown::Shutdown;
 
 pub use backlog::Backlog;
@@ -267,8 +266,9 @@ async fn closed(context: &Arc<LoadContext>, agents: u32, think: Nanos) {
                     call,
                     turn: turn.map(|(session, turn, _)| Turn { session, turn }),
                 };
-                let ended = context.request(place, due, Ask::Plan, &mut talk).await;
-                let Some(ended) = ended else { break };
+                let Some(ended) = context.request(place, due, &mut talk).await else {
+                    break;
+                };
                 due = ended;
             }
         });
@@ -282,7 +282,6 @@ struct Planned {
     /// Number among the planned starts, from 0.
     number: u32,
     at: Stamp,
-    ask: Ask,
     /// The agent, if the plan names it.
     agent: Option<u32>,
 }
@@ -300,7 +299,6 @@ fn planned(context: &LoadContext) -> Box<dyn Iterator<Item = Planned> + Send> {
                 Planned {
                     number,
                     at: started + speed.rescale(entry.start),
-                    ask: Ask::Trace(Arc::clone(&trace)),
                     // Requests without a session get agents of their own, numbered after the sessions.
                     agent: Some(entry.session.unwrap_or(sessions + number)),
                 }
@@ -311,7 +309,6 @@ fn planned(context: &LoadContext) -> Box<dyn Iterator<Item = Planned> + Send> {
             Box::new(starts.map(move |(number, start)| Planned {
                 number,
                 at: started + start,
-                ask: Ask::Plan,
                 agent: None,
             }))
         }
@@ -443,8 +440,7 @@ impl LoadContext {
                     turn: turn + 1,
                 }),
             };
-            let ask = planned.ask.clone();
-            match self.request(place, due, ask, &mut talk).await {
+            match self.request(place, due, &mut talk).await {
                 Some(ended) => due = ended,
                 None => return turn,
             }

@@ -1,9 +1,11 @@
 //! Stopping a sweep in two levels.
 
 use std::io;
+use std::task::Poll;
 
 use clock::Clock;
 use domain::Nanos;
+use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
 /// Stops a sweep or a load. Clones share their state.
@@ -71,14 +73,14 @@ impl Shutdown {
     /// reached. Runs until it is dropped; returns only when signals cannot be received.
     pub async fn on_signal(&self, on_level: impl Fn(ShutdownLevel)) -> io::Error {
         // One listener for all signals: a new one for each could miss a signal that comes meanwhile.
-        let mut interrupts = match Interrupts::new() {
+        let mut interrupts = match interrupts() {
             Ok(interrupts) => interrupts,
             Err(e) => return e,
         };
-        while interrupts.recv().await.is_some() {
+        while interrupts.next().await.is_some() {
             on_level(self.request());
         }
-        io::Error::other("signals can no longer be received")
+        ended()
     }
 
     /// Aborts when the grace period after [`Shutdown::stop`] is over. Never returns.
@@ -103,71 +105,32 @@ impl Shutdown {
 /// Waits for the first Ctrl-C, SIGTERM or SIGHUP after this call, even one that comes before the future is polled.
 /// Fails when signals cannot be received.
 pub fn asked_to_stop() -> impl Future<Output = io::Result<()>> {
-    let interrupts = Interrupts::new();
-    async {
-        match interrupts?.recv().await {
-            Some(()) => Ok(()),
-            None => Err(io::Error::other("signals can no longer be received")),
-        }
-    }
+    let interrupts = interrupts();
+    async { interrupts?.next().await.ok_or_else(ended) }
+}
+
+fn ended() -> io::Error {
+    io::Error::other("signals can no longer be received")
 }
 
 /// The signals that ask a program to stop: Ctrl-C, and on Unix SIGTERM (`kill`, service managers, batch systems)
-/// and SIGHUP (a closed terminal, a lost connection).
-struct Interrupts {
+/// and SIGHUP (a closed terminal, a lost connection), unless it is ignored, as under `nohup`: the process must then
+/// outlive its terminal. Fails when signals cannot be received; ends when they no longer can.
+fn interrupts() -> io::Result<impl Stream<Item = ()> + Unpin> {
     #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    /// `None` if SIGHUP is ignored, as under `nohup`: the process must then outlive its terminal.
-    #[cfg(unix)]
-    hangup: Option<tokio::signal::unix::Signal>,
-    #[cfg(windows)]
-    interrupt: tokio::signal::windows::CtrlC,
-}
-
-impl Interrupts {
-    #[cfg(unix)]
-    fn new() -> io::Result<Self> {
+    let mut signals = {
         use tokio::signal::unix::{SignalKind, signal};
-        let hangup = (!ignores_hangup()).then(|| signal(SignalKind::hangup()));
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: hangup.transpose()?,
-        })
-    }
-
+        let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
+        kinds.extend((!ignores_hangup()).then(SignalKind::hangup));
+        let signals: io::Result<Vec<_>> = kinds.into_iter().map(signal).collect();
+        signals?
+    };
     #[cfg(windows)]
-    fn new() -> io::Result<Self> {
-        let interrupt = tokio::signal::windows::ctrl_c()?;
-        Ok(Self { interrupt })
-    }
-
-    #[cfg(unix)]
-    async fn recv(&mut self) -> Option<()> {
-        let Self {
-            interrupt,
-            terminate,
-            hangup,
-        } = self;
-        let hung_up = async {
-            match hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            asked = interrupt.recv() => asked,
-            asked = terminate.recv() => asked,
-            asked = hung_up => asked,
-        }
-    }
-
-    #[cfg(windows)]
-    async fn recv(&mut self) -> Option<()> {
-        self.interrupt.recv().await
-    }
+    let mut signals = [tokio::signal::windows::ctrl_c()?];
+    Ok(stream::poll_fn(move |cx| {
+        let mut polled = signals.iter_mut().map(|signal| signal.poll_recv(cx));
+        polled.find(Poll::is_ready).unwrap_or(Poll::Pending)
+    }))
 }
 
 /// True if SIGHUP is ignored, and where the system does not say: SIGHUP then keeps its effect.

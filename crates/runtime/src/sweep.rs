@@ -19,8 +19,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use crate::admission::Admitted;
-use crate::arm::run_arm;
+use crate::arm::{ArmAttempt, run_arm};
 use crate::book::Book;
 use crate::context::SweepContext;
 use crate::error::RuntimeError;
@@ -122,51 +121,25 @@ pub async fn run_sweep(
 }
 
 async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, RuntimeError> {
-    let SweepSetup {
-        results,
-        nonce,
-        backends,
-        clock,
-        gpu,
-        host,
-        observer,
-        admission,
-        benchmarks,
-        arm_deadline,
-        dead_arms,
-    } = setup;
     let ResultsDir {
         dir,
         manifest,
         resume,
         journal,
         lock: _lock,
-    } = results;
-    check_setup(&manifest, &backends)?;
+    } = setup.results;
+    let (clock, observer) = (setup.clock, setup.observer);
+    check_setup(&manifest, &setup.backends)?;
     if manifest.plan.reads_tables() {
-        agents::read_tables(&benchmarks).map_err(RuntimeError::Benchmarks)?;
+        agents::read_tables(&setup.benchmarks).map_err(RuntimeError::Benchmarks)?;
     }
 
     let endpoints = manifest.header.endpoints;
     let servers = endpoints.iter().map(|e| e.url.clone()).collect();
     let plan = Arc::new(manifest.plan);
     let stop = shutdown.stopping().child_token();
-    let abort = shutdown.aborted().child_token();
     let unwritable = CancellationToken::new();
     let book = Arc::new(Book::new(journal, unwritable.clone())?);
-    let permits = admission.map(|limit| Arc::new(Semaphore::new(limit.get())));
-    let backends = backends
-        .into_iter()
-        .map(|inner| {
-            Arc::new(Admitted {
-                inner,
-                permits: permits.clone(),
-                clock: clock.clone(),
-                total: plan.timeouts.total,
-                stop: stop.clone(),
-            }) as Arc<dyn ChatBackend>
-        })
-        .collect();
     let resumed = resume.is_some();
     let ResumePoint {
         offset,
@@ -182,17 +155,20 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
     let mut context = SweepContext {
         artefacts: dir.join(ARTEFACTS_FOLDER),
         plan: Arc::clone(&plan),
-        nonce,
-        backends,
+        nonce: setup.nonce,
+        backends: setup.backends,
+        permits: setup
+            .admission
+            .map(|most| Arc::new(Semaphore::new(most.get()))),
         endpoints,
         clock: clock.clone(),
         book: Arc::clone(&book),
         observer: Arc::clone(&observer),
         stop: stop.clone(),
-        abort: abort.clone(),
+        abort: shutdown.aborted().child_token(),
         pool: WorkPool::for_clock(&clock),
-        benchmarks,
-        arm_deadline,
+        benchmarks: setup.benchmarks,
+        arm_deadline: setup.arm_deadline,
         probed,
     };
     let mut log = WarningLog {
@@ -225,7 +201,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
             at: clock.now(),
             what,
             note: note.to_owned(),
-            nonce: (begins && unique).then_some(nonce),
+            nonce: (begins && unique).then_some(setup.nonce),
         }));
     };
     let started = [MarkKind::Started, MarkKind::Resumed][usize::from(resumed)];
@@ -242,9 +218,9 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         warnings: Vec::new(),
     };
     let sources = Sources {
-        gpu,
-        host,
-        servers: if host { servers } else { Vec::new() },
+        gpu: setup.gpu,
+        host: setup.host,
+        servers: if setup.host { servers } else { Vec::new() },
     };
     let sampling = Telemetry::start(&dir, &clock, plan.telemetry_hz, sources, &book)?;
     let mut dead_in_a_row = 0;
@@ -264,10 +240,14 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
             .expect("arms are expanded from these configurations");
         let attempt = attempts.entry((spec.run.clone(), spec.arm)).or_default();
         *attempt += 1;
-        let attempt = *attempt;
+        let attempt = ArmAttempt {
+            spec,
+            config,
+            number: *attempt,
+        };
         let end = tokio::select! {
             biased;
-            end = run_arm(&mut context, spec, config, attempt) => end,
+            end = run_arm(&mut context, attempt) => end,
             // The journal takes no more lines, so drop the tasks of the arm.
             () = unwritable.cancelled() => None,
         };
@@ -302,7 +282,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
             Some(last) => {
                 dead_in_a_row += 1;
                 log.warn(format!("{spec}: no server could be reached: {last}"));
-                if dead_in_a_row >= dead_arms.get() {
+                if dead_in_a_row >= setup.dead_arms.get() {
                     stuck = Some(RuntimeError::Unreachable {
                         arms: dead_in_a_row,
                         last,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -19,12 +20,11 @@ const PLAN_SCHEMA: u32 = 1;
 const MOST_HZ: f64 = 1000.0;
 
 /// The keys of a plan file. These doc comments are the text of docs/plans.md and of the JSON Schema.
-#[derive(Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PlanFile {
     /// Version of the plan format.
-    #[cfg_attr(test, schemars(range(min = 1, max = PLAN_SCHEMA)))]
+    #[schemars(range(min = 1, max = PLAN_SCHEMA))]
     schema: u32,
     /// Name of the plan: 1 to 100 characters. The results folder and the report carry it.
     name: String,
@@ -47,13 +47,13 @@ pub(crate) struct PlanFile {
     /// With the topology `per_agent`: how many servers the agents share; agent `i` uses server `i` modulo
     /// this number. 2 or more. Without it each agent has a server of its own.
     #[serde(default)]
-    #[cfg_attr(test, schemars(range(min = 2, max = limits::AGENTS.most)))]
+    #[schemars(range(min = 2, max = limits::AGENTS.most))]
     per_agent_servers: Option<NonZeroU32>,
     #[serde(default)]
     timeouts: TimeoutsFile,
     /// Samples of GPUs and host per second (Hz); more than 0.
     #[serde(default = "default_hz")]
-    #[cfg_attr(test, schemars(range(max = MOST_HZ)))]
+    #[schemars(range(max = MOST_HZ))]
     telemetry_hz: f64,
     /// Whether the results folder keeps the text of prompts and answers. With `false` it keeps hashes and
     /// lengths only, as with `--no-text`.
@@ -65,8 +65,7 @@ pub(crate) struct PlanFile {
     configs: Vec<ConfigFile>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ProtocolFile {
     /// The protocol, which decides the defaults of the other keys. `--protocol` overrides it.
@@ -74,10 +73,10 @@ struct ProtocolFile {
     kind: ProtocolKind,
     /// Repetitions of each configuration, and of the simulator's unless `repetitions_simulated` is given.
     /// `--repeats` overrides it.
-    #[cfg_attr(test, schemars(range(min = 1, max = limits::REPETITIONS.most)))]
+    #[schemars(range(min = 1, max = limits::REPETITIONS.most))]
     repetitions: Option<u32>,
     /// Repetitions of each configuration on the simulator.
-    #[cfg_attr(test, schemars(range(min = 1, max = limits::REPETITIONS.most)))]
+    #[schemars(range(min = 1, max = limits::REPETITIONS.most))]
     repetitions_simulated: Option<u32>,
     /// The arms of a repetition: the ways in which its agents run. A speed-up compares the two.
     arms: Option<Vec<Arm>>,
@@ -96,26 +95,24 @@ struct ProtocolFile {
     warm_up: Option<bool>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TimeoutsFile {
     /// Time limit for opening the connection.
-    #[cfg_attr(test, schemars(with = "Option<String>", extend("format" = "duration")))]
+    #[schemars(with = "Option<String>", extend("format" = "duration"))]
     connect: Option<toml::Value>,
     /// Time limit from sending the request to the first byte of the response; includes queueing, loading and prefill.
-    #[cfg_attr(test, schemars(with = "Option<String>", extend("format" = "duration")))]
+    #[schemars(with = "Option<String>", extend("format" = "duration"))]
     first_byte: Option<toml::Value>,
     /// Time limit between two chunks of the response.
-    #[cfg_attr(test, schemars(with = "Option<String>", extend("format" = "duration")))]
+    #[schemars(with = "Option<String>", extend("format" = "duration"))]
     between_chunks: Option<toml::Value>,
     /// Time limit for the whole request.
-    #[cfg_attr(test, schemars(with = "Option<String>", extend("format" = "duration")))]
+    #[schemars(with = "Option<String>", extend("format" = "duration"))]
     total: Option<toml::Value>,
 }
 
-#[derive(Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ConfigFile {
     /// Id of the configuration, unique in the plan: letters, digits, `.`, `_` and `-`. With `axes` it is a
@@ -130,13 +127,12 @@ struct ConfigFile {
     /// Options with several values each. The configuration is repeated for every combination, and agents
     /// with `varies = true` get the values.
     #[serde(default)]
-    #[cfg_attr(test, schemars(with = "BTreeMap<String, serde_json::Value>"))]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     axes: toml::Table,
     agents: Vec<AgentFile>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct AgentFile {
     /// Name of the agent, unique in its configuration, 1 to 100 characters. `collector` and `insight` have
@@ -157,7 +153,7 @@ struct AgentFile {
     workflow: WorkflowKind,
     /// Requests of this agent, one after another.
     #[serde(default = "default_calls")]
-    #[cfg_attr(test, schemars(range(min = 1, max = limits::CALLS.most)))]
+    #[schemars(range(min = 1, max = limits::CALLS.most))]
     calls: u32,
     /// CPU work before each request: `primes:N` sums the primes below N, 2 to 100,000,000.
     #[serde(default)]
@@ -190,52 +186,56 @@ pub const STARTER: &str = include_str!("starter.toml");
 /// Reads a plan file. `origin` is its name in messages. Fails, with line and key, when the text is not TOML, a
 /// key is unknown or missing, a value is out of range, or the plan has no configuration.
 pub fn parse(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
-    parsed(origin, text).map_err(|error| error.in_text(text))
+    parsed(text).map_err(|error| PlanError {
+        origin: origin.to_owned(),
+        ..error.in_text(text)
+    })
 }
 
-fn parsed(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
-    let file: PlanFile = deserialize(origin, text)?;
+/// Errors below have no origin and no line yet.
+fn at(key: impl Into<String>, kind: PlanErrorKind) -> PlanError {
+    PlanError::key("", key, kind)
+}
+
+fn parsed(text: &str) -> Result<SweepPlan, PlanError> {
+    let file: PlanFile = deserialize(text)?;
     if file.schema > PLAN_SCHEMA {
-        let kind = PlanErrorKind::NewerSchema {
-            found: file.schema,
-            supported: PLAN_SCHEMA,
-        };
-        return Err(PlanError::key(origin, "schema", kind));
+        let (found, supported) = (file.schema, PLAN_SCHEMA);
+        let kind = PlanErrorKind::NewerSchema { found, supported };
+        return Err(at("schema", kind));
     }
-    name(origin, "name", &file.name)?;
+    name("name", &file.name)?;
     let mut configs = Vec::new();
     let mut seen = BTreeSet::new();
     for (i, config) in file.configs.iter().enumerate() {
         let first = configs.len();
         let key = format!("configs[{i}]");
-        expand_axes(origin, &key, config, &file.presets, &mut configs)?;
+        expand_axes(&key, config, &file.presets, &mut configs)?;
         for config in &configs[first..] {
             if !seen.insert(config.id.clone()) {
-                let kind = PlanErrorKind::DuplicateId {
-                    id: config.id.to_string(),
-                };
-                return Err(PlanError::key(origin, format!("configs[{i}].id"), kind));
+                let id = config.id.to_string();
+                return Err(at(key + ".id", PlanErrorKind::DuplicateId { id }));
             }
         }
-        count(origin, "configs", configs.len() as u64, limits::CONFIGS)?;
+        count("configs", configs.len() as u64, limits::CONFIGS)?;
     }
     if configs.is_empty() {
-        return Err(PlanError::key(origin, "configs", PlanErrorKind::Empty));
+        return Err(at("configs", PlanErrorKind::Empty));
     }
     if !(file.telemetry_hz > 0.0 && file.telemetry_hz <= MOST_HZ) {
         let (hz, expected) = (file.telemetry_hz, "0 < hz <= 1000");
-        return Err(out_of_range(origin, "telemetry_hz", hz, expected));
+        return Err(out_of_range("telemetry_hz", hz, expected));
     }
     if file.topologies.is_empty() {
         let expected = "give \"shared\", \"per_agent\" or both";
-        return Err(out_of_range(origin, "topologies", "[]", expected));
+        return Err(out_of_range("topologies", "[]", expected));
     }
     if let Some(servers) = file.per_agent_servers {
-        count(origin, "per_agent_servers", servers.get(), limits::AGENTS)?;
+        count("per_agent_servers", servers.get(), limits::AGENTS)?;
     }
     if file.per_agent_servers == Some(NonZeroU32::MIN) {
         let expected = "2 at least: one server for all agents is the topology \"shared\"";
-        return Err(out_of_range(origin, "per_agent_servers", 1, expected));
+        return Err(out_of_range("per_agent_servers", 1, expected));
     }
     let plan = SweepPlan {
         name: file.name,
@@ -243,23 +243,23 @@ fn parsed(origin: &str, text: &str) -> Result<SweepPlan, PlanError> {
         model: file.model,
         seed: file.seed,
         report: file.report,
-        protocol: resolve_protocol(origin, &file.protocol)?,
+        protocol: resolve_protocol(&file.protocol)?,
         topologies: file.topologies,
         per_agent_servers: file.per_agent_servers,
-        timeouts: resolve_timeouts(origin, &file.timeouts)?,
+        timeouts: resolve_timeouts(&file.timeouts)?,
         telemetry_hz: file.telemetry_hz,
         keep_text: file.keep_text,
         configs,
     };
-    plan.check_arms(origin)?;
+    plan.check_arms("")?;
     Ok(plan)
 }
 
 /// Unknown keys and wrong types are errors with line and key.
-fn deserialize(origin: &str, text: &str) -> Result<PlanFile, PlanError> {
+fn deserialize(text: &str) -> Result<PlanFile, PlanError> {
     let error = |e: &toml::de::Error, key: Option<String>| PlanError {
         key: key.filter(|k| k != "."),
-        ..PlanError::toml(origin, text, e)
+        ..PlanError::toml("", text, e)
     };
     let deserializer = toml::de::Deserializer::parse(text).map_err(|e| error(&e, None))?;
     serde_path_to_error::deserialize(deserializer)
@@ -267,47 +267,45 @@ fn deserialize(origin: &str, text: &str) -> Result<PlanFile, PlanError> {
 }
 
 fn expand_axes(
-    origin: &str,
     key: &str,
     config: &ConfigFile,
     presets: &BTreeMap<String, ModelOptions>,
     configs: &mut Vec<Config>,
 ) -> Result<(), PlanError> {
-    name(origin, &format!("{key}.scenario"), &config.scenario)?;
+    name(&format!("{key}.scenario"), &config.scenario)?;
     if let Some(group) = &config.group {
-        name(origin, &format!("{key}.group"), group)?;
+        name(&format!("{key}.group"), group)?;
     }
     let mut points: Vec<toml::Table> = vec![toml::Table::new()];
     for (axis, values) in &config.axes {
         let axis_key = format!("{key}.axes.{axis}");
         let values = match values {
             toml::Value::Array(values) if values.is_empty() => {
-                return Err(PlanError::key(origin, axis_key, PlanErrorKind::EmptyAxis));
+                return Err(at(axis_key, PlanErrorKind::EmptyAxis));
             }
             toml::Value::Array(values) => values.clone(),
             single => vec![single.clone()],
         };
         let combinations = points.len().saturating_mul(values.len()) as u64;
-        count(origin, &axis_key, combinations, limits::CONFIGS)?;
-        points = points
-            .into_iter()
-            .flat_map(|point| {
-                values.iter().map(move |value| {
-                    let mut point = point.clone();
-                    point.insert(axis.clone(), value.clone());
-                    point
-                })
-            })
-            .collect();
+        count(&axis_key, combinations, limits::CONFIGS)?;
+        let mut combined = Vec::new();
+        for point in points {
+            for value in &values {
+                combined.push(point.clone());
+                let point = combined.last_mut().expect("it was just added");
+                point.insert(axis.clone(), value.clone());
+            }
+        }
+        points = combined;
     }
     for point in points {
         let varied: ModelOptions =
             serde_path_to_error::deserialize(toml::Value::Table(point.clone())).map_err(|e| {
                 let kind = PlanErrorKind::Syntax(e.inner().message().to_owned());
-                PlanError::key(origin, format!("{key}.axes.{}", e.path()), kind)
+                at(format!("{key}.axes.{}", e.path()), kind)
             })?;
-        let id = fill_template(origin, &format!("{key}.id"), &config.id, &point)?;
-        let agents = resolve_agents(origin, key, &config.agents, presets, &varied)?;
+        let id = fill_template(&format!("{key}.id"), &config.id, &point)?;
+        let agents = resolve_agents(key, &config.agents, presets, &varied)?;
         configs.push(Config {
             id,
             scenario: config.scenario.clone(),
@@ -318,12 +316,7 @@ fn expand_axes(
     Ok(())
 }
 
-fn fill_template(
-    origin: &str,
-    key: &str,
-    template: &str,
-    point: &toml::Table,
-) -> Result<ConfigId, PlanError> {
+fn fill_template(key: &str, template: &str, point: &toml::Table) -> Result<ConfigId, PlanError> {
     let mut id = String::new();
     let mut rest = template;
     while let Some(open) = rest.find('{') {
@@ -336,7 +329,7 @@ fn fill_template(
             let axes = point.keys().cloned().collect();
             let name = name.to_owned();
             let kind = PlanErrorKind::UnknownPlaceholder { name, axes };
-            PlanError::key(origin, key, kind)
+            at(key, kind)
         })?;
         match value {
             toml::Value::String(s) => id.push_str(s),
@@ -345,34 +338,25 @@ fn fill_template(
         rest = &rest[open + close + 1..];
     }
     id.push_str(rest);
-    name(origin, key, &id)?;
-    ConfigId::new(&id).ok_or_else(|| PlanError::key(origin, key, PlanErrorKind::BadId { id }))
+    name(key, &id)?;
+    ConfigId::new(&id).ok_or_else(|| at(key, PlanErrorKind::BadId { id }))
 }
 
 /// Refuses a name that tables, pictures and file names have no room for.
-fn name(origin: &str, key: &str, name: &str) -> Result<(), PlanError> {
+fn name(key: &str, name: &str) -> Result<(), PlanError> {
     let found = name.chars().count();
     if (1..=limits::NAME_CHARACTERS).contains(&found) {
         return Ok(());
     }
-    let kind = PlanErrorKind::NameLength { found };
-    Err(PlanError::key(origin, key, kind))
+    Err(at(key, PlanErrorKind::NameLength { found }))
 }
 
-fn count(
-    origin: &str,
-    key: &str,
-    n: impl Into<u64>,
-    bound: limits::Bound,
-) -> Result<NonZeroU32, PlanError> {
+fn count(key: &str, n: impl Into<u64>, bound: limits::Bound) -> Result<NonZeroU32, PlanError> {
     let n = n.into();
-    bound
-        .check(n)
-        .map_err(|range| out_of_range(origin, key, n, &range))
+    bound.check(n).map_err(|range| out_of_range(key, n, &range))
 }
 
 fn resolve_agents(
-    origin: &str,
     key: &str,
     agents: &[AgentFile],
     presets: &BTreeMap<String, ModelOptions>,
@@ -380,47 +364,43 @@ fn resolve_agents(
 ) -> Result<Vec<AgentSpec>, PlanError> {
     let of_all = format!("{key}.agents");
     if agents.is_empty() {
-        return Err(PlanError::key(origin, of_all, PlanErrorKind::NoAgents));
+        return Err(at(of_all, PlanErrorKind::NoAgents));
     }
-    count(origin, &of_all, agents.len() as u64, limits::AGENTS)?;
+    count(&of_all, agents.len() as u64, limits::AGENTS)?;
     let calls = agents
         .iter()
         .map(|agent| u64::from(agent.calls))
         .sum::<u64>();
     if agents.iter().all(|agent| agent.calls <= limits::CALLS.most) {
-        count(origin, &of_all, calls.max(1), limits::REQUESTS)?;
+        count(&of_all, calls.max(1), limits::REQUESTS)?;
     }
     let mut names = BTreeSet::new();
     agents
         .iter()
         .enumerate()
         .map(|(i, agent)| {
-            let key = format!("{key}.agents[{i}]");
-            name(origin, &format!("{key}.name"), &agent.name)?;
+            let key = |member: &str| format!("{key}.agents[{i}].{member}");
+            name(&key("name"), &agent.name)?;
             if !names.insert(agent.name.as_str()) {
                 let name = agent.name.clone();
-                let kind = PlanErrorKind::DuplicateAgent { name };
-                return Err(PlanError::key(origin, format!("{key}.name"), kind));
+                return Err(at(key("name"), PlanErrorKind::DuplicateAgent { name }));
             }
-            let preset = match &agent.preset {
-                None => ModelOptions::default(),
-                Some(name) => presets.get(name).cloned().ok_or_else(|| {
-                    let defined = presets.keys().cloned().collect();
-                    let kind = PlanErrorKind::UnknownPreset {
-                        name: name.clone(),
-                        defined,
-                    };
-                    PlanError::key(origin, format!("{key}.preset"), kind)
-                })?,
-            };
-            let varied = if agent.varies {
-                varied.clone()
-            } else {
-                ModelOptions::default()
-            };
-            let options = agent.options.over(&varied).over(&preset);
-            check_options(origin, &key, &options)?;
-            let calls = count(origin, &format!("{key}.calls"), agent.calls, limits::CALLS)?;
+            let mut options = agent.options.clone();
+            if agent.varies {
+                options = options.over(varied);
+            }
+            if let Some(name) = &agent.preset {
+                let preset = presets.get(name).ok_or_else(|| {
+                    let (name, defined) = (name.clone(), presets.keys().cloned().collect());
+                    at(
+                        key("preset"),
+                        PlanErrorKind::UnknownPreset { name, defined },
+                    )
+                })?;
+                options = options.over(preset);
+            }
+            check_options(&key("options"), &options)?;
+            let calls = count(&key("calls"), agent.calls, limits::CALLS)?;
             Ok(AgentSpec {
                 name: agent.name.clone(),
                 options,
@@ -436,37 +416,37 @@ fn resolve_agents(
 }
 
 /// Refuses values that no server accepts, or that are surely in the wrong unit.
-fn check_options(origin: &str, key: &str, options: &ModelOptions) -> Result<(), PlanError> {
+fn check_options(key: &str, options: &ModelOptions) -> Result<(), PlanError> {
     for (option, value) in options.iter() {
         let Some((range, number)) = option.range.zip(value.as_f64()) else {
             continue;
         };
         let (least, greatest) = range.bounds;
         if !(least..=greatest).contains(&number) {
-            let key = format!("{key}.options.{}", option.name);
-            return Err(out_of_range(origin, &key, value, range.words));
+            let key = format!("{key}.{}", option.name);
+            return Err(out_of_range(&key, value, range.words));
         }
     }
     Ok(())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "call sites pass literals")]
-fn out_of_range(origin: &str, key: &str, value: impl ToString, expected: &str) -> PlanError {
+fn out_of_range(key: &str, value: impl ToString, expected: &str) -> PlanError {
     let kind = PlanErrorKind::OutOfRange {
         value: value.to_string(),
         expected: expected.to_owned(),
     };
-    PlanError::key(origin, key, kind)
+    at(key, kind)
 }
 
-fn resolve_protocol(origin: &str, file: &ProtocolFile) -> Result<Protocol, PlanError> {
+fn resolve_protocol(file: &ProtocolFile) -> Result<Protocol, PlanError> {
     let mut protocol = match file.kind {
         ProtocolKind::Tr113 => Protocol::tr113(),
         ProtocolKind::Rigorous => Protocol::rigorous(),
     };
     let repetitions = |key: &str, n: u32| {
         let key = format!("protocol.{key}");
-        count(origin, &key, n, limits::REPETITIONS)
+        count(&key, n, limits::REPETITIONS)
     };
     if let Some(n) = file.repetitions {
         protocol.repetitions = repetitions("repetitions", n)?;
@@ -478,7 +458,7 @@ fn resolve_protocol(origin: &str, file: &ProtocolFile) -> Result<Protocol, PlanE
     if let Some(arms) = &file.arms {
         if arms.is_empty() {
             let expected = "\"together\", \"sequential\" or both";
-            return Err(out_of_range(origin, "protocol.arms", "[]", expected));
+            return Err(out_of_range("protocol.arms", "[]", expected));
         }
         protocol.arms.clone_from(arms);
         protocol.arms.sort_unstable();
@@ -494,32 +474,27 @@ fn resolve_protocol(origin: &str, file: &ProtocolFile) -> Result<Protocol, PlanE
 
 /// Reads a limit on a request's time: a number with a unit, such as `30s`, above zero.
 pub fn time_limit(text: &str) -> Result<Nanos, PlanErrorKind> {
+    let (value, expected) = (format!("\"{text}\""), limits::longest_wait());
     match humantime::parse_duration(text) {
-        Ok(limit) if limit > limits::LONGEST_WAIT => Err(PlanErrorKind::OutOfRange {
-            value: format!("\"{text}\""),
-            expected: limits::longest_wait(),
-        }),
+        Ok(limit) if limit > limits::LONGEST_WAIT => {
+            Err(PlanErrorKind::OutOfRange { value, expected })
+        }
         Ok(limit) if !limit.is_zero() => Ok(Nanos::from(limit)),
-        _ => Err(PlanErrorKind::BadDuration {
-            value: format!("\"{text}\""),
-        }),
+        _ => Err(PlanErrorKind::BadDuration { value }),
     }
 }
 
-fn resolve_timeouts(origin: &str, file: &TimeoutsFile) -> Result<Timeouts, PlanError> {
+fn resolve_timeouts(file: &TimeoutsFile) -> Result<Timeouts, PlanError> {
     let defaults = Timeouts::default();
     let read = |key: &str, value: &Option<toml::Value>, default: Nanos| {
-        let Some(value) = value else {
-            return Ok(default);
+        let limit = match value {
+            None => return Ok(default),
+            Some(toml::Value::String(text)) => time_limit(text),
+            Some(other) => Err(PlanErrorKind::BadDuration {
+                value: other.to_string(),
+            }),
         };
-        let limit = value.as_str().map_or_else(
-            || {
-                let value = value.to_string();
-                Err(PlanErrorKind::BadDuration { value })
-            },
-            time_limit,
-        );
-        limit.map_err(|kind| PlanError::key(origin, format!("timeouts.{key}"), kind))
+        limit.map_err(|kind| at(format!("timeouts.{key}"), kind))
     };
     Ok(Timeouts {
         connect: read("connect", &file.connect, defaults.connect)?,

@@ -1,5 +1,6 @@
 //! The client's own error: how late its stamps are, and what it costs. `docs/calibration.md` says how it is measured.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RuntimeFacts;
@@ -7,8 +8,7 @@ use crate::units::Nanos;
 
 /// The client's error budget: its error at rising load, against a server that notes when it really
 /// sent each token. Steps are in the order in which they were measured, the load rising.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientBudget {
     /// How thoroughly it was measured.
     pub depth: BudgetDepth,
@@ -30,8 +30,7 @@ pub struct ClientBudget {
 }
 
 /// How thoroughly a budget was measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BudgetDepth {
     /// In about a second, before a run.
@@ -41,8 +40,7 @@ pub enum BudgetDepth {
 }
 
 /// Why no higher load was tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BudgetEnd {
     /// The mean bias reached a millisecond.
@@ -58,8 +56,7 @@ pub enum BudgetEnd {
 }
 
 /// The client's error at one load.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BudgetStep {
     /// Streams at once.
     pub streams: u32,
@@ -95,8 +92,7 @@ pub struct BudgetStep {
 }
 
 /// How an error is spread, in nanoseconds; above zero is too late.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Bias {
     /// Observations.
     pub n: u64,

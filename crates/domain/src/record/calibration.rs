@@ -1,5 +1,6 @@
 //! The file that `tandem calibrate` writes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ClientBudget, RunHeader};
@@ -10,8 +11,7 @@ pub const CALIBRATION_SCHEMA: u32 = 2;
 pub const CALIBRATION_FILE: &str = "calibration.json";
 
 /// `calibration.json`, and what `tandem calibrate --json` prints.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Calibration {
     /// [`CALIBRATION_SCHEMA`].
     pub schema: u32,

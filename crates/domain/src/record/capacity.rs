@@ -1,6 +1,8 @@
 //! `capacity.json`: the settings of a capacity run, and the decision on each level in the order they were made.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use super::RunHeader;
 use crate::plan::limits;
@@ -15,8 +17,7 @@ pub const LEVELS_FOLDER: &str = "levels";
 pub const CAPACITY_SCHEMA: u32 = 2;
 
 /// `capacity.json`. Rewritten whole after each level.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CapacityRecord {
     /// [`CAPACITY_SCHEMA`].
     pub schema: u32,
@@ -32,8 +33,7 @@ pub struct CapacityRecord {
 }
 
 /// The settings of a capacity run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Asked {
     /// The limits in their canonical form.
     pub slo: String,
@@ -65,14 +65,12 @@ pub struct Asked {
 }
 
 /// The limits after which a level is left unresolved.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[skip_serializing_none]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Budget {
     /// Most counted requests of each agent; absent: 1,024 divided by the agents, at least 16.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_agent: Option<u32>,
     /// Longest time at a level, seconds of the clock.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_per_level_s: Option<f64>,
 }
 
@@ -89,8 +87,7 @@ impl Budget {
 }
 
 /// A level that was run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Probe {
     /// Its folder under `levels/`.
     pub folder: String,
@@ -116,8 +113,7 @@ pub struct Probe {
 }
 
 /// Why a level ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LevelEnd {
     /// Its limits were decided.
@@ -129,8 +125,7 @@ pub enum LevelEnd {
 }
 
 /// How a capacity run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind", content = "how")]
 pub enum RunEnd {
     /// The search finished.
@@ -172,8 +167,7 @@ pub fn level_folder(place: usize, agents: u32) -> String {
 }
 
 /// How far and how finely to search.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Search {
     /// The first level.
     pub start: u32,
@@ -200,8 +194,7 @@ pub struct Observed {
 }
 
 /// The phase of the search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Search for the first level that fails.
@@ -213,8 +206,7 @@ pub enum Phase {
 }
 
 /// Why a search ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SearchEnd {
     /// The boundary is known to the requested precision, or as well as the data allow.
@@ -230,8 +222,7 @@ pub enum SearchEnd {
 }
 
 /// The stretch of time in which a level was steady: `[from, to)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Window {
     /// Start: every agent had ended its warm-up requests.
     pub from: Stamp,
@@ -257,8 +248,7 @@ impl Window {
 }
 
 /// The verdict on a level or on one limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It keeps the limit.
@@ -270,8 +260,7 @@ pub enum Verdict {
 }
 
 /// The decision on a level.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Decision {
     /// The level passes if it keeps every limit and fails if it breaks one.
     pub verdict: Verdict,
@@ -286,8 +275,7 @@ pub struct Decision {
 }
 
 /// The decision on one limit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Judged {
     /// The limit in its canonical form.
     pub limit: String,
@@ -331,8 +319,7 @@ impl Decision {
 }
 
 /// A level whose agents only wait more than those of a lower one.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Saturation {
     /// The lower level's agents.
     pub from: u32,

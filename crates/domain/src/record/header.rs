@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use super::{ClientBudget, NonceRoot, RuntimeFacts};
 use crate::backend::{ModelIdentity, ServerIdentity};
 use crate::telemetry::GpuSource;
 
 /// The command, the program, the start, the servers and the machine of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[skip_serializing_none]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunHeader {
     /// The folder's name, or the one that was given.
     pub name: String,
@@ -27,36 +29,26 @@ pub struct RunHeader {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<EndpointFacts>,
     /// Simulated seconds per real second, or `"virtual"` if waits were skipped; absent on a real server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_scale: Option<TimeScale>,
     /// Settings of the embedded simulator; absent on a real server, and if they were not recorded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulator: Option<SimulatorSettings>,
     /// Most requests in flight at once over all agents (`--admission`); absent for no limit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admission: Option<NonZeroU32>,
     /// Root of the nonces of prompts; `--nonce` with it repeats them. Absent if prompts have none, and in runs of
     /// versions whose nonces followed from the seed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<NonceRoot>,
     /// The client's async runtime; absent in virtual time, which always runs on one thread.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<RuntimeFacts>,
     /// The client's own error, measured before the run; absent in virtual time, where the client takes no time,
     /// and if it was not measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_budget: Option<ClientBudget>,
     /// The client's machine; absent if a file of a parent folder has it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
     /// The shard of a run that several clients share, from 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<u32>,
     /// The attempt at the run, from 1, if there were several.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
     /// The machine's name, in runs with several.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
 }
 
@@ -75,17 +67,7 @@ impl RunHeader {
             tool,
             command,
             started_at,
-            endpoints: Vec::new(),
-            time_scale: None,
-            simulator: None,
-            admission: None,
-            nonce: None,
-            runtime: None,
-            client_budget: None,
-            environment: None,
-            shard: None,
-            attempt: None,
-            node: None,
+            ..Self::default()
         }
     }
 
@@ -115,8 +97,7 @@ impl RunHeader {
 }
 
 /// Settings of the embedded simulator, as given on the command line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SimulatorSettings {
     /// `--profile`: a shipped one or a file.
     pub profile: String,
@@ -131,11 +112,11 @@ pub struct SimulatorSettings {
 }
 
 /// The source of the figures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Provenance {
     /// On a real server.
+    #[default]
     Measured,
     /// On the simulator.
     Simulated,
@@ -155,8 +136,7 @@ impl Provenance {
 }
 
 /// The speed of simulated time.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TimeScale {
     /// Waits are skipped: the clock jumps to the next event.
@@ -166,8 +146,7 @@ pub enum TimeScale {
 }
 
 /// An endpoint at the start of the run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EndpointFacts {
     /// URL without credentials.
     pub url: String,
@@ -178,8 +157,7 @@ pub struct EndpointFacts {
 }
 
 /// The machine a sweep ran on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Environment {
     /// Operating system and version.
     pub os: String,

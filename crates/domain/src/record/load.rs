@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use super::{ResponseNote, RunHeader};
 use crate::cache::CacheCheck;
@@ -19,8 +21,7 @@ pub const LOAD_FILE: &str = "load.json";
 pub const REQUESTS_FILE: &str = "requests.jsonl";
 
 /// `load.json`, and what `tandem load --json` prints. `docs/load.md` describes each key.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadFile {
     /// [`LOAD_SCHEMA`].
     pub schema: u32,
@@ -33,8 +34,8 @@ pub struct LoadFile {
 }
 
 /// The settings of a load.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Asked {
     /// The model.
     pub model: String,
@@ -50,16 +51,12 @@ pub struct Asked {
     #[serde(default)]
     pub same_prompt: bool,
     /// Turns of each session; absent for independent requests.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turns: Option<u32>,
     /// Work of agents between their requests.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<WorkAsked>,
     /// The client's time limits on each request; absent for the defaults of a plan.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<Timeouts>,
     /// Limits that a request must keep to count as good, as given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slo: Option<String>,
 }
 
@@ -82,8 +79,7 @@ impl Asked {
 }
 
 /// The planned starts of requests.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Shape {
     /// Closed loop: each agent sends its next request when its last one has ended.
@@ -134,8 +130,7 @@ pub enum Shape {
 }
 
 /// A rate that changes linearly.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RampAsked {
     /// Starts per second at its beginning.
     pub from: f64,
@@ -144,22 +139,19 @@ pub struct RampAsked {
 }
 
 /// Work of an agent before each of its requests.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkAsked {
     /// CPU work, as given: `primes:200000`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu: Option<String>,
     /// Bytes written to a file, read back and deleted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_bytes: Option<u64>,
     /// Threads that all agents share for it.
     pub threads: u32,
 }
 
 /// The result of a load.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadResult {
     /// Whether it was stopped before its end.
     pub interrupted: bool,
@@ -177,8 +169,7 @@ pub struct LoadResult {
 }
 
 /// Resources that the client process used.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientCost {
     /// CPU time of all its threads from the first request to the end, seconds.
     pub cpu_s: Option<f64>,
@@ -197,8 +188,7 @@ pub struct ClientCost {
 }
 
 /// A load's figures. `docs/load.md` says what each is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Figures {
     /// Requests by how they ended.
     pub outcomes: OutcomeCounts,
@@ -257,8 +247,7 @@ pub struct Figures {
 }
 
 /// Requests that kept every limit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Goodput {
     /// The limits, as given.
     pub limits: String,
@@ -272,8 +261,7 @@ pub struct Goodput {
 
 /// The distribution of a quantity. A percentile for which the sample is too small is none, and `needs` has the number of
 /// observations it requires.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Spread {
     /// Observations.
     pub n: usize,
@@ -300,8 +288,7 @@ pub struct Spread {
 }
 
 /// Figures of the completed requests of one turn of all sessions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TurnFigures {
     /// The turn, from 1.
     pub turn: u32,
@@ -314,8 +301,7 @@ pub struct TurnFigures {
 }
 
 /// Durations of the agents' work before their requests.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkFigures {
     /// Wait for a free thread, ms.
     pub queue_ms: Option<Spread>,

@@ -3,15 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde_with::{DeserializeFromStr, SerializeDisplay};
 
 use crate::hash::derive;
 
 /// Root of the nonces that prompts begin with; 16 hexadecimal digits on disk. A prompt cache outlives a command, so every
 /// run and every resume has a new root. With the same root and seed a run repeats its prompts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, DeserializeFromStr, SerializeDisplay, JsonSchema)]
+#[schemars(try_from = "String")]
 pub struct NonceRoot(u64);
 
 impl NonceRoot {
@@ -50,20 +50,6 @@ impl FromStr for NonceRoot {
         let is_hex = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
         let value = u64::from_str_radix(text, 16).ok().filter(|_| is_hex);
         value.map(Self).ok_or(NonceRootError)
-    }
-}
-
-impl TryFrom<String> for NonceRoot {
-    type Error = NonceRootError;
-
-    fn try_from(text: String) -> Result<Self, NonceRootError> {
-        text.parse()
-    }
-}
-
-impl From<NonceRoot> for String {
-    fn from(root: NonceRoot) -> Self {
-        root.to_string()
     }
 }
 

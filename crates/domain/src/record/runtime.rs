@@ -1,10 +1,10 @@
 //! The async runtime and the HTTP client of a run.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The async runtime that a client ran on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RuntimeFacts {
     /// Which one.
     pub flavour: RuntimeFlavour,
@@ -34,8 +34,7 @@ impl RuntimeFacts {
 
 /// What reads measured streams over plain HTTP. Streams over https and through a proxy are read by reqwest
 /// always.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HttpClient {
     /// Tandem's own sockets.
@@ -52,8 +51,7 @@ impl HttpClient {
 }
 
 /// Flavours of the async runtime.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RuntimeFlavour {
     /// Threads that take tasks from each other.

@@ -1,52 +1,45 @@
 //! The times of a request: the type that clients fill in and records keep.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use super::counters::ServerCounters;
 use crate::outcome::Outcome;
 use crate::units::{Nanos, Stamp};
 
 /// The stamps of one request on the run's clock, its counts and its outcome.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[skip_serializing_none]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestTimes {
     /// Planned start.
     pub scheduled: Stamp,
     /// Wait for a permit under `--admission`, before it looked for a connection. Absent without a limit, and if it
     /// was not recorded.
-    #[serde(rename = "admission_wait_ns", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "admission_wait_ns")]
     pub admission_wait: Option<Nanos>,
     /// Time to open a connection (name lookup, TCP and TLS) when no idle one was in the pool. It lies before
     /// `sent`. Absent if an idle connection was used, if none could be opened, and in virtual time, where opening
     /// one takes no time.
-    #[serde(rename = "connect_ns", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "connect_ns")]
     pub connect: Option<Nanos>,
     /// Its bytes were given to the connection; absent if none could be opened.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub sent: Option<Stamp>,
     /// The response head arrived.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub headers: Option<Stamp>,
     /// First chunk with output: content, thinking, a tool call or a refusal.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub first_token: Option<Stamp>,
     /// First chunk with thinking text.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub first_thinking: Option<Stamp>,
     /// First chunk with content text.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub first_content: Option<Stamp>,
     /// First chunk with a tool call.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub first_tool_call: Option<Stamp>,
     /// First chunk with a refusal.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub first_refusal: Option<Stamp>,
     /// Last chunk with output.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_token: Option<Stamp>,
     /// The final object arrived.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub done: Option<Stamp>,
     /// End, with any outcome.
     pub ended: Stamp,
@@ -70,8 +63,9 @@ pub struct RequestTimes {
 }
 
 /// A peculiarity of a response: what an incomplete one lacks, or what is unusual about a completed one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ResponseNote {
     /// It ended in the middle of a value.
@@ -145,8 +139,7 @@ const BEYOND_REAL_SERVERS: u64 = 10_000;
 const TOGETHER: usize = 4;
 
 /// The source of a token count.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenSource {
     /// The server's counter.
@@ -157,8 +150,7 @@ pub enum TokenSource {
 }
 
 /// The source of a request's stamps.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StampSource {
     /// Taken during the request.

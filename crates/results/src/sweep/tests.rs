@@ -32,25 +32,25 @@ scenario = "chimera_homo"
 agents = [{ name = "a" }, { name = "b" }]
 "#;
 
+fn plan() -> SweepPlan {
+    parse("small.toml", PLAN).unwrap()
+}
+
 fn manifest(plan: SweepPlan) -> Manifest {
+    let endpoint = EndpointFacts {
+        url: "http://127.0.0.1:1".to_owned(),
+        server: ServerIdentity {
+            kind: "ollama".to_owned(),
+            version: "1".to_owned(),
+        },
+        model: None,
+    };
     Manifest {
         schema: RESULTS_SCHEMA,
         header: RunHeader {
-            endpoints: vec![EndpointFacts {
-                url: "http://127.0.0.1:1".to_owned(),
-                server: ServerIdentity {
-                    kind: "ollama".to_owned(),
-                    version: "1".to_owned(),
-                },
-                model: None,
-            }],
-            ..RunHeader::new(
-                "small".to_owned(),
-                Provenance::Measured,
-                "tandem test".to_owned(),
-                "tandem sweep".to_owned(),
-                "2026-01-01T00:00:00Z".to_owned(),
-            )
+            name: "small".to_owned(),
+            endpoints: vec![endpoint],
+            ..RunHeader::default()
         },
         runner: "rust-tokio".to_owned(),
         plan_hash: plan.hash(),
@@ -68,14 +68,14 @@ fn run(repetition: u32) -> RunKey {
     }
 }
 
-fn request(repetition: u32, arm: Arm, attempt: u32, agent: u32, done: u64) -> JournalLine {
+fn request(repetition: u32, arm: Arm, attempt: u32, agent: u32, done_ms: u64) -> JournalLine {
     let at = |ms: u64| Stamp(ms * 1_000_000);
     let times = RequestTimes {
         sent: Some(at(0)),
         first_token: Some(at(10)),
-        last_token: Some(at(done)),
-        done: Some(at(done)),
-        ended: at(done),
+        last_token: Some(at(done_ms)),
+        done: Some(at(done_ms)),
+        ended: at(done_ms),
         outcome: Outcome::Completed,
         tokens: 10,
         tokens_from: TokenSource::Server,
@@ -89,17 +89,18 @@ fn request(repetition: u32, arm: Arm, attempt: u32, agent: u32, done: u64) -> Jo
     })
 }
 
-fn arm(repetition: u32, arm: Arm, attempt: u32, complete: bool) -> JournalLine {
+/// The record of an arm of the first repetition in which all agents ran together.
+fn arm(attempt: u32, complete: bool) -> ArmRecord {
     let span = AgentSpan {
         started: Stamp(0),
         ended: Stamp(1),
     };
-    JournalLine::Arm(ArmRecord {
-        run: run(repetition),
-        arm,
+    ArmRecord {
+        run: run(1),
+        arm: Arm::Together,
         attempt,
-        started: Stamp(0),
-        ended: Stamp(1),
+        started: span.started,
+        ended: span.ended,
         complete,
         state_rule: "unloaded".to_owned(),
         loaded_before: Vec::new(),
@@ -107,17 +108,20 @@ fn arm(repetition: u32, arm: Arm, attempt: u32, complete: bool) -> JournalLine {
         agents: vec![span, span],
         notes: Vec::new(),
         changed_servers: Vec::new(),
-    })
+    }
 }
 
-fn plan() -> SweepPlan {
-    parse("small.toml", PLAN).unwrap()
+/// The requests of an attempt at the first repetition, and its arm.
+fn together(attempt: u32, done_ms: u64, complete: bool) -> Vec<JournalLine> {
+    let request = |agent| request(1, Arm::Together, attempt, agent, done_ms);
+    let arm = JournalLine::Arm(arm(attempt, complete));
+    vec![request(0), request(1), arm]
 }
 
 fn folder(lines: &[JournalLine], tail: &str) -> TempDir {
     let dir = TempDir::new().unwrap();
     write_manifest(dir.path(), &manifest(plan())).unwrap();
-    let mut file = fs::File::create(dir.path().join("journal.jsonl")).unwrap();
+    let mut file = fs::File::create(dir.path().join(JOURNAL_FILE)).unwrap();
     for line in lines {
         writeln!(file, "{}", serde_json::to_string(line).unwrap()).unwrap();
     }
@@ -125,38 +129,34 @@ fn folder(lines: &[JournalLine], tail: &str) -> TempDir {
     dir
 }
 
-fn together(repetition: u32, attempt: u32, done: u64) -> Vec<JournalLine> {
-    vec![
-        request(repetition, Arm::Together, attempt, 0, done),
-        request(repetition, Arm::Together, attempt, 1, done),
-    ]
+/// Checks that each of these words is in a warning.
+fn assert_warned(set: &Dataset, expected: &[&str]) {
+    let all = format!("{:?}", set.warnings);
+    for words in expected {
+        assert!(all.contains(words), "{words} in {all}");
+    }
 }
 
 #[test]
 fn the_last_complete_attempt_counts_and_what_is_missing_is_said() {
-    let mut lines = together(1, 1, 100);
-    lines.push(arm(1, Arm::Together, 1, false));
-    lines.extend(together(1, 2, 200));
-    lines.push(arm(1, Arm::Together, 2, true));
-    let dir = folder(&lines, "");
-    let set = strict(&dir).unwrap();
+    let lines = [together(1, 100, false), together(2, 200, true)].concat();
+    let set = strict(&folder(&lines, "")).unwrap();
     assert_eq!(set.runs.len(), 1);
     let arm = set.runs[0].together.as_ref().unwrap();
     assert_eq!(arm.agents[0].requests[0].done, Some(Stamp(200_000_000)));
-    let all = format!("{:?}", set.warnings);
-    assert!(all.contains("3 of 4 planned arms were never run"), "{all}");
-    assert!(all.contains("1 arms were tried more than once"), "{all}");
-    assert!(all.contains("no telemetry.jsonl"), "{all}");
+    let expected = [
+        "3 of 4 planned arms were never run",
+        "1 arms were tried more than once",
+        "no telemetry.jsonl",
+    ];
+    assert_warned(&set, &expected);
 }
 
 #[test]
 fn a_last_line_cut_off_is_left_out_and_any_other_bad_line_is_an_error() {
-    let mut lines = together(1, 1, 100);
-    lines.push(arm(1, Arm::Together, 1, true));
-    let dir = folder(&lines, r#"{"request":{"conf"#);
-    let set = strict(&dir).unwrap();
-    let all = format!("{:?}", set.warnings);
-    assert!(all.contains("line 4 is cut off"), "{all}");
+    let lines = together(1, 100, true);
+    let set = strict(&folder(&lines, r#"{"request":{"conf"#)).unwrap();
+    assert_warned(&set, &["line 4 is cut off"]);
 
     let dir = folder(&lines, "{\"nonsense\":{}}\n");
     let error = strict(&dir).unwrap_err();
@@ -169,12 +169,13 @@ fn a_last_line_cut_off_is_left_out_and_any_other_bad_line_is_an_error() {
 
 #[test]
 fn a_complete_arm_without_an_agents_requests_is_left_out() {
-    let mut lines = vec![request(1, Arm::Together, 1, 0, 100)];
-    lines.push(arm(1, Arm::Together, 1, true));
-    lines.extend(together(2, 1, 100));
-    lines.push(arm(2, Arm::Together, 1, true));
-    let dir = folder(&lines, "");
-    let set = strict(&dir).unwrap();
+    let mut lines = together(1, 100, true);
+    lines.remove(1);
+    lines.extend([0, 1].map(|agent| request(2, Arm::Together, 1, agent, 100)));
+    let mut second = arm(1, true);
+    second.run.repetition = 2;
+    lines.push(JournalLine::Arm(second));
+    let set = strict(&folder(&lines, "")).unwrap();
     assert_eq!(set.runs.len(), 1);
     assert_eq!(set.runs[0].repetition, 2);
     let lost = |w: &Warning| matches!(w, Warning::NoRequestOf(.., agent) if agent == "b");
@@ -197,16 +198,11 @@ fn steps_that_failed_are_counted_and_the_first_is_named() {
             error: error.map(str::to_owned),
         })
     };
-    let of = |steps: &[JournalLine]| {
-        let mut lines = together(1, 1, 100);
-        lines.extend_from_slice(steps);
-        lines.push(arm(1, Arm::Together, 1, true));
-        let dir = folder(&lines, "");
+    let warning = |steps: &[JournalLine]| {
+        let dir = folder(&[&together(1, 100, true), steps].concat(), "");
         let warnings = read(dir.path(), false, &mut Vec::new()).unwrap().warnings;
-        let found = warnings
-            .into_iter()
-            .find(|warning| warning.contains("steps of"));
-        found.unwrap_or_default()
+        let mut warnings = warnings.into_iter();
+        warnings.find(|warning| warning.contains("steps of"))
     };
     // A request that failed has a row, and a step that was cancelled did not fail.
     let others = [
@@ -214,24 +210,21 @@ fn steps_that_failed_are_counted_and_the_first_is_named() {
         step("write", Some(StepRecord::CANCELLED)),
         step("think", None),
     ];
-    assert_eq!(of(&others), "");
+    assert_eq!(warning(&others), None);
     let failed = [
         step("write", Some("disk full")),
         step("ingest", Some("gone")),
     ];
+    let expected = "2 steps of agents failed; the first: one (shared, repetition 1, together), agent 1, write: disk full";
     assert_eq!(
-        of(&[&others[..], &failed].concat()),
-        format!(
-            "2 steps of agents failed; the first: {}, agent 1, write: disk full",
-            place(&run(1), Arm::Together)
-        )
+        warning(&[&others[..], &failed].concat()).as_deref(),
+        Some(expected)
     );
 }
 
 /// An arm that came to its end, and one that did not.
 fn one_and_a_half_arms() -> Vec<JournalLine> {
-    let mut lines = together(1, 1, 100);
-    lines.push(arm(1, Arm::Together, 1, true));
+    let mut lines = together(1, 100, true);
     lines.push(request(1, Arm::Sequential, 3, 0, 200));
     lines
 }
@@ -245,11 +238,9 @@ fn a_sweep_goes_on_after_all_that_was_recorded() {
     let dir = folder(&one_and_a_half_arms(), "{\"request\":{\"conf");
     let point = resume(&dir).unwrap();
     assert_eq!(point.offset, Nanos::from_millis(201));
-    let done = [(run(1), Arm::Together)];
-    assert_eq!(point.complete, BTreeSet::from(done.clone()));
-    let [done] = done;
-    let attempts = [(done, 1), ((run(1), Arm::Sequential), 3)];
-    assert_eq!(point.attempts, BTreeMap::from(attempts));
+    let [done, half] = [Arm::Together, Arm::Sequential].map(|arm| (run(1), arm));
+    assert_eq!(point.complete, BTreeSet::from([done.clone()]));
+    assert_eq!(point.attempts, BTreeMap::from([(done, 1), (half, 3)]));
     assert_eq!(point.warnings.len(), 1, "{:?}", point.warnings);
     let aside = fs::read_to_string(dir.path().join("journal.jsonl.cut"));
     assert_eq!(aside.unwrap(), "{\"request\":{\"conf\n");
@@ -264,24 +255,17 @@ fn a_sweep_goes_on_after_all_that_was_recorded() {
 }
 
 #[test]
-fn a_line_that_is_whole_but_for_its_newline_is_kept() {
+fn a_line_that_is_whole_but_for_its_newline_is_kept_and_a_corrupt_one_is_named() {
     let dir = folder(&one_and_a_half_arms(), "");
     let path = dir.path().join(JOURNAL_FILE);
-    let whole = fs::read(&path).unwrap();
-    fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+    let whole = fs::read_to_string(&path).unwrap();
+    fs::write(&path, whole.trim_end()).unwrap();
     assert_eq!(resume(&dir).unwrap().warnings, [""; 0]);
-    assert_eq!(fs::read(&path).unwrap(), whole);
-}
+    assert_eq!(fs::read_to_string(&path).unwrap(), whole);
 
-#[test]
-fn a_corrupt_line_is_named() {
-    let mut lines = one_and_a_half_arms();
-    let after = lines.split_off(2);
-    let dir = folder(&lines, "{\"request\":{\n");
-    let journal = fs::OpenOptions::new()
-        .append(true)
-        .open(dir.path().join(JOURNAL_FILE));
-    serde_json::to_writer(journal.unwrap(), &after[0]).unwrap();
+    let third = whole.match_indices('\n').nth(1).unwrap().0 + 1;
+    let (before, after) = whole.split_at(third);
+    fs::write(&path, format!("{before}{{\"request\":{{\n{after}")).unwrap();
     let error = resume(&dir).unwrap_err().to_string();
     assert!(error.contains("journal.jsonl:3: "), "{error}");
     assert!(error.contains("remove the line"), "{error}");
@@ -300,17 +284,15 @@ fn other_conditions_are_refused_and_named() {
     let mut second = manifest(changed);
     second.repetitions = 5;
     second.header.started_at = "2025-11-13T00:00:00Z".to_owned();
-    let FolderError::NotTheSame { differences, .. } = results.check_same(&second).unwrap_err()
-    else {
-        panic!()
-    };
-    assert_eq!(
-        differences,
-        [
-            "repetitions: recorded 2, now 5",
-            "plan.configs[0].agents[1].options.num_ctx: recorded null, now 4096",
-            "plan.seed: recorded 113, now 7",
-        ]
+    let expected = [
+        "repetitions: recorded 2, now 5",
+        "plan.configs[0].agents[1].options.num_ctx: recorded null, now 4096",
+        "plan.seed: recorded 113, now 7",
+    ];
+    let refused = results.check_same(&second).unwrap_err();
+    assert!(
+        matches!(&refused, FolderError::NotTheSame { differences, .. } if *differences == expected),
+        "{refused}"
     );
 }
 
@@ -367,44 +349,36 @@ fn a_manifest_is_written_whole_and_another_version_is_refused() {
 
 #[test]
 fn the_share_of_a_model_on_the_cpu_is_read_from_what_the_server_has_loaded() {
-    let mut manifest = manifest(parse("small.toml", PLAN).unwrap());
+    let mut manifest = manifest(plan());
     manifest.header.endpoints[0].model = Some(ModelIdentity {
         name: "m:latest".to_owned(),
-        digest: None,
-        size_bytes: None,
-        parameter_size: None,
-        quantization: None,
+        ..ModelIdentity::default()
     });
     let on_cpu = |models: Option<Vec<LoadedModel>>| {
-        let JournalLine::Arm(record) = arm(1, Arm::Together, 1, true) else {
-            panic!("an arm is an arm");
-        };
-        let record = ArmRecord {
+        let mut journal = together(1, 100, true);
+        journal[2] = JournalLine::Arm(ArmRecord {
             loaded_after: vec![models],
-            ..record
-        };
-        let requests = (0..2).map(|agent| request(1, Arm::Together, 1, agent, 100));
-        let journal = requests.chain([JournalLine::Arm(record)]);
+            ..arm(1, true)
+        });
         let read = dataset(SweepRecords {
             manifest: manifest.clone(),
-            journal: journal.collect(),
+            journal,
             telemetry: Vec::new(),
             warnings: Vec::new(),
         });
         let agents = &read.runs[0].together.as_ref().unwrap().agents;
-        assert_eq!(agents[0].on_cpu, agents[1].on_cpu);
-        agents[0].on_cpu
+        [agents[0].on_cpu, agents[1].on_cpu]
     };
     let model = |name: &str, on_device| LoadedModel {
         name: name.to_owned(),
         size_bytes: Some(4_700_000_000),
         size_vram_bytes: Some(on_device),
-        context_length: None,
-        expires_at: None,
+        ..LoadedModel::default()
     };
-    let half = model("m:latest", 2_350_000_000);
-    assert_eq!(on_cpu(Some(vec![model("other", 0), half])), Some(0.5));
-    assert_eq!(on_cpu(Some(vec![model("other", 0)])), None);
-    assert_eq!(on_cpu(Some(Vec::new())), None);
-    assert_eq!(on_cpu(None), None);
+    let other = model("other", 0);
+    let half = vec![other.clone(), model("m:latest", 2_350_000_000)];
+    assert_eq!(on_cpu(Some(half)), [Some(0.5); 2]);
+    for unknown in [Some(vec![other]), Some(Vec::new()), None] {
+        assert_eq!(on_cpu(unknown), [None; 2]);
+    }
 }

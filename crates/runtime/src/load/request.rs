@@ -1,6 +1,5 @@
 //! One request of a load: what comes before it, what is sent, what is recorded.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use agents::nonce;
@@ -13,16 +12,8 @@ use domain::{Outcome, Stamp};
 use tracing::Instrument as _;
 
 use super::conversation::{Conversation, words};
-use super::trace::{Trace, TracePrompt};
-use super::{LoadContext, Place, lock};
-
-/// The source of a request's prompt and length.
-#[derive(Debug, Clone)]
-pub(super) enum Ask {
-    Plan,
-    /// The entry of a trace with the request's number.
-    Trace(Arc<Trace>),
-}
+use super::trace::TracePrompt;
+use super::{LoadContext, LoadShape, Place, lock};
 
 impl LoadContext {
     /// Waits for room for another row, does the agent's work, sends one request and records it. Returns the end of
@@ -31,7 +22,6 @@ impl LoadContext {
         &self,
         place: Place,
         due: Stamp,
-        ask: Ask,
         talk: &mut Conversation,
     ) -> Option<Stamp> {
         if let Some(backlog) = &self.setup.backlog {
@@ -49,7 +39,7 @@ impl LoadContext {
         self.started_requests.fetch_add(1, Ordering::Relaxed);
         let now_in_flight = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
         self.peak.fetch_max(now_in_flight, Ordering::Relaxed);
-        let call = self.call(place, &ask, talk);
+        let call = self.call(place, talk);
         let endpoint = place.agent as usize % self.setup.backends.len();
         let mut exchange = Exchange::default();
         let generating = self.setup.backends[endpoint].generate(&call, &mut exchange);
@@ -112,7 +102,7 @@ impl LoadContext {
         }
     }
 
-    fn call(&self, place: Place, ask: &Ask, talk: &Conversation) -> GenerateCall {
+    fn call(&self, place: Place, talk: &Conversation) -> GenerateCall {
         let plan = &self.setup.plan;
         let mut options = plan.options.clone();
         options.seed.get_or_insert_with(|| {
@@ -120,8 +110,8 @@ impl LoadContext {
             // Servers keep the seed in a 32-bit integer and take -1 for "random".
             (seed & 0x7fff_ffff).cast_signed()
         });
-        let prompt = match (ask, place.turn) {
-            (Ask::Trace(trace), _) => {
+        let prompt = match (&plan.shape, place.turn) {
+            (LoadShape::Replay { trace, .. }, _) => {
                 let entry = &trace.entries[place.index as usize];
                 if let Some(tokens) = entry.output_tokens {
                     options.num_predict = Some(i64::from(tokens));
@@ -143,11 +133,11 @@ impl LoadContext {
                     (TracePrompt::Unknown, _) => self.under_nonce(&place.index.to_string()),
                 }
             }
-            (Ask::Plan, None) => self.under_nonce(&place.index.to_string()),
-            (Ask::Plan, Some(turn)) if turn.turn == 1 => {
+            (_, None) => self.under_nonce(&place.index.to_string()),
+            (_, Some(turn)) if turn.turn == 1 => {
                 self.under_nonce(&format!("session {}", turn.session))
             }
-            (Ask::Plan, Some(_)) => match &plan.turns {
+            (_, Some(_)) => match &plan.turns {
                 Some(turns) => turns.follow_up.clone(),
                 None => plan.prompt.clone(),
             },

@@ -1,5 +1,6 @@
-//! A server that does what a script says, on the sweep's clock.
+//! A server that does what a script says, on the run's clock.
 
+use std::future::{pending, ready};
 use std::sync::{Arc, Mutex};
 
 use clock::Clock;
@@ -9,6 +10,7 @@ use domain::backend::{
 use domain::{FailureKind, ModelOptions, Nanos, Outcome};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use tokio::sync::Semaphore;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
@@ -49,17 +51,19 @@ pub(crate) struct Fake {
     endpoint: String,
     clock: Clock,
     script: Script,
-    slot: tokio::sync::Mutex<Option<ModelOptions>>,
+    runner: tokio::sync::Mutex<Option<ModelOptions>>,
     /// What was asked for, in order: `unload`, `preload 512`, `generate 512`.
-    pub(crate) log: Mutex<Vec<String>>,
-    pub(crate) prompts: Mutex<Vec<String>>,
+    log: Mutex<Vec<String>>,
+    calls: Mutex<Vec<GenerateCall>>,
+    /// Instead of the runner: a server that holds its model and serves so many requests at once.
+    pub(crate) slots: Option<Semaphore>,
     pub(crate) has_model: bool,
     /// Cached tokens that it reports for each prompt of ten tokens.
     pub(crate) cached: Option<u64>,
     /// Unloading does nothing.
     pub(crate) keeps_model: bool,
     /// Number of prompts after which it reports another version.
-    pub(crate) changes_after: Option<usize>,
+    pub(crate) changes_after: usize,
 }
 
 impl std::fmt::Debug for Fake {
@@ -69,18 +73,19 @@ impl std::fmt::Debug for Fake {
 }
 
 impl Fake {
-    pub(crate) fn new(place: usize, clock: Clock, script: Script) -> Self {
+    pub(crate) fn new(place: usize, clock: &Clock, script: &Script) -> Self {
         Self {
             endpoint: format!("fake://{place}"),
-            clock,
-            script,
-            slot: tokio::sync::Mutex::new(None),
+            clock: clock.clone(),
+            script: Arc::clone(script),
+            runner: tokio::sync::Mutex::default(),
             log: Mutex::default(),
-            prompts: Mutex::default(),
+            calls: Mutex::default(),
+            slots: None,
             has_model: true,
             cached: None,
             keeps_model: false,
-            changes_after: None,
+            changes_after: usize::MAX,
         }
     }
 
@@ -94,6 +99,10 @@ impl Fake {
         self.log.lock().unwrap().clone()
     }
 
+    pub(crate) fn calls(&self) -> Vec<GenerateCall> {
+        self.calls.lock().unwrap().clone()
+    }
+
     async fn load(&self, loaded: &mut Option<ModelOptions>, options: &ModelOptions) {
         if loaded.as_ref().is_none_or(|old| old.reloads_for(options)) {
             self.clock.sleep(LOAD).await;
@@ -104,26 +113,29 @@ impl Fake {
     async fn reply(&self, call: &GenerateCall, exchange: &mut Exchange) -> Outcome {
         self.note("generate", Some(&call.options));
         let nth = {
-            let mut prompts = self.prompts.lock().unwrap();
-            prompts.push(call.prompt.clone());
-            prompts.len() - 1
+            let mut calls = self.calls.lock().unwrap();
+            calls.push(call.clone());
+            calls.len() - 1
         };
-        let (tokens, breaks) = match (self.script)(call, nth) {
-            Reply::Text { tokens } => (tokens, false),
-            Reply::Breaks { after } => (after, true),
-            Reply::Refused => {
-                return failed(FailureKind::ConnectionRefused, "connection refused");
-            }
-            Reply::Stalls => {
-                exchange.times.sent = Some(self.clock.now());
-                return std::future::pending().await;
-            }
-        };
+        let reply = (self.script)(call, nth);
+        if matches!(reply, Reply::Refused) {
+            return failed(FailureKind::ConnectionRefused, "connection refused");
+        }
         let sent = self.clock.now();
         exchange.times.sent = Some(sent);
-        let mut loaded = self.slot.lock().await;
-        self.load(&mut loaded, &call.options).await;
-        self.clock.sleep(WARM).await;
+        let (tokens, breaks) = match reply {
+            Reply::Text { tokens } => (tokens, false),
+            Reply::Breaks { after } => (after, true),
+            Reply::Refused | Reply::Stalls => return pending().await,
+        };
+        let (_slot, mut runner);
+        if let Some(slots) = &self.slots {
+            _slot = slots.acquire().await.unwrap();
+        } else {
+            runner = self.runner.lock().await;
+            self.load(&mut runner, &call.options).await;
+            self.clock.sleep(WARM).await;
+        }
         let ready = self.clock.now();
         self.clock.sleep(PREFILL).await;
         let prefilled = self.clock.now();
@@ -144,16 +156,15 @@ impl Fake {
         let done = self.clock.now();
         exchange.times.done = Some(done);
         exchange.done_reason = Some("stop".to_owned());
-        exchange.times.counters.total = Some(done.since(sent));
-        exchange.times.counters.load = Some(ready.since(sent));
-        exchange.times.counters.prompt_eval = Some(PREFILL);
-        if self.cached.is_some() {
-            exchange.times.counters.prompt_eval_count = Some(10);
-            exchange.times.counters.prompt_eval_cached_count = self.cached;
-        }
+        let counters = &mut exchange.times.counters;
+        counters.total = Some(done.since(sent));
+        counters.load = Some(ready.since(sent));
+        counters.prompt_eval = Some(PREFILL);
+        counters.prompt_eval_count = self.cached.map(|_| 10);
+        counters.prompt_eval_cached_count = self.cached;
         if tokens > 0 {
-            exchange.times.counters.eval_count = Some(tokens);
-            exchange.times.counters.eval = Some(done.since(prefilled));
+            counters.eval_count = Some(tokens);
+            counters.eval = Some(done.since(prefilled));
         }
         Outcome::Completed
     }
@@ -178,43 +189,32 @@ impl ChatBackend for Fake {
     }
 
     fn identify(&self) -> BoxFuture<'_, Result<ServerIdentity, BackendError>> {
-        std::future::ready(Ok(ServerIdentity {
-            kind: "fake".to_owned(),
-            version: match self.changes_after {
-                Some(prompts) if self.prompts.lock().unwrap().len() >= prompts => "2".to_owned(),
-                _ => "1".to_owned(),
-            },
-        }))
-        .boxed()
+        let has_changed = self.calls.lock().unwrap().len() >= self.changes_after;
+        let (kind, version) = ("fake".to_owned(), 1 + u32::from(has_changed));
+        let version = version.to_string();
+        ready(Ok(ServerIdentity { kind, version })).boxed()
     }
 
     fn find_model<'a>(
         &'a self,
         model: &'a str,
     ) -> BoxFuture<'a, Result<Option<ModelIdentity>, BackendError>> {
-        let found = self.has_model.then(|| ModelIdentity {
+        let found = ModelIdentity {
             name: model.to_owned(),
-            digest: None,
-            size_bytes: None,
-            parameter_size: None,
-            quantization: None,
-        });
-        std::future::ready(Ok(found)).boxed()
+            ..ModelIdentity::default()
+        };
+        ready(Ok(self.has_model.then_some(found))).boxed()
     }
 
     fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>> {
         async {
-            let loaded = self.slot.lock().await;
-            Ok(loaded
-                .iter()
-                .map(|options| LoadedModel {
-                    name: "m".to_owned(),
-                    size_bytes: None,
-                    size_vram_bytes: None,
-                    context_length: options.num_ctx.map(|n| n as u64),
-                    expires_at: None,
-                })
-                .collect())
+            let loaded = self.runner.lock().await;
+            let model = |options: &ModelOptions| LoadedModel {
+                name: "m".to_owned(),
+                context_length: options.num_ctx.map(|n| n as u64),
+                ..LoadedModel::default()
+            };
+            Ok(loaded.iter().map(model).collect())
         }
         .boxed()
     }
@@ -226,7 +226,7 @@ impl ChatBackend for Fake {
     ) -> BoxFuture<'a, Result<(), BackendError>> {
         async {
             self.note("preload", Some(options));
-            let mut loaded = self.slot.lock().await;
+            let mut loaded = self.runner.lock().await;
             self.load(&mut loaded, options).await;
             Ok(())
         }
@@ -237,7 +237,7 @@ impl ChatBackend for Fake {
         async {
             self.note("unload", None);
             if !self.keeps_model {
-                *self.slot.lock().await = None;
+                *self.runner.lock().await = None;
             }
             Ok(())
         }

@@ -1,13 +1,13 @@
 //! Sweeps in virtual time against a scripted server, with exact stamps.
 
 pub(crate) mod fake;
+
 mod faults;
 mod resume;
 mod run;
 mod stop;
 
-use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use clock::Clock;
@@ -20,8 +20,9 @@ use domain::record::{
 };
 use domain::{Nanos, Stamp};
 use results::ResultsDir;
+use tempfile::TempDir;
 
-use self::fake::Fake;
+use self::fake::{Fake, Script};
 use crate::{DEFAULT_DEAD_ARMS, RuntimeError, Shutdown, SweepSetup, SweepSummary};
 
 /// The together arm alone, and both arms without probes, each in a fixed order.
@@ -46,7 +47,7 @@ pub(crate) fn plan(agents: usize, protocol: &str, extra: &str) -> SweepPlan {
     plan
 }
 
-pub(crate) fn manifest(plan: &SweepPlan, repetitions: u32, endpoints: usize) -> Manifest {
+fn manifest(plan: &SweepPlan, repetitions: u32) -> Manifest {
     let endpoint = |i: usize| EndpointFacts {
         url: format!("fake://{i}"),
         server: ServerIdentity {
@@ -55,18 +56,13 @@ pub(crate) fn manifest(plan: &SweepPlan, repetitions: u32, endpoints: usize) -> 
         },
         model: None,
     };
+    let [name, tool, started_at] = ["t", "test", "2025-11-12T00:00:00Z"].map(str::to_owned);
     Manifest {
         schema: RESULTS_SCHEMA,
         header: RunHeader {
-            endpoints: (0..endpoints).map(endpoint).collect(),
+            endpoints: (0..plan.servers()).map(endpoint).collect(),
             time_scale: Some(TimeScale::Virtual),
-            ..RunHeader::new(
-                "t".to_owned(),
-                Provenance::Simulated,
-                "test".to_owned(),
-                String::new(),
-                "2025-11-12T00:00:00Z".to_owned(),
-            )
+            ..RunHeader::new(name, Provenance::Simulated, tool, String::new(), started_at)
         },
         runner: "rust-tokio".to_owned(),
         plan_hash: plan.hash(),
@@ -77,7 +73,7 @@ pub(crate) fn manifest(plan: &SweepPlan, repetitions: u32, endpoints: usize) -> 
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Watch(pub(crate) Mutex<Vec<Event>>);
+struct Watch(Mutex<Vec<Event>>);
 
 impl Observer for Watch {
     fn on_event(&self, event: &Event) {
@@ -85,105 +81,123 @@ impl Observer for Watch {
     }
 }
 
+/// A sweep that is about to run, in a folder of its own.
 pub(crate) struct Trial {
     pub(crate) setup: SweepSetup,
-    pub(crate) fakes: Vec<Arc<Fake>>,
-    pub(crate) watch: Arc<Watch>,
+    pub(crate) servers: Vec<Fake>,
+    dir: TempDir,
 }
 
 impl Trial {
     /// In virtual time; must be called inside a paused runtime.
-    pub(crate) fn new(results: ResultsDir, script: fake::Script) -> Self {
-        let offset = results.resume.as_ref().map_or(Nanos::ZERO, |p| p.offset);
-        Self::on(Clock::start_virtual_from(offset), results, script)
+    pub(crate) fn new(plan: &SweepPlan, repetitions: u32, script: Script) -> Self {
+        Self::on(Clock::start_virtual(), plan, repetitions, script)
+    }
+
+    pub(crate) fn on(clock: Clock, plan: &SweepPlan, repetitions: u32, script: Script) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let results = ResultsDir::create(dir.path(), manifest(plan, repetitions)).unwrap();
+        Self::into(dir, results, clock, script)
     }
 
     #[expect(
         clippy::needless_pass_by_value,
         reason = "scripts are written in place"
     )]
-    pub(crate) fn on(clock: Clock, results: ResultsDir, script: fake::Script) -> Self {
-        let fake = |i| Arc::new(Fake::new(i, clock.clone(), script.clone()));
-        let endpoints = results.manifest.header.endpoints.len();
-        let fakes: Vec<Arc<Fake>> = (0..endpoints).map(fake).collect();
-        let watch = Arc::new(Watch::default());
+    fn into(dir: TempDir, results: ResultsDir, clock: Clock, script: Script) -> Self {
+        let servers = 0..results.manifest.header.endpoints.len();
         Self {
+            servers: servers.map(|i| Fake::new(i, &clock, &script)).collect(),
             setup: SweepSetup {
                 results,
                 nonce: NonceRoot::new(1),
-                backends: fakes.iter().map(|f| Arc::clone(f) as _).collect(),
+                backends: Vec::new(),
                 clock,
                 gpu: None,
                 host: false,
-                observer: Arc::clone(&watch) as _,
+                observer: Arc::new(Watch::default()),
                 admission: None,
                 benchmarks: "../../fixtures/benchmarks".into(),
                 arm_deadline: None,
                 dead_arms: DEFAULT_DEAD_ARMS,
             },
-            fakes,
-            watch,
+            dir,
         }
     }
 
-    pub(crate) fn with_server(mut self, change: impl FnOnce(&mut Fake)) -> Self {
-        let mut fake = Fake::new(0, self.setup.clock.clone(), fake::by_context());
-        change(&mut fake);
-        self.setup.backends = vec![Arc::new(fake)];
-        self
-    }
-
-    pub(crate) fn admit(mut self, limit: usize) -> Self {
-        self.setup.admission = NonZeroUsize::new(limit);
-        self
-    }
-
-    pub(crate) async fn run(self) -> Result<SweepSummary, RuntimeError> {
+    pub(crate) async fn run(self) -> Ran {
         self.run_until(Shutdown::new(Nanos::ZERO)).await
     }
 
-    pub(crate) async fn run_until(self, shutdown: Shutdown) -> Result<SweepSummary, RuntimeError> {
-        crate::run_sweep(self.setup, shutdown).await
+    pub(crate) async fn run_until(mut self, shutdown: Shutdown) -> Ran {
+        let servers: Vec<_> = self.servers.into_iter().map(Arc::new).collect();
+        self.setup.backends = servers
+            .iter()
+            .map(|server| Arc::clone(server) as _)
+            .collect();
+        let watch = Arc::new(Watch::default());
+        self.setup.observer = Arc::clone(&watch) as _;
+        let result = crate::run_sweep(self.setup, shutdown).await;
+        Ran {
+            result,
+            journal: read(&self.dir),
+            servers,
+            events: std::mem::take(&mut *watch.0.lock().unwrap()),
+            dir: self.dir,
+        }
     }
 
     /// Runs with a grace period of `grace_ms` and a request to stop at each of these times in ms.
-    pub(crate) async fn run_stopped(self, grace_ms: u64, stops: &'static [u64]) -> SweepSummary {
+    pub(crate) async fn run_stopped(self, grace_ms: u64, stops: Vec<Stamp>) -> Ran {
         let shutdown = Shutdown::new(Nanos::from_millis(grace_ms));
         let (clock, stopper) = (self.setup.clock.clone(), shutdown.clone());
-        tokio::spawn(async move {
+        let stopping = tokio::spawn(async move {
             for stop in stops {
-                clock.sleep_until(ms(*stop)).await;
+                clock.sleep_until(stop).await;
                 stopper.request();
             }
         });
-        self.run_until(shutdown).await.unwrap()
+        let ran = self.run_until(shutdown).await;
+        stopping.abort();
+        ran
     }
 }
 
+/// A sweep that ended, with what it wrote.
 pub(crate) struct Ran {
-    pub(crate) summary: SweepSummary,
+    pub(crate) result: Result<SweepSummary, RuntimeError>,
     pub(crate) journal: Read,
-    pub(crate) fakes: Vec<Arc<Fake>>,
-    pub(crate) watch: Arc<Watch>,
-    pub(crate) dir: tempfile::TempDir,
+    pub(crate) servers: Vec<Arc<Fake>>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) dir: TempDir,
 }
 
-pub(crate) async fn run_plan(plan: &SweepPlan, script: fake::Script) -> Ran {
-    let dir = tempfile::tempdir().unwrap();
-    let trial = fresh(dir.path(), plan, script);
-    let (fakes, watch) = (trial.fakes.clone(), Arc::clone(&trial.watch));
-    Ran {
-        summary: trial.run().await.unwrap(),
-        journal: read(dir.path()),
-        fakes,
-        watch,
-        dir,
+impl Ran {
+    pub(crate) fn summary(&self) -> &SweepSummary {
+        self.result.as_ref().unwrap()
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn text(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// The sweep that continues this one, in virtual time from the last stamp on.
+    pub(crate) fn resume(self) -> Trial {
+        let results = ResultsDir::resume(self.dir.path()).unwrap();
+        let offset = results.resume.as_ref().unwrap().offset;
+        let clock = Clock::start_virtual_from(offset);
+        Trial::into(self.dir, results, clock, fake::by_context())
     }
 }
 
-pub(crate) fn fresh(dir: &Path, plan: &SweepPlan, script: fake::Script) -> Trial {
-    let results = ResultsDir::create(dir, manifest(plan, 1, 1)).unwrap();
-    Trial::new(results, script)
+pub(crate) async fn run_plan(plan: &SweepPlan, script: Script) -> Ran {
+    let ran = Trial::new(plan, 1, script).run().await;
+    ran.summary();
+    ran
 }
 
 /// A journal, sorted by kind.
@@ -200,15 +214,37 @@ impl Read {
         self.requests.iter().map(of).collect()
     }
 
+    pub(crate) fn arms_as<T>(&self, of: impl Fn(&ArmRecord) -> T) -> Vec<T> {
+        self.arms.iter().map(of).collect()
+    }
+
     pub(crate) fn marks(&self) -> Vec<MarkKind> {
         self.marks.iter().map(|mark| mark.what).collect()
     }
+
+    /// Runs and arms that were completed.
+    pub(crate) fn complete(&self) -> Vec<&ArmRecord> {
+        self.arms.iter().filter(|arm| arm.complete).collect()
+    }
+
+    pub(crate) fn requests_of<'a>(
+        &'a self,
+        arm: &'a ArmRecord,
+    ) -> impl Iterator<Item = &'a RequestRecord> {
+        let own = (&arm.run, arm.arm, arm.attempt);
+        let requests = self.requests.iter();
+        requests.filter(move |r| (&r.run, r.arm, r.attempt) == own)
+    }
 }
 
-pub(crate) fn read(dir: &Path) -> Read {
+pub(crate) fn read(dir: &TempDir) -> Read {
     let mut read = Read::default();
-    let text = std::fs::read_to_string(dir.join("journal.jsonl")).unwrap();
-    for line in text.lines() {
+    let text = std::fs::read_to_string(dir.path().join("journal.jsonl")).unwrap();
+    // A full disk leaves a last line without its line feed.
+    let whole = text
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'));
+    for line in whole {
         match serde_json::from_str(line).unwrap() {
             JournalLine::Request(r) => read.requests.push(r),
             JournalLine::Step(s) => read.steps.push(s),

@@ -1,12 +1,10 @@
 //! Sessions, traces, work between requests, and a disk that does not keep up.
 
-use std::path::Path;
-
 use domain::backend::Role;
 
 use super::*;
 
-fn turns(count: u32, think_ms: u64) -> Turns {
+pub(super) fn turns(count: u32, think_ms: u64) -> Turns {
     Turns {
         count: agents(count),
         think: Nanos::from_millis(think_ms),
@@ -16,21 +14,17 @@ fn turns(count: u32, think_ms: u64) -> Turns {
 
 /// Session, turn, agent and planned start, in ms.
 fn places(ran: &Ran) -> Vec<(u32, u32, u32, u64)> {
-    let of = |r: &RequestRecord| {
+    ran.records_as(|r| {
         let (turn, at) = (r.turn.unwrap(), r.times.scheduled.0 / 1_000_000);
         (turn.session, turn.turn, r.agent, at)
-    };
-    ran.records.iter().map(of).collect()
+    })
 }
 
 #[test]
 fn an_agents_sessions_follow_each_other_and_keep_their_conversation() {
     let mut case = Case::new(closed(2, 1000), 10);
-    case.turns = Some(turns(3, 20));
-    case.script = |n| match n {
-        2 => Reply::Refused,
-        _ => Reply::Tokens(6),
-    };
+    case.plan.turns = Some(turns(3, 20));
+    case.script = only(2, Reply::Refused);
     let ran = case.run();
     // 100 ms an answer, 20 ms between turns, 1 s between sessions; the third request is refused at once.
     assert_eq!(
@@ -48,28 +42,21 @@ fn an_agents_sessions_follow_each_other_and_keep_their_conversation() {
             (3, 2, 1, 1460),
         ]
     );
-    let calls = ran.servers[0].calls.lock().unwrap();
-    let lengths = |agent: usize| -> Vec<usize> {
-        let of = ran.records.iter().zip(calls.iter());
-        let of = of.filter(|(record, _)| record.agent as usize == agent);
-        of.map(|(_, call)| call.history.as_ref().unwrap().len())
-            .collect()
-    };
-    // The refused turn is not in agent 0's conversation.
-    assert_eq!(lengths(0), [0, 2, 2, 0, 2]);
-    assert_eq!(lengths(1), [0, 2, 4, 0, 2]);
+    let calls = ran.servers[0].calls();
+    let lengths: Vec<_> = calls
+        .iter()
+        .map(|c| c.history.as_ref().unwrap().len())
+        .collect();
+    // The refused turn, agent 0's second, is not in its conversation.
+    assert_eq!(lengths, [0, 0, 2, 2, 2, 4, 0, 0, 2, 2]);
     let [user, model] = &calls[3].history.as_ref().unwrap()[..] else {
         panic!()
     };
     assert_eq!((user.role, model.role), (Role::User, Role::Assistant));
-    assert!(user.text.ends_with("Say something.") && model.text == "xxxxxx");
+    assert!(user.text.ends_with("Say something.") && model.text == "xyzzy ".repeat(5));
     assert_eq!(calls[3].prompt, "Go on.");
-    let is_first = |call: &&GenerateCall| call.history.as_ref().unwrap().is_empty();
-    let openings: BTreeSet<_> = calls
-        .iter()
-        .filter(is_first)
-        .map(|call| &call.prompt)
-        .collect();
+    let mut openings: BTreeSet<_> = calls.iter().map(|call| &call.prompt).collect();
+    openings.remove(&"Go on.".to_owned());
     assert_eq!(openings.len(), 4, "each session has a nonce of its own");
 }
 
@@ -77,7 +64,7 @@ fn an_agents_sessions_follow_each_other_and_keep_their_conversation() {
 fn sessions_of_an_open_loop_start_on_time_and_take_their_turns() {
     for most in [None, Some(5)] {
         let mut case = Case::new(constant(5.0, most), 5);
-        case.turns = Some(turns(2, 50));
+        case.plan.turns = Some(turns(2, 50));
         assert_eq!(
             places(&case.run()),
             [
@@ -91,9 +78,9 @@ fn sessions_of_an_open_loop_start_on_time_and_take_their_turns() {
     }
     // One agent for all: each session waits for the one before.
     let mut case = Case::new(constant(5.0, Some(1)), 4);
-    case.turns = Some(turns(2, 50));
+    case.plan.turns = Some(turns(2, 50));
     let ran = case.run();
-    assert_eq!(sent(&ran), [0, 150, 250, 400]);
+    assert_eq!(ran.sent(), [0, 150, 250, 400]);
     assert_eq!(
         places(&ran)[2],
         (1, 1, 0, 200),
@@ -105,33 +92,23 @@ fn sessions_of_an_open_loop_start_on_time_and_take_their_turns() {
 fn a_trace_is_replayed_at_its_times_with_its_lengths() {
     let text = "start_ms,prompt_tokens,output_tokens,session\n\
                 100,5,7,a\n300,9,8,a\n200,5,,b\n";
-    let trace = Arc::new(Trace::parse(Path::new("t.csv"), text).unwrap());
-    let replay = |speed| LoadShape::Replay {
-        trace: Arc::clone(&trace),
-        speed: Speed::new(speed).unwrap(),
-        agents: None,
-    };
-    let ran = Case::new(replay(2.0), 3).run();
-    assert_eq!(scheduled(&ran), [0, 50, 100]);
-    let seen = ran
-        .records
-        .iter()
-        .map(|r| (r.agent, r.call, r.options.num_predict));
-    let expected = [(0, 0, Some(7)), (1, 0, None), (0, 1, Some(8))];
-    assert_eq!(seen.collect::<Vec<_>>(), expected);
-    let calls = ran.servers[0].calls.lock().unwrap();
+    let ran = Case::new(replay(text, 2.0), 3).run();
+    assert_eq!(ran.scheduled(), [0, 50, 100]);
+    let seen = ran.records_as(|r| (r.agent, r.call, r.options.num_predict));
+    assert_eq!(seen, [(0, 0, Some(7)), (1, 0, None), (0, 1, Some(8))]);
+    let calls = ran.servers[0].calls();
     let words = |n: usize| calls[n].prompt.split(' ').count();
     assert_eq!((words(0), words(1), words(2)), (5, 5, 9));
     assert!(calls[2].prompt.starts_with(&calls[0].prompt), "one session");
     assert_ne!(calls[1].prompt, calls[0].prompt);
-    let first_two = Case::new(replay(1.0), 2).run().end;
+    let first_two = Case::new(replay(text, 1.0), 2).run().end;
     assert_eq!(first_two.started_requests, 2);
 }
 
 #[test]
 fn work_comes_before_each_request_and_queues_for_the_pool() {
     let mut case = Case::new(closed(3, 0), 6);
-    case.work.cpu = Some("primes:200000".parse().unwrap());
+    case.plan.work.cpu = Some("primes:200000".parse().unwrap());
     let ran = case.run();
     // Two threads: the third agent waits for one of them. A request is due when its work is done.
     let us = |n: Nanos| n.0 / 1_000;
@@ -142,7 +119,7 @@ fn work_comes_before_each_request_and_queues_for_the_pool() {
         assert_eq!(r.times.sent, Some(scheduled));
         (r.agent, r.call, us(work.queue_ns), scheduled.0 / 1_000)
     };
-    let mut seen: Vec<_> = ran.records.iter().map(of).collect();
+    let mut seen = ran.records_as(of);
     seen.sort_unstable();
     assert_eq!(
         seen,
@@ -156,20 +133,6 @@ fn work_comes_before_each_request_and_queues_for_the_pool() {
         ]
     );
     assert_eq!(ran.end.peak_in_flight, 3);
-}
-
-#[tokio::test]
-async fn work_that_cannot_be_done_ends_the_load_with_its_reason() {
-    let clock = Clock::real();
-    let server = Arc::new(Fake::new(clock.clone(), 1, |_| Reply::Refused));
-    let mut plan = LoadPlan::new(closed(2, 0), 4, "m", "");
-    plan.work.file = Some("1KiB".parse().unwrap());
-    let setup = LoadSetup {
-        pool: WorkPool::new(agents(1), "no such folder".into()),
-        ..LoadSetup::new(plan, vec![server as _], clock, Arc::new(|_| {}))
-    };
-    let refused = run_load(setup, &Shutdown::new(Nanos::ZERO)).await;
-    assert!(matches!(refused, Err(LoadError::Work(_))), "{refused:?}");
 }
 
 #[tokio::test]
