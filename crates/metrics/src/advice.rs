@@ -3,9 +3,10 @@
 
 use domain::Nanos;
 use domain::plan::{ConfigId, Topology};
+use itertools::Itertools as _;
 use serde::Serialize;
 
-use crate::cause::WaitedFor;
+use crate::cause::{WaitedFor, WhySerial};
 use crate::observation::{ArmObservation, Dataset};
 use crate::run::RunMetrics;
 use crate::stats::{Estimate, mean};
@@ -89,24 +90,29 @@ pub struct EvidenceRef {
 /// First over all, then by configuration, then one server against one per agent.
 pub fn findings(data: &Dataset, summary: &Summary) -> Vec<Finding> {
     let overall = summary.overall.iter();
-    let mut found: Vec<Finding> = overall
-        .filter_map(|all| never_overlapped(summary, all))
-        .collect();
-    for config in &summary.configs {
-        found.extend(of_config(data, summary, config));
-    }
+    let overall = overall.filter_map(|all| never_overlapped(summary, all));
+    let configs = summary.configs.iter();
+    let configs = configs.flat_map(|config| of_config(data, summary, config));
     let servers = summary.topologies.iter();
-    found.extend(servers.filter_map(|compared| two_servers(summary, compared)));
-    found
+    let servers = servers.filter_map(|compared| two_servers(summary, compared));
+    overall.chain(configs).chain(servers).collect()
 }
 
 /// A finding on a configuration, under construction.
 struct On<'c> {
     config: &'c ConfigSummary,
-    runs: u32,
+    /// Its runs that take part.
+    runs: Vec<&'c RunMetrics>,
 }
 
-impl On<'_> {
+impl<'c> On<'c> {
+    fn new(summary: &'c Summary, config: &'c ConfigSummary) -> Self {
+        let own = |r: &&RunMetrics| r.config == config.id && r.topology == config.topology;
+        let used = summary.runs.iter().filter(|r| r.excluded.is_none());
+        let runs = used.filter(own).collect();
+        Self { config, runs }
+    }
+
     fn evidence(&self, figure: &'static str, value: f64, n: u32) -> EvidenceRef {
         EvidenceRef {
             config: Some(self.config.id.clone()),
@@ -125,6 +131,11 @@ impl On<'_> {
         }
     }
 
+    /// The mean of values of as many runs; none without any.
+    fn mean(&self, figure: &'static str, values: &[f64]) -> Option<EvidenceRef> {
+        Some(self.evidence(figure, mean(values)?, values.len() as u32))
+    }
+
     /// How many runs have hardly any overlap, of those with a known overlap.
     fn overlapped(&self) -> EvidenceRef {
         let overlap = self.config.stats.overlap;
@@ -132,13 +143,13 @@ impl On<'_> {
         self.evidence("overlap.below_5_percent", below, overlap.known)
     }
 
-    fn found(&self, kind: FindingKind, evidence: Vec<EvidenceRef>) -> Finding {
+    fn found(&self, kind: FindingKind, evidence: impl IntoIterator<Item = EvidenceRef>) -> Finding {
         Finding {
             kind,
             config: Some(self.config.id.clone()),
             topology: self.config.topology,
-            runs: self.runs,
-            evidence,
+            runs: self.runs.len() as u32,
+            evidence: evidence.into_iter().collect(),
         }
     }
 }
@@ -147,136 +158,124 @@ impl On<'_> {
 fn never_overlapped(summary: &Summary, all: &Group) -> Option<Finding> {
     let overlap = all.stats.overlap;
     // The average is over exactly the runs that the finding is about.
-    let estimated: Vec<f64> = summary
-        .runs
-        .iter()
-        .filter(|r| r.topology == all.topology && r.agents > 1 && r.excluded.is_none())
-        .filter(|r| r.decode_overlap.is_some_and(|o| o <= 0.0))
+    let without = summary.runs.iter().filter(|r| {
+        let is_used = r.agents > 1 && r.excluded.is_none();
+        r.topology == all.topology && is_used && r.decode_overlap.is_some_and(|o| o <= 0.0)
+    });
+    let estimated = without
         .filter_map(|r| Some(r.tr113?.speedup_est))
-        .collect();
-    let average = mean(&estimated)?;
-    let at = |figure, value, n| EvidenceRef {
+        .collect_vec();
+    let evidence = [
+        ("overlap.zero", f64::from(overlap.zero), overlap.known),
+        ("speedup_est", mean(&estimated)?, estimated.len() as u32),
+    ];
+    let evidence = evidence.map(|(figure, value, n)| EvidenceRef {
         config: None,
         topology: all.topology,
         figure,
         value,
         interval: None,
         n,
-    };
+    });
     Some(Finding {
         kind: FindingKind::NeverOverlapped,
         config: None,
         topology: all.topology.filter(|_| summary.overall.len() > 1),
         runs: overlap.known,
-        evidence: vec![
-            at("overlap.zero", f64::from(overlap.zero), overlap.known),
-            at("speedup_est", average, estimated.len() as u32),
-        ],
+        evidence: evidence.to_vec(),
     })
 }
 
 fn of_config(data: &Dataset, summary: &Summary, config: &ConfigSummary) -> Vec<Finding> {
-    let runs: Vec<&RunMetrics> = summary
-        .runs
-        .iter()
-        .filter(|r| r.config == config.id && r.topology == config.topology && r.excluded.is_none())
-        .collect();
-    let on = On {
-        config,
-        runs: runs.len() as u32,
-    };
-    [
+    let on = On::new(summary, config);
+    let found = [
         verdict(&on),
-        serial(data, &on, &runs),
-        spared(&on, &runs),
+        serial(data, &on),
+        spared(&on),
         costliest(&on),
-        offload(&on, &runs),
+        offload(&on),
         throttled(&on),
         left_out(&on),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    ];
+    found.into_iter().flatten().collect()
 }
 
 fn verdict(on: &On<'_>) -> Option<Finding> {
-    let stats = &on.config.stats;
-    if on.config.verdict.gain == Gain::Unknown {
-        return None;
-    }
-    let mut evidence = vec![on.estimate("speedup", stats.speedup?)];
-    evidence.extend(
-        stats
-            .decode_overlap
-            .map(|o| on.estimate("decode_overlap", o)),
-    );
-    Some(on.found(FindingKind::Verdict(on.config.verdict), evidence))
+    let (verdict, stats) = (on.config.verdict, &on.config.stats);
+    let speedup = stats.speedup.filter(|_| verdict.gain != Gain::Unknown)?;
+    let overlap = stats.decode_overlap;
+    let overlap = overlap.map(|overlap| on.estimate("decode_overlap", overlap));
+    let evidence = [Some(on.estimate("speedup", speedup)), overlap];
+    Some(on.found(
+        FindingKind::Verdict(verdict),
+        evidence.into_iter().flatten(),
+    ))
 }
 
 /// Runner options in which two agents differ; none where they do not.
 fn differing(arm: &ArmObservation, a: u32, b: u32) -> Option<Vec<Differing>> {
-    let options = |who: u32| {
-        let agent = arm.agents.iter().find(|x| x.agent == who);
-        agent.map(|x| &x.options)
+    let options = |place: u32| {
+        let agent = arm.agents.iter().find(|agent| agent.agent == place);
+        agent.map(|agent| &agent.options)
     };
     let (a, b) = (options(a)?, options(b)?);
-    let differing: Vec<Differing> = a
-        .runner_differences(b)
-        .into_iter()
-        .map(|option| Differing {
-            option: option.name,
-            values: [a, b].map(|options| option.get(options).map(|value| value.to_string())),
-        })
-        .collect();
-    (!differing.is_empty()).then_some(differing)
+    let differences = a.runner_differences(b).into_iter();
+    let differing = differences.map(|option| Differing {
+        option: option.name,
+        values: [a, b].map(|options| option.get(options).map(|value| value.to_string())),
+    });
+    Some(differing.collect()).filter(|differing: &Vec<_>| !differing.is_empty())
 }
 
 /// Why the agents took turns: of all runs that show why, how many show what.
-fn serial(data: &Dataset, on: &On<'_>, runs: &[&RunMetrics]) -> Option<Finding> {
-    let why: Vec<_> = runs.iter().filter_map(|r| r.cause.why_serial).collect();
-    let waits = |what: WaitedFor| -> Vec<f64> {
-        let found = why.iter().filter(|w| w.waited_for == what);
-        found.map(|w| w.waited.as_secs_f64()).collect()
-    };
-    let (other, slot) = (waits(WaitedFor::OtherConfig), waits(WaitedFor::SlotQueue));
-    let permit = waits(WaitedFor::Admission);
-    if let Some(first) = why.iter().find(|w| w.waited_for == WaitedFor::OtherConfig)
+fn serial(data: &Dataset, on: &On<'_>) -> Option<Finding> {
+    let why = on
+        .runs
+        .iter()
+        .filter_map(|r| r.cause.why_serial)
+        .collect_vec();
+    let [other, slot, permit] = [
+        WaitedFor::OtherConfig,
+        WaitedFor::SlotQueue,
+        WaitedFor::Admission,
+    ]
+    .map(|what| why.iter().filter(|w| w.waited_for == what).collect_vec());
+    let waits = |of: &[&WhySerial]| of.iter().map(|w| w.waited.as_secs_f64()).collect_vec();
+    if let Some(first) = other.first()
         && other.len() >= slot.len().max(permit.len())
     {
-        let of_config = |r: &&crate::RunObservation| {
-            r.config == on.config.id && r.topology == on.config.topology
-        };
-        let mut arms = data.runs.iter().filter(of_config);
-        let arm = arms.find_map(|r| r.together.as_ref())?;
+        let mut arms = data.runs.iter().filter(|r| {
+            r.together.is_some() && r.config == on.config.id && r.topology == on.config.topology
+        });
+        let arm = arms.next()?.together.as_ref()?;
         let kind = FindingKind::OtherOptions(differing(arm, first.behind, first.waiting)?);
-        let loads = why.iter().filter_map(|w| w.load_after_wait);
-        let loads: Vec<f64> = loads.map(Nanos::as_secs_f64).collect();
-        let n = other.len() as u32;
-        let evidence = vec![
+        let loads = other.iter().filter_map(|w| w.load_after_wait);
+        let loads = loads.map(Nanos::as_secs_f64).collect_vec();
+        let evidence = [
             on.overlapped(),
-            on.evidence("cause.waits.wait_other_config", mean(&other)?, n),
-            on.evidence("cause.waits.load_after_wait", mean(&loads)?, n),
+            on.mean("cause.waits.wait_other_config", &waits(&other))?,
+            on.mean("cause.waits.load_after_wait", &loads)?,
         ];
         return Some(on.found(kind, evidence));
     }
-    let (kind, figure, waits) = if permit.len() > slot.len() {
+    let (kind, figure, found) = if permit.len() > slot.len() {
         (FindingKind::Admission, "cause.waits.admission", permit)
     } else {
         (FindingKind::SlotQueue, "cause.waits.slot_queue", slot)
     };
-    let waited = on.evidence(figure, mean(&waits)?, waits.len() as u32);
-    Some(on.found(kind, vec![on.overlapped(), waited]))
+    let waited = on.mean(figure, &waits(&found))?;
+    Some(on.found(kind, [on.overlapped(), waited]))
 }
 
-fn spared(on: &On<'_>, runs: &[&RunMetrics]) -> Option<Finding> {
-    let reloads = runs.iter().map(|r| r.cause.avoidable_reloads);
-    let with: Vec<_> = reloads.filter(|r| r.count > 0).collect();
-    let n = with.len() as u32;
-    let count = mean(&with.iter().map(|r| f64::from(r.count)).collect::<Vec<_>>())?;
-    let seconds: Vec<f64> = with.iter().map(|r| r.time.as_secs_f64()).collect();
-    let evidence = vec![
-        on.evidence("cause.avoidable_reloads.count", count, n),
-        on.evidence("cause.avoidable_reloads.time", mean(&seconds)?, n),
+fn spared(on: &On<'_>) -> Option<Finding> {
+    let reloads = on.runs.iter().map(|r| r.cause.avoidable_reloads);
+    let (counts, seconds): (Vec<f64>, Vec<f64>) = reloads
+        .filter(|r| r.count > 0)
+        .map(|r| (f64::from(r.count), r.time.as_secs_f64()))
+        .unzip();
+    let evidence = [
+        on.mean("cause.avoidable_reloads.count", &counts)?,
+        on.mean("cause.avoidable_reloads.time", &seconds)?,
     ];
     Some(on.found(FindingKind::EqualOptions, evidence))
 }
@@ -286,105 +285,84 @@ fn costliest(on: &On<'_>) -> Option<Finding> {
     let stats = &on.config.stats;
     let (lost, wall) = (stats.lost_s?, stats.wall_s?);
     let (name, seconds) = lost.costliest()?;
-    if seconds < wall.mean / 20.0 {
-        return None;
-    }
     let n = stats.speedup.map_or(wall.n, |s| s.n);
-    let evidence = vec![
-        on.evidence("lost_s", lost.total(), n),
-        on.evidence(name, seconds, n),
-    ];
-    Some(on.found(FindingKind::Costliest, evidence))
+    let evidence = [("lost_s", lost.total()), (name, seconds)];
+    let evidence = evidence.map(|(figure, value)| on.evidence(figure, value, n));
+    (seconds >= wall.mean / 20.0).then(|| on.found(FindingKind::Costliest, evidence))
 }
 
-fn offload(on: &On<'_>, runs: &[&RunMetrics]) -> Option<Finding> {
-    let with: Vec<_> = runs.iter().filter_map(|r| r.cause.offload).collect();
-    let together: Vec<f64> = with.iter().map(|o| o.on_cpu).collect();
-    let in_turn: Vec<f64> = with.iter().filter_map(|o| o.on_cpu_in_turn).collect();
-    let share = |figure, shares: &[f64]| {
-        let n = shares.len() as u32;
-        mean(shares).map(|mean| on.evidence(figure, mean, n))
-    };
-    let lost = on.config.stats.lost_s.map(|lost| lost.offload);
+fn offload(on: &On<'_>) -> Option<Finding> {
+    let with = on.runs.iter().filter_map(|r| r.cause.offload).collect_vec();
+    let together = with.iter().map(|o| o.on_cpu).collect_vec();
+    let in_turn = with.iter().filter_map(|o| o.on_cpu_in_turn).collect_vec();
+    let lost = on.config.stats.lost_s;
     let evidence = [
-        Some(share("cause.offload.on_cpu", &together)?),
-        share("cause.offload.on_cpu_in_turn", &in_turn),
-        lost.map(|lost| on.evidence("lost_s.offload", lost, with.len() as u32)),
+        Some(on.mean("cause.offload.on_cpu", &together)?),
+        on.mean("cause.offload.on_cpu_in_turn", &in_turn),
+        lost.map(|lost| on.evidence("lost_s.offload", lost.offload, with.len() as u32)),
     ];
-    Some(on.found(
-        FindingKind::Offload,
-        evidence.into_iter().flatten().collect(),
-    ))
+    Some(on.found(FindingKind::Offload, evidence.into_iter().flatten()))
 }
 
 fn throttled(on: &On<'_>) -> Option<Finding> {
     let lost = on.config.stats.lost_s?.thermal_or_power;
-    let n = on.config.stats.wall_s?.n;
-    let evidence = || vec![on.evidence("lost_s.thermal_or_power", lost, n)];
-    (lost > 0.0).then(|| on.found(FindingKind::Throttled, evidence()))
+    let evidence = [on.evidence("lost_s.thermal_or_power", lost, on.config.stats.wall_s?.n)];
+    (lost > 0.0).then(|| on.found(FindingKind::Throttled, evidence))
 }
 
 fn left_out(on: &On<'_>) -> Option<Finding> {
-    let ConfigSummary {
-        runs,
-        runs_excluded,
-        ..
-    } = on.config;
-    let evidence = || vec![on.evidence("runs_excluded", f64::from(*runs_excluded), *runs)];
-    (*runs_excluded > 0).then(|| on.found(FindingKind::LeftOut, evidence()))
+    let (runs, excluded) = (on.config.runs, on.config.runs_excluded);
+    let evidence = [on.evidence("runs_excluded", f64::from(excluded), runs)];
+    (excluded > 0).then(|| on.found(FindingKind::LeftOut, evidence))
 }
 
 /// Decode rate together over the rate in turn, over all agents, and the least `n` behind it.
 fn solo_share(config: &ConfigSummary) -> Option<(f64, u32)> {
-    let share = |a: &crate::summary::AgentSummary| {
+    let shares = config.per_agent.iter().map(|a| {
         let (rate, in_turn) = (a.rate?, a.rate_sequential?);
         Some((rate.mean / in_turn.mean, rate.n.min(in_turn.n)))
-    };
-    let agents = config.per_agent.iter();
-    let shares = agents.map(share).collect::<Option<Vec<_>>>()?;
-    let n = shares.iter().map(|s| s.1).min()?;
-    let shares: Vec<f64> = shares.into_iter().map(|s| s.0).collect();
-    Some((Estimate::of_ratios(&shares)?.mean, n))
+    });
+    let (shares, n): (Vec<f64>, Vec<u32>) = shares.collect::<Option<Vec<_>>>()?.into_iter().unzip();
+    Some((Estimate::of_ratios(&shares)?.mean, n.into_iter().min()?))
 }
 
 fn two_servers(summary: &Summary, compared: &TopologyComparison) -> Option<Finding> {
-    let own = summary
-        .configs
-        .iter()
-        .find(|c| c.id == compared.id && c.topology == Some(Topology::PerAgent))?;
-    let on = On {
-        config: own,
-        runs: compared.repetitions,
-    };
-    let (mut changes, mut evidence) = (Vec::new(), Vec::new());
-    for (quantity, figure, both) in [
-        (
-            Quantity::Wall,
-            "topologies.wall_s.ratio",
-            Some(compared.wall_s),
-        ),
+    let mut configs = summary.configs.iter();
+    let own = configs.find(|c| c.id == compared.id && c.topology == Some(Topology::PerAgent))?;
+    let on = On::new(summary, own);
+    let (wall, throughput, ttft) = (compared.wall_s, compared.throughput, compared.ttft_s);
+    let quantities = [
+        (Quantity::Wall, "topologies.wall_s.ratio", Some(wall)),
         (
             Quantity::Throughput,
             "topologies.throughput.ratio",
-            compared.throughput,
+            throughput,
         ),
-        (Quantity::Ttft, "topologies.ttft_s.ratio", compared.ttft_s),
-    ] {
-        if let Some(both) = both {
-            changes.push((quantity, both.ratio));
-            evidence.push(on.estimate(figure, both.ratio));
+        (Quantity::Ttft, "topologies.ttft_s.ratio", ttft),
+    ];
+    let known = quantities
+        .into_iter()
+        .filter_map(|(quantity, figure, both)| Some((quantity, figure, both?.ratio)));
+    let known = known.collect_vec();
+    let changes = known.iter().map(|(quantity, _, ratio)| (*quantity, *ratio));
+    let changed = known
+        .iter()
+        .map(|(_, figure, ratio)| on.estimate(figure, *ratio));
+    let rate = match (solo_share(own), compared.rate) {
+        (Some((share, n)), _) => {
+            Some(on.evidence("per_agent.rate / per_agent.rate_sequential", share, n))
         }
-    }
-    if let Some((share, n)) = solo_share(own) {
-        evidence.push(on.evidence("per_agent.rate / per_agent.rate_sequential", share, n));
-    } else if let Some(ratio) = compared.rate.map(|rate| rate.ratio) {
-        evidence.push(on.estimate("topologies.rate.ratio", ratio));
-    }
+        (None, rate) => rate.map(|rate| on.estimate("topologies.rate.ratio", rate.ratio)),
+    };
     let overlap = own.stats.decode_overlap;
-    evidence.extend(overlap.map(|overlap| on.estimate("decode_overlap", overlap)));
+    let overlap = overlap.map(|overlap| on.estimate("decode_overlap", overlap));
+    let kind = FindingKind::TwoServers {
+        changes: changes.collect(),
+    };
     Some(Finding {
         topology: None,
-        ..on.found(FindingKind::TwoServers { changes }, evidence)
+        runs: compared.repetitions,
+        ..on.found(kind, changed.chain(rate).chain(overlap))
     })
 }
 

@@ -8,9 +8,10 @@ use crate::notes::{RunWarning, Unusable};
 use crate::observation::{ArmObservation, RunObservation};
 
 pub(crate) use baseline::{
-    AgentBaseline, CallBaseline, decode_work, e2e, load, residue, signed, slot_wait, transport,
+    AgentBaseline, CallBaseline, decode_work, e2e, less_phases, load, residue, signed, slot_wait,
+    transport,
 };
-pub(crate) use times::{ArmTimes, decode_overlap, rate, rebuilt, requests, tokens};
+pub(crate) use times::{ArmTimes, decode_overlap};
 pub(crate) use warm::{WarmLoads, warm_loads};
 
 pub(crate) struct Arms<'a> {
@@ -27,26 +28,17 @@ impl<'a> Arms<'a> {
         warm: &WarmLoads,
         warnings: &mut Vec<RunWarning>,
     ) -> Result<Self, Unusable> {
-        let Some(together) = &run.together else {
-            return Err(Unusable::NoTogetherArm);
-        };
+        let together = run.together.as_ref().ok_or(Unusable::NoTogetherArm)?;
         let times = ArmTimes::of(together)?;
+        let numbers = |arm: &'a ArmObservation| arm.agents.iter().map(|agent| agent.agent);
         let sequential = run.sequential.as_ref().and_then(|arm| {
-            let same_agents = arm.agents.len() == together.agents.len()
-                && arm
-                    .agents
-                    .iter()
-                    .zip(&together.agents)
-                    .all(|(a, b)| a.agent == b.agent);
-            let times = if same_agents {
+            let times = if numbers(arm).eq(numbers(together)) {
                 ArmTimes::of(arm)
             } else {
                 Err(Unusable::OtherAgents)
             };
-            times
-                .map_err(|why| warnings.push(RunWarning::SequentialLeftOut(why)))
-                .ok()
-                .map(|times| (arm, times))
+            let left_out = |why| warnings.push(RunWarning::SequentialLeftOut(why));
+            Some((arm, times.map_err(left_out).ok()?))
         });
         let baselines = sequential.as_ref().and_then(|(arm, times)| {
             let both = arm.agents.iter().zip(&together.agents).zip(&times.agents);

@@ -12,7 +12,7 @@ pub use loss::{Loss, LossNs, LostSeconds};
 pub(crate) use waits::SERIAL_BELOW;
 pub use waits::{AgentWaits, WaitedFor, WhySerial};
 
-use crate::arms::{Arms, WarmLoads, requests, residue};
+use crate::arms::{Arms, WarmLoads, residue};
 use flights::Flights;
 
 /// Shares of a model on the CPU closer than this are alike.
@@ -71,7 +71,7 @@ impl RunCause {
             why_serial,
             avoidable_reloads: waits::avoidable_reloads(&flights, arms.together, warm),
             offload: offload(arms),
-            inferred: requests(arms.together)
+            inferred: (arms.together.requests())
                 .any(|r| r.counters.total.is_none() && residue(r).is_some()),
         }
     }
@@ -79,23 +79,17 @@ impl RunCause {
     /// At most what running in turn can take, over the wall: the agents' times less what they are
     /// known to have waited for each other. None when nothing is known of the waits.
     pub(crate) fn upper_bound(&self, arms: &Arms<'_>, wall: f64) -> Option<f64> {
-        let work = self
-            .waits
-            .iter()
-            .enumerate()
-            .map(|(i, waits)| {
-                let time = arms.times.time(i).as_secs_f64();
-                // The wait for the first permit lies before the agent's time begins.
-                let later = waits::later_permits(&arms.together.agents[i]);
-                let later = waits.admission.map(|_| Nanos(later.unsigned_abs()));
-                let waited = [waits.wait_other_config, waits.slot_queue, later];
-                waited.iter().any(Option::is_some).then(|| {
-                    let waited: f64 = waited.iter().flatten().map(|w| w.as_secs_f64()).sum();
-                    (time - waited).max(0.0)
-                })
-            })
-            .collect::<Option<Vec<f64>>>()?;
-        Some(work.iter().sum::<f64>() / wall)
+        let times = (0..).zip(&self.waits).map(|(i, waits)| {
+            // The wait for the first permit lies before the agent's time begins.
+            let later = waits::later_permits(&arms.together.agents[i]);
+            let later = waits.admission.map(|_| Nanos(later.unsigned_abs()));
+            let waits = [waits.wait_other_config, waits.slot_queue, later];
+            let known = waits.into_iter().flatten();
+            let waited = known.map(Nanos::as_secs_f64).reduce(|a, b| a + b)?;
+            Some((arms.times.time(i).as_secs_f64() - waited).max(0.0))
+        });
+        let work: f64 = times.sum::<Option<f64>>()?;
+        Some(work / wall)
     }
 
     /// The share of the wall lost to other agents: exact from the split loss, else at least what
@@ -106,12 +100,9 @@ impl RunCause {
                 lost.wait_other_config + lost.slot_queue + lost.shared_prefill + lost.shared_decode;
             return Some((others as f64 / 1e9 / wall, true));
         }
-        let longest = self
-            .waits
-            .iter()
-            .filter_map(|w| w.wait_other_config.into_iter().chain(w.slot_queue).max())
-            .max()?;
-        Some((longest.as_secs_f64() / wall, false))
+        let waits = self.waits.iter();
+        let longest = waits.flat_map(|w| [w.wait_other_config, w.slot_queue]);
+        Some((longest.flatten().max()?.as_secs_f64() / wall, false))
     }
 }
 
@@ -124,20 +115,17 @@ fn offload(arms: &Arms<'_>) -> Option<Offload> {
     if !agents().any(|(i, agent)| on_device(agent.on_cpu) || on_device(in_turn(i))) {
         return None;
     }
-    agents()
-        .filter_map(|(i, agent)| {
-            let of = Offload {
-                agent: agent.agent,
-                on_cpu: agent.on_cpu?,
-                on_cpu_in_turn: in_turn(i),
-            };
-            let more = of
-                .on_cpu_in_turn
-                .is_some_and(|share| of.on_cpu > share + ON_CPU_ALIKE);
-            let unasked = agent.options.num_gpu.is_none();
-            (of.on_cpu > ON_CPU_ALIKE && (more || unasked)).then_some(of)
+    let offloaded = agents().filter_map(|(i, agent)| {
+        let (on_cpu, on_cpu_in_turn) = (agent.on_cpu?, in_turn(i));
+        let more = on_cpu_in_turn.is_some_and(|share| on_cpu > share + ON_CPU_ALIKE);
+        let unasked = agent.options.num_gpu.is_none();
+        (on_cpu > ON_CPU_ALIKE && (more || unasked)).then_some(Offload {
+            agent: agent.agent,
+            on_cpu,
+            on_cpu_in_turn,
         })
-        .max_by(|a, b| a.on_cpu.total_cmp(&b.on_cpu))
+    });
+    offloaded.max_by(|a, b| a.on_cpu.total_cmp(&b.on_cpu))
 }
 
 /// The run's loss: the loss of the agent that ended last, less what stays hidden behind a longer
@@ -145,10 +133,8 @@ fn offload(arms: &Arms<'_>) -> Option<Offload> {
 /// difference would have passed anyway; it is taken from all known causes alike.
 fn run_loss(arms: &Arms<'_>, agents: &[LossNs]) -> Option<LossNs> {
     let baselines = arms.baselines.as_ref()?;
-    let solos = baselines
-        .iter()
-        .map(|b| b.solo)
-        .collect::<Option<Vec<_>>>()?;
+    let solos = baselines.iter().map(|b| b.solo);
+    let solos = solos.collect::<Option<Vec<_>>>()?;
     let last = (0..solos.len()).max_by_key(|i| arms.times.agents[*i].1)?;
     let slack = solos.iter().max()? - solos[last];
     let mut lost = agents[last];

@@ -8,6 +8,7 @@ mod gate;
 mod side;
 
 use domain::plan::{ConfigId, Topology};
+use itertools::Itertools as _;
 use serde::Serialize;
 
 pub use crate::limit::Limit;
@@ -147,22 +148,22 @@ pub fn compare(base: &Side, new: &Side, primary: &[String]) -> Result<Comparison
         Figure::named(name)?;
     }
     let is_primary = |name: &str| PRIMARY.contains(&name) || primary.iter().any(|p| p == name);
-    let key = |c: &ConfigRuns| (c.config.clone(), c.topology);
     let missing = |from: &Side, other: &Side| {
-        let has_runs = |c: &ConfigRuns| !c.runs.is_empty();
-        let known = from.configs.iter().filter(|c| has_runs(c)).map(key);
-        known
-            .filter(|k| !other.configs.iter().any(|c| key(c) == *k && has_runs(c)))
-            .collect()
+        let is_known = |c: &ConfigRuns, of: &Side| of.find(c).is_some_and(|c| !c.runs.is_empty());
+        let missing = from
+            .configs
+            .iter()
+            .filter(|c| is_known(c, from) && !is_known(c, other));
+        missing.map(|c| (c.config.clone(), c.topology)).collect()
     };
     let (mut rows, mut configs) = (Vec::new(), Vec::new());
     for a in &base.configs {
-        let Some(b) = new.configs.iter().find(|c| key(c) == key(a)) else {
+        let Some(b) = new.find(a) else {
             continue;
         };
         let pairs = side::pairs(&a.runs, &b.runs);
         rows.extend(Figure::all().filter_map(|figure| row(a, b, &figure, pairs.as_deref())));
-        let requests = || a.runs.iter().chain(&b.runs).map(|run| run.requests);
+        let requests = a.runs.iter().chain(&b.runs).map(|run| run.requests);
         let has = |side: &ConfigRuns, figure: &Figure| {
             let mut runs = side.runs.iter();
             runs.any(|run| run.values.contains_key(figure.name))
@@ -171,16 +172,16 @@ pub fn compare(base: &Side, new: &Side, primary: &[String]) -> Result<Comparison
         configs.push(SharedConfig {
             config: a.config.clone(),
             topology: a.topology,
-            requests: (requests().min().unwrap_or(0), requests().max().unwrap_or(0)),
+            requests: requests.minmax().into_option().unwrap_or_default(),
             one_sided: one_sided.map(|figure| figure.name).collect(),
             far: [a, b].map(far),
         });
     }
     if configs.len() > 1 {
         let named = Figure::all().filter(|figure| is_primary(figure.name));
-        let over_all: Vec<_> = named
+        let over_all = named
             .filter_map(|figure| over_all(&figure, &rows))
-            .collect();
+            .collect_vec();
         rows.splice(0..0, over_all);
     }
     test(&mut rows, |row| row.config.is_none());
@@ -188,6 +189,7 @@ pub fn compare(base: &Side, new: &Side, primary: &[String]) -> Result<Comparison
         row.config.is_some() && is_primary(row.figure)
     });
     let shares = base.cache.share().zip(new.cache.share());
+    let shares = shares.filter(|(a, b)| (a - b).abs() > CACHE_MARGIN);
     Ok(Comparison {
         base: base.name.clone(),
         new: new.name.clone(),
@@ -196,9 +198,7 @@ pub fn compare(base: &Side, new: &Side, primary: &[String]) -> Result<Comparison
         only_base: missing(base, new),
         only_new: missing(new, base),
         completed: [base, new].map(|side| (side.asked, side.done)),
-        cached_share: shares
-            .filter(|(a, b)| (a - b).abs() > CACHE_MARGIN)
-            .map(|(a, b)| [a, b]),
+        cached_share: shares.map(|(a, b)| [a, b]),
     })
 }
 
@@ -207,7 +207,7 @@ fn far(of: &ConfigRuns) -> Vec<Note> {
     let notes = ["wall_s", "ttft_s"].into_iter().flat_map(|figure| {
         let numbered = (1..).zip(&of.runs);
         let known = numbered.filter_map(|(number, run)| Some((number, *run.values.get(figure)?)));
-        far_from_others(figure, &known.collect::<Vec<_>>(), Some(1))
+        far_from_others(figure, &known.collect_vec(), Some(1))
     });
     notes.collect()
 }
@@ -220,62 +220,65 @@ fn row(
     pairs: Option<&[(usize, usize)]>,
 ) -> Option<ComparisonRow> {
     let value = |run: &Run| run.values.get(figure.name).copied();
-    let a: Vec<f64> = base.runs.iter().filter_map(value).collect();
-    let b: Vec<f64> = new.runs.iter().filter_map(value).collect();
-    let both: Option<Vec<(f64, f64)>> = pairs.map(|pairs| {
-        let values = pairs.iter().map(|(a, b)| (&base.runs[*a], &new.runs[*b]));
-        values.filter_map(|(a, b)| value(a).zip(value(b))).collect()
+    let [a, b] = [base, new].map(|side| side.runs.iter().filter_map(value).collect_vec());
+    let both = pairs.map(|pairs| {
+        let runs = pairs.iter().map(|(a, b)| (&base.runs[*a], &new.runs[*b]));
+        let values = runs.filter_map(|(a, b)| value(a).zip(value(b)));
+        values.collect_vec()
     });
     let estimate = |values: &[f64]| Some(Estimate::of(values)?.within(figure.range()));
     let (estimate_a, estimate_b) = (estimate(&a)?, estimate(&b)?);
-    let changed = |of: fn(&[f64]) -> Option<Location>, scale: fn(f64, f64) -> f64| match &both {
-        Some(both) => of(&both.iter().map(|(a, b)| scale(*a, *b)).collect::<Vec<_>>()),
+    let is_positive = a.iter().chain(&b).all(|v| *v > 0.0);
+    let on_scale = if is_positive {
+        Location::of_logs
+    } else {
+        Location::of
+    };
+    let changed = |of: fn(&[f64]) -> Option<Location>, change: fn(f64, f64) -> f64| match &both {
+        Some(both) => of(&both.iter().map(|(a, b)| change(*a, *b)).collect_vec()),
         None => Some(of(&b)?.minus(of(&a)?)),
     };
-    let is_positive = a.iter().chain(&b).all(|v| *v > 0.0);
     let ratio = || changed(Location::of_logs, |a, b| b / a);
     let runs = both.as_ref().map_or(a.len().min(b.len()), Vec::len) as u32;
     let effect = Effect {
         ratio: is_positive.then(ratio).flatten(),
         difference: changed(Location::of, |a, b| b - a),
-        new: if is_positive {
-            Location::of_logs(&b)
-        } else {
-            Location::of(&b)
-        },
+        new: on_scale(&b),
         is_positive,
         runs,
     };
-    let mut row = ComparisonRow {
+    Some(ComparisonRow {
+        config: Some(base.config.clone()),
+        topology: base.topology,
         pairs: both.as_ref().map(|_| runs),
         ..blank(figure, estimate_a, estimate_b, effect)
-    };
-    row.config = Some(base.config.clone());
-    row.topology = base.topology;
-    Some(row)
+    })
 }
 
 /// A figure over all configurations that have it; none unless there are several.
 fn over_all(figure: &Figure, rows: &[ComparisonRow]) -> Option<ComparisonRow> {
-    let of: Vec<&ComparisonRow> = rows.iter().filter(|r| r.figure == figure.name).collect();
+    let of = rows
+        .iter()
+        .filter(|r| r.figure == figure.name)
+        .collect_vec();
     if of.len() < 2 {
         return None;
     }
-    let effects: Vec<Effect> = of.iter().map(|row| row.effect).collect();
-    let effect = Effect::average(&effects);
-    let centre = |side: fn(&ComparisonRow) -> f64| {
-        let values: Vec<f64> = of.iter().map(|row| side(row)).collect();
-        let logs = || values.iter().map(|v| v.ln()).collect::<Vec<_>>();
+    let effect = Effect::average(&of.iter().map(|row| row.effect).collect_vec());
+    let centre = |side: fn(&ComparisonRow) -> Estimate| {
+        let values = of.iter().map(|row| side(row).mean);
         let mean = if effect.is_positive {
-            mean(&logs())?.exp()
+            mean(&values.map(f64::ln).collect_vec())?.exp()
         } else {
-            mean(&values)?
+            mean(&values.collect_vec())?
         };
-        let one = Estimate::of(&[mean])?;
         let n = of.len() as u32;
-        Some(Estimate { n, ..one })
+        Some(Estimate {
+            n,
+            ..Estimate::of(&[mean])?
+        })
     };
-    let (base, new) = (centre(|r| r.base.mean)?, centre(|r| r.new.mean)?);
+    let (base, new) = (centre(|r| r.base)?, centre(|r| r.new)?);
     Some(blank(figure, base, new, effect))
 }
 
@@ -308,16 +311,15 @@ fn change(value: f64, interval: Option<Interval>) -> Change {
 }
 
 impl ComparisonRow {
+    fn is_of(&self, config: &SharedConfig) -> bool {
+        self.config.as_ref() == Some(&config.config) && self.topology == config.topology
+    }
+
     /// Fills in the change with its intervals at this level.
     fn show_intervals(&mut self, level: f64) {
         let less_one = |log: f64| log.exp() - 1.0;
-        let Effect {
-            ratio,
-            difference,
-            is_positive,
-            ..
-        } = self.effect;
-        self.relative = is_positive.then(|| match ratio {
+        let (ratio, difference) = (self.effect.ratio, self.effect.difference);
+        self.relative = self.effect.is_positive.then(|| match ratio {
             Some(r) => change(less_one(r.centre), Some(r.interval(level).map(less_one))),
             None => change(self.new.mean / self.base.mean - 1.0, None),
         });
@@ -334,10 +336,8 @@ impl ComparisonRow {
 /// change exactly when the corrected p is below 5 %.
 fn test(rows: &mut [ComparisonRow], is_in: impl Fn(&ComparisonRow) -> bool) {
     let effect = |row: &ComparisonRow| row.effect.ratio.or(row.effect.difference);
-    let family = rows
-        .iter()
-        .filter(|row| is_in(row) && effect(row).is_some());
-    let count = family.count().max(1) as f64;
+    let family = rows.iter().filter(|row| is_in(row));
+    let count = family.filter_map(effect).count().max(1) as f64;
     for row in rows.iter_mut().filter(|row| is_in(row)) {
         let Some(seen) = effect(row) else {
             row.reading = Reading::TooFew;

@@ -9,6 +9,8 @@
 pub mod advice;
 mod arms;
 pub mod budget;
+#[cfg(test)]
+mod by_hand;
 pub mod capacity;
 pub mod cause;
 pub mod compare;

@@ -4,13 +4,13 @@ mod agents;
 mod arrivals;
 mod kept;
 mod many;
-mod parts;
 mod samples;
+mod turns;
 
 use std::collections::BTreeMap;
 
 use domain::cache::CacheCheck;
-use domain::record::load::{Figures, Goodput, Spread};
+use domain::record::load::{Figures, Goodput, Spread, WorkFigures};
 use domain::record::{RequestRecord, RequestTimes, ResponseNote, TokenSource};
 use domain::{Nanos, Outcome, OutcomeCounts, Stamp};
 
@@ -23,16 +23,31 @@ pub use arrivals::Arrivals;
 pub use kept::{End, Kept, Phases, Request};
 pub use many::HISTOGRAM_ERROR;
 pub use samples::Samples;
+use turns::Turns;
 
-/// Tails that are printed when the sample can carry them.
-const TAILS: [f64; 3] = [90.0, 95.0, 99.0];
-const NAMES: [&str; 3] = ["p90", "p95", "p99"];
 /// The least, the median, the tails and the most, as percentiles.
-const ASKED: [f64; 6] = [0.0, 50.0, TAILS[0], TAILS[1], TAILS[2], 100.0];
+const PERCENTILES: [f64; 6] = [0.0, 50.0, 90.0, 95.0, 99.0, 100.0];
 
 /// A connection that took so long lost its first packet: systems repeat it after one second. On a
 /// network that loses nothing, a listener whose accept queue is full has dropped it.
 const SLOW_CONNECT: Nanos = Nanos::from_secs(1);
+
+/// The lengths of time that are collected, as places in [`Collected::times`].
+#[derive(Debug, Clone, Copy)]
+enum Time {
+    Ttft,
+    TtftScheduled,
+    ClientQueue,
+    E2e,
+    Itl,
+    Connect,
+    /// All TPOTs to the nanosecond, once there are more than `limit`.
+    TpotMany,
+    /// Of the agents' own work between requests: in the queue, on the CPU, on files.
+    WorkQueue,
+    WorkCpu,
+    WorkFile,
+}
 
 /// What is kept of the records so far. Latencies, in milliseconds, are those of completed requests;
 /// connection times those of every request that found no connection free.
@@ -51,19 +66,11 @@ pub struct Collected {
     last_sent: Option<Stamp>,
     last_done: Option<Stamp>,
     good: u32,
-    ttft: Samples,
-    ttft_scheduled: Samples,
-    client_queue: Samples,
-    connect: Samples,
     slow_connects: u32,
+    times: [Samples; 10],
     /// In milliseconds: a quotient, not a whole number of nanoseconds.
     tpot: Vec<f64>,
-    /// All of them, to the nanosecond, once there are more than `limit`.
-    tpot_many: Samples,
-    itl: Samples,
-    e2e: Samples,
-    turns: parts::Turns,
-    work: parts::Works,
+    turns: Turns,
     cache: CacheCheck,
     /// Most times of each kind that are kept exactly.
     limit: Option<usize>,
@@ -83,17 +90,11 @@ impl Collected {
 
     /// Once there are more than `most` times of each kind, memory stops growing; see [`Samples::limited`].
     pub fn limited(slo: Option<Objective>, most: usize) -> Self {
-        let samples = || Samples::limited(most);
+        let mut times = std::array::from_fn(|_| Samples::limited(most));
+        times[Time::TpotMany as usize] = Samples::limited(0);
         Self {
             slo,
-            ttft: samples(),
-            ttft_scheduled: samples(),
-            client_queue: samples(),
-            connect: samples(),
-            tpot_many: Samples::limited(0),
-            itl: samples(),
-            e2e: samples(),
-            work: parts::Works::limited(most),
+            times,
             limit: Some(most),
             ..Self::default()
         }
@@ -107,7 +108,9 @@ impl Collected {
     pub fn add_known(&mut self, record: &RequestRecord, of: &RequestMetrics) {
         let seen = &record.times;
         if let Some(work) = &record.work {
-            self.work.add(work);
+            self.push(Time::WorkQueue, Some(work.queue_ns));
+            self.push(Time::WorkCpu, work.cpu_ns);
+            self.push(Time::WorkFile, work.file_ns);
         }
         if let Some(turn) = record.turn.filter(|_| seen.outcome.is_completed()) {
             self.turns.add(turn, of.ttft, &seen.counters, self.limit);
@@ -122,10 +125,8 @@ impl Collected {
             self.first_sent = earliest(self.first_sent, Some(sent));
             self.last_sent = self.last_sent.max(Some(sent));
         }
-        if let Some(connect) = seen.connect {
-            self.connect.push(connect);
-            self.slow_connects += u32::from(connect >= SLOW_CONNECT);
-        }
+        self.push(Time::Connect, seen.connect);
+        self.slow_connects += u32::from(seen.connect.is_some_and(|took| took >= SLOW_CONNECT));
         if !seen.outcome.is_completed() {
             add_to(&mut self.tokens_not_completed, seen.tokens);
             return;
@@ -136,39 +137,31 @@ impl Collected {
             add_to(&mut self.tokens_estimated, seen.tokens);
         }
         self.clock_warnings += u32::try_from(of.clock_warnings.len()).unwrap_or(u32::MAX);
-        if self
-            .slo
-            .as_ref()
-            .is_some_and(|slo| slo.is_met(of, seen.tokens))
-        {
-            self.good += 1;
-        }
-        for (into, time) in [
-            (&mut self.ttft, of.ttft),
-            (&mut self.ttft_scheduled, of.ttft_scheduled),
-            (&mut self.client_queue, of.client_queue),
-            (&mut self.e2e, of.e2e),
-        ] {
-            if let Some(time) = time {
-                into.push(time);
-            }
-        }
+        let slo = self.slo.as_ref();
+        self.good += u32::from(slo.is_some_and(|slo| slo.is_met(of, seen.tokens)));
+        self.push(Time::Ttft, of.ttft);
+        self.push(Time::TtftScheduled, of.ttft_scheduled);
+        self.push(Time::ClientQueue, of.client_queue);
+        self.push(Time::E2e, of.e2e);
+        self.push(Time::Itl, of.itl.iter().flatten().copied());
         if let Some(tpot) = of.tpot {
             self.add_tpot(tpot);
         }
-        for gap in of.itl.iter().flatten() {
-            self.itl.push(*gap);
+    }
+
+    fn push(&mut self, which: Time, times: impl IntoIterator<Item = Nanos>) {
+        for time in times {
+            self.times[which as usize].push(time);
         }
     }
 
     /// Counts in what `other` has counted under the same limits; the order of merging does not matter.
     pub fn merge(&mut self, other: Self) {
-        let sum = |a: &mut u32, b| *a += b;
         self.outcomes += other.outcomes;
-        sum(&mut self.clock_warnings, other.clock_warnings);
-        sum(&mut self.sent, other.sent);
-        sum(&mut self.good, other.good);
-        sum(&mut self.slow_connects, other.slow_connects);
+        self.clock_warnings += other.clock_warnings;
+        self.sent += other.sent;
+        self.good += other.good;
+        self.slow_connects += other.slow_connects;
         for (words, count) in other.failures {
             self.count_failure(words, count);
         }
@@ -181,37 +174,31 @@ impl Collected {
         self.first_sent = earliest(self.first_sent, other.first_sent);
         self.last_sent = self.last_sent.max(other.last_sent);
         self.last_done = self.last_done.max(other.last_done);
-        self.ttft.merge(other.ttft);
-        self.ttft_scheduled.merge(other.ttft_scheduled);
-        self.client_queue.merge(other.client_queue);
-        self.connect.merge(other.connect);
         for ms in other.tpot {
             self.add_tpot(ms / 1e3);
         }
-        self.tpot_many.merge(other.tpot_many);
+        for (own, more) in self.times.iter_mut().zip(other.times) {
+            own.merge(more);
+        }
         self.turns.merge(other.turns);
-        self.work.merge(other.work);
         self.cache.merge(other.cache);
-        self.itl.merge(other.itl);
-        self.e2e.merge(other.e2e);
     }
 
     /// The gaps between consecutive chunks with output, of all completed requests.
-    pub fn into_itl(self) -> Samples {
-        self.itl
+    pub fn into_itl(mut self) -> Samples {
+        std::mem::take(&mut self.times[Time::Itl as usize])
     }
 
     /// `tpot` in seconds.
     fn add_tpot(&mut self, tpot: f64) {
         let full = self.limit.is_some_and(|limit| self.tpot.len() >= limit);
-        if !full && self.tpot_many.is_empty() {
+        if !full && self.times[Time::TpotMany as usize].is_empty() {
             self.tpot.push(tpot * 1e3);
             return;
         }
-        for ms in std::mem::take(&mut self.tpot) {
-            self.tpot_many.push(Nanos::from_millis_f64(ms));
-        }
-        self.tpot_many.push(Nanos::from_secs_f64(tpot));
+        let exact = std::mem::take(&mut self.tpot).into_iter();
+        self.push(Time::TpotMany, exact.map(Nanos::from_millis_f64));
+        self.push(Time::TpotMany, Some(Nanos::from_secs_f64(tpot)));
     }
 
     /// Servers may put an id into their words, so that no two are alike.
@@ -229,8 +216,7 @@ impl Collected {
                 self.count_failure(format!("timed out ({phase:?})"), 1);
             }
             Outcome::Incomplete => {
-                let missing = seen.notes.iter().find(|note| note.is_missing());
-                if let Some(missing) = missing {
+                if let Some(missing) = seen.notes.iter().find(|note| note.is_missing()) {
                     self.count_failure(missing.in_words().to_owned(), 1);
                 }
             }
@@ -239,18 +225,16 @@ impl Collected {
     }
 
     pub fn figures(&self) -> Figures {
-        let wall_s = self
-            .last_done
-            .zip(self.first_sent)
-            .map(|(done, sent)| done.since(sent).as_secs_f64())
-            .filter(|wall| *wall > 0.0);
+        let seconds = |to: Option<Stamp>| {
+            let seconds = to?.since(self.first_sent?).as_secs_f64();
+            Some(seconds).filter(|s| *s > 0.0)
+        };
+        let wall_s = seconds(self.last_done);
         let per_s = |count: f64| wall_s.map(|wall| count / wall);
         let total = self.outcomes.total();
-        let sending_s = self
-            .last_sent
-            .zip(self.first_sent)
-            .map(|(last, first)| last.since(first).as_secs_f64())
-            .filter(|s| *s > 0.0);
+        let good = f64::from(self.good);
+        let spread = |which: Time| spread(&self.times[which as usize]);
+        let has_work = !self.times[Time::WorkQueue as usize].is_empty();
         Figures {
             outcomes: self.outcomes,
             failures: self.failures.clone(),
@@ -260,29 +244,29 @@ impl Collected {
             tokens_not_completed: self.tokens_not_completed,
             requests_per_s: per_s(f64::from(self.outcomes.completed)),
             tokens_per_s: per_s(self.tokens as f64),
-            sent_per_s: sending_s.map(|s| f64::from(self.sent - 1) / s),
-            ttft_ms: spread(&self.ttft),
-            ttft_scheduled_ms: spread(&self.ttft_scheduled),
-            client_queue_ms: spread(&self.client_queue),
-            connect_ms: spread(&self.connect),
+            sent_per_s: seconds(self.last_sent).map(|s| f64::from(self.sent - 1) / s),
+            ttft_ms: spread(Time::Ttft),
+            ttft_scheduled_ms: spread(Time::TtftScheduled),
+            client_queue_ms: spread(Time::ClientQueue),
+            connect_ms: spread(Time::Connect),
             slow_connects: self.slow_connects,
-            tpot_ms: if self.tpot_many.is_empty() {
-                spread_of_values(&self.tpot)
-            } else {
-                spread(&self.tpot_many)
-            },
-            itl_ms: spread(&self.itl),
-            e2e_ms: spread(&self.e2e),
+            tpot_ms: spread(Time::TpotMany).or_else(|| spread_of_values(&self.tpot)),
+            itl_ms: spread(Time::Itl),
+            e2e_ms: spread(Time::E2e),
             slo: self.slo.as_ref().map(|slo| Goodput {
                 limits: slo.text().to_owned(),
                 good: self.good,
-                share: (total > 0).then(|| f64::from(self.good) / f64::from(total)),
-                per_s: per_s(f64::from(self.good)),
+                share: (total > 0).then(|| good / f64::from(total)),
+                per_s: per_s(good),
             }),
             notes: self.notes.clone(),
             clock_warnings: self.clock_warnings,
             turns: self.turns.figures(),
-            work: self.work.figures(),
+            work: has_work.then(|| WorkFigures {
+                queue_ms: spread(Time::WorkQueue),
+                cpu_ms: spread(Time::WorkCpu),
+                file_ms: spread(Time::WorkFile),
+            }),
             cache: Some(self.cache),
         }
     }
@@ -299,37 +283,32 @@ fn earliest(a: Option<Stamp>, b: Option<Stamp>) -> Option<Stamp> {
 
 /// In milliseconds; none without times.
 fn spread(times: &Samples) -> Option<Spread> {
-    let [min, p50, p90, p95, p99, max] = times.percentiles_ms(&ASKED).try_into().ok()?;
-    let asked = [min, p50, p90, p95, p99, max];
-    let spread = spread_of_parts(times.len(), times.mean_ms()?, asked)?;
-    Some(Spread {
-        relative_error: (!times.is_exact()).then_some(HISTOGRAM_ERROR),
-        ..spread
-    })
+    let percentiles = times.percentiles_ms(&PERCENTILES).try_into().ok()?;
+    let mut spread = spread_of_parts(times.len(), times.mean_ms()?, percentiles)?;
+    spread.relative_error = (!times.is_exact()).then_some(HISTOGRAM_ERROR);
+    Some(spread)
 }
 
 /// None without values.
 fn spread_of_values(values: &[f64]) -> Option<Spread> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
-    let asked = ASKED.map(|p| percentile_by(sorted.len(), p, |rank| sorted[rank]));
-    spread_of_parts(sorted.len(), mean(&sorted)?, asked)
+    let percentiles = PERCENTILES.map(|p| percentile_by(sorted.len(), p, |rank| sorted[rank]));
+    spread_of_parts(sorted.len(), mean(&sorted)?, percentiles)
 }
 
 /// Leaves out the tails that `n` cannot carry.
-fn spread_of_parts(n: usize, mean: f64, asked: [Option<f64>; 6]) -> Option<Spread> {
-    let [min, p50, tails @ .., max] = asked;
+fn spread_of_parts(n: usize, mean: f64, percentiles: [Option<f64>; 6]) -> Option<Spread> {
+    let [min, p50, p90, p95, p99, max] = percentiles;
     let mut needs = BTreeMap::new();
-    let mut shown = [None; 3];
-    for (((shown, tail), p), name) in shown.iter_mut().zip(tails).zip(TAILS).zip(NAMES) {
-        let needed = samples_needed(p)?;
-        if n >= needed {
-            *shown = tail;
-        } else {
-            needs.insert(name.to_owned(), needed);
-        }
-    }
-    let [p90, p95, p99] = shown;
+    let [p90, p95, p99] =
+        [("p90", 90.0, p90), ("p95", 95.0, p95), ("p99", 99.0, p99)].map(|(name, p, tail)| {
+            let needed = samples_needed(p).expect("every tail has a sample that carries it");
+            if n < needed {
+                needs.insert(name.to_owned(), needed);
+            }
+            tail.filter(|_| n >= needed)
+        });
     Some(Spread {
         n,
         mean,

@@ -54,6 +54,18 @@ pub struct RunObservation {
     pub wall_recorded_s: Option<f64>,
 }
 
+impl RunObservation {
+    /// The arms that were observed, the together arm first.
+    pub(crate) fn arms(&self) -> impl Iterator<Item = &ArmObservation> {
+        [&self.together, &self.sequential].into_iter().flatten()
+    }
+
+    pub(crate) fn arms_mut(&mut self) -> impl Iterator<Item = &mut ArmObservation> {
+        let arms = [&mut self.together, &mut self.sequential];
+        arms.into_iter().flatten()
+    }
+}
+
 /// The warm `load` of an agent, from a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WarmLoad {
@@ -76,6 +88,32 @@ pub struct ArmObservation {
     pub client_bias: Option<Nanos>,
 }
 
+impl ArmObservation {
+    /// Its main requests, agent by agent.
+    pub(crate) fn requests(&self) -> impl Iterator<Item = &RequestTimes> {
+        self.agents.iter().flat_map(|agent| &agent.requests)
+    }
+
+    pub(crate) fn tokens(&self) -> u64 {
+        let each = self.agents.iter().map(AgentObservation::tokens);
+        each.fold(0, u64::saturating_add)
+    }
+
+    /// True when a request's stamps were rebuilt from durations.
+    pub(crate) fn is_rebuilt(&self) -> bool {
+        self.requests().any(|r| r.stamps == StampSource::Rebuilt)
+    }
+
+    /// The agents on the server of `agent`, itself included.
+    pub(crate) fn peers(
+        &self,
+        agent: &AgentObservation,
+    ) -> impl Iterator<Item = &AgentObservation> {
+        let server = agent.server;
+        self.agents.iter().filter(move |a| a.server == server)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct AgentObservation {
     /// Its place, from 0.
@@ -93,6 +131,33 @@ pub struct AgentObservation {
     pub on_cpu: Option<f64>,
     /// The rate recorded for it by another program, tok/s.
     pub rate_recorded: Option<f64>,
+}
+
+impl AgentObservation {
+    pub(crate) fn tokens(&self) -> u64 {
+        let each = self.requests.iter().map(|r| r.tokens);
+        each.fold(0, u64::saturating_add)
+    }
+
+    /// True when a server keeps the model loaded from either agent's options to the other's.
+    pub(crate) fn shares_runner(&self, other: &Self) -> bool {
+        let (own, others) = (&self.options, &other.options);
+        !own.reloads_for(others) && !others.reloads_for(own)
+    }
+
+    /// Its decode rate: as recorded, or the server's tokens over the server's time.
+    pub(crate) fn rate(&self) -> Option<f64> {
+        let (mut count, mut time) = (0_u64, Nanos::ZERO);
+        for counters in self.requests.iter().map(|r| &r.counters) {
+            if let (Some(n), Some(t)) = (counters.eval_count, counters.eval) {
+                count = n.saturating_add(count);
+                time += t;
+            }
+        }
+        let is_known = count > 0 && time > Nanos::ZERO;
+        let own = is_known.then(|| count as f64 / time.as_secs_f64());
+        self.rate_recorded.or(own)
+    }
 }
 
 /// A row of TR113's published tables.

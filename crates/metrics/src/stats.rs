@@ -8,20 +8,20 @@ mod estimate;
 mod interval;
 mod law;
 mod location;
-mod many;
 mod outliers;
+mod range;
 
 pub use certified::{printable_percentile, samples_needed};
-pub(crate) use describe::percentile_by;
 pub use describe::{bounds, jain, mean, median, percentile, sample_sd};
+pub(crate) use describe::{least, percentile_by};
 pub use estimate::Estimate;
 pub(crate) use estimate::NOT_NEGATIVE;
 pub(crate) use interval::t_quantile;
 pub use interval::{CONFIDENCE, Interval};
 pub use law::{Law, LawFit, LawKind};
 pub use location::{Location, TRIMMED_FROM};
-pub use many::{holm, studentized_range_p};
 pub use outliers::outliers;
+pub use range::studentized_range_p;
 
 #[cfg(test)]
 mod tests;

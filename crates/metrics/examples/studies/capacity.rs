@@ -1,82 +1,78 @@
 //! How often a capacity run errs, on servers whose truth is known exactly: the tables in `docs/capacity.md`.
 
 use domain::record::capacity::{Observed, Verdict};
+use itertools::iproduct;
 use metrics::capacity::{Next, search};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::levels::{Decided, LIMIT_S, Limit, SPREAD, Server, Together, asked, decide, levels};
-
-/// Default number of searches of each server.
-pub(crate) const SEARCHES: u32 = 100;
+use crate::{joined, percent, print_heads};
 
 /// Long runs that a server's limit is taken of.
 const RUNS: u32 = 64;
 
-fn share(count: u32, of: u32) -> String {
-    format!("{:.1}", 100.0 * f64::from(count) / f64::from(of))
+const TOGETHER: [Together; 4] = [
+    Together::Independent,
+    Together::Agents,
+    Together::Moments,
+    Together::Spells,
+];
+
+/// What is counted of the levels of a server.
+type Figure = fn(&Decided, u32) -> String;
+
+/// Prints a table with a row for each server, named by `names`, and a column for each figure and number of agents.
+fn print_table(
+    names: &str,
+    agents: &[u32],
+    figures: [&str; 2],
+    each: u32,
+    rows: impl Iterator<Item = (String, Server, [Figure; 2])>,
+) {
+    let columns = iproduct!(figures, agents).map(|(figure, n)| format!("{figure}, {n}"));
+    print_heads(&format!("{names} | {}", joined(columns)));
+    for (name, server, figures) in rows {
+        let decided: Vec<Decided> = agents.iter().map(|n| levels(server, *n, each)).collect();
+        let cells = iproduct!(figures, &decided).map(|(figure, of)| figure(of, each));
+        println!("| {name} | {} |", joined(cells));
+    }
 }
 
-/// A table with a row for each server and a column for each number of agents and figure.
-fn table(names: &[&str], agents: &[u32], figures: &[&str]) {
-    let columns = figures
-        .iter()
-        .flat_map(|figure| agents.iter().map(move |n| format!("{figure}, {n}")));
-    let names = names.iter().map(|name| (*name).to_owned());
-    let heads: Vec<String> = names.chain(columns).collect();
-    println!("| {} |\n|{}", heads.join(" | "), "---|".repeat(heads.len()));
+fn passes(of: &Decided, each: u32) -> String {
+    format!("{:.1}", percent(of.passes, each))
+}
+
+fn fails(of: &Decided, each: u32) -> String {
+    format!("{:.1}", percent(of.fails, each))
+}
+
+fn requests(of: &Decided, each: u32) -> String {
+    format!("{:.0}", of.requests as f64 / f64::from(each))
 }
 
 /// Levels exactly at their limit: either decision is wrong.
 fn at_the_limit(limits: &[Limit], agents: &[u32], each: u32) {
-    table(&["limit", "together"], agents, &["passes (%)", "fails (%)"]);
-    for limit in limits {
-        for together in [
-            Together::Independent,
-            Together::Agents,
-            Together::Moments,
-            Together::Spells,
-        ] {
-            let server = Server::at_its_limit(*limit, together, RUNS);
-            let out: Vec<Decided> = agents.iter().map(|n| levels(server, *n, each)).collect();
-            let passes = out.iter().map(|d| share(d.passes, each));
-            let cells: Vec<String> = passes
-                .chain(out.iter().map(|d| share(d.fails, each)))
-                .collect();
-            println!(
-                "| {} | {together:?} | {} |",
-                limit.objective(),
-                cells.join(" | ")
-            );
-        }
-    }
+    let rows = iproduct!(limits, TOGETHER).map(|(limit, together)| {
+        let server = Server::at_its_limit(*limit, together, RUNS);
+        let name = format!("{} | {together:?}", limit.objective());
+        (name, server, [passes as Figure, fails])
+    });
+    let figures = ["passes (%)", "fails (%)"];
+    print_table("limit | together", agents, figures, each, rows);
 }
 
 /// Levels within and beyond their limit: how many are decided rightly, and by how many requests.
 fn off_the_limit(agents: &[u32], each: u32) {
-    table(
-        &["percentile / limit (%)", "together"],
-        agents,
-        &["decided rightly (%)", "requests"],
-    );
-    for off in [-1.0, -0.5, 0.5] {
-        for together in [Together::Independent, Together::Agents, Together::Moments] {
-            let server = Server::at_its_limit(Limit::Percentile(95), together, RUNS).off(off);
-            let out: Vec<Decided> = agents.iter().map(|n| levels(server, *n, each)).collect();
-            let right = |d: &Decided| share(if off < 0.0 { d.passes } else { d.fails }, each);
-            let requests = |d: &Decided| format!("{:.0}", d.requests as f64 / f64::from(each));
-            let cells: Vec<String> = out
-                .iter()
-                .map(right)
-                .chain(out.iter().map(requests))
-                .collect();
-            println!(
-                "| {:.0} | {together:?} | {} |",
-                100.0 * (SPREAD * off).exp(),
-                cells.join(" | ")
-            );
-        }
-    }
+    let rows = iproduct!([-1.0, -0.5, 0.5], &TOGETHER[..3]).map(|(off, together)| {
+        let server = Server::at_its_limit(Limit::Percentile(95), *together, RUNS).off(off);
+        let name = format!("{:.0} | {together:?}", 100.0 * (SPREAD * off).exp());
+        let right = if off < 0.0 { passes as Figure } else { fails };
+        (name, server, [right, requests])
+    });
+    let names = "percentile / limit (%) | together";
+    let figures = ["decided rightly (%)", "requests"];
+    print_table(names, agents, figures, each, rows);
 }
 
 #[derive(Debug, Default)]
@@ -115,20 +111,19 @@ fn search(server: Server, (holds, slope): (f64, f64), searches: u32) -> Outcomes
             out.levels += 1;
             out.requests += u64::from(requests);
         }
-        let carries = search::carried(&seen);
-        let breaks = search::breaks(&seen);
+        let (carries, breaks) = (search::carried(&seen), search::breaks(&seen));
         let too_many = carries.is_some_and(|n| f64::from(n) > holds);
         let too_few = breaks.is_some_and(|n| f64::from(n) <= holds);
         out.too_many += u32::from(too_many);
         out.too_few += u32::from(too_few);
         if !too_many && !too_few {
             out.right += 1;
-            let between = |o: &&Observed| {
+            let between = |o: &Observed| {
                 o.verdict == Verdict::Unresolved
                     && carries.is_none_or(|c| o.agents > c)
                     && breaks.is_none_or(|b| o.agents < b)
             };
-            let open = carries.is_none() || breaks.is_none() || seen.iter().any(|o| between(&o));
+            let open = carries.is_none() || breaks.is_none() || seen.iter().any(between);
             out.open += u32::from(open);
         }
     }
@@ -136,28 +131,22 @@ fn search(server: Server, (holds, slope): (f64, f64), searches: u32) -> Outcomes
 }
 
 fn searches(each: u32) {
-    println!(
-        "| holds up to | gets worse | together | right (%) | of these open (%) | carries too many (%) | breaks too few (%) | \
-         levels | requests |"
+    print_heads(
+        "holds up to | gets worse | together | right (%) | of these open (%) | carries too many (%) | breaks too few (%) | \
+         levels | requests",
     );
-    println!("|---|---|---|---|---|---|---|---|---|");
-    for holds in [6.5, 20.5] {
-        for (how, slope) in [("steeply", 6.0), ("slowly", 1.5)] {
-            for together in [Together::Independent, Together::Agents, Together::Moments] {
-                let server = Server::at_its_limit(Limit::Percentile(95), together, RUNS);
-                let out = search(server, (holds, slope), each);
-                println!(
-                    "| {} | {how} | {together:?} | {} | {} | {} | {} | {:.1} | {:.0} |",
-                    f64::floor(holds),
-                    share(out.right, each),
-                    share(out.open, each),
-                    share(out.too_many, each),
-                    share(out.too_few, each),
-                    f64::from(out.levels) / f64::from(each),
-                    out.requests as f64 / f64::from(each),
-                );
-            }
-        }
+    let slopes = [("steeply", 6.0), ("slowly", 1.5)];
+    for (holds, (how, slope), together) in iproduct!([6.5, 20.5], slopes, &TOGETHER[..3]) {
+        let server = Server::at_its_limit(Limit::Percentile(95), *together, RUNS);
+        let out = search(server, (holds, slope), each);
+        let shares = [out.right, out.open, out.too_many, out.too_few];
+        println!(
+            "| {} | {how} | {together:?} | {} | {:.1} | {:.0} |",
+            f64::floor(holds),
+            joined(shares.map(|count| format!("{:.1}", percent(count, each)))),
+            f64::from(out.levels) / f64::from(each),
+            out.requests as f64 / f64::from(each),
+        );
     }
 }
 

@@ -27,72 +27,56 @@ pub(crate) enum Server {
     Thrashing,
 }
 
+use Server::{Amdahl, Batch, Linear, Serial, Slots, Thrashing, Usl};
+
 impl Server {
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Slots,
-        Self::Batch,
-        Self::Serial,
-        Self::Linear,
-        Self::Amdahl,
-        Self::Usl,
-        Self::Thrashing,
-    ];
+    pub(crate) const ALL: [Self; 7] = [Slots, Batch, Serial, Linear, Amdahl, Usl, Thrashing];
 
     pub(crate) fn throughput(self, agents: u32) -> f64 {
         let n = f64::from(agents);
         let slots = n.min(8.0);
         let x = match self {
-            Self::Slots => slots,
-            Self::Batch => slots / (1.0 + 0.03 * (slots - 1.0)),
-            Self::Serial => 1.0,
-            Self::Linear => n,
-            Self::Amdahl => n / (1.0 + 0.02 * (n - 1.0)),
-            Self::Usl => n / (1.0 + 0.1 * (n - 1.0) + 0.006 * n * (n - 1.0)),
-            Self::Thrashing => slots * 0.99_f64.powf(n - slots),
+            Slots => slots,
+            Batch => slots / (1.0 + 0.03 * (slots - 1.0)),
+            Serial => 1.0,
+            Linear => n,
+            Amdahl => n / (1.0 + 0.02 * (n - 1.0)),
+            Usl => n / (1.0 + 0.1 * (n - 1.0) + 0.006 * n * (n - 1.0)),
+            Thrashing => slots * 0.99_f64.powf(n - slots),
         };
         30.0 * x
     }
 
-    /// From how many agents on throughput is highest, where it does not fall beyond.
-    fn saturates(self) -> Option<f64> {
+    /// From how many agents on throughput is highest, where it does not fall beyond; and the number with the highest
+    /// throughput, where it does.
+    fn saturates_and_peaks(self) -> [Option<f64>; 2] {
         match self {
-            Self::Slots | Self::Batch => Some(8.0),
-            Self::Serial => Some(1.0),
-            _ => None,
+            Slots | Batch => [Some(8.0), None],
+            Serial => [Some(1.0), None],
+            Usl => [None, Some((0.9_f64 / 0.006).sqrt())],
+            Thrashing => [None, Some(8.0)],
+            Linear | Amdahl => [None, None],
         }
-    }
-
-    /// The number with the highest throughput, where it falls beyond.
-    fn peak(self) -> Option<f64> {
-        match self {
-            Self::Usl => Some((0.9_f64 / 0.006).sqrt()),
-            Self::Thrashing => Some(8.0),
-            _ => None,
-        }
-    }
-
-    fn highest(self) -> f64 {
-        let rates = LEVELS.iter().map(|n| self.throughput(*n));
-        rates.fold(0.0, f64::max)
     }
 }
 
-/// How often something was said, and how often it was not wrong.
+/// How often a claim was made, and how often it was right.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Count {
-    pub(crate) said: u32,
+    pub(crate) made: u32,
     pub(crate) right: u32,
 }
 
 impl Count {
     fn add(&mut self, right: bool) {
-        self.said += 1;
+        self.made += 1;
         self.right += u32::from(right);
     }
 }
 
+/// What was claimed of a server's throughput.
 #[derive(Debug, Default)]
-pub(crate) struct Said {
+pub(crate) struct Claims {
     pub(crate) peak: Count,
     pub(crate) flat: Count,
     pub(crate) grows: Count,
@@ -100,53 +84,60 @@ pub(crate) struct Said {
     /// Times that no law fits.
     pub(crate) rejected: u32,
     /// The highest throughput's interval.
-    pub(crate) x_max: Count,
+    x_max: Count,
     /// Where the law has its bound.
-    pub(crate) batch: Count,
+    batch: Count,
     /// Where the law has its peak.
-    pub(crate) law_peak: Count,
-}
-
-fn holds(place: Located, truth: f64) -> bool {
-    let high = place.hi.is_none_or(|hi| truth <= hi);
-    place.lo.is_none_or(|lo| lo <= truth) && high
+    law_peak: Count,
 }
 
 /// Looks at the levels `runs` times; the ten stretches of each scatter by the share `noise` of its throughput.
-pub(crate) fn runs(server: Server, noise: f64, runs: u32) -> Said {
+pub(crate) fn runs(server: Server, noise: f64, runs: u32) -> Claims {
     let mut rng = ChaCha8Rng::seed_from_u64(113);
     let noise = Normal::new(1.0, noise).expect("a share");
-    let mut said = Said::default();
+    let mut claims = Claims::default();
     for _ in 0..runs {
         let levels = LEVELS.map(|n| {
-            let stretches: Vec<f64> = (0..10)
-                .map(|_| server.throughput(n) * noise.sample(&mut rng))
-                .collect();
+            let mut stretch = || server.throughput(n) * noise.sample(&mut rng);
+            let stretches: [f64; 10] = std::array::from_fn(|_| stretch());
             let x = Estimate::of_blocks(&stretches).expect("ten finite numbers have a mean");
             (n, x)
         });
         let scaling = Scaling::of_throughputs(levels.into_iter()).expect("there are levels");
-        said.add(server, &scaling);
+        claims.add(server, &scaling);
     }
-    said
+    claims
 }
 
-impl Said {
+impl Claims {
+    /// Of the course's peak, flat end and growth, and of the highest throughput, the law's bound and its peak.
+    pub(crate) fn counts(&self) -> [Count; 6] {
+        [
+            self.peak,
+            self.flat,
+            self.grows,
+            self.x_max,
+            self.batch,
+            self.law_peak,
+        ]
+    }
+
     fn add(&mut self, server: Server, scaling: &Scaling) {
+        let holds = |place: Located, truth: f64| {
+            place.lo.is_none_or(|lo| lo <= truth) && place.hi.is_none_or(|hi| truth <= hi)
+        };
+        let [saturates, peaks] = server.saturates_and_peaks();
         match scaling.course {
             Course::Peak { above, below, .. } => {
                 let within = |at: f64| above.is_none_or(|n| f64::from(n) < at) && at < below.into();
-                self.peak.add(server.peak().is_some_and(within));
+                self.peak.add(peaks.is_some_and(within));
             }
             Course::Flat { from } => {
-                let beyond: Vec<f64> = LEVELS
-                    .iter()
-                    .filter(|n| **n > from)
-                    .map(|n| server.throughput(*n))
-                    .collect();
+                let beyond = LEVELS.iter().filter(|n| **n > from);
+                let beyond: Vec<f64> = beyond.map(|n| server.throughput(*n)).collect();
                 let mean = beyond.iter().sum::<f64>() / beyond.len() as f64;
-                self.flat
-                    .add((mean / server.throughput(from) - 1.0).abs() < 0.05);
+                let change = mean / server.throughput(from) - 1.0;
+                self.flat.add(change.abs() < 0.05);
             }
             Course::Grows { from, to } => {
                 let grows = server.throughput(to) > server.throughput(from);
@@ -154,16 +145,18 @@ impl Said {
             }
             Course::Open { .. } | Course::Single { .. } => self.open += 1,
         }
-        self.x_max.add(holds(scaling.x_max, server.highest()));
+        let highest = LEVELS
+            .map(|n| server.throughput(n))
+            .into_iter()
+            .fold(0.0, f64::max);
+        self.x_max.add(holds(scaling.x_max, highest));
         self.rejected += u32::from(scaling.law().is_none());
         if scaling.batch.at.is_some() {
-            let truth = server.saturates();
             self.batch
-                .add(truth.is_some_and(|at| holds(scaling.batch, at)));
+                .add(saturates.is_some_and(|at| holds(scaling.batch, at)));
         }
         if let Some(place) = scaling.usl_peak() {
-            self.law_peak
-                .add(server.peak().is_some_and(|at| holds(place, at)));
+            self.law_peak.add(peaks.is_some_and(|at| holds(place, at)));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Levels whose truth is known exactly, and what the rule of `tandem capacity` says of them.
 
+use domain::record::RequestRecord;
 use domain::record::capacity::{Asked, Budget, Search, Verdict};
-use domain::record::{RequestRecord, RequestTimes};
 use domain::{Nanos, Outcome, Stamp};
 use metrics::capacity::{Objective, Rule, Sample, Watch, Watched, steady_window};
 use metrics::timeline::{of_load, streamed};
@@ -26,17 +26,6 @@ pub(crate) enum Together {
     Moments,
     /// Half of their variance with all requests of the same six seconds.
     Spells,
-}
-
-impl Together {
-    /// How long the common part stays the same, seconds.
-    fn lasts(self) -> Option<f64> {
-        match self {
-            Self::Independent | Self::Agents => None,
-            Self::Moments => Some(2.0),
-            Self::Spells => Some(6.0),
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -89,10 +78,11 @@ impl Server {
     /// requests is less than that of slow times: it is taken of `runs` long runs.
     pub(crate) fn at_its_limit(limit: Limit, together: Together, runs: u32) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let at = 0.0;
         let mut server = Self {
             together,
             limit,
-            at: 0.0,
+            at,
         };
         // How much less they send depends on where the limit lies.
         for _ in 0..4 {
@@ -129,16 +119,19 @@ impl Server {
         let mut last = normal(rng);
         for _ in 0..requests {
             let own = normal(rng);
-            let z = if let Some(lasts) = self.together.lasts() {
-                let moment = (begins / lasts) as usize;
+            // The common part stays the same for so many seconds.
+            let mut with_others = |seconds: f64| {
+                let moment = (begins / seconds) as usize;
                 while shared.len() <= moment {
                     shared.push(normal(rng));
                 }
                 0.5_f64.sqrt() * (shared[moment] + own)
-            } else if self.together == Together::Agents {
-                0.5 * last + 0.75_f64.sqrt() * own
-            } else {
-                own
+            };
+            let z = match self.together {
+                Together::Independent => own,
+                Together::Agents => 0.5 * last + 0.75_f64.sqrt() * own,
+                Together::Moments => with_others(2.0),
+                Together::Spells => with_others(6.0),
             };
             last = z;
             let ttft = LIMIT_S * (SPREAD * (z - self.at)).exp();
@@ -158,14 +151,11 @@ impl Server {
                 let at = Stamp::ZERO + Nanos::from_secs_f64(begins);
                 let first = at + Nanos::from_secs_f64(ttft);
                 let end = first + Nanos::from_secs_f64(ANSWER_S);
-                let fails = self.limit == Limit::Failed && z > self.at;
-                let times = streamed(at, [first, end]);
-                let outcome = if fails {
-                    Outcome::Incomplete
-                } else {
-                    Outcome::Completed
-                };
-                records.push(of_load(agent, RequestTimes { outcome, ..times }));
+                let mut times = streamed(at, [first, end]);
+                if self.limit == Limit::Failed && z > self.at {
+                    times.outcome = Outcome::Incomplete;
+                }
+                records.push(of_load(agent, times));
             });
         }
         records.sort_by_key(|r| r.times.ended);
@@ -216,18 +206,17 @@ pub(crate) fn decide(
     let mut watch = Watch::new(&asked, objective, agents);
     for ended in 1..=records.len() {
         let seen = &records[..ended];
-        match watch.see(seen) {
-            Watched::On => {}
-            Watched::Decided(_, decision) => return (decision.verdict, decision.requests),
+        let decision = match watch.see(seen) {
+            Watched::On => continue,
+            Watched::Decided(_, decision) => decision,
             Watched::Budget => {
                 let window = steady_window(seen, agents, asked.warmup, Nanos::ZERO, None)
                     .expect("it was steady before the budget was used up");
-                let rule = Rule { error: asked.error };
                 let sample = Sample::of(seen, window);
-                let decision = rule.judge(&sample, objective, watch.looks());
-                return (decision.verdict, decision.requests);
+                Rule::default().judge(&sample, objective, watch.looks())
             }
-        }
+        };
+        return (decision.verdict, decision.requests);
     }
     panic!("a level of too few requests");
 }

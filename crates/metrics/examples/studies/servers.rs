@@ -1,9 +1,8 @@
 //! Servers whose behaviour is known, and noisy runs of them.
 
-use domain::plan::Arm;
-use domain::{ModelOptions, Nanos};
-use metrics::timeline::{RequestBuilder, agent, arm, context, run};
-use metrics::{AgentObservation, ArmObservation, Decoding, RunObservation, WarmLoad};
+use domain::Nanos;
+use metrics::timeline::{Calls, RequestBuilder, two_arms};
+use metrics::{Decoding, RunObservation, WarmLoad};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
@@ -39,21 +38,28 @@ pub(crate) enum Model {
     LongPrefill,
 }
 
+use Model::{Batched, FairShared, LongPrefill, ReloadEachSwitch, Serial, TwoDevices};
+
 /// Output lengths of each agent's calls, tokens.
+#[derive(Clone, Copy)]
 pub(crate) struct Lengths([[u64; 2]; 2]);
 
 impl Lengths {
     pub(crate) fn draw(rng: &mut ChaCha8Rng) -> Self {
-        let one = |mean: f64, rng: &mut ChaCha8Rng| scaled(mean, 0.1, rng).round().max(2.0) as u64;
-        Self(TOKENS.map(|mean| [one(mean, rng), one(mean, rng)]))
+        Self(TOKENS.map(|mean| [0; 2].map(|_| length(mean, 0.1, rng))))
     }
 
     /// Nearly the same lengths: what the other arm's answers might be.
-    fn varied(&self, rng: &mut ChaCha8Rng) -> Self {
-        Self(self.0.map(|calls| {
-            calls.map(|tokens| scaled(tokens as f64, 0.05, rng).round().max(2.0) as u64)
-        }))
+    fn varied(self, rng: &mut ChaCha8Rng) -> Self {
+        Self(
+            self.0
+                .map(|calls| calls.map(|tokens| length(tokens as f64, 0.05, rng))),
+        )
     }
+}
+
+fn length(mean: f64, spread: f64, rng: &mut ChaCha8Rng) -> u64 {
+    scaled(mean, spread, rng).round().max(2.0) as u64
 }
 
 /// A value times a lognormal factor.
@@ -63,7 +69,7 @@ fn scaled(value: f64, spread: f64, rng: &mut ChaCha8Rng) -> f64 {
 }
 
 /// What disturbs an arm: a speed of the whole arm, and jitter of every phase.
-pub(crate) struct Noise<'a> {
+struct Noise<'a> {
     rng: Option<&'a mut ChaCha8Rng>,
     /// How much longer every phase takes.
     pace: f64,
@@ -71,7 +77,7 @@ pub(crate) struct Noise<'a> {
 }
 
 impl<'a> Noise<'a> {
-    pub(crate) fn none() -> Self {
+    fn none() -> Self {
         Self {
             rng: None,
             pace: 1.0,
@@ -97,175 +103,121 @@ impl<'a> Noise<'a> {
         })
     }
 
-    fn load(&mut self) -> Nanos {
-        self.phase(WARM_LOAD)
-    }
-
-    fn reload(&mut self) -> Nanos {
-        self.phase(RELOAD)
-    }
-
-    fn token(&mut self) -> Nanos {
-        self.phase(TOKEN)
-    }
-}
-
-/// A call that waits for no slot.
-fn call(
-    sent: Nanos,
-    load: Nanos,
-    prefill: f64,
-    tokens: u64,
-    noise: &mut Noise<'_>,
-) -> RequestBuilder {
-    RequestBuilder {
-        sent,
-        load,
-        prefill: noise.phase(prefill),
-        tokens,
-        per_token: noise.token(),
-        ..RequestBuilder::default()
+    /// A call that waits for no slot.
+    fn call(&mut self, sent: Nanos, load: Nanos, prefill: f64, tokens: u64) -> RequestBuilder {
+        RequestBuilder {
+            sent,
+            load,
+            prefill: self.phase(prefill),
+            tokens,
+            per_token: self.phase(TOKEN),
+            ..RequestBuilder::default()
+        }
     }
 }
 
-/// An arm's wall, s.
-pub(crate) fn wall(arm: &ArmObservation) -> f64 {
-    let requests = || arm.agents.iter().flat_map(|agent| &agent.requests);
-    let begin = requests().filter_map(|r| r.sent).min();
-    let end = requests().filter_map(|r| r.done).max();
-    let whole = begin.zip(end).map(|(begin, end)| end.since(begin));
-    whole.expect("models build whole arms").as_secs_f64()
+/// The calls of two agents.
+type BothCalls = [Vec<RequestBuilder>; 2];
+
+/// An arm's wall, s: its first call is sent at zero.
+fn wall(calls: &BothCalls) -> f64 {
+    let ends = calls.iter().flatten().map(RequestBuilder::end);
+    ends.max().expect("both agents make calls").as_secs_f64()
 }
 
 impl Model {
     pub(crate) const ALL: [Self; 6] = [
-        Self::Serial,
-        Self::FairShared,
-        Self::TwoDevices,
-        Self::Batched,
-        Self::ReloadEachSwitch,
-        Self::LongPrefill,
+        Serial,
+        FairShared,
+        TwoDevices,
+        Batched,
+        ReloadEachSwitch,
+        LongPrefill,
     ];
 
     pub(crate) const fn decoding(self) -> Decoding {
         match self {
-            Self::FairShared | Self::TwoDevices | Self::Batched => Decoding::Overlapping,
-            Self::Serial | Self::ReloadEachSwitch | Self::LongPrefill => Decoding::InTurn,
+            FairShared | TwoDevices | Batched => Decoding::Overlapping,
+            Serial | ReloadEachSwitch | LongPrefill => Decoding::InTurn,
         }
     }
 
     /// An agent's prefill, s.
     const fn prefill(self, agent: usize) -> f64 {
         match (self, agent) {
-            (Self::LongPrefill, 1) => LONG_PREFILL,
+            (LongPrefill, 1) => LONG_PREFILL,
             _ => PREFILL,
         }
     }
 
-    fn place(self, calls: &[Vec<RequestBuilder>; 2], which: Arm) -> ArmObservation {
-        let agents: Vec<AgentObservation> = calls
-            .iter()
-            .zip(0..)
-            .map(|(calls, i)| {
-                let own = matches!(self, Self::TwoDevices | Self::LongPrefill);
-                let server = if own { i } else { 0 };
-                let options = match self {
-                    Self::ReloadEachSwitch => context(512 << i),
-                    _ => ModelOptions::default(),
-                };
-                let requests = calls.iter().map(|call| call.build()).collect();
-                agent(i, server, options, requests)
-            })
-            .collect();
-        arm(which, "unloaded", agents)
-    }
-
-    pub(crate) fn sequential(self, lengths: &Lengths, noise: &mut Noise<'_>) -> ArmObservation {
+    /// The calls of the agents one after another.
+    fn in_turn(self, lengths: Lengths, noise: &mut Noise<'_>) -> BothCalls {
+        let count = if self == ReloadEachSwitch { 2 } else { 1 };
         let mut at = Nanos::ZERO;
-        let calls = [0, 1].map(|i| {
-            let mut own = Vec::new();
-            for (k, tokens) in lengths.0[i].into_iter().take(self.calls()).enumerate() {
-                let load = if self == Self::ReloadEachSwitch && k == 0 {
-                    noise.reload()
-                } else {
-                    noise.load()
-                };
-                let call = call(at, load, self.prefill(i), tokens, noise);
+        [0, 1].map(|i| {
+            let calls = lengths.0[i].into_iter().take(count).enumerate();
+            let calls = calls.map(|(k, tokens)| {
+                let reloads = self == ReloadEachSwitch && k == 0;
+                let load = noise.phase(if reloads { RELOAD } else { WARM_LOAD });
+                let call = noise.call(at, load, self.prefill(i), tokens);
                 at = call.end();
-                own.push(call);
-            }
-            own
-        });
-        self.place(&calls, Arm::Sequential)
+                call
+            });
+            calls.collect()
+        })
     }
 
-    const fn calls(self) -> usize {
-        match self {
-            Self::ReloadEachSwitch => 2,
-            _ => 1,
-        }
-    }
-
-    pub(crate) fn together(self, lengths: &Lengths, noise: &mut Noise<'_>) -> ArmObservation {
+    /// The calls of the agents all at once.
+    fn together(self, lengths: Lengths, noise: &mut Noise<'_>) -> BothCalls {
         let [[a, _], [b, _]] = lengths.0;
-        let calls = match self {
-            Self::Serial => {
-                let (load_a, load_b) = (noise.load(), noise.load());
-                let first = call(Nanos::ZERO, load_a, PREFILL, a, noise);
-                let mut second = call(Nanos::ZERO, load_b, PREFILL, b, noise);
+        match self {
+            Serial => {
+                let [load_a, load_b] = [0; 2].map(|_| noise.phase(WARM_LOAD));
+                let first = noise.call(Nanos::ZERO, load_a, PREFILL, a);
+                let mut second = noise.call(Nanos::ZERO, load_b, PREFILL, b);
                 second.slot = first.end().saturating_sub(second.load);
                 [vec![first], vec![second]]
             }
-            Self::TwoDevices | Self::LongPrefill => [(0, a), (1, b)].map(|(i, tokens)| {
-                let load = noise.load();
-                vec![call(Nanos::ZERO, load, self.prefill(i), tokens, noise)]
+            TwoDevices | LongPrefill => [(0, a), (1, b)].map(|(i, tokens)| {
+                let load = noise.phase(WARM_LOAD);
+                vec![noise.call(Nanos::ZERO, load, self.prefill(i), tokens)]
             }),
-            Self::FairShared | Self::Batched => {
-                let gain = if self == Self::Batched {
-                    BATCH_GAIN
-                } else {
-                    1.0
-                };
+            FairShared | Batched => {
+                let gain = if self == Batched { BATCH_GAIN } else { 1.0 };
                 // One batch: both begin to decode together and step together.
-                let (load, prefill, token) = (noise.load(), noise.phase(PREFILL), noise.token());
-                let slow = Nanos::from_secs_f64(2.0 * token.as_secs_f64() / gain);
+                let load = noise.phase(WARM_LOAD);
+                let call = noise.call(Nanos::ZERO, load, PREFILL, 0);
+                let slow = Nanos::from_secs_f64(2.0 * call.per_token.as_secs_f64() / gain);
+                let slow = (a.min(b), slow);
                 [a, b].map(|tokens| {
                     vec![RequestBuilder {
-                        load,
-                        prefill,
                         tokens,
-                        per_token: token,
-                        slow: (a.min(b), slow),
-                        ..RequestBuilder::default()
+                        slow,
+                        ..call
                     }]
                 })
             }
-            Self::ReloadEachSwitch => self.alternating(lengths, noise),
-        };
-        self.place(&calls, Arm::Together)
-    }
-
-    /// A, B, A, B, each after a reload that begins when the one before has ended.
-    fn alternating(self, lengths: &Lengths, noise: &mut Noise<'_>) -> [Vec<RequestBuilder>; 2] {
-        let mut calls = [Vec::new(), Vec::new()];
-        let mut free = Nanos::ZERO;
-        let mut sent = [Nanos::ZERO; 2];
-        for k in 0..self.calls() {
-            for i in 0..2 {
-                let load = (free + noise.reload()).saturating_sub(sent[i]);
-                let call = call(sent[i], load, PREFILL, lengths.0[i][k], noise);
-                free = call.end();
-                sent[i] = free;
-                calls[i].push(call);
+            // A, B, A, B, each after a reload that begins when the one before has ended.
+            ReloadEachSwitch => {
+                let mut calls = BothCalls::default();
+                let mut free = Nanos::ZERO;
+                for (k, i) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                    let sent = calls[i].last().map_or(Nanos::ZERO, RequestBuilder::end);
+                    let load = (free + noise.phase(RELOAD)).saturating_sub(sent);
+                    let call = noise.call(sent, load, PREFILL, lengths.0[i][k]);
+                    free = call.end();
+                    calls[i].push(call);
+                }
+                calls
             }
         }
-        calls
     }
 
     /// The speedup without noise.
-    pub(crate) fn speedup(self, lengths: &Lengths) -> f64 {
-        let together = self.together(lengths, &mut Noise::none());
-        wall(&self.sequential(lengths, &mut Noise::none())) / wall(&together)
+    pub(crate) fn speedup(self, lengths: Lengths) -> f64 {
+        let [together, in_turn] = [Self::together, Self::in_turn]
+            .map(|arm| wall(&arm(self, lengths, &mut Noise::none())));
+        in_turn / together
     }
 
     /// A noisy run of both arms, with output lengths that differ a little between them. With a `gain` the server is
@@ -279,16 +231,23 @@ impl Model {
     ) -> RunObservation {
         let lengths = Lengths::draw(rng);
         let other = lengths.varied(rng);
-        let pace = gain.map_or(1.0, |gain| self.speedup(&lengths) / gain);
-        let together = self.together(&lengths, &mut Noise::of_an_arm(rng, pace, noise));
-        let sequential = self.sequential(&other, &mut Noise::of_an_arm(rng, 1.0, noise));
-        let mut observed = run("model", repetition, Some(together), Some(sequential));
-        observed.probes = [0, 1]
-            .map(|agent| WarmLoad {
-                agent,
-                load: Nanos::from_secs_f64(scaled(WARM_LOAD, noise, rng)),
-            })
-            .to_vec();
+        let pace = gain.map_or(1.0, |gain| self.speedup(lengths) / gain);
+        let together = self.together(lengths, &mut Noise::of_an_arm(rng, pace, noise));
+        let alone = self.in_turn(other, &mut Noise::of_an_arm(rng, 1.0, noise));
+        let agents = [0, 1].map(|i| {
+            let calls = Calls::new(&together[i], &alone[i]);
+            match self {
+                TwoDevices | LongPrefill => calls.on(i as u32),
+                ReloadEachSwitch => calls.context(512 << i),
+                _ => calls,
+            }
+        });
+        let mut observed = two_arms("model", repetition, "unloaded", &agents);
+        let probes = [0, 1].map(|agent| {
+            let load = Nanos::from_secs_f64(scaled(WARM_LOAD, noise, rng));
+            WarmLoad { agent, load }
+        });
+        observed.probes = probes.to_vec();
         observed
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use itertools::{Itertools as _, iproduct};
 use metrics::stats::mean;
 use metrics::{Decoding, Estimate, Gain, RunMetrics, Verdict};
 use rand::SeedableRng;
@@ -45,43 +46,34 @@ pub(crate) struct Case {
 
 impl Case {
     pub(crate) fn undecided(&self) -> u32 {
-        self.words.get("undecided").map_or(0, |[said, _]| *said)
+        self.words.get("undecided").map_or(0, |[given, _]| *given)
     }
 }
 
 pub(crate) fn grid() -> impl Iterator<Item = Setting> {
-    NOISES.into_iter().flat_map(|noise| {
-        REPETITIONS.into_iter().flat_map(move |repetitions| {
-            TRUTHS.into_iter().flat_map(move |truth| {
-                Model::ALL.into_iter().map(move |model| Setting {
-                    model,
-                    gain: Some(truth),
-                    noise,
-                    repetitions,
-                })
-            })
-        })
+    let settings = iproduct!(NOISES, REPETITIONS, TRUTHS, Model::ALL);
+    settings.map(|(noise, repetitions, truth, model)| Setting {
+        model,
+        gain: Some(truth),
+        noise,
+        repetitions,
     })
 }
 
 /// Every server as it is, where output lengths move the speedup, at the lowest noise.
 pub(crate) fn as_they_are() -> impl Iterator<Item = Setting> {
-    Model::ALL.into_iter().flat_map(|model| {
-        [3, 5].map(|repetitions| Setting {
-            model,
-            gain: None,
-            noise: NOISES[0],
-            repetitions,
-        })
+    iproduct!(Model::ALL, [3, 5]).map(|(model, repetitions)| Setting {
+        model,
+        gain: None,
+        noise: NOISES[0],
+        repetitions,
     })
 }
 
 /// The true speedup of a model as it is: the geometric mean over output lengths.
 pub(crate) fn truth(model: Model, rng: &mut ChaCha8Rng) -> f64 {
-    let logs: Vec<f64> = (0..TRUTH_DRAWS)
-        .map(|_| model.speedup(&Lengths::draw(rng)).ln())
-        .collect();
-    mean(&logs).expect("there are draws").exp()
+    let logs = (0..TRUTH_DRAWS).map(|_| model.speedup(Lengths::draw(rng)).ln());
+    mean(&logs.collect_vec()).expect("there are draws").exp()
 }
 
 /// True when an answer says what is not so of a server with this speedup.
@@ -96,14 +88,6 @@ fn contradicts(gain: Gain, truth: f64) -> bool {
     }
 }
 
-const fn decoding(decoding: Decoding) -> &'static str {
-    match decoding {
-        Decoding::InTurn => "decoding in turn",
-        Decoding::Overlapping => "decoding overlapping",
-        Decoding::Unknown => "decoding unknown",
-    }
-}
-
 pub(crate) fn case(setting: Setting, seed: u64, sweeps: u32) -> Case {
     let Setting {
         model,
@@ -114,34 +98,32 @@ pub(crate) fn case(setting: Setting, seed: u64, sweeps: u32) -> Case {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let truth = gain.unwrap_or_else(|| truth(model, &mut rng));
     let place = [model as u64, (100.0 * truth) as u64, (100.0 * noise) as u64];
-    rng.set_stream(
-        place
-            .iter()
-            .fold(u64::from(repetitions), |all, p| 1000 * all + p),
-    );
+    let stream = place
+        .iter()
+        .fold(u64::from(repetitions), |all, p| 1000 * all + p);
+    rng.set_stream(stream);
     let (mut covered, mut wrong) = (0, 0);
     let mut words: BTreeMap<&str, [u32; 2]> = BTreeMap::new();
     let (mut logs, mut widths) = (Vec::new(), Vec::new());
     for _ in 0..sweeps {
-        let runs: Vec<RunMetrics> = (1..=repetitions)
-            .map(|repetition| RunMetrics::of(&model.run(repetition, gain, noise, &mut rng)))
-            .collect();
-        let values = |of: fn(&RunMetrics) -> Option<f64>| -> Vec<f64> {
-            runs.iter().filter_map(of).collect()
-        };
+        let mut run = |repetition| RunMetrics::of(&model.run(repetition, gain, noise, &mut rng));
+        let runs = (1..=repetitions).map(&mut run).collect_vec();
+        let values = |of: fn(&RunMetrics) -> Option<f64>| runs.iter().filter_map(of).collect_vec();
         let speedup = Estimate::of_ratios(&values(|r| Some(r.baseline?.speedup)));
         let verdict = Verdict::of(mean(&values(|r| r.decode_overlap)), speedup);
+        let decoding = match verdict.decoding {
+            Decoding::InTurn => "decoding in turn",
+            Decoding::Overlapping => "decoding overlapping",
+            Decoding::Unknown => "decoding unknown",
+        };
         let answers = [
             (verdict.word(), contradicts(verdict.gain, truth)),
-            (
-                decoding(verdict.decoding),
-                verdict.decoding != model.decoding(),
-            ),
+            (decoding, verdict.decoding != model.decoding()),
         ];
         wrong += u32::from(answers.iter().any(|(_, wrong)| *wrong));
         for (word, wrong) in answers {
-            let [said, of_them] = words.entry(word).or_default();
-            *said += 1;
+            let [given, of_them] = words.entry(word).or_default();
+            *given += 1;
             *of_them += u32::from(wrong);
         }
         if let Some(speedup) = speedup {

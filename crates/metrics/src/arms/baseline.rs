@@ -1,5 +1,6 @@
 //! The sequential arm at the together arm's work, and each agent's warm solo time.
 
+use domain::record::ServerCounters;
 use domain::{Nanos, Stamp};
 
 use crate::observation::{AgentObservation, RequestTimes, StampSource};
@@ -75,19 +76,20 @@ pub(crate) fn slot_wait(request: &RequestTimes) -> i64 {
 pub(crate) fn residue(request: &RequestTimes) -> Option<Nanos> {
     let c = &request.counters;
     c.eval?;
-    let phases_told = c.load.is_some() && c.prompt_eval.is_some();
-    let own = request.outcome.is_completed() && request.stamps == StampSource::Taken && phases_told;
+    let has_phases = c.load.is_some() && c.prompt_eval.is_some();
+    let own = request.outcome.is_completed() && request.stamps == StampSource::Taken && has_phases;
     let whole = c.total.or_else(|| {
         let (sent, done) = request.sent.zip(request.done).filter(|_| own)?;
         Some(done.since(sent))
     })?;
-    let parts = [c.load, c.prompt_eval, c.eval];
-    Some(
-        parts
-            .into_iter()
-            .flatten()
-            .fold(whole, Nanos::saturating_sub),
-    )
+    Some(less_phases(whole, c))
+}
+
+/// What load, prefill and decoding leave of a time.
+pub(crate) fn less_phases(whole: Nanos, counters: &ServerCounters) -> Nanos {
+    let phases = [counters.load, counters.prompt_eval, counters.eval];
+    let known = phases.into_iter().flatten();
+    known.fold(whole, Nanos::saturating_sub)
 }
 
 /// What lies between the client's and the server's view, zero without the server's total.
@@ -105,21 +107,17 @@ impl AgentBaseline {
         warm: Option<Nanos>,
     ) -> Option<Self> {
         let work = |agent: &AgentObservation| {
-            agent
-                .requests
-                .iter()
-                .map(decode_work)
-                .fold((0, 0_u64), |sum, one| {
-                    (sum.0 + one.0, sum.1.saturating_add(one.1))
-                })
+            let each = agent.requests.iter().map(decode_work);
+            each.fold((0, 0_u64), |sum, one| {
+                (sum.0 + one.0, sum.1.saturating_add(one.1))
+            })
         };
         let (decode, tokens) = work(sequential);
         let (_, tokens_together) = work(together);
         let per_token = (tokens > 0).then(|| decode as f64 / tokens as f64);
         let at_work = |tokens: u64| {
-            per_token.map_or(0, |t| {
-                (t * tokens as f64).round().min(LONGEST as f64) as i64
-            })
+            let time = per_token.unwrap_or(0.0) * tokens as f64;
+            time.round().min(LONGEST as f64) as i64
         };
         if per_token.is_none() && tokens_together > 0 {
             return None;
@@ -132,30 +130,27 @@ impl AgentBaseline {
         let time = span.1.signed_since(span.0).clamp(-LONGEST, LONGEST);
         let cold = |r: &RequestTimes, warm: Nanos| (load(r) - signed(warm)).max(0);
         let all_cold = |warm| -> i64 { sequential.requests.iter().map(|r| cold(r, warm)).sum() };
-        let calls = warm
-            .filter(|_| sequential.requests.len() == together.requests.len())
-            .map(|warm| {
-                let both = sequential.requests.iter().zip(&together.requests);
-                both.map(|(alone, beside)| {
-                    let (own, own_tokens) = decode_work(alone);
-                    let (_, wanted) = decode_work(beside);
-                    let decode = if wanted == own_tokens {
-                        own
-                    } else {
-                        at_work(wanted)
-                    };
-                    CallBaseline {
-                        load: load(alone).min(signed(warm)),
-                        cold: cold(alone, warm),
-                        slot_wait: slot_wait(alone),
-                        prefill: alone.counters.prompt_eval.map_or(0, signed),
-                        decode,
-                        transport: transport(alone),
-                        solo: e2e(alone) - cold(alone, warm) - own + decode,
-                    }
-                })
-                .collect()
-            });
+        let both = || sequential.requests.iter().zip(&together.requests);
+        let call = |alone, beside, warm| {
+            let (own, own_tokens) = decode_work(alone);
+            let (_, wanted) = decode_work(beside);
+            let decode = if wanted == own_tokens {
+                own
+            } else {
+                at_work(wanted)
+            };
+            CallBaseline {
+                load: load(alone).min(signed(warm)),
+                cold: cold(alone, warm),
+                slot_wait: slot_wait(alone),
+                prefill: alone.counters.prompt_eval.map_or(0, signed),
+                decode,
+                transport: transport(alone),
+                solo: e2e(alone) - cold(alone, warm) - own + decode,
+            }
+        };
+        let calls = warm.filter(|_| sequential.requests.len() == together.requests.len());
+        let calls = calls.map(|warm| both().map(|(a, b)| call(a, b, warm)).collect());
         Some(Self {
             work_delta,
             solo: warm.map(|warm| time - all_cold(warm) + work_delta),

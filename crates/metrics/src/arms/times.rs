@@ -3,7 +3,7 @@
 use domain::{Nanos, Outcome, Stamp};
 
 use crate::notes::{RequestFault, Unusable};
-use crate::observation::{AgentObservation, ArmObservation, RequestTimes, StampSource};
+use crate::observation::{AgentObservation, ArmObservation};
 use crate::spans::Spans;
 
 /// When an arm and its agents began and ended.
@@ -19,17 +19,11 @@ pub(crate) struct ArmTimes {
 
 impl ArmTimes {
     pub(crate) fn of(arm: &ArmObservation) -> Result<Self, Unusable> {
-        let agents = arm
-            .agents
-            .iter()
-            .map(agent_span)
-            .collect::<Result<Vec<_>, _>>()?;
-        let (Some(begin), Some(end)) = (
-            agents.iter().map(|a| a.0).min(),
-            agents.iter().map(|a| a.1).max(),
-        ) else {
-            return Err(Unusable::NoAgents);
-        };
+        let agents = arm.agents.iter().map(agent_span);
+        let agents = agents.collect::<Result<Vec<_>, _>>()?;
+        let begin = agents.iter().map(|(begin, _)| *begin).min();
+        let end = agents.iter().map(|(_, end)| *end).max();
+        let (begin, end) = begin.zip(end).ok_or(Unusable::NoAgents)?;
         if !arm.complete {
             return Err(Unusable::Unfinished);
         }
@@ -46,10 +40,7 @@ impl ArmTimes {
 
     /// The times on the clock that telemetry is on; rebuilt stamps are on none.
     pub(crate) fn clocked(arm: &ArmObservation) -> Option<Self> {
-        if rebuilt(arm) {
-            return None;
-        }
-        Self::of(arm).ok()
+        Self::of(arm).ok().filter(|_| !arm.is_rebuilt())
     }
 
     pub(crate) fn time(&self, agent: usize) -> Nanos {
@@ -92,49 +83,13 @@ fn agent_span(agent: &AgentObservation) -> Result<(Stamp, Stamp), Unusable> {
     Ok((begin, end))
 }
 
-pub(crate) fn decoding(agent: &AgentObservation) -> Spans {
-    Spans::union(
-        agent
-            .requests
-            .iter()
-            .filter_map(|r| Some((r.first_token?, r.last_token?))),
-    )
-}
-
 /// Time with two or more agents decoding over time with one or more; none when no agent did.
 pub(crate) fn decode_overlap(arm: &ArmObservation) -> Option<f64> {
+    let decoding = |agent: &AgentObservation| {
+        let requests = agent.requests.iter();
+        Spans::union(requests.filter_map(|r| Some((r.first_token?, r.last_token?))))
+    };
     let sets: Vec<_> = arm.agents.iter().map(decoding).collect();
     let [one, two] = [1, 2].map(|agents| Spans::at_least(agents, &sets).total());
     (one > 0).then(|| two as f64 / one as f64)
-}
-
-/// True when a request's stamps were rebuilt from durations.
-pub(crate) fn rebuilt(arm: &ArmObservation) -> bool {
-    requests(arm).any(|r| r.stamps == StampSource::Rebuilt)
-}
-
-pub(crate) fn requests(arm: &ArmObservation) -> impl Iterator<Item = &RequestTimes> {
-    arm.agents.iter().flat_map(|a| &a.requests)
-}
-
-pub(crate) fn tokens(agent: &AgentObservation) -> u64 {
-    agent
-        .requests
-        .iter()
-        .fold(0, |sum, r| sum.saturating_add(r.tokens))
-}
-
-/// An agent's decode rate: as recorded, or the server's tokens over the server's time.
-pub(crate) fn rate(agent: &AgentObservation) -> Option<f64> {
-    if agent.rate_recorded.is_some() {
-        return agent.rate_recorded;
-    }
-    let (mut count, mut time) = (0_u64, Nanos::ZERO);
-    for counters in agent.requests.iter().map(|r| &r.counters) {
-        if let (Some(n), Some(t)) = (counters.eval_count, counters.eval) {
-            count = n.saturating_add(count);
-            time = Nanos(time.0.saturating_add(t.0));
-        }
-    }
-    (count > 0 && time > Nanos::ZERO).then(|| count as f64 / time.as_secs_f64())
 }

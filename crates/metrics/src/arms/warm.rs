@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::plan::StatePolicy;
 use domain::{ModelOptions, Nanos, Stamp};
+use itertools::Itertools as _;
 
 use crate::observation::{ArmObservation, RequestTimes, RunObservation};
 use crate::stats;
@@ -23,8 +24,10 @@ pub(crate) fn warm_loads<'a>(runs: impl IntoIterator<Item = &'a RunObservation>)
             ready.entry(agent).or_default().push(load.0 as f64);
         }
         for probe in &run.probes {
-            let loads = probes.entry(probe.agent).or_default();
-            loads.push(probe.load.0 as f64);
+            probes
+                .entry(probe.agent)
+                .or_default()
+                .push(probe.load.0 as f64);
         }
     }
     for (agent, loads) in probes {
@@ -38,29 +41,28 @@ pub(crate) fn warm_loads<'a>(runs: impl IntoIterator<Item = &'a RunObservation>)
 
 /// The reported `load`; a zero that the wire omits counts where the total is there.
 fn load_of(request: &RequestTimes) -> Option<Nanos> {
-    request
-        .counters
-        .load
-        .or_else(|| request.counters.total.map(|_| Nanos::ZERO))
-        .filter(|_| request.outcome.is_completed())
+    let counters = &request.counters;
+    let load = counters.load.or(counters.total.map(|_| Nanos::ZERO));
+    load.filter(|_| request.outcome.is_completed())
 }
 
 /// One after another, what is loaded follows from who went before on the same server.
 fn ready_in_turn(arm: &ArmObservation) -> Vec<(u32, Nanos)> {
-    let warm_for_first =
-        arm.state_rule.as_deref() == Some(StatePolicy::WarmForFirst.to_string().as_str());
     let mut loaded: BTreeMap<u32, &ModelOptions> = BTreeMap::new();
-    if warm_for_first && let Some(first) = arm.agents.first() {
-        loaded.insert(first.server, &first.options);
+    if arm.state_rule == Some(StatePolicy::WarmForFirst.to_string()) {
+        loaded.extend(
+            arm.agents
+                .first()
+                .map(|first| (first.server, &first.options)),
+        );
     }
-    let mut calls: Vec<_> = arm
+    let calls = arm
         .agents
         .iter()
-        .flat_map(|a| a.requests.iter().map(move |r| (r.sent, a, r)))
-        .collect();
-    calls.sort_by_key(|(sent, a, _)| (*sent, a.agent));
+        .flat_map(|a| a.requests.iter().map(move |r| (a, r)));
+    let calls = calls.sorted_by_key(|(a, r)| (r.sent, a.agent));
     let mut found = Vec::new();
-    for (_, agent, request) in calls {
+    for (agent, request) in calls {
         match loaded.get(&agent.server) {
             // The server reported it, or it holds one model regardless of the options.
             _ if request.counters.load == Some(Nanos::ZERO) && request.outcome.is_completed() => {
@@ -87,23 +89,14 @@ fn ready_in_turn(arm: &ArmObservation) -> Vec<(u32, Nanos)> {
 fn ready_together(arm: &ArmObservation) -> Vec<(u32, Nanos)> {
     let mut found = Vec::new();
     for agent in &arm.agents {
-        let peers = || arm.agents.iter().filter(|p| p.server == agent.server);
-        let settled = peers().all(|p| {
-            !p.options.reloads_for(&agent.options) && !agent.options.reloads_for(&p.options)
-        });
-        let first_done: Option<Stamp> = peers()
-            .flat_map(|p| &p.requests)
-            .filter(|r| r.outcome.is_completed())
-            .filter_map(|r| r.done)
-            .min();
+        let settled = arm.peers(agent).all(|peer| peer.shares_runner(agent));
+        let ended = arm.peers(agent).flat_map(|peer| &peer.requests);
+        let ended = ended.filter(|r| r.outcome.is_completed());
+        let first_done: Option<Stamp> = ended.filter_map(|r| r.done).min();
         if let (true, Some(first_done)) = (settled, first_done) {
-            found.extend(
-                agent
-                    .requests
-                    .iter()
-                    .filter(|r| r.sent.is_some_and(|sent| sent >= first_done))
-                    .filter_map(|r| Some((agent.agent, load_of(r)?))),
-            );
+            let later = agent.requests.iter();
+            let later = later.filter(|r| r.sent.is_some_and(|sent| sent >= first_done));
+            found.extend(later.filter_map(|r| Some((agent.agent, load_of(r)?))));
         }
     }
     found

@@ -1,9 +1,8 @@
 use domain::Outcome;
-use domain::record::{
-    Bias, BudgetDepth, BudgetEnd, HttpClient, RequestTimes, RuntimeFacts, RuntimeFlavour,
-};
+use domain::record::{Bias, RequestTimes};
 
 use super::*;
+use crate::by_hand::assert_figures;
 use crate::timeline::{at, streamed};
 
 /// A completed request that was sent at `sent` and saw tokens at these times, microseconds.
@@ -30,23 +29,22 @@ fn errors_by_hand() {
     let seen_tokens = seen(1000, &[51_200, 71_300, 91_240]);
     compared.add(&seen_tokens, Some(&truth(1030, &sent, &due)));
     let step = compared.step(1, Nanos::from_millis(20));
-    // Reported TTFT 50,200; true TTFT 51,100 - 1,030 = 50,070.
-    let ttft = step.ttft_bias.unwrap();
-    assert_eq!((ttft.n, ttft.mean_ns, ttft.max_ns), (1, 130_000, 130_000));
-    let token = step.token_bias.unwrap();
-    assert_eq!((token.n, token.mean_ns), (3, 130_000));
-    assert_eq!(token.p50_ns, 100_000);
-    assert_eq!((token.max_ns, token.p99_ns), (250_000, None));
-    // The gaps: 20,100 seen of 19,950 (+150), 19,940 of 20,150 (-210).
-    let gap = step.gap_error.unwrap();
-    assert_eq!((gap.n, gap.mean_ns, gap.max_ns), (2, -30_000, 150_000));
-    assert_eq!(step.jitter_p99_ns, None, "two gaps carry no percentile");
-    // The server's own lateness, 70, 20 and 170 us, is in none of them.
-    let late = step.server_late.unwrap();
-    assert_eq!((late.mean_ns, late.max_ns), (86_667, 170_000));
-    // Two tokens after the first in 40.1 ms.
-    assert!((step.tokens_per_s - 2.0 / 0.0401).abs() < 1e-9);
-    assert_eq!((step.requests, step.left_out, step.tokens), (1, 0, 3));
+    let by_hand = "
+        # Two tokens after the first in 40.1 ms.
+        requests 1, left_out 0, tokens 3, tokens_per_s 2/0.0401
+        # Reported TTFT 50,200; true TTFT 51,100 - 1,030 = 50,070.
+        ttft_bias: n 1, mean_ns 130000, max_ns 130000
+        token_bias: n 3, mean_ns 130000, p50_ns 100000, max_ns 250000
+        # The gaps: 20,100 seen of 19,950 (+150), 19,940 of 20,150 (-210).
+        gap_error: n 2, mean_ns -30000, max_ns 150000
+        # The server's own lateness, 70, 20 and 170 us, is in none of them.
+        server_late: mean_ns 86667, max_ns 170000";
+    assert_figures(&step, by_hand);
+    // Neither three tokens nor two gaps carry a percentile.
+    assert_eq!(
+        (step.token_bias.unwrap().p99_ns, step.jitter_p99_ns),
+        (None, None)
+    );
 }
 
 #[test]
@@ -93,38 +91,34 @@ fn step(tokens_per_s: f64, mean_us: i64, ttft_p99_us: Option<i64>) -> BudgetStep
     }
 }
 
+/// A recorded budget with these steps.
 fn budget(steps: Vec<BudgetStep>) -> ClientBudget {
+    let recorded = include_str!("../../../../fixtures/calibration/calibration.json");
+    let recorded: domain::record::Calibration = serde_json::from_str(recorded).unwrap();
     ClientBudget {
-        depth: BudgetDepth::Quick,
-        api: "ollama".to_owned(),
-        runtime: RuntimeFacts {
-            flavour: RuntimeFlavour::Multi,
-            workers: 2,
-            pinned: Vec::new(),
-            http: HttpClient::Direct,
-            proxy: None,
-        },
-        cores: 2,
-        shared_cores: true,
-        load_average: None,
         steps,
-        ended: BudgetEnd::Bias,
+        ..recorded.budget
     }
 }
 
 #[test]
 fn a_budget_holds_up_to_the_last_step_before_the_first_that_is_late() {
     let held = |steps: Vec<BudgetStep>| calibrated_to(&budget(steps)).map(|s| s.tokens_per_s);
-    let (a, b) = (step(50.0, 100, None), step(1200.0, 999, None));
-    let late = step(2000.0, 1000, Some(8000));
-    assert_eq!(held(vec![a.clone(), b.clone(), late.clone()]), Some(1200.0));
-    // A good step beyond a bad one is luck.
-    let lucky = step(9000.0, 100, None);
-    assert_eq!(held(vec![a.clone(), late.clone(), lucky]), Some(50.0));
-    assert_eq!(held(vec![late]), None);
-    assert_eq!(held(Vec::new()), None);
-    // Order of measurement does not matter.
-    assert_eq!(held(vec![b, a]), Some(1200.0));
+    let (good, near, late) = ((50.0, 100), (1200.0, 999), (2000.0, 1000));
+    for (steps, expected) in [
+        (&[good, near, late][..], Some(1200.0)),
+        // A good step beyond a bad one is luck.
+        (&[good, late, (9000.0, 100)], Some(50.0)),
+        (&[late], None),
+        (&[], None),
+        // Order of measurement does not matter.
+        (&[near, good], Some(1200.0)),
+    ] {
+        let steps = steps
+            .iter()
+            .map(|(rate, mean_us)| step(*rate, *mean_us, None));
+        assert_eq!(held(steps.collect()), expected);
+    }
 }
 
 #[test]

@@ -6,6 +6,8 @@
 use domain::Stamp;
 use statrs::function::beta::checked_beta_reg;
 
+use crate::stats::least;
+
 /// The observations of one request, and how many of them are within a limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Item {
@@ -49,21 +51,10 @@ pub(super) fn is_distinct(share: f64, n: f64, target: f64, error: f64) -> bool {
 /// `n`, where no value is known to be so low or so high.
 pub(super) fn ranks(n: u64, effective: f64, target: f64, errors: (f64, f64)) -> (u64, u64) {
     let of = |count: u64| effective * count as f64 / n as f64;
-    let least = |holds: &dyn Fn(f64) -> bool| {
-        let (mut low, mut high) = (0, n + 1);
-        while low < high {
-            let middle = u64::midpoint(low, high);
-            if holds(of(middle)) {
-                high = middle;
-            } else {
-                low = middle + 1;
-            }
-        }
-        low
-    };
     let not_less = |ok: f64| at_least(effective - ok, effective, 1.0 - target) >= errors.1;
     let reaches = |ok: f64| at_least(ok, effective, target) <= errors.0;
-    (least(&not_less), least(&reaches))
+    let lower = least(0, n + 1, |count| not_less(of(count)));
+    (lower, least(0, n + 1, |count| reaches(of(count))))
 }
 
 /// The chance of at least `ok` successes in `n` trials of chance `x`.

@@ -83,19 +83,16 @@ pub(super) fn design_effect(items: &[Item], window: Window, blocks: u64) -> f64 
 /// slower than others do not count here: the same agents are there all the time.
 pub(super) fn of_the_slowest(values: &[Latency], p: f64, window: Window, blocks: u64) -> f64 {
     let plain: Vec<f64> = values.iter().map(|(_, _, v)| *v).collect();
-    let Some(own) = percentile(&plain, p) else {
-        return 1.0;
-    };
+    let own = percentile(&plain, p);
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let items: Vec<Item> = requests(values)
-        .map(|of| Item {
-            agent: of[0].0,
-            at: of[0].1,
-            n: count(of.len()),
-            ok: count(of.iter().filter(|(_, _, value)| *value <= own).count()),
-        })
-        .collect();
-    between_blocks(&items, window, blocks)
+    let within = |of: &[Latency]| of.iter().filter(|(_, _, v)| Some(*v) <= own).count();
+    let items = requests(values).map(|of| Item {
+        agent: of[0].0,
+        at: of[0].1,
+        n: count(of.len()),
+        ok: count(within(of)),
+    });
+    between_blocks(&items.collect::<Vec<_>>(), window, blocks)
 }
 
 /// The variance of the share between blocks of time over that of independent observations, at least 1, with the
@@ -136,10 +133,8 @@ pub(super) fn with_all_blocks(effect: f64, items: &[Item], blocks: u64) -> (f64,
         return (1.0, effect);
     }
     let freer = t_quantile(0.975, BLOCKS as f64 - 1.0) / t_quantile(0.975, count as f64 - 1.0);
-    (
-        BLOCKS as f64 / count as f64,
-        (effect * freer.powi(2)).max(1.0),
-    )
+    let effect = (effect * freer.powi(2)).max(1.0);
+    (BLOCKS as f64 / count as f64, effect)
 }
 
 /// Means of equal stretches of the window that hold any.

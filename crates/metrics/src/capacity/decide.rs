@@ -1,6 +1,7 @@
 //! The decision whether a level keeps its limits: pass, fail, or unresolved so far.
 
 use domain::record::capacity::{Decision, Judged, Verdict};
+use itertools::Itertools as _;
 
 use super::bound::{Item, clopper_pearson, is_distinct, ranks};
 use super::bunches::{
@@ -55,23 +56,20 @@ impl Rule {
     /// `j` spends `1 / (j (j + 1))` of the error, which adds up to all of it over however many looks.
     pub fn judge(&self, sample: &Sample<'_>, objective: &Objective, before: &[u32]) -> Decision {
         let look = u32::try_from(before.len() + 1).unwrap_or(u32::MAX);
-        let limits = objective.criteria().len().max(1) as f64;
-        let judged: Vec<Judged> = objective
+        let half = self.error / 2.0;
+        let judge = Judge {
+            sample,
+            objective,
+            half,
+            // To fail, any one limit suffices, so each may err only a part as often.
+            fail: half / objective.criteria().len().max(1) as f64 * spent(look),
+            before,
+        };
+        let judged = objective
             .criteria()
             .iter()
-            .map(|criterion| {
-                // To fail, any one limit suffices, so each may err only a part as often.
-                let fail = self.error / 2.0 / limits * spent(look);
-                let by = Judge {
-                    sample,
-                    objective,
-                    half: self.error / 2.0,
-                    fail,
-                    before,
-                };
-                by.one(criterion)
-            })
-            .collect();
+            .map(|criterion| judge.one(criterion));
+        let judged = judged.collect_vec();
         let any = |verdict| judged.iter().any(|j| j.verdict == verdict);
         let verdict = if any(Verdict::Fail) {
             Verdict::Fail
@@ -80,19 +78,16 @@ impl Rule {
         } else {
             Verdict::Pass
         };
-        let open = || judged.iter().filter(|j| j.verdict == Verdict::Unresolved);
         // All open limits must pass for the level to pass, and each has its own need.
-        let needs = if verdict == Verdict::Unresolved && open().all(|j| j.needs.is_some()) {
-            open().filter_map(|j| j.needs).max()
-        } else {
-            None
-        };
+        let open = judged.iter().filter(|j| j.verdict == Verdict::Unresolved);
+        let needs = open.map(|j| j.needs).collect::<Option<Vec<_>>>();
+        let needs = needs.filter(|_| verdict == Verdict::Unresolved);
         Decision {
             verdict,
             look,
             requests: u32::try_from(sample.len()).unwrap_or(u32::MAX),
+            needs: needs.and_then(|needs| needs.into_iter().max()),
             judged,
-            needs,
         }
     }
 }
@@ -119,9 +114,8 @@ impl Judge<'_, '_> {
                 statistic: Statistic::Percentile(p),
                 below,
             } => {
-                let below = below.as_secs_f64();
+                let (below, p) = (below.as_secs_f64(), f64::from(p));
                 let items = self.sample.within(figure, below);
-                let p = f64::from(p);
                 let mut judged = self.share(criterion, &items, p / 100.0, &[(figure, Some(below))]);
                 self.put_percentile(&mut judged, figure, p);
                 judged
@@ -133,23 +127,19 @@ impl Judge<'_, '_> {
             } => self.mean(criterion, figure, below.as_secs_f64()),
             Criterion::Goodput { at_least } => {
                 let items = self.sample.good(self.objective);
-                let limits = self.objective.per_request();
-                let figures: Vec<_> = limits
-                    .map(|(figure, below)| (figure, Some(below.as_secs_f64())))
-                    .collect();
-                let mut judged = self.share(criterion, &items, at_least, &figures);
-                put_share(&mut judged, false);
+                let figures = self.objective.per_request();
+                let figures = figures.map(|(figure, below)| (figure, Some(below.as_secs_f64())));
+                let mut judged = self.share(criterion, &items, at_least, &figures.collect_vec());
+                [judged.seen, judged.seen_lo, judged.seen_hi] =
+                    [judged.statistic, judged.lo, judged.hi];
                 judged
             }
             Criterion::Failed { below } => {
                 let items = self.sample.completed();
-                let mut judged = self.share(
-                    criterion,
-                    &items,
-                    1.0 - below,
-                    &[(LatencyFigure::E2e, None)],
-                );
-                put_share(&mut judged, true);
+                let figures = [(LatencyFigure::E2e, None)];
+                let mut judged = self.share(criterion, &items, 1.0 - below, &figures);
+                [judged.seen, judged.seen_lo, judged.seen_hi] =
+                    [judged.statistic, judged.hi, judged.lo].map(|share| Some(1.0 - share?));
                 judged
             }
         }
@@ -183,18 +173,17 @@ impl Judge<'_, '_> {
         let n: u64 = items.iter().map(|i| u64::from(i.n)).sum();
         let pass = self.pass(n, target);
         let window = self.sample.window;
-        let latencies: Vec<Vec<Latency>> = figures
-            .iter()
-            .map(|(figure, below)| (self.sample.latencies(*figure), *below))
-            .filter(|(values, below)| !below.is_some_and(|below| far_inside(values, below)))
-            .map(|(values, _)| values)
-            .collect();
+        let latencies = figures.iter().filter_map(|(figure, below)| {
+            let values = self.sample.latencies(*figure);
+            let is_far = below.is_some_and(|below| far_inside(&values, below));
+            (!is_far).then_some(values)
+        });
+        let latencies = latencies.collect_vec();
         let blocks = latencies.iter().map(|values| blocks(values, window)).min();
         let blocks = blocks.unwrap_or(BLOCKS);
-        let effect = latencies
-            .iter()
-            .map(|values| of_the_slowest(values, 100.0 * target, window, blocks))
-            .fold(design_effect(items, window, blocks).max(1.0), f64::max);
+        let slowest = latencies.iter();
+        let slowest = slowest.map(|of| of_the_slowest(of, 100.0 * target, window, blocks));
+        let effect = slowest.fold(design_effect(items, window, blocks).max(1.0), f64::max);
         let mut judged = Judged {
             design_effect: effect,
             ..unresolved(criterion, target, n)
@@ -224,9 +213,8 @@ impl Judge<'_, '_> {
                 enough(share, target, error)
                     .map(|effective| (effective * effect).max(n as f64 * times) - n as f64)
             };
-            judged.needs = more
-                .filter(|more| *more < TOO_MANY)
-                .map(|more| (more * requests).max(missing).ceil().max(1.0) as u64);
+            let more = more.filter(|more| *more < TOO_MANY);
+            judged.needs = more.map(|more| at_least_one((more * requests).max(missing)));
         }
         judged
     }
@@ -236,8 +224,8 @@ impl Judge<'_, '_> {
     /// that did not complete takes longer than any limit.
     fn put_percentile(&self, judged: &mut Judged, figure: LatencyFigure, p: f64) {
         let values = self.sample.latencies(figure);
-        let mut sorted: Vec<f64> = values.iter().map(|(_, _, v)| *v).collect();
-        sorted.sort_by(f64::total_cmp);
+        let sorted = values.iter().map(|(_, _, v)| *v);
+        let sorted = sorted.sorted_by(f64::total_cmp).collect_vec();
         judged.seen = percentile(&sorted, p);
         if judged.n == 0 {
             return;
@@ -250,7 +238,7 @@ impl Judge<'_, '_> {
                 .get(usize::try_from(rank.checked_sub(1)?).ok()?)
                 .copied()
         };
-        [judged.seen_lo, judged.seen_hi] = [ranked(lo), ranked(hi)];
+        [judged.seen_lo, judged.seen_hi] = [lo, hi].map(ranked);
     }
 
     fn mean(&self, criterion: &Criterion, figure: LatencyFigure, below: f64) -> Judged {
@@ -294,28 +282,20 @@ impl Judge<'_, '_> {
         } else {
             let ratio = (hi - centre).max(centre - lo) / (below - centre).abs();
             let more = plain.len() as f64 * (ratio.powi(2) - 1.0);
-            judged.needs = Some(more)
-                .filter(|m| *m < TOO_MANY)
-                .map(|m| m.max(missing).ceil().max(1.0) as u64);
+            judged.needs = (more < TOO_MANY).then(|| at_least_one(more.max(missing)));
         }
         judged
     }
+}
+
+fn at_least_one(requests: f64) -> u64 {
+    requests.ceil().max(1.0) as u64
 }
 
 /// True when every value lies far inside its limit. How the slowest of them come in bunches says nothing of
 /// what lies beyond the limit then: a machine that drifts from 150 to 194 ms keeps 3 s at all times.
 fn far_inside(values: &[Latency], below: f64) -> bool {
     !values.is_empty() && values.iter().all(|(_, _, v)| *v < below / FAR_INSIDE)
-}
-
-/// A share as the seen figure: of goodput itself, or of those that failed.
-fn put_share(judged: &mut Judged, failed: bool) {
-    let seen = [judged.statistic, judged.lo, judged.hi];
-    [judged.seen, judged.seen_lo, judged.seen_hi] = if failed {
-        [seen[0], seen[2], seen[1]].map(|share| share.map(|share| 1.0 - share))
-    } else {
-        seen
-    };
 }
 
 /// The least number of independent observations of this share that distinguishes it from the target.

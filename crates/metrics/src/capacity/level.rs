@@ -1,7 +1,5 @@
 //! A level's figures over its steady window.
 
-use std::collections::BTreeMap;
-
 use domain::record::RequestRecord;
 use domain::record::capacity::Window;
 use domain::record::load::Figures;
@@ -96,15 +94,16 @@ impl LevelFigures {
         let good = sample.good(objective);
         let good_count = good.iter().filter(|i| i.ok > 0).count() as f64;
         let load = collected.figures();
-        let count = |of: &dyn Fn(&RequestRecord) -> bool| {
-            u32::try_from(records.iter().filter(|r| of(r)).count()).unwrap_or(u32::MAX)
+        let begun = |of: &dyn Fn(Stamp) -> bool| {
+            let begun = records.iter().filter(|r| of(r.times.scheduled));
+            u32::try_from(begun.count()).unwrap_or(u32::MAX)
         };
         Self {
             agents,
             window,
-            requests: count(&|_| true),
-            warmup: count(&|r| r.times.scheduled < window.from),
-            after: count(&|r| r.times.scheduled >= window.to),
+            requests: begun(&|_| true),
+            warmup: begun(&|at| at < window.from),
+            after: begun(&|at| at >= window.to),
             tokens_per_s: Estimate::of_blocks(&blocks).expect("ten finite numbers have a mean"),
             block_tokens_per_s: blocks,
             requests_per_s: f64::from(load.outcomes.completed) / seconds,
@@ -151,23 +150,19 @@ fn fairness(records: &[RequestRecord], per_agent: &[f64], window: Window) -> Fai
 
 /// The longest time from the window's beginning on that an agent with an open request got no token, and that agent.
 fn longest_wait(records: &[RequestRecord], window: Window) -> (Nanos, u32) {
-    let mut longest: BTreeMap<u32, Nanos> = BTreeMap::new();
-    for record in records {
+    let open = |r: &&RequestRecord| r.times.ended > window.from && r.times.scheduled < window.to;
+    let waits = records.iter().filter(open).map(|record| {
         let times = &record.times;
-        if times.ended <= window.from || times.scheduled >= window.to {
-            continue;
-        }
         let mut last = times.scheduled.max(window.from);
-        let mut most = Nanos::ZERO;
-        for at in times.chunks.iter().copied().chain([times.ended]) {
-            most = most.max(at.since(last));
+        let moments = times.chunks.iter().copied().chain([times.ended]);
+        let waits = moments.map(|at| {
+            let wait = at.since(last);
             last = last.max(at);
-        }
-        let slot = longest.entry(record.agent).or_default();
-        *slot = (*slot).max(most);
-    }
-    longest
-        .into_iter()
-        .max_by_key(|(agent, wait)| (*wait, std::cmp::Reverse(*agent)))
-        .map_or((Nanos::ZERO, 0), |(agent, wait)| (wait, agent))
+            wait
+        });
+        (waits.max().unwrap_or_default(), record.agent)
+    });
+    // Of agents that waited as long the first.
+    let longest = waits.max_by_key(|(wait, agent)| (*wait, std::cmp::Reverse(*agent)));
+    longest.unwrap_or_default()
 }

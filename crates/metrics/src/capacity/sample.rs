@@ -1,10 +1,9 @@
 //! The requests of a level that count, and what each limit sees of them.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use domain::record::RequestRecord;
 use domain::record::capacity::Window;
 use domain::{Nanos, Outcome, Stamp};
+use itertools::Itertools as _;
 
 use super::bound::Item;
 use crate::RequestMetrics;
@@ -23,23 +22,17 @@ pub fn steady_window(
     think: Nanos,
     stopped: Option<Stamp>,
 ) -> Option<Window> {
-    let mut ends: BTreeMap<u32, Vec<Stamp>> = BTreeMap::new();
-    for record in records {
-        ends.entry(record.agent)
-            .or_default()
-            .push(record.times.ended);
-    }
+    let ends = records.iter().map(|r| (r.agent, r.times.ended));
+    let ends = ends.into_group_map();
     if ends.len() < agents as usize {
         return None;
     }
-    let mut from = Stamp::ZERO;
-    let mut known = Stamp(u64::MAX);
-    for ends in ends.values_mut() {
+    let (mut from, mut known) = (Stamp::ZERO, Stamp(u64::MAX));
+    for mut ends in ends.into_values() {
         ends.sort_unstable();
-        from = match warmup.checked_sub(1) {
-            Some(last) => from.max(*ends.get(last as usize)?),
-            None => from,
-        };
+        if let Some(last) = warmup.checked_sub(1) {
+            from = from.max(*ends.get(last as usize)?);
+        }
         known = known.min(*ends.last()? + think);
     }
     if warmup == 0 {
@@ -79,60 +72,50 @@ impl<'r> Sample<'r> {
     }
 
     pub(super) fn agents(&self) -> usize {
-        let agents: BTreeSet<u32> = self.counted.iter().map(|(r, _)| r.agent).collect();
-        agents.len()
+        self.counted.iter().map(|(r, _)| r.agent).unique().count()
     }
 
     /// The latencies of completed requests, those of one request together.
     pub(super) fn latencies(&self, figure: LatencyFigure) -> Vec<Latency> {
-        let completed = self
-            .counted
-            .iter()
-            .filter(|(r, _)| r.times.outcome.is_completed());
-        completed
-            .flat_map(|(r, of)| {
-                of.latencies(figure)
-                    .map(|value| (r.agent, r.times.scheduled, value))
-            })
-            .collect()
+        let completed = self.counted.iter();
+        let completed = completed.filter(|(r, _)| r.times.outcome.is_completed());
+        let latencies = completed.flat_map(|(r, of)| {
+            let values = of.latencies(figure);
+            values.map(|value| (r.agent, r.times.scheduled, value))
+        });
+        latencies.collect()
     }
 
     /// For each request, how many of its latencies lie below a limit. One that did not complete
     /// breaks it; one that we cancelled counts only when it had broken it before.
     pub(super) fn within(&self, figure: LatencyFigure, below: f64) -> Vec<Item> {
-        self.counted
-            .iter()
-            .filter_map(|(r, of)| {
-                let item = |n: usize, ok: usize| Item {
-                    agent: r.agent,
-                    at: r.times.scheduled,
-                    n: u32::try_from(n).unwrap_or(u32::MAX),
-                    ok: u32::try_from(ok).unwrap_or(u32::MAX),
-                };
-                match r.times.outcome {
-                    Outcome::Completed => {
-                        let (n, ok) = of.latencies(figure).fold((0, 0), |(n, ok), value| {
-                            (n + 1, ok + usize::from(value < below))
-                        });
-                        (n > 0).then(|| item(n, ok))
-                    }
-                    Outcome::Cancelled => {
-                        let waited = match figure {
-                            LatencyFigure::Ttft if r.times.first_token.is_none() => r.times.sent,
-                            LatencyFigure::TtftScheduled if r.times.first_token.is_none() => {
-                                Some(r.times.scheduled)
-                            }
-                            LatencyFigure::E2e => r.times.sent,
-                            _ => None,
-                        };
-                        let broken =
-                            waited.is_some_and(|s| r.times.ended.since(s).as_secs_f64() >= below);
-                        broken.then(|| item(1, 0))
-                    }
-                    _ => Some(item(1, 0)),
+        let items = self.counted.iter().filter_map(|(r, of)| {
+            let times = &r.times;
+            let (n, ok) = match times.outcome {
+                Outcome::Completed => of.latencies(figure).fold((0, 0), |(n, ok), value| {
+                    (n + 1, ok + u32::from(value < below))
+                }),
+                Outcome::Cancelled => {
+                    let has_token = times.first_token.is_some();
+                    let since = match figure {
+                        LatencyFigure::E2e => times.sent,
+                        LatencyFigure::Ttft if !has_token => times.sent,
+                        LatencyFigure::TtftScheduled if !has_token => Some(times.scheduled),
+                        _ => None,
+                    };
+                    let waited = since.map(|since| times.ended.since(since).as_secs_f64());
+                    (u32::from(waited.is_some_and(|waited| waited >= below)), 0)
                 }
+                _ => (1, 0),
+            };
+            (n > 0).then_some(Item {
+                agent: r.agent,
+                at: times.scheduled,
+                n,
+                ok,
             })
-            .collect()
+        });
+        items.collect()
     }
 
     /// Whether each request keeps every limit on its own latency. One that we cancelled is left out.
@@ -146,15 +129,14 @@ impl<'r> Sample<'r> {
     }
 
     fn each(&self, ok: impl Fn(&(&RequestRecord, RequestMetrics)) -> bool) -> Vec<Item> {
-        self.counted
-            .iter()
-            .filter(|(r, _)| r.times.outcome != Outcome::Cancelled)
-            .map(|one| Item {
-                agent: one.0.agent,
-                at: one.0.times.scheduled,
-                n: 1,
-                ok: u32::from(ok(one)),
-            })
-            .collect()
+        let counted = self.counted.iter();
+        let counted = counted.filter(|(r, _)| r.times.outcome != Outcome::Cancelled);
+        let items = counted.map(|one| Item {
+            agent: one.0.agent,
+            at: one.0.times.scheduled,
+            n: 1,
+            ok: u32::from(ok(one)),
+        });
+        items.collect()
     }
 }

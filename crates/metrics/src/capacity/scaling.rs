@@ -134,33 +134,26 @@ impl Scaling {
         let logs: Vec<Level> = known.iter().map(|(n, x)| (*n, log(*x))).collect();
         let (course, [x_max, n_star]) = course(&logs)?;
         let fit = LawFit::of(&known);
-        let place = |of: &dyn Fn(&Law) -> Option<f64>| {
+        let place = |fit: Option<&LawFit>, of: fn(&Law) -> Option<f64>| {
             let interval = |fit: &LawFit| fit.interval(|law| of(law).unwrap_or(f64::INFINITY));
-            let at = fit.as_ref().and_then(|fit| of(&fit.law));
-            Located::new(at, fit.as_ref().and_then(interval))
+            let at = fit.and_then(|fit| of(&fit.law));
+            Located::new(at, fit.and_then(interval))
         };
-        let holds = fit.as_ref().is_some_and(|fit| !fit.is_rejected());
-        let held = |of: &dyn Fn(&Law) -> Option<f64>| {
-            if holds { place(of) } else { Located::NOWHERE }
-        };
+        let found = fit.as_ref();
+        let held =
+            |is_shown: bool, of| place(found.filter(|fit| is_shown && !fit.is_rejected()), of);
         let highest = f64::from(known.last()?.0);
-        let knee = Some(held(&Law::knee)).filter(|k| k.hi.is_some_and(|hi| hi <= highest));
+        let knee = Some(held(true, Law::knee)).filter(|k| k.hi.is_some_and(|hi| hi <= highest));
         Some(Self {
             course,
             x_max,
             n_star,
-            lambda: place(&|law| Some(law.lambda)),
-            sigma: place(&|law| Some(law.sigma)),
-            kappa: place(&|law| Some(law.kappa)),
-            batch: match course {
-                Course::Flat { .. } => held(&|law| law.batch),
-                _ => Located::NOWHERE,
-            },
+            lambda: place(found, |law| Some(law.lambda)),
+            sigma: place(found, |law| Some(law.sigma)),
+            kappa: place(found, |law| Some(law.kappa)),
+            batch: held(matches!(course, Course::Flat { .. }), |law| law.batch),
             knee: knee.unwrap_or(Located::NOWHERE),
-            peak: match course {
-                Course::Peak { .. } => held(&Law::peak),
-                _ => Located::NOWHERE,
-            },
+            peak: held(matches!(course, Course::Peak { .. }), Law::peak),
             fit,
         })
     }
@@ -235,11 +228,8 @@ fn course(levels: &[Level]) -> Option<(Course, [Located; 2])> {
         ..place
     });
     let ((to, x_to), lower) = levels.split_last()?;
-    let Some((from, x_from)) = lower
-        .iter()
-        .rfind(|(n, _)| *n <= to / 2)
-        .or_else(|| lower.last())
-    else {
+    let half = lower.iter().rfind(|(n, _)| *n <= to / 2);
+    let Some((from, x_from)) = half.or(lower.last()) else {
         return Some((Course::Single { agents: first }, open));
     };
     let mean = |levels: &[Level]| {
@@ -280,10 +270,8 @@ fn is_less(x: Location, best: Location, levels: usize) -> bool {
 /// when throughput does not grow by 5 % and the time a request takes does grow, both at 95 %.
 pub fn saturation(level: &LevelFigures, others: &[LevelFigures]) -> Option<Saturation> {
     let lower = |most: u32| {
-        others
-            .iter()
-            .filter(|o| o.agents <= most)
-            .max_by_key(|o| o.agents)
+        let lower = others.iter().filter(|o| o.agents <= most);
+        lower.max_by_key(|o| o.agents)
     };
     let from = lower(level.agents / 2).or_else(|| lower(level.agents - 1))?;
     let (throughput, _, throughput_hi) = ratio(&level.tokens_per_s, &from.tokens_per_s)?;

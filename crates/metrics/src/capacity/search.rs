@@ -1,6 +1,7 @@
 //! Which level to look at next: doubling, then bisection, then a little way beyond.
 
 use domain::record::capacity::{Observed, Phase, Search, SearchEnd, Verdict};
+use itertools::Itertools as _;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
@@ -33,8 +34,8 @@ pub fn next(search: &Search, seen: &[Observed]) -> Next {
     if !ceiling && highest < search.max_agents && beyond < search.beyond as usize {
         return Next::Level(twice(search, highest), Phase::Beyond);
     }
-    let open = |o: &Observed| o.verdict == Verdict::Unresolved && o.agents < fail;
-    let bracketed = carried(seen).is_some() || seen.iter().any(open);
+    let open = with(seen, Verdict::Unresolved).any(|agents| agents < fail);
+    let bracketed = carried(seen).is_some() || open;
     Next::Done(if bracketed {
         SearchEnd::Bracketed
     } else {
@@ -50,54 +51,48 @@ fn twice(search: &Search, agents: u32) -> u32 {
 /// above the most agents that pass below it.
 fn between(search: &Search, seen: &[Observed], fail: u32) -> Option<u32> {
     let pass = carried(seen).unwrap_or(0);
-    let mut known: Vec<u32> = seen
-        .iter()
-        .map(|o| o.agents)
-        .filter(|agents| (pass..=fail).contains(agents))
-        .chain([pass, fail])
-        .collect();
-    known.sort_unstable();
-    known.dedup();
-    let mut widest = None;
-    for pair in known.windows(2) {
-        let [low, high] = [pair[0], pair[1]];
-        // `low` is 0 while no level is known to pass: levels below the lowest are searched too.
-        let allowed = (f64::from(low) * search.precision).floor().max(1.0) as u32;
-        let gap = high - low;
-        if gap > allowed && widest.is_none_or(|(most, _)| gap > most) {
-            widest = Some((gap, u32::midpoint(low, high)));
-        }
-    }
-    widest.map(|(_, middle)| middle).filter(|m| *m > 0)
+    let known = seen.iter().map(|o| o.agents).chain([pass, fail]);
+    let known = known.filter(|agents| (pass..=fail).contains(agents));
+    let gaps = known
+        .sorted()
+        .dedup()
+        .tuple_windows()
+        .filter(|(low, high)| {
+            // `low` is 0 while no level is known to pass: levels below the lowest are searched too.
+            let allowed = (f64::from(*low) * search.precision).floor().max(1.0) as u32;
+            high - low > allowed
+        });
+    // Of gaps as wide the lowest.
+    let widest = gaps.max_by_key(|(low, high)| (high - low, std::cmp::Reverse(*low)));
+    widest
+        .map(|(low, high)| u32::midpoint(low, high))
+        .filter(|m| *m > 0)
+}
+
+/// The agents of the levels with a verdict.
+fn with(seen: &[Observed], verdict: Verdict) -> impl Iterator<Item = u32> {
+    let levels = seen.iter().filter(move |o| o.verdict == verdict);
+    levels.map(|o| o.agents)
 }
 
 /// The most agents that pass below every level that fails.
 pub fn carried(seen: &[Observed]) -> Option<u32> {
     let fail = breaks(seen).unwrap_or(u32::MAX);
-    seen.iter()
-        .filter(|o| o.verdict == Verdict::Pass && o.agents < fail)
-        .map(|o| o.agents)
+    with(seen, Verdict::Pass)
+        .filter(|agents| *agents < fail)
         .max()
 }
 
 /// The fewest agents that fail.
 pub fn breaks(seen: &[Observed]) -> Option<u32> {
-    seen.iter()
-        .filter(|o| o.verdict == Verdict::Fail)
-        .map(|o| o.agents)
-        .min()
+    with(seen, Verdict::Fail).min()
 }
 
 /// Levels that pass although fewer agents fail.
 pub fn out_of_order(seen: &[Observed]) -> Vec<u32> {
     let fail = breaks(seen).unwrap_or(u32::MAX);
-    let mut passes: Vec<u32> = seen
-        .iter()
-        .filter(|o| o.verdict == Verdict::Pass && o.agents > fail)
-        .map(|o| o.agents)
-        .collect();
-    passes.sort_unstable();
-    passes
+    let above = with(seen, Verdict::Pass).filter(|agents| *agents > fail);
+    above.sorted().collect()
 }
 
 #[cfg(test)]
@@ -122,13 +117,15 @@ mod tests {
         }
     }
 
+    /// The levels that a search looks at, and its end.
     fn run(search: Search, server: impl Fn(u32) -> Observed) -> (Vec<Observed>, SearchEnd) {
         let mut seen = Vec::new();
         loop {
             match next(&search, &seen) {
                 Next::Level(agents, _) => {
+                    let mut before = seen.iter();
                     assert!(
-                        seen.iter().all(|o: &Observed| o.agents != agents),
+                        before.all(|o: &Observed| o.agents != agents),
                         "{agents} again"
                     );
                     seen.push(server(agents));
@@ -140,20 +137,22 @@ mod tests {
 
     fn up_to(most: u32) -> impl Fn(u32) -> Observed {
         move |agents| {
-            let verdict = if agents <= most {
-                Verdict::Pass
-            } else {
-                Verdict::Fail
-            };
-            observed(agents, verdict)
+            let carried = agents <= most;
+            observed(
+                agents,
+                if carried {
+                    Verdict::Pass
+                } else {
+                    Verdict::Fail
+                },
+            )
         }
     }
 
-    /// The levels that a search looks at, and its end.
+    /// The same, the levels in words.
     fn found(search: Search, server: impl Fn(u32) -> Observed) -> (String, SearchEnd) {
         let (seen, end) = run(search, server);
-        let levels: Vec<String> = seen.iter().map(|o| o.agents.to_string()).collect();
-        (levels.join(" "), end)
+        (seen.iter().map(|o| o.agents).join(" "), end)
     }
 
     #[test]

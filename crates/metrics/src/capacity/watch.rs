@@ -73,10 +73,8 @@ impl<'a> Watch<'a> {
             && counted >= self.next
             && counted < self.budget
         {
-            let rule = Rule {
-                error: self.asked.error,
-            };
-            let decision = rule.judge(sample, self.objective, &self.looks);
+            let error = self.asked.error;
+            let decision = Rule { error }.judge(sample, self.objective, &self.looks);
             let decided = decision.verdict != Verdict::Unresolved;
             if decided && self.is_known(records, *window, counted) {
                 return Watched::Decided(*window, decision);
@@ -100,10 +98,7 @@ impl<'a> Watch<'a> {
             return true;
         }
         let figures = LevelFigures::of(records, self.agents, window, self.objective);
-        let throughput = figures.tokens_per_s;
-        throughput
-            .lo
-            .zip(throughput.hi)
-            .is_some_and(|(lo, hi)| hi - lo <= 2.0 * KNOWN_TO * throughput.mean)
+        let (mean, interval) = (figures.tokens_per_s.mean, figures.tokens_per_s.interval());
+        interval.is_some_and(|i| i.hi - i.lo <= 2.0 * KNOWN_TO * mean)
     }
 }

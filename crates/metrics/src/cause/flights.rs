@@ -41,11 +41,9 @@ impl<'a> Flights<'a> {
         let mut flights = Vec::new();
         for (place, agent) in arm.agents.iter().enumerate() {
             for request in &agent.requests {
-                let (Some(sent), Some(done)) = (request.sent, request.done) else {
+                let Some((sent, done)) = request.sent.zip(request.done) else {
                     continue;
                 };
-                let ready = later(sent, Nanos(load(request).unsigned_abs()));
-                let slot_wait = residue(request, sent, done);
                 let first = request.first_token.unwrap_or(done);
                 let prefill = request.counters.prompt_eval.unwrap_or_default();
                 let decode_begins = first - decode_before_first(request);
@@ -56,8 +54,8 @@ impl<'a> Flights<'a> {
                     request,
                     sent,
                     done,
-                    ready,
-                    slot_wait,
+                    ready: later(sent, Nanos(load(request).unsigned_abs())),
+                    slot_wait: residue(request, sent, done),
                     first,
                     served: (decode_begins - prefill, request.last_token.unwrap_or(done)),
                     decode_begins,
@@ -138,13 +136,8 @@ fn residue(request: &RequestTimes, sent: Stamp, done: Stamp) -> Nanos {
     if c.total.is_some() || request.stamps == StampSource::Taken {
         return arms::residue(request).unwrap_or_default();
     }
-    if c.eval.is_none() {
-        return Nanos::ZERO;
-    }
-    [c.load, c.prompt_eval, c.eval]
-        .into_iter()
-        .flatten()
-        .fold(done.since(sent), Nanos::saturating_sub)
+    let whole = c.eval.map(|_| done.since(sent));
+    whole.map_or(Nanos::ZERO, |whole| arms::less_phases(whole, c))
 }
 
 /// A stamp moved on, at most to the end of time.
@@ -158,12 +151,9 @@ pub(crate) fn in_flight<'s, 'a: 's>(flights: impl Iterator<Item = &'s Flight<'a>
 
 /// Decoding time before the first token arrived: what the server counted beyond the span of the arrivals.
 fn decode_before_first(request: &RequestTimes) -> Nanos {
-    match (
-        request.counters.eval,
-        request.first_token,
-        request.last_token,
-    ) {
-        (Some(eval), Some(first), Some(last)) => eval.saturating_sub(last.since(first)),
-        _ => Nanos::ZERO,
-    }
+    let text = request.first_token.zip(request.last_token);
+    let both = request.counters.eval.zip(text);
+    both.map_or(Nanos::ZERO, |(eval, (first, last))| {
+        eval.saturating_sub(last.since(first))
+    })
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use domain::plan::{ConfigId, Topology};
+use itertools::{Itertools as _, iproduct};
 use serde::Serialize;
 
 use super::figure::Figure;
@@ -149,55 +150,58 @@ const POWER: f64 = 0.8;
 /// one-sided 95 % interval lies wholly within; because the command passes only when every case does,
 /// that needs no correction. Anything else is undecided.
 pub fn check(gates: &[Gate], comparison: &Comparison, each: bool) -> Vec<GateReport> {
-    let mut cases = Vec::new();
-    for (place, gate) in gates.iter().enumerate() {
-        if each {
-            for config in &comparison.configs {
-                cases.push((place, Some(config), gate.tested(comparison, Some(config))));
-            }
-        } else {
-            cases.push((place, None, gate.tested(comparison, None)));
-        }
-    }
-    let levels = levels(&cases, gates);
-    let mut reports: Vec<GateReport> = gates.iter().map(Gate::unchecked).collect();
-    for ((place, config, tested), level) in cases.into_iter().zip(levels) {
-        let (outcome, reason) = match tested {
-            Ok(tested) => gates[place].judge(&tested, level),
-            Err(reason) => (GateOutcome::Undecided, reason),
-        };
-        reports[place].cases.push(GateCase {
-            config: config.map(|c| c.config.clone()),
-            topology: config.and_then(|c| c.topology),
-            outcome,
-            reason,
+    let configs: Vec<Option<&SharedConfig>> = if each {
+        comparison.configs.iter().map(Some).collect()
+    } else {
+        vec![None]
+    };
+    let cases = iproduct!(gates, configs)
+        .map(|(gate, config)| (gate, config, gate.tested(comparison, config)))
+        .collect_vec();
+    let chances = cases.iter().map(|(gate, _, tested)| {
+        let tested = tested.as_ref().ok()?;
+        Some(gate.chance_within(tested))
+    });
+    let levels = holm_levels(&chances.collect_vec());
+    let judged = cases
+        .into_iter()
+        .zip(levels)
+        .map(|((gate, config, tested), level)| {
+            let (outcome, reason) = match tested {
+                Ok(tested) => gate.judge(&tested, level),
+                Err(reason) => (GateOutcome::Undecided, reason),
+            };
+            let case = GateCase {
+                config: config.map(|c| c.config.clone()),
+                topology: config.and_then(|c| c.topology),
+                outcome,
+                reason,
+            };
+            (gate, case)
         });
-    }
-    for report in &mut reports {
-        let worst = report.cases.iter().map(|case| case.outcome).max();
-        report.outcome = worst.unwrap_or(GateOutcome::Undecided);
-    }
-    reports
+    let judged = judged.collect_vec();
+    let reports = gates.iter().map(|gate| {
+        let own = judged.iter().filter(|(of, _)| std::ptr::eq(*of, gate));
+        let cases = own.map(|(_, case)| case.clone()).collect_vec();
+        let worst = cases.iter().map(|case| case.outcome).max();
+        GateReport {
+            gate: gate.text.clone(),
+            outcome: worst.unwrap_or(GateOutcome::Undecided),
+            cases,
+        }
+    });
+    reports.collect()
 }
 
-/// A case: the gate's place, the configuration, and what is tested or why nothing is.
-type Case<'c> = (usize, Option<&'c SharedConfig>, Result<Tested, GateReason>);
-
-/// The level at which each case is tested against failing: Holm's, which ends at the first case that does not fail.
-fn levels(cases: &[Case<'_>], gates: &[Gate]) -> Vec<f64> {
-    let chances: Vec<Option<f64>> = cases
-        .iter()
-        .map(|(place, _, tested)| Some(gates[*place].chance_within(tested.as_ref().ok()?)))
-        .collect();
-    let mut order: Vec<(f64, usize)> = chances
+/// The level at which each case with this p value is tested: Holm's, which ends at the first case that does not fail.
+pub(super) fn holm_levels(chances: &[Option<f64>]) -> Vec<f64> {
+    let mut levels = vec![LEVEL; chances.len()];
+    let known = chances
         .iter()
         .zip(0..)
-        .filter_map(|(p, i)| Some(((*p)?, i)))
-        .collect();
-    order.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut levels = vec![LEVEL; cases.len()];
-    let (mut left, mut is_open) = (order.len(), true);
-    let mut level = LEVEL;
+        .filter_map(|(p, i)| Some(((*p)?, i)));
+    let order = known.sorted_by(|a: &(f64, usize), b| a.0.total_cmp(&b.0));
+    let (mut left, mut is_open, mut level) = (order.len(), true, LEVEL);
     for (p, place) in order {
         if is_open {
             level = LEVEL / left as f64;
@@ -210,34 +214,20 @@ fn levels(cases: &[Case<'_>], gates: &[Gate]) -> Vec<f64> {
 }
 
 impl Gate {
-    fn unchecked(&self) -> GateReport {
-        GateReport {
-            gate: self.text.clone(),
-            outcome: GateOutcome::Undecided,
-            cases: Vec::new(),
-        }
-    }
-
     /// What the gate tests in a configuration, or over all; or why it cannot.
     fn tested(
         &self,
         comparison: &Comparison,
         config: Option<&SharedConfig>,
     ) -> Result<Tested, GateReason> {
-        if let Some([base, new]) = comparison.cached_share {
-            return Err(GateReason::OtherCacheHelp([base, new]));
+        if let Some(shares) = comparison.cached_share {
+            return Err(GateReason::OtherCacheHelp(shares));
         }
-        let configs: Vec<&SharedConfig> = match config {
-            Some(config) => vec![config],
-            None => comparison.configs.iter().collect(),
-        };
+        let all = config.is_none().then_some(&comparison.configs);
         let mut effects = Vec::new();
-        for config in configs {
-            let row = comparison.rows.iter().find(|row| {
-                row.figure == self.figure.name
-                    && row.config.as_ref() == Some(&config.config)
-                    && row.topology == config.topology
-            });
+        for config in config.into_iter().chain(all.into_iter().flatten()) {
+            let mut rows = comparison.rows.iter();
+            let row = rows.find(|row| row.figure == self.figure.name && row.is_of(config));
             match row {
                 Some(row) => effects.push(self.effect(config, row)?),
                 None if self.figure.percentile.is_some() && config.requests.1 > 0 => {
@@ -254,25 +244,24 @@ impl Gate {
             return Err(GateReason::NoFigure);
         }
         let effect = Effect::average(&effects);
-        let tested = |at, limit, back| Tested {
-            at,
+        let (at, limit, back): (_, _, fn(f64) -> f64) = match self.limit {
+            Limit::Relative(limit) => {
+                let ratio = effect.ratio.filter(|_| limit > -1.0);
+                (ratio, limit.ln_1p(), f64::exp_m1)
+            }
+            Limit::Change(limit) => (effect.difference, limit, |v| v),
+            Limit::Value(limit) if effect.is_positive && limit > 0.0 => {
+                (effect.new, limit.ln(), f64::exp)
+            }
+            Limit::Value(_) if effect.is_positive => return Err(GateReason::LimitNotPositive),
+            Limit::Value(limit) => (effect.new, limit, |v| v),
+        };
+        Ok(Tested {
+            at: at.ok_or(GateReason::NotPositive)?,
             limit,
             runs: effect.runs,
             back,
-        };
-        let found = match self.limit {
-            Limit::Relative(limit) => {
-                let ratio = effect.ratio.filter(|_| limit > -1.0);
-                ratio.map(|at| tested(at, limit.ln_1p(), f64::exp_m1))
-            }
-            Limit::Change(limit) => effect.difference.map(|at| tested(at, limit, |v| v)),
-            Limit::Value(limit) if effect.is_positive && limit > 0.0 => {
-                effect.new.map(|at| tested(at, limit.ln(), f64::exp))
-            }
-            Limit::Value(_) if effect.is_positive => return Err(GateReason::LimitNotPositive),
-            Limit::Value(limit) => effect.new.map(|at| tested(at, limit, |v| v)),
-        };
-        found.ok_or(GateReason::NotPositive)
+        })
     }
 
     /// How the figure changed in a configuration, or what a test would need.
@@ -307,28 +296,20 @@ impl Gate {
     }
 
     fn judge(&self, tested: &Tested, level: f64) -> (GateOutcome, GateReason) {
-        let Tested {
-            at, limit, back, ..
-        } = *tested;
-        let (beyond, within) = (
-            at.interval(1.0 - 2.0 * level),
-            at.interval(1.0 - 2.0 * LEVEL),
-        );
-        let (lo, hi) = if self.above {
-            (beyond.lo, within.hi)
+        let (at, limit, back) = (tested.at, tested.limit, tested.back);
+        let [beyond, within] = [level, LEVEL].map(|level| at.interval(1.0 - 2.0 * level));
+        let (lo, hi, fails, passes) = if self.above {
+            let (lo, hi) = (beyond.lo, within.hi);
+            (lo, hi, lo > limit, hi <= limit)
         } else {
-            (within.lo, beyond.hi)
+            let (lo, hi) = (within.lo, beyond.hi);
+            (lo, hi, hi < limit, lo >= limit)
         };
         let shown = Shown {
             limit: self.limit,
             value: back(at.centre),
             lo: back(lo),
             hi: back(hi),
-        };
-        let (fails, passes) = if self.above {
-            (lo > limit, hi <= limit)
-        } else {
-            (hi < limit, lo >= limit)
         };
         match (fails, passes) {
             (true, _) => (GateOutcome::Fail, GateReason::Decided(shown)),

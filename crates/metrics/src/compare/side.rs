@@ -1,16 +1,16 @@
 //! One side of a comparison: the runs of each configuration, with one value of each figure a run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use domain::Nanos;
 use domain::plan::{ConfigId, Topology};
 use domain::record::ServerCounters;
 use domain::record::load::{Figures, Spread};
+use itertools::Itertools as _;
 
 use super::figure::{LATENCIES, PERCENTILES};
-use crate::observation::{Dataset, RunObservation};
+use crate::observation::{ArmObservation, Dataset, RunObservation};
 use crate::request::RequestMetrics;
-use crate::run::RunMetrics;
 use crate::stats::printable_percentile;
 use crate::summary::{QUANTITIES, Summary};
 
@@ -56,10 +56,8 @@ pub struct CacheHelp {
 
 impl CacheHelp {
     pub fn add(&mut self, counters: &ServerCounters) {
-        let counted = counters
-            .prompt_eval_count
-            .zip(counters.prompt_eval_cached_count);
-        if let Some((prompt, cached)) = counted {
+        let prompt = counters.prompt_eval_count;
+        if let Some((prompt, cached)) = prompt.zip(counters.prompt_eval_cached_count) {
             // Some releases leave the cached tokens out of the prompt's count.
             self.merge(Self {
                 prompt: prompt.max(cached),
@@ -91,6 +89,12 @@ impl Side {
         self.runs_of(config, topology).push(run);
     }
 
+    /// The configuration of this side that is `other`'s.
+    pub(super) fn find(&self, other: &ConfigRuns) -> Option<&ConfigRuns> {
+        let mut configs = self.configs.iter();
+        configs.find(|c| c.config == other.config && c.topology == other.topology)
+    }
+
     fn runs_of(&mut self, config: &ConfigId, topology: Option<Topology>) -> &mut Vec<Run> {
         let same = |c: &ConfigRuns| c.config == *config && c.topology == topology;
         let place = self.configs.iter().position(same).unwrap_or_else(|| {
@@ -117,12 +121,10 @@ impl Side {
             let mut added = of_requests(observed, &mut self.cache);
             added.drawn_from = manifest.map(|m| format!("{} {}", m.plan.seed, run.repetition));
             added.started_at = manifest.map(|m| m.header.started_at.clone());
-            let known = QUANTITIES
-                .iter()
-                .filter_map(|q| Some((q.name, q.of_run(run)?)));
-            added.values.extend(known);
-            let ttft = RunMetrics::over_agents(run, |agent| agent.ttft);
-            added.values.extend(ttft.map(|ttft| ("ttft_s", ttft)));
+            for quantity in &QUANTITIES {
+                added.set(quantity.name, quantity.of_run(run));
+            }
+            added.set("ttft_s", run.over_agents(|agent| agent.ttft));
             self.done += 1;
             self.add(&run.config, run.topology, added);
         }
@@ -138,24 +140,22 @@ impl Side {
 
 /// What is known of a run from its requests alone.
 fn of_requests(observed: &RunObservation, cache: &mut CacheHelp) -> Run {
-    let agents = observed.together.iter().flat_map(|arm| &arm.agents);
     let mut ttft = Vec::new();
-    for request in agents.flat_map(|agent| &agent.requests) {
+    for request in observed.together.iter().flat_map(ArmObservation::requests) {
         cache.add(&request.counters);
         if request.outcome.is_completed() {
             ttft.extend(RequestMetrics::of(request).ttft.map(Nanos::as_secs_f64));
         }
     }
-    let [_, names @ ..] = LATENCIES[0];
-    let tails = names
-        .into_iter()
-        .zip(PERCENTILES)
-        .filter_map(|(name, p)| Some((name, printable_percentile(&ttft, p)?)));
-    Run {
+    let mut run = Run {
         requests: u32::try_from(ttft.len()).unwrap_or(u32::MAX),
-        values: tails.collect(),
         ..Run::default()
+    };
+    let [_, names @ ..] = LATENCIES[0];
+    for (name, p) in names.into_iter().zip(PERCENTILES) {
+        run.set(name, printable_percentile(&ttft, p));
     }
+    run
 }
 
 impl Run {
@@ -212,31 +212,30 @@ pub(super) fn pairs(base: &[Run], new: &[Run]) -> Option<Vec<(usize, usize)>> {
 }
 
 fn same_draws(base: &[Run], new: &[Run]) -> Option<Vec<(usize, usize)>> {
-    let places = |runs: &[Run]| -> Option<BTreeMap<String, usize>> {
-        let keys = runs.iter().map(|run| run.drawn_from.clone());
-        let keys: Option<Vec<String>> = keys.collect();
-        let map: BTreeMap<String, usize> = keys?.into_iter().zip(0..).collect();
-        (map.len() == runs.len()).then_some(map)
-    };
+    fn places(runs: &[Run]) -> Option<BTreeMap<&str, usize>> {
+        let keys = runs.iter().map(|run| run.drawn_from.as_deref());
+        let places = keys.zip(0..).map(|(key, place)| Some((key?, place)));
+        let places: BTreeMap<&str, usize> = places.collect::<Option<_>>()?;
+        (places.len() == runs.len()).then_some(places)
+    }
     let (base, new) = (places(base)?, places(new)?);
-    base.keys()
-        .eq(new.keys())
-        .then(|| base.into_values().zip(new.into_values()).collect())
+    let both = base.keys().eq(new.keys());
+    both.then(|| base.into_values().zip(new.into_values()).collect())
 }
 
 fn interleaved(base: &[Run], new: &[Run]) -> Option<Vec<(usize, usize)>> {
     if base.len() != new.len() || base.is_empty() {
         return None;
     }
-    let mut all = Vec::new();
-    for (side, runs) in [base, new].into_iter().enumerate() {
-        for (place, run) in runs.iter().enumerate() {
-            all.push((run.started_at.as_deref()?, side, place));
-        }
-    }
+    let sides = [base, new].into_iter().enumerate();
+    let starts = sides.flat_map(|(side, runs)| {
+        runs.iter()
+            .enumerate()
+            .map(move |(place, run)| Some((run.started_at.as_deref()?, side, place)))
+    });
+    let mut all = starts.collect::<Option<Vec<_>>>()?;
     all.sort_unstable();
-    let starts: BTreeSet<&str> = all.iter().map(|(start, ..)| *start).collect();
-    if starts.len() != all.len() {
+    if !all.iter().map(|(start, ..)| start).all_unique() {
         return None;
     }
     let both = all.chunks(2).map(|two| match two {

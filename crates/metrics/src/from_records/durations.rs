@@ -1,9 +1,10 @@
 //! Durations that a server reports and that cannot be, by our own stamps or by the other arm.
 
+use domain::plan::Arm;
 use domain::{Nanos, Stamp};
 
 use crate::notes::Warning;
-use crate::observation::{AgentObservation, RequestTimes, RunObservation, StampSource};
+use crate::observation::{ArmObservation, RequestTimes, RunObservation, StampSource};
 use crate::spans::Spans;
 
 /// A load beside another agent's decoding that is longer than this, above the same agent's loads in turn, is
@@ -23,15 +24,13 @@ pub(super) fn drop_impossible(runs: &mut [RunObservation]) -> Option<Warning> {
     let (mut requests, mut wrong, mut dropped) = (0, 0, [0_u32; 4]);
     for run in runs {
         let mut calls = std::collections::BTreeMap::<(usize, usize), Impossible>::new();
-        for arm in [&run.together, &run.sequential].into_iter().flatten() {
+        for arm in run.arms() {
             for (place, agent) in arm.agents.iter().enumerate() {
                 for (call, request) in agent.requests.iter().enumerate() {
                     requests += 1;
                     let mut found = by_stamps(request);
-                    found[1] |= run.together.as_ref().is_some_and(|together| {
-                        std::ptr::eq(together, arm)
-                            && loads_beside_decoding(run, &arm.agents, place, request)
-                    });
+                    found[1] |=
+                        arm.arm == Arm::Together && loads_beside_decoding(run, arm, place, request);
                     if found == Impossible::default() {
                         continue;
                     }
@@ -44,10 +43,7 @@ pub(super) fn drop_impossible(runs: &mut [RunObservation]) -> Option<Warning> {
                 }
             }
         }
-        for arm in [&mut run.together, &mut run.sequential]
-            .into_iter()
-            .flatten()
-        {
+        for arm in run.arms_mut() {
             for ((place, call), [_, load, prefill, decode]) in &calls {
                 let agent = arm.agents.get_mut(*place);
                 let Some(request) = agent.and_then(|a| a.requests.get_mut(*call)) else {
@@ -99,38 +95,26 @@ fn by_stamps(request: &RequestTimes) -> Impossible {
 /// wait that is no load.
 fn loads_beside_decoding(
     run: &RunObservation,
-    agents: &[AgentObservation],
+    arm: &ArmObservation,
     place: usize,
     request: &RequestTimes,
 ) -> bool {
-    let agent = &agents[place];
+    let agent = &arm.agents[place];
     let (Some(sent), Some(load)) = (request.sent, request.counters.load) else {
         return false;
     };
-    if request.stamps == StampSource::Rebuilt {
-        return false;
-    }
-    let peers = || agents.iter().filter(|a| a.server == agent.server);
-    let one_runner = peers().all(|peer| {
-        !peer.options.reloads_for(&agent.options) && !agent.options.reloads_for(&peer.options)
-    });
-    let in_turn = run
-        .sequential
-        .as_ref()
-        .and_then(|arm| arm.agents.get(place));
+    let in_turn = run.sequential.as_ref();
+    let in_turn = in_turn.and_then(|arm| arm.agents.get(place));
     let loads = in_turn.iter().flat_map(|a| &a.requests);
-    let least = loads
-        .filter_map(|r| r.counters.load)
-        .min()
-        .unwrap_or_default();
-    let decoding = Spans::union(
-        peers()
-            .filter(|peer| peer.agent != agent.agent)
-            .flat_map(|peer| &peer.requests)
-            .filter_map(|r| Some((r.first_token?, r.last_token?))),
-    );
-    let until = Stamp(sent.0.saturating_add(load.0));
-    one_runner && Nanos(decoding.within(sent, until)) > LOAD_BESIDE && load > least + LOAD_BESIDE
+    let least = loads.filter_map(|r| r.counters.load).min();
+    let others = arm.peers(agent).filter(|peer| peer.agent != agent.agent);
+    let requests = others.flat_map(|peer| &peer.requests);
+    let decoding = Spans::union(requests.filter_map(|r| Some((r.first_token?, r.last_token?))));
+    let beside = decoding.within(sent, Stamp(sent.0.saturating_add(load.0)));
+    request.stamps == StampSource::Taken
+        && arm.peers(agent).all(|peer| peer.shares_runner(agent))
+        && Nanos(beside) > LOAD_BESIDE
+        && load > least.unwrap_or_default() + LOAD_BESIDE
 }
 
 #[cfg(test)]

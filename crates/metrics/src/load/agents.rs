@@ -6,7 +6,7 @@ use domain::Nanos;
 use domain::record::RequestRecord;
 use serde::{Deserialize, Serialize};
 
-use super::parts::Mean;
+use super::turns::Mean;
 use crate::RequestMetrics;
 use crate::stats::{bounds, jain};
 

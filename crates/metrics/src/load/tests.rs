@@ -4,6 +4,7 @@ use domain::work::WorkRecord;
 use domain::{FailureKind, TimeoutPhase};
 
 use super::*;
+use crate::by_hand::assert_figures;
 use crate::timeline::{at, of_load, streamed};
 
 /// A request planned at `scheduled`, sent at `sent`, with a chunk at each of `chunks`, done 1 ms
@@ -83,29 +84,19 @@ fn figures_follow_from_the_stamps() {
     // Sent 30 ms late: its TTFT keeps the limit, and seen from the plan it does not.
     collected.add(&request(100, 130, &[170, 190], &completed()));
     collected.add(&request(200, 200, &[299], &completed()));
+    let by_hand = "
+        wall_s 0.3, tokens 6, tokens_per_s 20, requests_per_s 10, sent_per_s 10
+        ttft_ms: n 3, min 40, p50 50, max 99, mean 63, needs.p90 64
+        ttft_scheduled_ms: min 50, max 99
+        client_queue_ms: min 0, max 30
+        tpot_ms: n 2, min 10, max 20
+        itl_ms: n 3
+        e2e_ms: min 61, max 100
+        # The second breaks the TPOT limit, the third the TTFT limit.
+        slo: good 1, share 1/3, per_s 1/0.3";
     let figures = collected.figures();
-    assert_eq!(figures.wall_s, Some(0.3));
-    assert_eq!((figures.tokens, figures.tokens_per_s), (6, Some(20.0)));
-    assert_eq!(figures.requests_per_s, Some(10.0));
-    assert_eq!(figures.sent_per_s, Some(10.0));
-    let ttft = figures.ttft_ms.unwrap();
-    assert_eq!((ttft.n, ttft.min), (3, 40.0));
-    assert_eq!((ttft.p50, ttft.max), (50.0, 99.0));
-    assert_eq!((ttft.mean, ttft.p90), (63.0, None));
-    assert_eq!(ttft.needs["p90"], 64);
-    let planned = figures.ttft_scheduled_ms.unwrap();
-    assert_eq!((planned.min, planned.max), (50.0, 99.0));
-    let queue = figures.client_queue_ms.unwrap();
-    assert_eq!((queue.min, queue.max), (0.0, 30.0));
-    let tpot = figures.tpot_ms.unwrap();
-    assert_eq!((tpot.n, tpot.min, tpot.max), (2, 10.0, 20.0));
-    assert_eq!(figures.itl_ms.unwrap().n, 3);
-    let e2e = figures.e2e_ms.unwrap();
-    assert_eq!((e2e.min, e2e.max), (61.0, 100.0));
-    // The second breaks the TPOT limit, the third the TTFT limit.
-    let slo = figures.slo.unwrap();
-    assert_eq!((slo.good, slo.share), (1, Some(1.0 / 3.0)));
-    assert_eq!(slo.per_s, Some(1.0 / 0.3));
+    assert_figures(&figures, by_hand);
+    assert_eq!(figures.ttft_ms.unwrap().p90, None);
 }
 
 #[test]
@@ -120,23 +111,14 @@ fn what_did_not_complete_is_counted_and_left_out() {
     collected.add(&request(0, 0, &[900, 901, 902], &timed_out));
     collected.add(&request(0, 0, &[], &Outcome::Cancelled));
     collected.add(&request(0, 0, &[2000], &Outcome::Incomplete));
+    let by_hand = "
+        outcomes: completed 1, incomplete 1, failed 1, cancelled 1, timed_out 1
+        tokens 2, tokens_not_completed 4, ttft_ms.n 1, wall_s 0.061, slo.share 0.2";
     let figures = collected.figures();
-    assert_eq!(
-        figures.outcomes,
-        OutcomeCounts {
-            completed: 1,
-            incomplete: 1,
-            failed: 1,
-            cancelled: 1,
-            timed_out: 1
-        }
-    );
-    assert_eq!(figures.failures["server busy"], 1);
-    assert_eq!(figures.failures["timed out (BetweenChunks)"], 1);
-    assert_eq!((figures.tokens, figures.tokens_not_completed), (2, 4));
-    assert_eq!(figures.ttft_ms.unwrap().n, 1);
-    assert_eq!(figures.wall_s, Some(0.061));
-    assert_eq!(figures.slo.unwrap().share, Some(0.2));
+    assert_figures(&figures, by_hand);
+    for words in ["server busy", "timed out (BetweenChunks)"] {
+        assert_eq!(figures.failures[words], 1);
+    }
 }
 
 #[test]
@@ -158,17 +140,10 @@ fn connections_are_counted_however_their_request_ended() {
     add(&completed(), None);
     add(&completed(), Some(1_000));
     add(&Outcome::Incomplete, Some(999));
-    let figures = collected.figures();
-    let connect = figures.connect_ms.unwrap();
-    assert_eq!((connect.n, connect.min, connect.max), (3, 2.0, 1_000.0));
-    assert_eq!(figures.slow_connects, 1);
-}
-
-#[test]
-fn a_row_without_connection_time_reads_and_writes_as_before() {
-    let record = request(0, 0, &[50], &completed());
-    assert_eq!(record.times.connect, None);
-    let text = serde_json::to_string(&record).unwrap();
+    let by_hand = "slow_connects 1, connect_ms.n 3, connect_ms.min 2, connect_ms.max 1000";
+    assert_figures(&collected.figures(), by_hand);
+    // A row without a connection time is written as before there was one.
+    let text = serde_json::to_string(&request(0, 0, &[50], &completed())).unwrap();
     assert!(!text.contains("connect"), "{text}");
 }
 
@@ -198,51 +173,45 @@ fn merged_parts_give_the_figures_of_the_whole() {
 #[test]
 fn agents_are_told_apart_and_an_unserved_one_is_starved() {
     let mut agents = ByAgent::default();
-    let mut add = |agent, row: &RequestRecord| {
+    let add = |to: &mut ByAgent, agent, row: &RequestRecord| {
         let row = RequestRecord {
             agent,
             ..row.clone()
         };
-        agents.add(&row, &RequestMetrics::of(&row.times));
+        to.add(&row, &RequestMetrics::of(&row.times));
     };
     // 3 tokens in 101 ms from the plan, 2 in 99 ms: 25 tokens a second.
-    add(0, &request(0, 30, &[50, 60, 100], &completed()));
-    add(0, &request(200, 200, &[250, 298], &completed()));
-    // 1 token in 100 ms.
-    add(1, &request(0, 0, &[99], &completed()));
-    let fairness = agents.fairness().unwrap();
-    assert_eq!((fairness.agents, fairness.starved), (2, 0));
-    assert_eq!(fairness.fairness, Some(0.4));
-    assert_eq!(fairness.jain, Some(35.0 * 35.0 / (2.0 * (625.0 + 100.0))));
-    let mut others = ByAgent::default();
-    let failed = failed("server busy");
-    let mut row = request(0, 0, &[], &failed);
-    row.agent = 7;
-    others.add(&row, &RequestMetrics::of(&row.times));
-    assert_eq!(
-        others.fairness(),
-        None,
-        "one agent has none to compare with"
+    add(
+        &mut agents,
+        0,
+        &request(0, 30, &[50, 60, 100], &completed()),
     );
+    add(
+        &mut agents,
+        0,
+        &request(200, 200, &[250, 298], &completed()),
+    );
+    // 1 token in 100 ms.
+    add(&mut agents, 1, &request(0, 0, &[99], &completed()));
+    // 35² / (2 (25² + 10²)).
+    let by_hand = "agents 2, starved 0, fairness 0.4, jain 1225/1450";
+    assert_figures(&agents.fairness(), by_hand);
+    let mut others = ByAgent::default();
+    add(&mut others, 7, &request(0, 0, &[], &failed("server busy")));
+    // One agent has none to compare with.
+    assert_eq!(others.fairness(), None);
     agents.merge(others);
-    let figures = agents.figures();
-    assert_eq!((figures[0].tokens, figures[0].asking_s), (5, 0.2));
-    assert_eq!(figures[0].ttft_scheduled_mean_ms, Some(50.0));
-    assert_eq!(figures[0].ttft_scheduled_max_ms, Some(50.0));
-    assert_eq!((figures[2].agent, figures[2].tokens_per_s), (7, None));
-    let fairness = agents.fairness().unwrap();
-    assert_eq!((fairness.starved, fairness.fairness), (1, Some(0.0)));
-}
-
-#[test]
-fn where_every_request_is_an_agent_there_is_no_fairness_among_agents() {
-    let mut agents = ByAgent::default();
+    let by_hand = "
+        0: tokens 5, asking_s 0.2, ttft_scheduled_mean_ms 50, ttft_scheduled_max_ms 50
+        2: agent 7, tokens_per_s null";
+    assert_figures(&agents.figures(), by_hand);
+    assert_figures(&agents.fairness(), "starved 1, fairness 0");
+    // Where every request is an agent there is no fairness among agents.
+    let mut each = ByAgent::default();
     for agent in 0..3 {
-        let mut row = request(0, 0, &[50], &completed());
-        row.agent = agent;
-        agents.add(&row, &RequestMetrics::of(&row.times));
+        add(&mut each, agent, &request(0, 0, &[50], &completed()));
     }
-    assert_eq!((agents.figures().len(), agents.fairness()), (3, None));
+    assert_eq!((each.figures().len(), each.fairness()), (3, None));
 }
 
 #[test]

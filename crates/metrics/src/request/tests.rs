@@ -1,6 +1,7 @@
 use domain::{FailureKind, Outcome};
 
 use super::*;
+use crate::by_hand::assert_figures;
 use crate::timeline::request;
 
 fn ms(ms: u64) -> Nanos {
@@ -18,27 +19,20 @@ fn every_figure_of_a_plain_request() {
         .build();
     r.scheduled = Stamp::ZERO + ms(90);
     r.done = r.done.map(|d| d + ms(5));
-    let m = RequestMetrics::of(&r);
-    assert_eq!(m.client_queue, Some(ms(10)));
-    assert_eq!(m.ttft, Some(ms(110)));
-    assert_eq!(m.ttft_scheduled, Some(ms(120)));
-    assert_eq!(m.e2e, Some(ms(145)));
-    assert_eq!(m.itl, Some(vec![ms(10); 3]));
-    assert!((m.tpot.unwrap() - 0.010).abs() < 1e-12);
-    assert!((m.decode_rate_client.unwrap() - 100.0).abs() < 1e-9);
-    assert!((m.decode_rate_server.unwrap() - 100.0).abs() < 1e-9);
-    assert_eq!(m.slot_wait, Some(ms(30)));
-    assert_eq!(m.transport_ns, Some(5_000_000));
-    assert!(m.clock_warnings.is_empty());
+    let by_hand = "
+        client_queue 10e6, ttft 110e6, ttft_scheduled 120e6, e2e 145e6, itl.0 10e6, itl.1 10e6, itl.2 10e6
+        tpot 0.010, decode_rate_client 100, decode_rate_server 100, slot_wait 30e6, transport_ns 5e6
+        clock_warnings []";
+    assert_figures(&RequestMetrics::of(&r), by_hand);
+    assert_eq!(RequestMetrics::of(&r).itl.unwrap().len(), 3);
 }
 
 #[test]
 fn none_is_never_zero() {
     let mut one_token = request(0).prefill(10).decode(1, 10).build();
     one_token.chunks.truncate(1);
-    let m = RequestMetrics::of(&one_token);
-    assert_eq!((m.tpot, m.itl, m.decode_rate_client), (None, None, None));
-    assert!(m.ttft.is_some());
+    let by_hand = "tpot null, itl null, decode_rate_client null, ttft 20e6";
+    assert_figures(&RequestMetrics::of(&one_token), by_hand);
 
     let mut failed = request(0).prefill(10).decode(3, 10).build();
     failed.outcome = Outcome::Failed {
@@ -49,12 +43,10 @@ fn none_is_never_zero() {
 
     let mut nothing = request(0).build();
     nothing.counters = domain::record::ServerCounters::default();
-    nothing.first_token = None;
-    nothing.last_token = None;
-    nothing.sent = None;
-    let m = RequestMetrics::of(&nothing);
-    assert_eq!((m.ttft, m.client_queue, m.slot_wait), (None, None, None));
-    assert_eq!((m.decode_rate_server, m.transport_ns), (None, None));
+    (nothing.sent, nothing.first_token, nothing.last_token) = (None, None, None);
+    let by_hand = "
+        ttft null, client_queue null, slot_wait null, decode_rate_server null, transport_ns null";
+    assert_figures(&RequestMetrics::of(&nothing), by_hand);
 }
 
 /// Tokens that arrive together say nothing of how fast they were made.
@@ -78,16 +70,9 @@ fn gathered_output_has_no_rate() {
         let outcome = r.outcome.clone();
         r.end(r.scheduled, r.ended, outcome);
         let m = RequestMetrics::of(&r);
-        let unknown = (
-            m.tpot.is_none(),
-            m.itl.is_none(),
-            m.decode_rate_client.is_none(),
-        );
-        assert_eq!(
-            unknown,
-            (is_gathered, is_gathered, is_gathered),
-            "{step_ns}"
-        );
+        let [tpot, rate] = [m.tpot, m.decode_rate_client].map(|figure| figure.is_none());
+        let unknown = [tpot, rate, m.itl.is_none()];
+        assert_eq!(unknown, [is_gathered; 3], "{step_ns}");
         assert!(m.ttft.is_some() && m.decode_rate_server.is_some());
         let noted = r.notes == [domain::record::ResponseNote::Gathered];
         assert_eq!(noted, is_gathered, "{step_ns}");
@@ -99,16 +84,14 @@ fn stepping_clocks_warn_and_keep_the_sign() {
     let mut r = request(100).prefill(20).decode(4, 10).build();
     r.done = Some(Stamp::ZERO + ms(40));
     r.first_token = Some(Stamp::ZERO + ms(99));
-    let m = RequestMetrics::of(&r);
-    assert_eq!((m.e2e, m.ttft), (None, None));
-    let figures: Vec<_> = m.clock_warnings.iter().map(|w| w.figure).collect();
-    assert_eq!(figures, ["ttft", "ttft_scheduled", "e2e"]);
-    assert_eq!(m.clock_warnings[2].by_ns, -60_000_000);
+    let by_hand = r#"
+        e2e null, ttft null
+        clock_warnings: 0.figure "ttft", 1.figure "ttft_scheduled", 2.figure "e2e", 2.by_ns -60e6"#;
+    assert_figures(&RequestMetrics::of(&r), by_hand);
 
     // The server counted longer than the client waited.
     let mut r = request(0).prefill(20).decode(4, 10).build();
     r.counters.total = r.counters.total.map(|t| t + ms(3));
-    let m = RequestMetrics::of(&r);
-    assert_eq!(m.transport_ns, Some(-3_000_000));
-    assert_eq!(m.clock_warnings[0].figure, "transport");
+    let by_hand = r#"transport_ns -3e6, clock_warnings.0.figure "transport""#;
+    assert_figures(&RequestMetrics::of(&r), by_hand);
 }

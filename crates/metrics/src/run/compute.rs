@@ -4,7 +4,7 @@ use crate::notes::RunWarning;
 use domain::{Nanos, OutcomeCounts};
 
 use super::{AgentMetrics, BaselineMetrics, Contention, RunMetrics, Tr113Metrics};
-use crate::arms::{Arms, WarmLoads, decode_overlap, rate, rebuilt, requests, tokens, warm_loads};
+use crate::arms::{Arms, WarmLoads, decode_overlap, warm_loads};
 use crate::cause::RunCause;
 use crate::observation::{AgentObservation, ArmObservation, RunObservation};
 use crate::request::RequestMetrics;
@@ -59,18 +59,15 @@ impl RunMetrics {
             Err(reason) => metrics.excluded = Some(reason),
             Ok(arms) => metrics.fill(run, &arms, &warm),
         }
-        for arm in [&run.together, &run.sequential].into_iter().flatten() {
-            warnings.extend(clock_warning(arm));
-        }
+        warnings.extend(run.arms().filter_map(clock_warning));
         metrics.warnings = warnings;
         metrics
     }
 
     fn fill(&mut self, run: &RunObservation, arms: &Arms<'_>, warm: &WarmLoads) {
         let together = arms.together;
-        let recorded = run
-            .wall_recorded_s
-            .filter(|wall| rebuilt(together) && *wall > 0.0);
+        let recorded = run.wall_recorded_s;
+        let recorded = recorded.filter(|wall| together.is_rebuilt() && *wall > 0.0);
         let wall = recorded.unwrap_or(arms.times.wall.as_secs_f64());
         let agents = together.agents.len() as f64;
         self.per_agent = (0..together.agents.len())
@@ -95,7 +92,7 @@ impl RunMetrics {
         };
         self.tr113 = Some(tr113);
         self.decode_overlap = decode_overlap(together);
-        let all = all_tokens(together);
+        let all = together.tokens();
         self.throughput_together = (all > 0).then(|| all as f64 / wall);
         self.baseline = self.baseline_metrics(arms, wall);
         self.cause = RunCause::of(arms, self.decode_overlap, warm);
@@ -119,11 +116,8 @@ impl RunMetrics {
     }
 
     fn ttft_rule(&self) -> Option<bool> {
-        let excess = self
-            .per_agent
-            .iter()
-            .map(|a| Some(a.ttft? - a.ttft_solo?))
-            .collect::<Option<Vec<_>>>()?;
+        let excess = self.per_agent.iter().map(|a| Some(a.ttft? - a.ttft_solo?));
+        let excess = excess.collect::<Option<Vec<_>>>()?;
         Some(excess.iter().any(|s| *s > TTFT_RULE_S))
     }
 
@@ -133,12 +127,10 @@ impl RunMetrics {
         let raw = times.wall.as_secs_f64();
         let delta: i64 = baselines.iter().map(|b| b.work_delta).sum();
         let normalised = raw + delta as f64 / 1e9;
-        let progress = self
-            .per_agent
-            .iter()
-            .map(|a| a.np.filter(|np| *np > 0.0))
-            .collect::<Option<Vec<f64>>>();
-        let all = all_tokens(sequential);
+        let progress = self.per_agent.iter().map(|a| a.np.filter(|np| *np > 0.0));
+        let progress = progress.collect::<Option<Vec<f64>>>();
+        let progress = progress.as_deref();
+        let all = sequential.tokens();
         let speedup = normalised / wall;
         Some(BaselineMetrics {
             wall_sequential_raw: raw,
@@ -146,16 +138,13 @@ impl RunMetrics {
             speedup,
             speedup_raw: raw / wall,
             efficiency: 100.0 * speedup / self.per_agent.len() as f64,
-            stp: progress.as_ref().map(|np| np.iter().sum()),
-            antt: progress.as_ref().and_then(|np| {
+            stp: progress.map(|np| np.iter().sum()),
+            antt: progress.and_then(|np| {
                 let slowed: Vec<f64> = np.iter().map(|np| 1.0 / np).collect();
                 stats::mean(&slowed)
             }),
-            fairness: progress
-                .as_ref()
-                .and_then(|np| stats::bounds(np))
-                .map(|(least, most)| least / most),
-            jain: progress.as_ref().and_then(|np| stats::jain(np)),
+            fairness: (progress.and_then(stats::bounds)).map(|(least, most)| least / most),
+            jain: progress.and_then(stats::jain),
             throughput_sequential: (all > 0).then(|| all as f64 / raw),
         })
     }
@@ -186,33 +175,22 @@ fn agent_metrics(arms: &Arms<'_>, i: usize, warm: &WarmLoads) -> AgentMetrics {
         warm_load,
         ttft: first_ttft(agent),
         ttft_solo,
-        rate: rate(agent),
-        rate_sequential: alone.and_then(rate),
-        tokens: tokens(agent),
+        rate: agent.rate(),
+        rate_sequential: alone.and_then(AgentObservation::rate),
+        tokens: agent.tokens(),
     }
 }
 
 fn outcomes(arm: &ArmObservation) -> OutcomeCounts {
-    OutcomeCounts::of(requests(arm).map(|r| &r.outcome))
-}
-
-fn all_tokens(arm: &ArmObservation) -> u64 {
-    let each = arm.agents.iter().map(tokens);
-    each.fold(0, u64::saturating_add)
+    OutcomeCounts::of(arm.requests().map(|r| &r.outcome))
 }
 
 /// One warning of all contradicting stamps of an arm.
 fn clock_warning(arm: &ArmObservation) -> Option<RunWarning> {
-    let found: Vec<_> = requests(arm)
-        .map(|r| RequestMetrics::of(r).clock_warnings)
-        .filter(|w| !w.is_empty())
-        .collect();
+    let warnings = arm.requests().map(|r| RequestMetrics::of(r).clock_warnings);
+    let found: Vec<_> = warnings.filter(|w| !w.is_empty()).collect();
     let worst = found.iter().flatten().min_by_key(|w| w.by_ns)?;
-    let counts = [found.len(), requests(arm).count()];
-    Some(RunWarning::Clocks(
-        arm.arm,
-        counts,
-        worst.figure,
-        worst.by_ns,
-    ))
+    let counts = [found.len(), arm.requests().count()];
+    let (figure, by_ns) = (worst.figure, worst.by_ns);
+    Some(RunWarning::Clocks(arm.arm, counts, figure, by_ns))
 }

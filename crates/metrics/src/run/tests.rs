@@ -4,13 +4,10 @@ use domain::{FailureKind, ModelOptions, Nanos, Outcome, Stamp};
 
 use super::*;
 use crate::arms::warm_loads;
+use crate::by_hand::assert_figures;
 use crate::notes::RequestFault;
 use crate::observation::RunObservation;
 use crate::timeline::{Calls, agent, arm, request, run, two_arms};
-
-fn close(a: f64, b: f64) {
-    assert!((a - b).abs() < 1e-9, "{a} is not {b}");
-}
 
 /// One slot, one configuration, warm: A is served from 0.1 to 1.2 s, B waits and ends at 3.3 s.
 fn one_slot() -> RunObservation {
@@ -33,72 +30,48 @@ fn shorter_alone() -> RunObservation {
 #[test]
 fn a_serial_server_by_both_metrics() {
     let m = RunMetrics::of(&one_slot());
-    assert_eq!(m.excluded, None);
-    let tr113 = m.tr113.unwrap();
-    close(tr113.concurrent_wall_time, 3.3);
-    close(tr113.sequential_estimated_time, 4.5);
-    close(tr113.speedup_est, 4.5 / 3.3);
-    close(tr113.efficiency_est, 50.0 * 4.5 / 3.3);
-    // First tokens at 0.3 s and 1.4 s: A is sooner, so the delta is negative.
-    close(tr113.ttft_delta_ms.unwrap(), -1100.0);
-    close(tr113.tp_delta.unwrap(), 0.0);
-    assert_eq!(m.decode_overlap, Some(0.0));
-    let base = m.baseline.unwrap();
-    close(base.wall_sequential, 3.4);
-    close(base.speedup, 3.4 / 3.3);
-    close(base.efficiency, 50.0 * 3.4 / 3.3);
-    close(base.stp.unwrap(), 1.0 + 2.2 / 3.3);
-    close(base.antt.unwrap(), f64::midpoint(1.0, 1.5));
-    close(base.fairness.unwrap(), 2.2 / 3.3);
-    close(base.throughput_sequential.unwrap(), 30.0 / 3.4);
-    close(m.throughput_together.unwrap(), 30.0 / 3.3);
-    assert_eq!(m.speedup_upper_bound, None);
-    assert_eq!(m.contention.ttft_rule, Some(false));
-    assert_eq!(m.contention.speedup_rule, Some(true));
-    assert_eq!(m.contention.cause, Some(true));
-    close(m.per_agent[1].warm_load.unwrap(), 0.1);
-    close(m.per_agent[1].ttft_solo.unwrap(), 0.3);
+    let by_hand = "
+        excluded null, decode_overlap 0, throughput_together 30/3.3, speedup_upper_bound null
+        tr113: concurrent_wall_time 3.3, sequential_estimated_time 4.5, speedup_est 4.5/3.3
+        tr113: efficiency_est 225/3.3, tp_delta 0
+        # First tokens at 0.3 s and 1.4 s: A is sooner, so the delta is negative.
+        tr113: ttft_delta_ms -1100
+        baseline: wall_sequential 3.4, speedup 3.4/3.3, efficiency 170/3.3, stp 5.5/3.3, antt 1.25
+        baseline: fairness 2.2/3.3, throughput_sequential 30/3.4
+        contention: ttft_rule false, speedup_rule true, cause true
+        per_agent.1: warm_load 0.1, ttft_solo 0.3";
+    assert_figures(&m, by_hand);
 }
 
 #[test]
 fn work_is_normalised_to_the_together_arm() {
-    // B's time alone grows by 10 * 0.1 s.
-    let base = RunMetrics::of(&shorter_alone()).baseline.unwrap();
-    close(base.wall_sequential_raw, 2.4);
-    close(base.speedup_raw, 2.4 / 3.3);
-    close(base.wall_sequential, 3.4);
-    close(base.speedup, 3.4 / 3.3);
-}
-
-#[test]
-fn work_is_normalised_without_counters_too() {
     let mut observed = shorter_alone();
-    for arm in [&mut observed.together, &mut observed.sequential] {
-        for agent in &mut arm.as_mut().unwrap().agents {
-            agent.requests[0].counters = domain::record::ServerCounters::default();
-        }
+    // B's time alone grows by 10 * 0.1 s.
+    let by_hand =
+        "wall_sequential_raw 2.4, speedup_raw 2.4/3.3, wall_sequential 3.4, speedup 3.4/3.3";
+    assert_figures(&RunMetrics::of(&observed).baseline, by_hand);
+    // The same without counters; without a warm load there is no solo time, so nothing that needs one.
+    for request in observed.arms_mut().flat_map(|arm| &mut arm.agents) {
+        request.requests[0].counters = domain::record::ServerCounters::default();
     }
-    let m = RunMetrics::of(&observed);
-    close(m.baseline.unwrap().speedup, 3.4 / 3.3);
-    // Without a warm load there is no solo time, so nothing that needs one.
-    assert_eq!(m.baseline.unwrap().stp, None);
-    assert_eq!(m.cause.lost, None);
-    assert_eq!(m.contention.ttft_rule, None);
+    let by_hand =
+        "baseline.speedup 3.4/3.3, baseline.stp null, cause.lost null, contention.ttft_rule null";
+    assert_figures(&RunMetrics::of(&observed), by_hand);
 }
 
 #[test]
 fn three_agents_are_measured_as_two_are() {
     let solo = |sent| request(sent).load(100).prefill(100).decode(10, 100);
     let agents = [0, 1, 2].map(|i| Calls::new(&[solo(0)], &[solo(1200 * u64::from(i))]).on(i));
-    let m = RunMetrics::of(&two_arms("three", 1, "warm", &agents));
-    let base = m.baseline.unwrap();
-    close(base.speedup, 3.0);
-    close(base.efficiency, 100.0);
-    close(m.decode_overlap.unwrap(), 1.0);
-    // The two-agent deltas are not defined for three.
-    assert_eq!(m.tr113.unwrap().ttft_delta_ms, None);
-    // Each server saw its model only once: nothing says what a warm load costs.
-    assert_eq!(base.stp, None);
+    // The two-agent deltas are not defined for three. Each server saw its model only once: nothing says what a warm
+    // load costs.
+    let by_hand = "
+        decode_overlap 1, tr113.ttft_delta_ms null
+        baseline: speedup 3, efficiency 100, stp null";
+    assert_figures(
+        &RunMetrics::of(&two_arms("three", 1, "warm", &agents)),
+        by_hand,
+    );
 }
 
 #[test]
@@ -155,23 +128,23 @@ fn a_failed_sequential_arm_leaves_the_together_arm_standing() {
     let warnings = RunMetrics::of(&observed).warnings;
     assert_eq!(warnings, [RunWarning::SequentialLeftOut(left_out)]);
     // The waits are known without it: B cannot have gained more than what it did not wait.
-    close(m.speedup_upper_bound.unwrap(), (1.2 + 2.2) / 3.3);
+    assert_figures(&m, "speedup_upper_bound 3.4/3.3");
 }
 
 #[test]
 fn a_run_without_tokens_has_no_rates() {
-    let mut observed = one_slot();
-    for arm in [&mut observed.together, &mut observed.sequential] {
-        for (i, agent) in arm.as_mut().unwrap().agents.iter_mut().enumerate() {
-            agent.requests = vec![request(1200 * i as u64).load(100).prefill(100).build()];
-        }
-    }
-    let m = RunMetrics::of(&observed);
-    let tr113 = m.tr113.unwrap();
-    assert_eq!((tr113.ttft_delta_ms, tr113.tp_delta), (None, None));
-    assert_eq!((m.decode_overlap, m.throughput_together), (None, None));
-    assert_eq!(m.baseline.unwrap().throughput_sequential, None);
-    close(m.baseline.unwrap().speedup, 1.0);
+    let agents = [0, 1200].map(|sent| {
+        let call = [request(sent).load(100).prefill(100)];
+        Calls::new(&call, &call)
+    });
+    let by_hand = "
+        tr113: ttft_delta_ms null, tp_delta null
+        decode_overlap null, throughput_together null
+        baseline: throughput_sequential null, speedup 1";
+    assert_figures(
+        &RunMetrics::of(&two_arms("none", 1, "warm for agent 0", &agents)),
+        by_hand,
+    );
 }
 
 #[test]
@@ -217,12 +190,11 @@ fn no_agents_no_arm_no_requests() {
 #[test]
 fn one_agent_is_its_own_baseline() {
     let mut observed = one_slot();
-    observed.together.as_mut().unwrap().agents.truncate(1);
-    observed.sequential.as_mut().unwrap().agents.truncate(1);
+    observed.arms_mut().for_each(|arm| arm.agents.truncate(1));
     let m = RunMetrics::of(&observed);
-    close(m.tr113.unwrap().speedup_est, 1.0);
-    close(m.baseline.unwrap().speedup, 1.0);
-    close(m.baseline.unwrap().antt.unwrap(), 1.0);
-    assert_eq!(m.decode_overlap, Some(0.0));
+    assert_figures(
+        &m,
+        "tr113.speedup_est 1, baseline.speedup 1, baseline.antt 1, decode_overlap 0",
+    );
     assert_eq!(m.cause.lost.unwrap().total(), 0);
 }

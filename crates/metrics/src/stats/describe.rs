@@ -63,3 +63,16 @@ pub fn jain(values: &[f64]) -> Option<f64> {
     let squares: f64 = values.iter().map(|v| v * v).sum();
     (squares > 0.0).then(|| values.iter().sum::<f64>().powi(2) / (values.len() as f64 * squares))
 }
+
+/// The least of `low..=high` that `holds`, where every greater one does too; `high` itself is not asked.
+pub(crate) fn least(mut low: u64, mut high: u64, holds: impl Fn(u64) -> bool) -> u64 {
+    while low < high {
+        let middle = u64::midpoint(low, high);
+        if holds(middle) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    low
+}

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::plan::{ConfigId, Topology};
+use itertools::Itertools as _;
 use serde::Serialize;
 
 use super::{Better, ConfigSummary, Quantity};
@@ -38,10 +39,13 @@ pub(super) type Values = BTreeMap<u32, f64>;
 pub(super) fn difference(one: &Values, other: &Values, paired: bool) -> Option<Location> {
     if paired {
         let ratios = one.iter().filter_map(|(at, a)| Some(other.get(at)? / a));
-        return Location::of_logs(&ratios.collect::<Vec<_>>());
+        return Location::of_logs(&ratios.collect_vec());
     }
-    let logs = |of: &Values| Location::of_logs(&of.values().copied().collect::<Vec<_>>());
-    Some(logs(other)?.minus(logs(one)?))
+    Some(location(other)?.minus(location(one)?))
+}
+
+fn location(of: &Values) -> Option<Location> {
+    Location::of_logs(&of.values().copied().collect_vec())
 }
 
 /// Which of several options is best, and how surely it differs from each of the others.
@@ -64,33 +68,25 @@ impl Ranking {
         if count < 2 {
             return None;
         }
-        let mut table = Vec::with_capacity(count);
-        for one in options {
+        let row = |one: &Values| {
             let row = options.iter().map(|other| difference(one, other, paired));
-            table.push(row.collect::<Option<Vec<Location>>>()?);
-        }
-        let sign = if better == Better::Lower { 1.0 } else { -1.0 };
-        let behind = |place: &usize| -> f64 {
-            let row = table[*place].iter();
-            -sign * row.map(|against| against.centre).sum::<f64>()
+            row.collect::<Option<Vec<Location>>>()
         };
-        let best = (0..count).min_by(|a, b| behind(a).total_cmp(&behind(b)))?;
+        let table = options.iter().map(row).collect::<Option<Vec<_>>>()?;
+        let sign = if better == Better::Lower { 1.0 } else { -1.0 };
+        let behind = |row: &Vec<Location>| -sign * row.iter().map(|to| to.centre).sum::<f64>();
+        let best = table.iter().map(behind).position_min_by(f64::total_cmp)?;
         let mut against = table[best].clone();
         if count > 2 {
             let pairs = (count * (count - 1)) as f64;
             let squares = table.iter().flatten().map(|pair| pair.error.powi(2));
             // A pair of an option with itself has no error where it is paired.
-            let itself = table
-                .iter()
-                .enumerate()
-                .map(|(i, row)| row[i].error.powi(2));
+            let itself = (0..count).map(|i| table[i][i].error.powi(2));
             let pooled = ((squares.sum::<f64>() - itself.sum::<f64>()) / pairs).sqrt();
             let freedom = if paired {
                 against[(best + 1) % count].freedom * (count - 1) as f64
             } else {
-                let own = options
-                    .iter()
-                    .map(|of| Location::of_logs(&of.values().copied().collect::<Vec<_>>()));
+                let own = options.iter().map(location);
                 Location::average(&own.collect::<Option<Vec<_>>>()?)?.freedom
             };
             for pair in &mut against {
@@ -131,11 +127,8 @@ fn best_by(
         let known = |r: &RunMetrics| Some((r.repetition, quantity.of_run(r).filter(|v| *v > 0.0)?));
         runs.iter().filter(own).filter_map(known).collect()
     };
-    let known: Vec<_> = configs
-        .iter()
-        .map(|c| (c, values(c)))
-        .filter(|(_, values)| !values.is_empty())
-        .collect();
+    let known = configs.iter().map(|c| (c, values(c)));
+    let known = known.filter(|(_, values)| !values.is_empty()).collect_vec();
     let enough = known.iter().filter(|(_, values)| values.len() >= 3);
     let (ranked, mut options): (Vec<&ConfigSummary>, Vec<Values>) = enough.cloned().unzip();
     // Paired are the repetitions that all have; without three of them all values count for themselves.
@@ -153,17 +146,14 @@ fn best_by(
         place.is_some_and(|place| place == ranking.best || ranking.told_apart(place))
     };
     let best = ranked[ranking.best];
-    let of_best: Vec<f64> = options[ranking.best].values().copied().collect();
+    let of_best = options[ranking.best].values().copied().collect_vec();
+    let not_apart = known.iter().filter(|(c, _)| !apart(c));
     Some(Best {
         by: quantity.name,
         id: best.id.clone(),
         topology: best.topology,
         value: Estimate::of_ratios(&of_best)?,
-        not_told_apart: known
-            .iter()
-            .filter(|(c, _)| !apart(c))
-            .map(|(c, _)| (c.id.clone(), c.topology))
-            .collect(),
+        not_told_apart: not_apart.map(|(c, _)| (c.id.clone(), c.topology)).collect(),
         compared: known.len() as u32,
     })
 }

@@ -1,7 +1,9 @@
 //! From runs to configurations, scenarios and the whole.
 
+use domain::Nanos;
 use domain::plan::{ConfigId, Topology};
 use domain::record::{Provenance, TokenSource};
+use itertools::Itertools as _;
 
 use super::best::best;
 use super::topology::comparisons;
@@ -9,52 +11,48 @@ use super::{
     AgentSummary, ConfigSummary, ContentionRuns, Gain, Group, OverlapEvidence, QUANTITIES,
     Quantity, Statistics, Summary, Tail, Verdict, Verdicts,
 };
-use crate::arms::{ArmTimes, WarmLoads, requests, warm_loads};
+use crate::arms::{ArmTimes, warm_loads};
 use crate::cause::{LostSeconds, SERIAL_BELOW};
 use crate::energy::{ArmEnergy, ConfigEnergy, Meter};
 use crate::in_order;
 use crate::notes::{Note, Warning, far_from_others};
 use crate::observation::{ArmObservation, Dataset, PublishedRow, RunObservation};
 use crate::request::RequestMetrics;
-use crate::run::{AgentMetrics, RunMetrics};
+use crate::run::RunMetrics;
 use crate::stats::{self, Estimate, printable_percentile};
 
 impl Summary {
     pub fn of(data: &Dataset) -> Self {
         let keys = in_order(data.runs.iter().map(|r| (r.config.clone(), r.topology)));
         let place = |run: &RunObservation| {
-            let own =
-                |(id, topology): &(ConfigId, _)| *id == run.config && *topology == run.topology;
-            keys.iter().position(own)
+            let own = |(id, topology): &(ConfigId, Option<Topology>)| {
+                *id == run.config && *topology == run.topology
+            };
+            keys.iter().position(own).expect("every run has its key")
         };
-        let warm: Vec<WarmLoads> = (0..keys.len())
-            .map(|key| warm_loads(data.runs.iter().filter(|run| place(run) == Some(key))))
-            .collect();
-        let none = WarmLoads::new();
+        let warm = (0..keys.len())
+            .map(|key| warm_loads(data.runs.iter().filter(|run| place(run) == key)))
+            .collect_vec();
         let run_metrics = |run| RunMetrics {
             memory_peak_bytes: memory_peak(data, run),
-            ..RunMetrics::with_warm_loads(run, place(run).map_or(&none, |key| &warm[key]))
+            ..RunMetrics::with_warm_loads(run, &warm[place(run)])
         };
-        let runs: Vec<RunMetrics> = data.runs.iter().map(run_metrics).collect();
+        let runs = data.runs.iter().map(run_metrics).collect_vec();
         let meter = Meter::of(&data.telemetry);
-        let mut configs: Vec<ConfigSummary> = (0..keys.len())
-            .map(|key| {
-                let both = data.runs.iter().zip(&runs);
-                let both: Vec<_> = both.filter(|(run, _)| place(run) == Some(key)).collect();
-                config_summary(&keys[key], &meter, &both)
-            })
-            .collect();
-        configs.extend(
-            data.published
-                .iter()
-                .filter(|row| keys.iter().all(|(id, _)| *id != row.config))
-                .map(published_config),
-        );
+        let observed = keys.iter().enumerate().map(|(key, config)| {
+            let both = data.runs.iter().zip(&runs);
+            let own = both.filter(|(run, _)| place(run) == key).collect_vec();
+            config_summary(config, &meter, &own)
+        });
+        let published = data.published.iter();
+        let published = published.filter(|row| keys.iter().all(|(id, _)| *id != row.config));
+        let configs = observed
+            .chain(published.map(published_config))
+            .collect_vec();
         // A published row is one unverifiable number: it never enters a mean of observed runs.
-        let aggregated = if keys.is_empty() {
-            &configs[..]
-        } else {
-            &configs[..keys.len()]
+        let aggregated = match keys.len() {
+            0 => &configs[..],
+            observed => &configs[..observed],
         };
         let (topologies, choice) = comparisons(data, &runs);
         let mut warnings = data.warnings.clone();
@@ -81,8 +79,7 @@ type Run<'a> = (&'a RunObservation, &'a RunMetrics);
 
 /// Of values that cannot be negative.
 fn positive<T>(items: &[T], value: impl Fn(&T) -> Option<f64>) -> Option<Estimate> {
-    let values: Vec<f64> = items.iter().filter_map(value).collect();
-    Estimate::of_sizes(&values)
+    Estimate::of_sizes(&items.iter().filter_map(value).collect_vec())
 }
 
 fn energy(meter: &Meter, used: &[Run<'_>]) -> Option<ConfigEnergy> {
@@ -90,41 +87,36 @@ fn energy(meter: &Meter, used: &[Run<'_>]) -> Option<ConfigEnergy> {
         let arm = arm?;
         let times = ArmTimes::clocked(arm)?;
         let energy = meter.between(times.begin, times.begin + times.wall)?;
-        let tokens = arm.agents.iter().map(crate::arms::tokens);
-        let tokens = tokens.fold(0, u64::saturating_add);
+        let tokens = arm.tokens();
         Some(ArmEnergy {
             energy,
             per_token: (tokens > 0).then(|| energy.joules / tokens as f64),
         })
     };
-    let together = used.iter().filter_map(|r| of(r.0.together.as_ref()));
-    let sequential = used.iter().filter_map(|r| of(r.0.sequential.as_ref()));
-    ConfigEnergy::of(
-        &together.collect::<Vec<_>>(),
-        &sequential.collect::<Vec<_>>(),
-    )
+    let together = used.iter().filter_map(|(run, _)| of(run.together.as_ref()));
+    let sequential = used
+        .iter()
+        .filter_map(|(run, _)| of(run.sequential.as_ref()));
+    ConfigEnergy::of(&together.collect_vec(), &sequential.collect_vec())
 }
 
 /// Peak device memory during the together arm over all devices, bytes. The memory of a part of a device counts only if
 /// that of the whole is unknown.
 fn memory_peak(data: &Dataset, run: &RunObservation) -> Option<f64> {
     let times = ArmTimes::clocked(run.together.as_ref()?)?;
-    data.telemetry
-        .iter()
-        .filter(|s| s.at >= times.begin && s.at <= times.begin + times.wall)
-        .filter_map(|s| {
-            let is_known = |index: u32| {
-                let mut whole = s.gpus.iter().filter(|g| g.index == index);
-                whole.any(|g| g.memory_used_bytes.is_some())
-            };
-            s.gpus
-                .iter()
-                .filter(|g| !g.part_of.is_some_and(is_known))
-                .filter_map(|g| g.memory_used_bytes)
-                .reduce(|a, b| a + b)
-        })
-        .max()
-        .map(|bytes| bytes as f64)
+    let within = times.begin..=times.begin + times.wall;
+    let samples = data.telemetry.iter().filter(|s| within.contains(&s.at));
+    let used = samples.filter_map(|s| {
+        let is_known = |index: u32| {
+            let mut whole = s.gpus.iter().filter(|g| g.index == index);
+            whole.any(|g| g.memory_used_bytes.is_some())
+        };
+        let devices = s.gpus.iter().filter(|g| !g.part_of.is_some_and(is_known));
+        devices
+            .filter_map(|g| g.memory_used_bytes)
+            .reduce(|a, b| a + b)
+    });
+    used.max().map(|bytes| bytes as f64)
 }
 
 /// The statistics of items: of each quantity and of what was lost, without any counts.
@@ -137,11 +129,10 @@ fn averaged<T>(
     let mut statistics = Statistics::default();
     for quantity in &QUANTITIES {
         let values = items.iter().filter_map(|item| value(quantity, item));
-        let values: Vec<f64> = values.collect();
-        quantity.set(&mut statistics, estimate(quantity, &values));
+        quantity.set(&mut statistics, estimate(quantity, &values.collect_vec()));
     }
-    let losses: Vec<_> = items.iter().filter_map(|item| lost(item)).collect();
-    statistics.lost_s = LostSeconds::mean_of(&losses);
+    let losses = items.iter().filter_map(|item| lost(item));
+    statistics.lost_s = LostSeconds::mean_of(&losses.collect_vec());
     statistics
 }
 
@@ -218,11 +209,12 @@ fn config_summary(
     meter: &Meter,
     runs: &[Run<'_>],
 ) -> ConfigSummary {
-    let (used, figures): (Vec<Run<'_>>, Vec<&RunMetrics>) = runs
+    let used = runs
         .iter()
-        .filter(|(_, run)| run.excluded.is_none())
-        .map(|run| (*run, run.1))
-        .unzip();
+        .copied()
+        .filter(|(_, run)| run.excluded.is_none());
+    let used = used.collect_vec();
+    let figures = used.iter().map(|(_, run)| *run).collect_vec();
     let stats = over_runs(runs, &figures);
     let agents = runs.iter().map(|(_, run)| run.agents).max().unwrap_or(0);
     let verdict = if agents < 2 {
@@ -230,32 +222,28 @@ fn config_summary(
     } else {
         Verdict::of(stats.decode_overlap.map(|o| o.mean), stats.speedup)
     };
-    let speedups: Vec<f64> = figures
+    let speedups = figures.iter().filter_map(|run| Some(run.baseline?.speedup));
+    let speedups = speedups.collect_vec();
+    let repetitions_to_decide = match verdict.gain {
+        Gain::Undecided => Gain::repetitions_to_decide(&speedups),
+        _ => None,
+    };
+    let together = used
         .iter()
-        .filter_map(|run| Some(run.baseline?.speedup))
-        .collect();
-    let undecided = verdict.gain == Gain::Undecided;
-    let ttfts: Vec<f64> = used
-        .iter()
-        .filter_map(|(observed, _)| observed.together.as_ref())
-        .flat_map(requests)
-        .filter_map(|r| RequestMetrics::of(r).ttft)
-        .map(domain::Nanos::as_secs_f64)
-        .collect();
+        .filter_map(|(observed, _)| observed.together.as_ref());
+    let requests = together.flat_map(ArmObservation::requests);
+    let ttfts = requests.filter_map(|r| RequestMetrics::of(r).ttft);
+    let ttfts = ttfts.map(Nanos::as_secs_f64).collect_vec();
+    let scenario = runs.first().map(|(_, run)| run.scenario.clone());
     ConfigSummary {
         id: id.clone(),
-        scenario: runs
-            .first()
-            .map(|r| r.1.scenario.clone())
-            .unwrap_or_default(),
+        scenario: scenario.unwrap_or_default(),
         topology: *topology,
         agents,
         runs: runs.len() as u32,
         runs_excluded: (runs.len() - used.len()) as u32,
         verdict,
-        repetitions_to_decide: undecided
-            .then(|| Gain::repetitions_to_decide(&speedups))
-            .flatten(),
+        repetitions_to_decide,
         per_agent: agent_summaries(&figures),
         ttft: Tail::of(&ttfts),
         why_serial: figures.iter().find_map(|r| r.cause.why_serial),
@@ -280,29 +268,27 @@ impl Tail {
 
 fn agent_summaries(runs: &[&RunMetrics]) -> Vec<AgentSummary> {
     let agents = runs.iter().map(|r| r.per_agent.len()).max().unwrap_or(0);
-    (0..agents)
-        .filter_map(|i| {
-            let all: Vec<&AgentMetrics> = runs.iter().filter_map(|r| r.per_agent.get(i)).collect();
-            let first = all.first()?;
-            let losses: Vec<LostSeconds> = runs
-                .iter()
-                .filter_map(|r| r.cause.agents.as_ref()?.get(i).map(|lost| (*lost).into()))
-                .collect();
-            Some(AgentSummary {
-                agent: first.agent,
-                name: first.name.clone(),
-                time_s: positive(&all, |a| a.time),
-                solo_s: positive(&all, |a| a.solo),
-                np: Estimate::of_ratios(&all.iter().filter_map(|a| a.np).collect::<Vec<_>>()),
-                ttft_ms: positive(&all, |a| a.ttft.map(|s| 1e3 * s)),
-                ttft_solo_ms: positive(&all, |a| a.ttft_solo.map(|s| 1e3 * s)),
-                rate: positive(&all, |a| a.rate),
-                rate_sequential: positive(&all, |a| a.rate_sequential),
-                tokens: positive(&all, |a| Some(a.tokens as f64)),
-                lost_s: LostSeconds::mean_of(&losses),
-            })
+    let summary = |i: usize| {
+        let all = runs.iter().filter_map(|r| r.per_agent.get(i)).collect_vec();
+        let first = all.first()?;
+        let losses = runs.iter().filter_map(|r| r.cause.agents.as_ref()?.get(i));
+        let losses = losses.map(|lost| (*lost).into()).collect_vec();
+        let progress = all.iter().filter_map(|a| a.np).collect_vec();
+        Some(AgentSummary {
+            agent: first.agent,
+            name: first.name.clone(),
+            time_s: positive(&all, |a| a.time),
+            solo_s: positive(&all, |a| a.solo),
+            np: Estimate::of_ratios(&progress),
+            ttft_ms: positive(&all, |a| a.ttft.map(|s| 1e3 * s)),
+            ttft_solo_ms: positive(&all, |a| a.ttft_solo.map(|s| 1e3 * s)),
+            rate: positive(&all, |a| a.rate),
+            rate_sequential: positive(&all, |a| a.rate_sequential),
+            tokens: positive(&all, |a| Some(a.tokens as f64)),
+            lost_s: LostSeconds::mean_of(&losses),
         })
-        .collect()
+    };
+    (0..agents).filter_map(summary).collect()
 }
 
 fn notes(all: &[Run<'_>], agents: u32) -> Vec<Note> {
@@ -317,28 +303,18 @@ fn notes(all: &[Run<'_>], agents: u32) -> Vec<Note> {
     if agents == 1 {
         notes.push(Note::OneAgent);
     }
-    let together = all
-        .iter()
-        .filter_map(|(observed, _)| observed.together.as_ref());
-    let mut requests = together.flat_map(requests);
+    let together = all.iter().filter_map(|(run, _)| run.together.as_ref());
+    let mut requests = together.flat_map(ArmObservation::requests);
     if requests.any(|r| r.tokens_from == TokenSource::Estimated && r.tokens > 0) {
         notes.push(Note::EstimatedTokens);
     }
+    let first = runs().map(|run| run.repetition).min();
     for name in ["wall_s", "speedup"] {
-        notes.extend(apart(name, all));
+        let value = |run: &RunMetrics| Quantity::named(name)?.of_run(run);
+        let known = runs().filter_map(|run| Some((run.repetition, value(run)?)));
+        notes.extend(far_from_others(name, &known.collect_vec(), first));
     }
     notes
-}
-
-/// The runs that lie too far from the others by a quantity.
-fn apart(name: &'static str, all: &[Run<'_>]) -> Vec<Note> {
-    let value = |run: &RunMetrics| Quantity::named(name)?.of_run(run);
-    let known: Vec<(u32, f64)> = all
-        .iter()
-        .filter_map(|(_, run)| Some((run.repetition, value(run)?)))
-        .collect();
-    let first = all.iter().map(|(_, run)| run.repetition).min();
-    far_from_others(name, &known, first)
 }
 
 /// A configuration of which only a published row is known.
@@ -379,19 +355,18 @@ fn groups(
     configs: &[ConfigSummary],
     key: impl Fn(&ConfigSummary) -> (Option<String>, Option<Topology>),
 ) -> Vec<Group> {
-    in_order(configs.iter().map(&key))
-        .into_iter()
-        .map(|(scenario, topology)| {
-            let own = |c: &&ConfigSummary| key(c) == (scenario.clone(), topology);
-            let members: Vec<_> = configs.iter().filter(own).collect();
-            Group {
-                configs: members.len() as u32,
-                runs: members.iter().map(|c| c.runs).sum(),
-                stats: over_configs(&members),
-                verdicts: Verdicts::of(members.iter().copied()),
-                scenario,
-                topology,
-            }
-        })
-        .collect()
+    let group = |(scenario, topology): (Option<String>, Option<Topology>)| {
+        let own = |c: &&ConfigSummary| key(c) == (scenario.clone(), topology);
+        let members = configs.iter().filter(own).collect_vec();
+        Group {
+            configs: members.len() as u32,
+            runs: members.iter().map(|c| c.runs).sum(),
+            stats: over_configs(&members),
+            verdicts: Verdicts::of(members.iter().copied()),
+            scenario,
+            topology,
+        }
+    };
+    let keys = in_order(configs.iter().map(&key));
+    keys.into_iter().map(group).collect()
 }

@@ -4,12 +4,9 @@ use domain::record::TokenSource;
 use domain::{Nanos, Outcome, Stamp};
 
 use super::*;
+use crate::by_hand::assert_figures;
 use crate::observation::{PublishedRow, RequestTimes, RunObservation, StampSource};
 use crate::timeline::{Calls, agent, arm, at, dataset, request, run, run_together, two_arms};
-
-fn close(a: f64, b: f64) {
-    assert!((a - b).abs() < 1e-9, "{a} is not {b}");
-}
 
 /// Two agents on one server each: alone 1.2 s, together `per_token_ms` per token.
 fn on_two(config: &str, repetition: u32, per_token_ms: u64) -> RunObservation {
@@ -136,26 +133,21 @@ fn one_configuration_repeated() {
         .collect();
     let summary = Summary::of(&dataset(runs));
     let config = &summary.configs[0];
-    let counts = (config.runs, config.runs_excluded, config.agents);
-    assert_eq!(counts, (3, 0, 2));
-    let wall = config.stats.wall_s.unwrap();
-    close(wall.mean, 1.22);
-    close(wall.sd.unwrap(), 0.01);
-    assert_eq!(config.verdict.word(), "parallel");
-    assert_eq!(config.stats.overlap.known, 3);
-    assert_eq!(config.stats.overlap.zero, 0);
-    assert_eq!(config.stats.outcomes.completed, 6);
-    assert_eq!(config.stats.outcomes_sequential.unwrap().completed, 6);
-    assert_eq!(config.ttft.n, 6);
-    assert!(config.ttft.p50.is_some() && config.ttft.p90.is_none());
-    // Agent 1's server was not warm, and no probe was made: its solo time is unknown, not zero.
-    assert!(config.per_agent[0].solo_s.is_some());
-    assert_eq!(config.per_agent[1].solo_s, None);
-    assert_eq!(config.stats.lost_s, None);
+    let by_hand = r#"
+        runs 3, runs_excluded 0, agents 2, verdict "parallel"
+        stats: wall_s.mean 1.22, wall_s.sd 0.01, overlap.known 3, overlap.zero 0, lost_s null
+        stats: outcomes.completed 6, outcomes_sequential.completed 6
+        ttft: n 6, p90 null
+        # Agent 1's server was not warm, and no probe was made: its solo time is unknown, not zero.
+        per_agent.1.solo_s null"#;
+    assert_figures(config, by_hand);
+    assert!(config.ttft.p50.is_some() && config.per_agent[0].solo_s.is_some());
     assert_eq!(summary.overall[0].verdicts.with(Gain::Pays), 1);
     // One configuration: its mean is the scenario's, with n = 1 and no interval.
-    let scenario = summary.scenarios[0].stats.speedup.unwrap();
-    assert_eq!((scenario.n, scenario.lo), (1, None));
+    assert_figures(
+        &summary,
+        "scenarios.0.stats.speedup.n 1, scenarios.0.stats.speedup.lo null",
+    );
     assert!(summary.best.is_empty());
 }
 
@@ -191,8 +183,7 @@ fn memory_is_the_peak_within_the_arm() {
             ..Default::default()
         });
     }
-    let peak = Summary::of(&data).configs[0].memory_peak_bytes.unwrap();
-    close(peak.mean, 9.0);
+    assert_figures(&Summary::of(&data).configs[0], "memory_peak_bytes.mean 9");
 }
 
 #[test]
@@ -201,9 +192,8 @@ fn failed_runs_are_counted_and_noted() {
     bad.together.as_mut().unwrap().agents[0].requests[0].outcome = Outcome::Incomplete;
     let summary = Summary::of(&dataset(vec![on_two("a", 1, 100), bad]));
     let config = &summary.configs[0];
-    assert_eq!((config.runs, config.runs_excluded), (2, 1));
-    assert_eq!(config.stats.outcomes.incomplete, 1);
-    assert_eq!(config.stats.wall_s.unwrap().n, 1);
+    let by_hand = "runs 2, runs_excluded 1, stats.outcomes.incomplete 1, stats.wall_s.n 1";
+    assert_figures(config, by_hand);
     let [Note::LeftOut(2, _), Note::FewRuns(1), ..] = &config.notes[..] else {
         panic!("{:?}", config.notes);
     };
@@ -263,8 +253,7 @@ fn a_published_row_alone_makes_a_configuration() {
     let mut data = dataset(Vec::new());
     data.published.push(published());
     let config = &Summary::of(&data).configs[0];
-    close(config.stats.speedup_est.unwrap().mean, 1.55);
-    assert_eq!(config.stats.tp_delta, None);
+    assert_figures(&config.stats, "speedup_est.mean 1.55, tp_delta null");
     assert_eq!(config.verdict, Verdict::UNKNOWN);
 }
 

@@ -1,15 +1,14 @@
 //! One server against one per agent: for each configuration, and over all of them the choice that the plan offers.
 
-use std::collections::BTreeMap;
-
 use domain::plan::{ConfigId, Topology};
 use domain::record::Provenance;
+use itertools::Itertools as _;
 use serde::Serialize;
 
 use super::Quantity;
 use super::best::{LEVEL, Values, difference};
 use crate::in_order;
-use crate::observation::{AgentObservation, Dataset};
+use crate::observation::Dataset;
 use crate::run::RunMetrics;
 use crate::stats::{Estimate, Location, mean, studentized_range_p};
 
@@ -138,8 +137,16 @@ impl Choice {
     }
 }
 
-/// The values on one server and on a server per agent.
-type Sides = [Values; 2];
+/// A figure of a run.
+type Figure = fn(&RunMetrics) -> Option<f64>;
+
+const WALL: Figure = |run| named(run, "wall_s");
+const THROUGHPUT: Figure = |run| named(run, "throughput_together");
+const TTFT: Figure = |run| run.over_agents(|agent| agent.ttft);
+
+fn named(run: &RunMetrics, quantity: &str) -> Option<f64> {
+    Quantity::named(quantity)?.of_run(run)
+}
 
 /// A configuration measured both ways.
 struct Measured<'r> {
@@ -150,10 +157,11 @@ struct Measured<'r> {
 }
 
 impl Measured<'_> {
-    fn sides(&self, value: &dyn Fn(&RunMetrics) -> Option<f64>) -> Sides {
-        let mut sides = Sides::default();
+    /// The values on one server and on a server per agent.
+    fn sides(&self, figure: Figure) -> [Values; 2] {
+        let mut sides = [Values::new(), Values::new()];
         for (side, run) in &self.runs {
-            if let Some(value) = value(run).filter(|v| *v > 0.0) {
+            if let Some(value) = figure(run).filter(|v| *v > 0.0) {
                 sides[*side].entry(run.repetition).or_insert(value);
             }
         }
@@ -164,6 +172,11 @@ impl Measured<'_> {
         }
         sides
     }
+
+    fn repetitions(&self) -> u32 {
+        let [shared, own] = self.sides(WALL).map(|side| side.len() as u32);
+        shared.min(own)
+    }
 }
 
 /// Each configuration that was measured both ways, and the choice over all of them.
@@ -172,12 +185,8 @@ pub(super) fn comparisons(
     runs: &[RunMetrics],
 ) -> (Vec<TopologyComparison>, Option<Choice>) {
     let ids = in_order(runs.iter().map(|r| r.config.clone()));
-    let wall = |run: &RunMetrics| named(run, "wall_s");
-    let measured: Vec<Measured<'_>> = ids
-        .into_iter()
-        .map(|id| measured(data, runs, id))
-        .filter(|one| one.sides(&wall).iter().all(|side| !side.is_empty()))
-        .collect();
+    let all = ids.into_iter().map(|id| measured(data, runs, id));
+    let measured = all.filter(|one| one.repetitions() > 0).collect_vec();
     let level = LEVEL / measured.len() as f64;
     let each = measured.iter().filter_map(|one| comparison(one, level));
     let plan = data.manifest.as_ref().map(|m| &m.plan);
@@ -201,23 +210,17 @@ fn measured<'r>(data: &Dataset, runs: &'r [RunMetrics], id: ConfigId) -> Measure
 }
 
 fn kind(data: &Dataset, id: &ConfigId) -> Kind {
-    let configs = data.manifest.iter().flat_map(|m| &m.plan.configs);
+    let mut configs = data.manifest.iter().flat_map(|m| &m.plan.configs);
     if configs.clone().any(|config| config.group.is_some()) {
-        let own = configs.clone().find(|config| config.id == *id);
-        return Kind::Declared(
-            own.and_then(|config| config.group.clone())
-                .unwrap_or_default(),
-        );
+        let own = configs.find(|config| config.id == *id);
+        let group = own.and_then(|config| config.group.clone());
+        return Kind::Declared(group.unwrap_or_default());
     }
     let mut runs = data.runs.iter().filter(|run| run.config == *id);
     let agents = runs.find_map(|run| Some(&run.together.as_ref()?.agents));
-    let reload = |a: &AgentObservation, b: &AgentObservation| {
-        a.options.reloads_for(&b.options) || b.options.reloads_for(&a.options)
-    };
     let differ = agents.is_some_and(|all| {
-        let first = all.first();
-        all.iter()
-            .any(|agent| first.is_some_and(|first| reload(first, agent)))
+        let mut agents = all.iter();
+        agents.any(|agent| !agent.shares_runner(&all[0]))
     });
     if differ {
         Kind::DifferentOptions
@@ -226,41 +229,24 @@ fn kind(data: &Dataset, id: &ConfigId) -> Kind {
     }
 }
 
-fn named(run: &RunMetrics, quantity: &str) -> Option<f64> {
-    Quantity::named(quantity)?.of_run(run)
-}
-
-fn throughput(run: &RunMetrics) -> Option<f64> {
-    named(run, "throughput_together")
-}
-
-fn ttft(run: &RunMetrics) -> Option<f64> {
-    run.over_agents(|agent| agent.ttft)
-}
-
 fn comparison(one: &Measured<'_>, level: f64) -> Option<TopologyComparison> {
-    let both = |value: &dyn Fn(&RunMetrics) -> Option<f64>| both_ways(&[one], value, false, level);
-    let (wall_s, location) = both(&|run| named(run, "wall_s"))?;
-    let other = |value: &dyn Fn(&RunMetrics) -> Option<f64>| Some(both(value)?.0);
+    let both = |figure| both_ways(&[one], figure, false, level);
+    let other = |figure| Some(both(figure)?.0);
+    let (wall_s, location) = both(WALL)?;
     Some(TopologyComparison {
         id: one.id.clone(),
-        repetitions: repetitions(one),
+        repetitions: one.repetitions(),
         paired: one.paired,
         faster: Faster::of(&wall_s.ratio),
         p: corrected(location, level),
         wall_s,
-        throughput: other(&throughput),
-        ttft_s: other(&ttft),
-        rate: other(&|run| run.over_agents(|agent| agent.rate)),
-        speedup_est: other(&|run| named(run, "speedup_est")),
-        speedup: other(&|run| named(run, "speedup")),
-        memory_peak_bytes: other(&|run| run.memory_peak_bytes),
+        throughput: other(THROUGHPUT),
+        ttft_s: other(TTFT),
+        rate: other(|run| run.over_agents(|agent| agent.rate)),
+        speedup_est: other(|run| named(run, "speedup_est")),
+        speedup: other(|run| named(run, "speedup")),
+        memory_peak_bytes: other(|run| run.memory_peak_bytes),
     })
-}
-
-fn repetitions(one: &Measured<'_>) -> u32 {
-    let sides = one.sides(&|run| named(run, "wall_s"));
-    sides.iter().map(BTreeMap::len).min().unwrap_or(0) as u32
 }
 
 /// The p value of a difference of none, corrected so that [`LEVEL`] takes the place of `level`.
@@ -272,30 +258,25 @@ fn corrected(location: Option<Location>, level: f64) -> Option<f64> {
 /// None where one of them lacks the quantity.
 fn both_ways(
     configs: &[&Measured<'_>],
-    value: &dyn Fn(&RunMetrics) -> Option<f64>,
+    figure: Figure,
     over_configs: bool,
     level: f64,
 ) -> Option<(BothWays, Option<Location>)> {
-    let all: Vec<Sides> = configs.iter().map(|one| one.sides(value)).collect();
-    let of = |values: &Values| Estimate::of_sizes(&values.values().copied().collect::<Vec<_>>());
-    let side = |side: usize| match &all[..] {
-        [one] => of(&one[side]),
-        all => {
-            let means = all.iter().map(|sides| Some(of(&sides[side])?.mean));
-            Estimate::of_sizes(&means.collect::<Option<Vec<_>>>()?)
-        }
+    let of = |values: &Values| Estimate::of_sizes(&values.values().copied().collect_vec());
+    let (mut estimates, mut centres, mut locations) = (Vec::new(), Vec::new(), Vec::new());
+    for one in configs {
+        let [shared, own] = one.sides(figure);
+        let location = difference(&shared, &own, one.paired);
+        let (shared, own) = (of(&shared)?, of(&own)?);
+        let ratio = (own.mean / shared.mean).ln();
+        centres.push(location.map_or(ratio, |location| location.centre));
+        locations.push(location);
+        estimates.push([shared, own]);
+    }
+    let side = |side: usize| match &estimates[..] {
+        [one] => Some(one[side]),
+        all => Estimate::of_sizes(&all.iter().map(|sides| sides[side].mean).collect_vec()),
     };
-    let (shared, per_agent) = (side(0)?, side(1)?);
-    let each = all.iter().zip(configs).map(|([shared, own], one)| {
-        let location = difference(shared, own, one.paired);
-        let centre = location.map_or_else(
-            || Some((of(own)?.mean / of(shared)?.mean).ln()),
-            |location| Some(location.centre),
-        );
-        Some((centre?, location))
-    });
-    let each = each.collect::<Option<Vec<_>>>()?;
-    let (centres, locations): (Vec<f64>, Vec<Option<Location>>) = each.into_iter().unzip();
     let location = if over_configs {
         Location::of(&centres)
     } else {
@@ -309,10 +290,11 @@ fn both_ways(
         hi: interval.map(|i| i.hi),
         sd: None,
         n: match configs {
-            [one] => repetitions(one),
+            [one] => one.repetitions(),
             all => all.len() as u32,
         },
     };
+    let (shared, per_agent) = (side(0)?, side(1)?);
     let both = BothWays {
         shared,
         per_agent,
@@ -322,45 +304,44 @@ fn both_ways(
 }
 
 fn choice(measured: &[Measured<'_>], per_agent_servers: Option<u32>) -> Option<Choice> {
-    let all: Vec<&Measured<'_>> = measured.iter().collect();
+    let all = measured.iter().collect_vec();
     let kinds = in_order(measured.iter().map(|one| one.kind.clone()));
-    let members = |kind: &Kind| -> Vec<&Measured<'_>> {
-        let of = all.iter().copied().filter(|one| one.kind == *kind);
-        of.collect()
-    };
     let groups = if kinds.len() > 1 { &kinds[..] } else { &[] };
-    let repeated = all.iter().map(|one| repetitions(one)).min()?;
+    let groups = groups.iter().map(|kind| {
+        let members = all.iter().copied().filter(|one| one.kind == *kind);
+        (kind, members.collect_vec())
+    });
+    let groups = groups.collect_vec();
+    let repeated = all.iter().map(|one| one.repetitions()).min()?;
     // A kind that three configurations stand for is more than these three; without repetitions, how
     // configurations scatter is all that is known.
-    let many = |kind: &Kind| members(kind).len() >= 3;
     let over_configs = if groups.is_empty() {
         repeated < 3 && all.len() >= 3
     } else {
-        groups.iter().all(many)
+        groups.iter().all(|(_, members)| members.len() >= 3)
     };
     // Of each group and of the whole something is said.
     let level = LEVEL / (groups.len() + 1) as f64;
     let over = |kind: Option<&Kind>, configs: &[&Measured<'_>]| {
-        let both = |value: &dyn Fn(&RunMetrics) -> Option<f64>| {
-            both_ways(configs, value, over_configs, level)
-        };
-        let (wall_s, location) = both(&|run| named(run, "wall_s"))?;
+        let both = |figure| both_ways(configs, figure, over_configs, level);
+        let (wall_s, location) = both(WALL)?;
         let found = ChoiceOver {
             kind: kind.cloned(),
             configs: configs.len() as u32,
             faster: Faster::of(&wall_s.ratio),
             p: corrected(location, level),
             wall_s,
-            throughput: both(&throughput).map(|both| both.0),
-            ttft_s: both(&ttft).map(|both| both.0),
+            throughput: both(THROUGHPUT).map(|both| both.0),
+            ttft_s: both(TTFT).map(|both| both.0),
         };
         Some((found, location))
     };
     let by_group = groups
         .iter()
-        .map(|kind| over(Some(kind), &members(kind)))
-        .collect::<Option<Vec<_>>>()?;
+        .map(|(kind, members)| over(Some(kind), members));
+    let by_group = by_group.collect::<Option<Vec<_>>>()?;
     let (groups, locations): (Vec<_>, Vec<_>) = by_group.into_iter().unzip();
+    let locations = locations.into_iter().collect::<Option<Vec<_>>>();
     Some(Choice {
         repetitions: repeated,
         paired: all.iter().all(|one| one.paired),
@@ -368,28 +349,22 @@ fn choice(measured: &[Measured<'_>], per_agent_servers: Option<u32>) -> Option<C
         over_configs,
         overall: over(None, &all)?.0,
         groups,
-        p_interaction: locations
-            .into_iter()
-            .collect::<Option<Vec<_>>>()
-            .and_then(|groups| interaction(&groups)),
+        p_interaction: locations.and_then(|groups| interaction(&groups)),
     })
 }
 
 /// The chance of such differences between the two groups that differ most, where all are equal.
 fn interaction(groups: &[Location]) -> Option<f64> {
-    let pairs = groups.iter().enumerate().flat_map(|(at, one)| {
-        let others = groups[at + 1..].iter();
-        others.map(|other| one.minus(*other))
+    let pairs = groups.iter().tuple_combinations();
+    let p = pairs.map(|(one, other)| {
+        let pair = one.minus(*other);
+        if groups.len() == 2 {
+            return pair.p(0.0);
+        }
+        let q = std::f64::consts::SQRT_2 * pair.centre.abs() / pair.error;
+        studentized_range_p(q, groups.len(), pair.freedom)
     });
-    pairs
-        .map(|pair| match groups.len() {
-            2 => pair.p(0.0),
-            many => {
-                let q = std::f64::consts::SQRT_2 * pair.centre.abs() / pair.error;
-                studentized_range_p(q, many, pair.freedom)
-            }
-        })
-        .reduce(f64::min)
+    p.reduce(f64::min)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use domain::record::capacity::*;
 
 use super::super::*;
 use super::{failed, request};
+use crate::by_hand::assert_figures;
 use crate::timeline::at;
 
 /// Two agents, requests of 100 ms with two tokens each, the second agent's every other one.
@@ -50,22 +51,15 @@ fn figures_are_those_of_the_window() {
     let window = window(200, 1000);
     let objective: Objective = "ttft_p95 < 100ms".parse().unwrap();
     let level = LevelFigures::of(&records, 2, window, &objective);
-    assert_eq!((level.requests, level.warmup, level.after), (15, 3, 0));
-    assert_eq!(level.load.outcomes.completed, 12);
-    // The first agent's tokens come at 250, 300 … 950 ms and the one before at 200: 16 in 0.8 s. The
-    // second's at 200, 350, 400 … 950: 8.
-    assert!((level.fairness.most - 20.0).abs() < 1e-9);
-    assert!((level.fairness.least - 10.0).abs() < 1e-9);
-    assert!((level.tokens_per_s.mean - 30.0).abs() < 1e-9);
-    assert_eq!(level.fairness.min_over_max, Some(0.5));
-    assert_eq!(level.fairness.jain, Some(0.9));
-    assert_eq!(level.fairness.starved, 0);
-    assert!((level.fairness.longest_wait_s - 0.15).abs() < 1e-9);
-    assert_eq!(level.fairness.longest_wait_agent, 1);
-    // Eight of the first agent's keep 100 ms; the second's four take 150 ms.
-    assert_eq!(level.good_share, Some(8.0 / 12.0));
-    assert!((level.goodput_per_s - 10.0).abs() < 1e-9);
-    assert!((level.requests_per_s - 15.0).abs() < 1e-9);
+    let by_hand = "
+        requests 15, warmup 3, after 0, load.outcomes.completed 12
+        # The first agent's tokens come at 250, 300 … 950 ms and the one before at 200: 16 in 0.8 s. The
+        # second's at 200, 350, 400 … 950: 8.
+        fairness: most 20, least 10, min_over_max 0.5, jain 0.9, starved 0
+        fairness: longest_wait_s 0.15, longest_wait_agent 1
+        # Eight of the first agent's keep 100 ms; the second's four take 150 ms.
+        tokens_per_s.mean 30, good_share 8/12, goodput_per_s 10, requests_per_s 15";
+    assert_figures(&level, by_hand);
 }
 
 #[test]
@@ -80,9 +74,8 @@ fn a_starved_agent_is_seen() {
     records.push(request(3, 100, &[900, 950]));
     let window = window(100, 1000);
     let level = LevelFigures::of(&records, 4, window, &"failed < 1%".parse().unwrap());
-    assert_eq!(level.fairness.starved, 1);
-    assert_eq!(level.fairness.longest_wait_agent, 3);
-    assert!((level.fairness.longest_wait_s - 0.8).abs() < 1e-9);
+    let by_hand = "starved 1, longest_wait_agent 3, longest_wait_s 0.8";
+    assert_figures(&level.fairness, by_hand);
 }
 
 /// A level of ten blocks with a little noise, and a request time to match.

@@ -1,11 +1,10 @@
-//! A load turn by turn, and what its agents did between requests.
+//! A load turn by turn.
 
 use std::collections::BTreeMap;
 
 use domain::Nanos;
-use domain::record::load::{TurnFigures, WorkFigures};
+use domain::record::load::TurnFigures;
 use domain::record::{ServerCounters, Turn};
-use domain::work::WorkRecord;
 
 use super::{Samples, spread};
 
@@ -58,9 +57,7 @@ impl Turns {
             ttft: limit.map_or_else(Samples::default, Samples::limited),
             ..Tally::default()
         });
-        if let Some(ttft) = ttft {
-            tally.ttft.push(ttft);
-        }
+        ttft.into_iter().for_each(|ttft| tally.ttft.push(ttft));
         tally.prompt.push(counters.prompt_eval_count);
         tally.cached.push(counters.prompt_eval_cached_count);
     }
@@ -82,46 +79,5 @@ impl Turns {
             cached_tokens_mean: tally.cached.of(1.0),
         });
         figures.collect()
-    }
-}
-
-#[derive(Debug, Clone, Default)]
-pub(super) struct Works {
-    queue: Samples,
-    cpu: Samples,
-    file: Samples,
-}
-
-impl Works {
-    pub(super) fn limited(most: usize) -> Self {
-        Self {
-            queue: Samples::limited(most),
-            cpu: Samples::limited(most),
-            file: Samples::limited(most),
-        }
-    }
-
-    pub(super) fn add(&mut self, work: &WorkRecord) {
-        self.queue.push(work.queue_ns);
-        if let Some(cpu) = work.cpu_ns {
-            self.cpu.push(cpu);
-        }
-        if let Some(file) = work.file_ns {
-            self.file.push(file);
-        }
-    }
-
-    pub(super) fn merge(&mut self, other: Self) {
-        self.queue.merge(other.queue);
-        self.cpu.merge(other.cpu);
-        self.file.merge(other.file);
-    }
-
-    pub(super) fn figures(&self) -> Option<WorkFigures> {
-        (!self.queue.is_empty()).then(|| WorkFigures {
-            queue_ms: spread(&self.queue),
-            cpu_ms: spread(&self.cpu),
-            file_ms: spread(&self.file),
-        })
     }
 }

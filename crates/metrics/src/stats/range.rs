@@ -1,20 +1,7 @@
-//! Many questions at once: Holm's correction, and Tukey's studentized range for the best of several.
+//! Tukey's studentized range, for the best of several.
 
 use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 use statrs::function::gamma::ln_gamma;
-
-/// Holm's step-down correction: adjusted p values in the order given, each at most 1.
-pub fn holm(p_values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..p_values.len()).collect();
-    order.sort_by(|a, b| p_values[*a].total_cmp(&p_values[*b]));
-    let mut adjusted = vec![1.0; p_values.len()];
-    let mut largest: f64 = 0.0;
-    for (rank, i) in order.into_iter().enumerate() {
-        largest = largest.max(p_values[i] * (p_values.len() - rank) as f64);
-        adjusted[i] = largest.min(1.0);
-    }
-    adjusted
-}
 
 /// Steps of the outer and the inner integral: four digits of the published tables.
 const STEPS: [u32; 2] = [100, 120];
