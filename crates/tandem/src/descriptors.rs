@@ -2,7 +2,7 @@
 
 use document::words::plural;
 use domain::exit::Fatal;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Descriptors besides those of connections: records, telemetry, the runtime's own.
 pub(crate) const BESIDE: u64 = 64;
@@ -27,7 +27,7 @@ pub(crate) fn raise() {
 #[cfg(not(unix))]
 pub(crate) fn raise() {}
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileLimit {
     /// The limit in force; none is no limit.
     pub(crate) soft: Option<u64>,

@@ -6,7 +6,7 @@ use clock::Clock;
 use domain::Nanos;
 use telemetry::{GpuDevice, GpuList};
 
-use super::facts::{ClockFacts, GpuFacts, MachineFacts};
+use super::facts::{ClockFacts, GpuFacts, MachineFacts, ServerFacts};
 use crate::descriptors;
 use crate::process;
 
@@ -14,8 +14,9 @@ const SLEEPS: usize = 200;
 const READINGS: usize = 20_000;
 
 /// All facts but those of the clock, which needs a test. `results` is the results folder, which need not exist.
-pub(super) fn look(endpoints: &[String], results: &Path) -> MachineFacts {
-    let GpuList { source, devices } = telemetry::gpus(endpoints);
+pub(super) fn look(servers: &[ServerFacts], results: &Path) -> MachineFacts {
+    let urls: Vec<_> = servers.iter().map(|server| server.url.clone()).collect();
+    let GpuList { source, devices } = telemetry::gpus(&urls);
     let environment = telemetry::environment(source);
     MachineFacts {
         warnings: environment.warnings,

@@ -69,36 +69,31 @@ pub(crate) fn report(facts: &Facts, findings: &[Finding]) -> String {
 
 fn block<'f>(text: &mut String, findings: impl Iterator<Item = &'f Finding>) {
     for finding in findings {
-        let _ = write!(text, "  {}  ", word(finding.level));
-        wrapped(text, &finding.what, "");
+        let _ = writeln!(
+            text,
+            "  {}  {}",
+            word(finding.level),
+            wrapped(&finding.what, INDENT)
+        );
         if let Some(todo) = &finding.todo {
-            let _ = write!(text, "{:INDENT$}", "");
-            wrapped(text, todo, "-> ");
+            let _ = writeln!(text, "{:INDENT$}-> {}", "", wrapped(todo, INDENT + 3));
         }
     }
 }
 
-/// Appends wrapped text; further lines are indented.
-fn wrapped(text: &mut String, words: &str, mark: &str) {
-    let indent = INDENT + mark.len();
-    let width = terminal::width().clamp(40, MOST_WIDTH);
-    text.push_str(mark);
-    let mut column = indent;
-    for (i, word) in words.split_whitespace().enumerate() {
-        let length = word.chars().count();
-        if i > 0 {
-            if column + 1 + length > width {
-                let _ = write!(text, "\n{:indent$}", "");
-                column = indent;
-            } else {
-                text.push(' ');
-                column += 1;
+/// Text in lines that fit the terminal; those after the first are indented.
+fn wrapped(text: &str, indent: usize) -> String {
+    let room = terminal::width().clamp(40, MOST_WIDTH) - indent;
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= room => {
+                line.extend([" ", word]);
             }
+            _ => lines.push(word.to_owned()),
         }
-        text.push_str(word);
-        column += length;
     }
-    text.push('\n');
+    lines.join(&format!("\n{:indent$}", ""))
 }
 
 /// Warnings and problems, one a line.
@@ -111,10 +106,8 @@ pub(super) fn brief(facts: &Facts, findings: &[Finding]) -> Vec<String> {
             let at = server.map_or_else(String::new, |s| format!("{}: ", s.url));
             let todo = f.todo.as_ref();
             let todo = todo.map_or_else(String::new, |todo| format!(" ({todo})"));
-            let level = match f.level {
-                Level::Problem => "problem",
-                _ => "warning",
-            };
+            let is_problem = f.level == Level::Problem;
+            let level = if is_problem { "problem" } else { "warning" };
             format!("{level}: {at}{}{todo}", f.what)
         })
         .collect()
@@ -123,17 +116,17 @@ pub(super) fn brief(facts: &Facts, findings: &[Finding]) -> Vec<String> {
 fn conclusion(findings: &[Finding]) -> String {
     let count = |level| findings.iter().filter(|f| f.level == level).count() as u64;
     let (problems, warnings) = (count(Level::Problem), count(Level::Warning));
+    let parts = [(problems, "problem"), (warnings, "warning")].into_iter();
+    let parts: Vec<_> = parts
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, noun)| plural(n, noun))
+        .collect();
     match (problems, warnings) {
         (0, 0) => "Ready for a sweep.".to_owned(),
-        (0, _) => format!(
-            "{}: a sweep would run, but its figures would be less reliable.",
-            plural(warnings, "warning")
-        ),
-        (_, 0) => format!("{}: a sweep would fail.", plural(problems, "problem")),
-        _ => format!(
-            "{} and {}: a sweep would fail.",
-            plural(problems, "problem"),
-            plural(warnings, "warning")
-        ),
+        (0, _) => {
+            let less = "a sweep would run, but its figures would be less reliable";
+            format!("{}: {less}.", parts[0])
+        }
+        _ => format!("{}: a sweep would fail.", parts.join(" and ")),
     }
 }

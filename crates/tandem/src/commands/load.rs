@@ -79,7 +79,7 @@ fn once(args: &LoadArgs, repetition: &mut Repetition) -> Result<Exit, Fatal> {
     let target = target::choose(&args.server, &args.ask.request.model)?;
     let (runtime, facts) = args.runtime.start(&target, &args.server.http)?;
     runtime.block_on(async {
-        let fitted = target::fit_load(&plan.options, target.found());
+        let fitted = target::fit_options(&[&plan.options], target.found());
         stage::announce(&target, &args.server, &fitted, |text| say(text));
         let setup = StageSetup {
             model: &args.ask.request.model,
