@@ -17,9 +17,9 @@ use std::path::Path;
 
 use clock::Clock;
 use document::output::say;
+use domain::Nanos;
 use domain::exit::{Fatal, OrFatal as _};
 use domain::plan::SweepPlan;
-use domain::{ModelOptions, Nanos};
 
 pub(crate) use self::facts::{Facts, MachineFacts, PlanFacts, ServerFacts, ServerState};
 use self::gather::Inspection;
@@ -27,7 +27,7 @@ pub(crate) use self::judge::{Finding, Level, judge};
 pub(crate) use self::print::report;
 use crate::flags::{DoctorArgs, HttpFlags};
 use crate::stage::{self, Stage, StageSetup};
-use crate::target::{self, Absence, DetectError, Found};
+use crate::target::{self, Absence, DetectError, Found, Target};
 
 /// Maximum time of the quick checks of a server before a run.
 const QUICK: Nanos = Nanos::from_secs(5);
@@ -62,7 +62,6 @@ pub(crate) fn look(args: &DoctorArgs, plan: &SweepPlan) -> Result<Facts, Fatal> 
         let clock = clock.map_or_else(Clock::real, |stage| stage.clock.clone());
         let inspection = Inspection {
             plan: &plan_facts,
-            options: &all_options(plan),
             http: &args.server.http,
             clock: &clock,
             simulated: args.server.simulate,
@@ -129,58 +128,39 @@ fn is_loopback(url: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(loopback)
 }
 
-fn all_options(plan: &SweepPlan) -> Vec<&ModelOptions> {
-    plan.agents().map(|agent| &agent.options).collect()
-}
-
-pub(crate) async fn before_sweep(
-    found: (&[Found], &HttpFlags),
-    plan: &SweepPlan,
-    results: &Path,
-) -> Vec<String> {
-    before(found, PlanFacts::of(plan), &all_options(plan), results).await
-}
-
-pub(crate) async fn before_load(
-    found: (&[Found], &HttpFlags),
-    model: &str,
-    agents: u32,
-    options: &ModelOptions,
-    results: &Path,
-) -> Vec<String> {
-    let facts = PlanFacts::of_load(model, agents as usize, options, found.0.len());
-    before(found, facts, &[options], results).await
-}
-
-/// Warnings and problems, one a line. Sends no generation request and does not test the timer.
-async fn before(
-    (found, http): (&[Found], &HttpFlags),
+/// Prints warnings and problems before a run on real servers. Sends no generation request and does not test the
+/// timer. `results` is the folder for results.
+pub(crate) async fn before_run(
+    target: &Target,
+    http: &HttpFlags,
     plan: PlanFacts,
-    options: &[&ModelOptions],
-    results: &Path,
-) -> Vec<String> {
+    results: Option<&Path>,
+    say: impl Fn(&str),
+) {
     let clock = Clock::real();
     let inspection = Inspection {
         plan: &plan,
-        options,
         http,
         clock: &clock,
         simulated: false,
     };
     let mut servers = Vec::new();
-    for found in found {
+    for found in target.found() {
         // A server that stopped answering meanwhile fails in the run itself.
         if let Ok(Ok(report)) = clock.timeout(QUICK, inspection.look(found)).await {
             servers.push(ServerFacts::answering(found.clone(), report));
         }
     }
+    let results = results.unwrap_or_else(|| Path::new("results"));
     let machine = Some(machine::look(&servers, results));
     let facts = Facts {
         plan,
         servers,
         machine,
     };
-    print::brief(&facts, &judge(&facts))
+    for line in print::brief(&facts, &judge(&facts)) {
+        say(&line);
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod detect;
 mod fit;
 
 use std::env::VarError;
+use std::iter;
 use std::sync::Arc;
 
 use clock::Clock;
@@ -57,12 +58,10 @@ pub(crate) fn choose(flags: &ServerArgs, model: &str) -> Result<Target, Fatal> {
         let why = "--simulate".to_owned();
         return Ok(Target::Simulator { why });
     }
-    let found = look(&endpoints(flags), &apis(flags)?, &flags.http, model);
-    let is_named = !flags.endpoints.is_empty();
     let (_, from) = unnamed();
-    match found {
+    match look(addresses(flags)?, &flags.http, model) {
         Ok(found) => Ok(Target::Real(found)),
-        Err(fatal) if is_named => Err(fatal),
+        Err(fatal) if !flags.endpoints.is_empty() => Err(fatal),
         // An address that names no server is a mistake, not a missing server.
         Err(fatal) if flags.no_simulate || fatal.is_usage() => Err(if from == HOST_VARIABLE {
             fatal.and(format!("the address is that of {HOST_VARIABLE}"))
@@ -84,27 +83,62 @@ fn unnamed() -> (String, &'static str) {
     }
 }
 
-/// The named endpoints, or the one to use when none is named.
-fn endpoints(flags: &ServerArgs) -> Vec<String> {
-    if flags.endpoints.is_empty() {
-        vec![unnamed().0]
-    } else {
-        flags.endpoints.clone()
+/// An endpoint, and the protocol to detect there.
+type Address = (String, ApiArg);
+
+/// The named endpoints, or the one to use when none is named. Fails when `--api` does not fit them.
+fn addresses(flags: &ServerArgs) -> Result<Vec<Address>, Fatal> {
+    let mut endpoints = flags.endpoints.clone();
+    if endpoints.is_empty() {
+        endpoints.push(unnamed().0);
     }
+    with_apis(endpoints, &flags.api)
 }
 
-/// Detects every server of the flags, with its endpoint. Fails when a flag cannot be used.
-pub(crate) async fn detect(
-    flags: &ServerArgs,
+fn with_apis(endpoints: Vec<String>, apis: &[ApiArg]) -> Result<Vec<Address>, Fatal> {
+    let (needed, given) = (endpoints.len(), apis.len());
+    if given > 1 && given != needed {
+        let what = format!("--api is given {given} times for {needed} endpoint(s)");
+        let hint = "give it once for all of them, or once for each in the order of --endpoint";
+        return Err(Fatal::usage(what).hint(hint));
+    }
+    let usual = *apis.first().unwrap_or(&ApiArg::Auto);
+    let apis = apis.iter().copied().chain(iter::repeat(usual));
+    Ok(endpoints.into_iter().zip(apis).collect())
+}
+
+/// A server at each endpoint, or the reason why none could be detected.
+pub(crate) type Detected = Vec<(String, Result<Found, DetectError>)>;
+
+/// Detects every server of the flags. Fails when a flag cannot be used.
+pub(crate) async fn detect(flags: &ServerArgs, model: &str) -> Result<Detected, Fatal> {
+    detect_at(addresses(flags)?, &flags.http, model).await
+}
+
+async fn detect_at(
+    addresses: Vec<Address>,
+    http: &HttpFlags,
     model: &str,
-) -> Result<Vec<(String, Result<Found, DetectError>)>, Fatal> {
-    let settings = settings(&flags.http, &Clock::real(), LIMITS)?;
+) -> Result<Detected, Fatal> {
+    let settings = settings(http, &Clock::real(), LIMITS)?;
     let mut servers = Vec::new();
-    for (endpoint, api) in endpoints(flags).into_iter().zip(apis(flags)?) {
+    for (endpoint, api) in addresses {
         let found = detect::detect(&endpoint, api, &settings, model).await;
         servers.push((endpoint, found));
     }
     Ok(servers)
+}
+
+/// Detects servers, each of which must have the model. Fails at the first that does not.
+fn look(addresses: Vec<Address>, http: &HttpFlags, model: &str) -> Result<Vec<Found>, Fatal> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let detected = runtime.block_on(detect_at(addresses, http, model))?;
+    let found = detected.into_iter().map(|(_, found)| found);
+    found
+        .map(|found| found.map_err(|absent| absent.fatal)?.require(model))
+        .collect()
 }
 
 /// The servers on which a run continues: the simulator, for the reason `why`, or its recorded servers by their
@@ -119,62 +153,24 @@ pub(crate) fn again(
         let why = why.to_owned();
         return Ok(Target::Simulator { why });
     }
-    let found = if flags.endpoints.is_empty() {
-        let recorded = &header.endpoints;
-        let mut apis = apis_of(recorded.len(), &flags.api)?;
-        for (api, facts) in apis.iter_mut().zip(recorded) {
-            *api = match *api {
-                ApiArg::Auto if openai::wire::is_kind(&facts.server.kind) => ApiArg::Openai,
-                ApiArg::Auto => ApiArg::Ollama,
-                named => named,
-            };
+    let addresses = if flags.endpoints.is_empty() {
+        let urls = header.endpoints.iter().map(|facts| facts.url.clone());
+        let mut addresses = with_apis(urls.collect(), &flags.api)?;
+        for ((_, api), facts) in addresses.iter_mut().zip(&header.endpoints) {
+            if *api == ApiArg::Auto {
+                let compatible = openai::wire::is_kind(&facts.server.kind);
+                *api = if compatible {
+                    ApiArg::Openai
+                } else {
+                    ApiArg::Ollama
+                };
+            }
         }
-        let urls: Vec<_> = recorded.iter().map(|facts| facts.url.clone()).collect();
-        look(&urls, &apis, &flags.http, model)?
+        addresses
     } else {
-        look(&flags.endpoints, &apis(flags)?, &flags.http, model)?
+        addresses(flags)?
     };
-    Ok(Target::Real(found))
-}
-
-/// The protocol of each endpoint.
-fn apis(flags: &ServerArgs) -> Result<Vec<ApiArg>, Fatal> {
-    apis_of(flags.endpoints.len().max(1), &flags.api)
-}
-
-fn apis_of(endpoints: usize, named: &[ApiArg]) -> Result<Vec<ApiArg>, Fatal> {
-    match named {
-        [] => Ok(vec![ApiArg::Auto; endpoints]),
-        [one] => Ok(vec![*one; endpoints]),
-        each if each.len() == endpoints => Ok(each.to_vec()),
-        each => {
-            let times = each.len();
-            let what = format!("--api is given {times} times for {endpoints} endpoint(s)");
-            let hint = "give it once for all of them, or once for each in the order of --endpoint";
-            Err(Fatal::usage(what).hint(hint))
-        }
-    }
-}
-
-/// Detects servers, each of which must have the model. Fails at the first that does not.
-fn look(
-    endpoints: &[String],
-    apis: &[ApiArg],
-    http: &HttpFlags,
-    model: &str,
-) -> Result<Vec<Found>, Fatal> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let settings = settings(http, &Clock::real(), LIMITS)?;
-    runtime.block_on(async {
-        let mut found = Vec::new();
-        for (endpoint, api) in endpoints.iter().zip(apis) {
-            let server = detect::detect(endpoint, *api, &settings, model).await;
-            found.push(server.map_err(|absent| absent.fatal)?.require(model)?);
-        }
-        Ok(found)
-    })
+    Ok(Target::Real(look(addresses, &flags.http, model)?))
 }
 
 /// A server's URL with one of the names that this machine has for itself, so that a server under two of them
@@ -192,7 +188,7 @@ pub(crate) fn settings(
 ) -> Result<ollama::Builder, Fatal> {
     let settings = ollama::Builder::new(clock.clone());
     Ok(settings
-        .http(http.client())
+        .http(http.http.unwrap_or_default())
         .proxy(http.proxy.clone())
         .timeouts(timeouts)
         .api_key(api_key()?))

@@ -47,10 +47,13 @@ pub(crate) struct PlanFacts {
     pub(crate) reloading_options: Vec<String>,
     /// It requires the model to be unloaded or loaded before each arm.
     pub(crate) sets_state: bool,
+    /// The options of all agents.
+    #[serde(skip)]
+    pub(super) options: Vec<ModelOptions>,
 }
 
 impl PlanFacts {
-    pub(super) fn of(plan: &SweepPlan) -> Self {
+    pub(crate) fn of(plan: &SweepPlan) -> Self {
         let servers = plan.servers();
         let named = plan.agents().filter_map(|agent| agent.options.num_ctx);
         let largest_named_context = named.max().and_then(|n| u64::try_from(n).ok());
@@ -84,25 +87,22 @@ impl PlanFacts {
             reloading,
             reloading_options: differing.into_iter().map(str::to_owned).collect(),
             sets_state: plan.protocol.state != StatePolicy::AsLeft,
+            options: plan.agents().map(|agent| agent.options.clone()).collect(),
         }
     }
 
-    /// A load of one configuration.
-    pub(super) fn of_load(
-        model: &str,
-        agents: usize,
-        options: &ModelOptions,
-        servers: usize,
-    ) -> Self {
+    /// A load of one configuration on one server.
+    pub(crate) fn of_load(model: &str, agents: u32, options: ModelOptions) -> Self {
         let context = options.num_ctx.and_then(|n| u64::try_from(n).ok());
         Self {
             name: "load".to_owned(),
             model: model.to_owned(),
             configs: 1,
-            agents,
-            servers,
+            agents: agents as usize,
+            servers: 1,
             largest_context: context,
             largest_named_context: context,
+            options: vec![options],
             ..Self::default()
         }
     }

@@ -39,8 +39,6 @@ const PROBE_LIMITS: Timeouts = Timeouts {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Inspection<'p> {
     pub(super) plan: &'p PlanFacts,
-    /// The options of all agents.
-    pub(super) options: &'p [&'p ModelOptions],
     pub(super) http: &'p HttpFlags,
     pub(super) clock: &'p Clock,
     pub(super) simulated: bool,
@@ -70,7 +68,7 @@ impl Inspection<'_> {
             has: found.models.clone(),
             slots_reported: reported("slots"),
             context_reported: reported("context_per_slot"),
-            options_not_sent: target::not_sent(self.options, kind),
+            options_not_sent: target::not_sent(&self.plan.options, kind),
             architecture: info.as_ref().and_then(memory::architecture),
             shape: info.as_ref().and_then(Shape::of),
             need: None,
@@ -99,7 +97,7 @@ impl Inspection<'_> {
     fn largest(self) -> ModelOptions {
         let context = |o: &ModelOptions| o.num_ctx.unwrap_or(memory::DEFAULT_CONTEXT.cast_signed());
         let layers = |o: &ModelOptions| o.num_gpu.filter(|n| *n >= 0).unwrap_or(i64::MAX);
-        let options = self.options.iter().copied();
+        let options = self.plan.options.iter();
         let largest = options.max_by_key(|o| (context(o), layers(o)));
         largest.cloned().unwrap_or_default()
     }

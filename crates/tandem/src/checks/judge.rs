@@ -189,10 +189,8 @@ fn context(Case { report, plan, .. }: Case<'_>) -> Option<Finding> {
         ok(format!("the context of a slot is {reported} tokens"))
     } else {
         let named = wanted.map_or_else(String::new, |n| format!(", the plan uses up to {n}"));
-        ok(format!(
-            "the model supports up to {} tokens{named}",
-            trained?
-        ))
+        let trained = trained?;
+        ok(format!("the model supports up to {trained} tokens{named}"))
     })
 }
 

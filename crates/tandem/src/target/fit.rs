@@ -24,7 +24,8 @@ pub(crate) struct Fitted {
 /// When some of several servers can load and unload models, the plan stays as it is, and the notes name the
 /// others.
 pub(crate) fn fit(plan: &mut SweepPlan, found: &[Found]) -> Fitted {
-    let options: Vec<_> = plan.agents().map(|agent| &agent.options).collect();
+    let agents = plan.agents();
+    let options: Vec<_> = agents.map(|agent| agent.options.clone()).collect();
     let mut fitted = fit_options(&options, found);
     let compatible = |f: &Found| openai::wire::is_kind(&f.facts.server.kind);
     let protocol = &mut plan.protocol;
@@ -65,7 +66,7 @@ pub(crate) fn fit(plan: &mut SweepPlan, found: &[Found]) -> Fitted {
 }
 
 /// The values that the servers report, and the options that they do not accept.
-pub(crate) fn fit_options(options: &[&ModelOptions], found: &[Found]) -> Fitted {
+pub(crate) fn fit_options(options: &[ModelOptions], found: &[Found]) -> Fitted {
     let mut fitted = Fitted::default();
     for (place, server) in found.iter().enumerate() {
         let mut add = |name: &str, value: &str| {
@@ -93,7 +94,7 @@ pub(crate) fn fit_options(options: &[&ModelOptions], found: &[Found]) -> Fitted 
 }
 
 /// Names of the set options that a server of this kind does not accept, in order.
-pub(crate) fn not_sent(options: &[&ModelOptions], kind: &str) -> Vec<String> {
+pub(crate) fn not_sent(options: &[ModelOptions], kind: &str) -> Vec<String> {
     if !openai::wire::is_kind(kind) {
         return Vec::new();
     }

@@ -63,11 +63,10 @@ pub(super) fn slots(Case { report, plan, .. }: Case<'_>) -> Vec<Finding> {
         Slots::Unknown { .. } => false,
     };
     let contradicted = |reported| {
+        let slots = plural(reported, "slot");
+        let what = format!("it reports {slots}, which the probe contradicts");
         warning(
-            format!(
-                "it reports {}, which the probe contradicts",
-                plural(reported, "slot")
-            ),
+            what,
             "stop other clients of the server, and repeat the check",
         )
     };

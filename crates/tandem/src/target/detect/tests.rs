@@ -1,4 +1,4 @@
-use std::io::{Read, Write};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 
 use super::*;
@@ -12,13 +12,10 @@ fn server(routes: &[(&'static str, &'static str)]) -> String {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let mut head = Vec::new();
-            let mut byte = [0];
-            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
-                head.push(byte[0]);
-            }
-            let head = String::from_utf8(head).unwrap();
-            let path = head.split(' ').nth(1).unwrap_or_default();
+            let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            let request = lines.next().unwrap_or_default();
+            lines.find(String::is_empty);
+            let path = request.split(' ').nth(1).unwrap_or_default();
             let known = routes.iter().find(|(route, _)| *route == path);
             let reply = match known {
                 None => "404 Not Found\r\n\r\nno such page".to_owned(),

@@ -89,7 +89,7 @@ fn a_load_keeps_reported_values_and_names_what_cannot_be_sent() {
         ..ModelOptions::default()
     };
     let servers = ["ollama", "llama.cpp", "vllm"].map(found);
-    let made = fit_options(&[&options], &servers);
+    let made = fit_options(&[options], &servers);
     let expected = [
         "http://llama.cpp (llama.cpp) cannot be sent num_ctx: the server's own settings hold",
         "http://vllm (vllm) cannot be sent num_ctx, top_k: the server's own settings hold",
