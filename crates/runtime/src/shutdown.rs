@@ -92,7 +92,7 @@ impl Shutdown {
     }
 
     /// Cancelled when nothing new may start.
-    pub(crate) fn stopping(&self) -> &CancellationToken {
+    pub fn stopping(&self) -> &CancellationToken {
         &self.stop
     }
 

@@ -10,7 +10,7 @@ use analysis::load::{self, InputKind};
 use analysis::load_report;
 use analysis::report::{self as reporting, CheckOutcome, Report, ReportOptions};
 use document::Invocation;
-use domain::exit::{Exit, Fatal};
+use domain::exit::{Exit, Fatal, Hint as _};
 use domain::record::Provenance;
 use serde_json::json;
 
@@ -24,22 +24,16 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> Result<Exit, Fatal
         return check_all(args, out);
     }
     let inputs = if args.input.is_empty() {
-        let newest = load::newest(Path::new(RESULTS)).map_err(|e| {
-            let sweep = Invocation::from_environment().command("sweep");
-            Fatal::from(e).hint(format!(
-                "run `{sweep}` first, or name the data with --input PATH"
-            ))
-        })?;
-        vec![newest]
+        let sweep = Invocation::from_environment().command("sweep");
+        let hint = format!("run `{sweep}` first, or name the data with --input PATH");
+        vec![load::newest(Path::new(RESULTS)).hint(hint)?]
     } else {
         args.input.clone()
     };
     let made = make(&inputs, args.name.as_deref(), args.keep_going)?;
     let report = &made.report;
-    let dir = args
-        .out
-        .clone()
-        .unwrap_or_else(|| Path::new(REPORTS).join(&report.name));
+    let usual = || Path::new(REPORTS).join(&report.name);
+    let dir = args.out.clone().unwrap_or_else(usual);
     if args.check {
         let outcome = report.check(&dir)?;
         return write_checks(args, out, &[(report.name.clone(), dir, outcome)]);
@@ -61,20 +55,15 @@ fn make(inputs: &[PathBuf], name: Option<&str>, keep_going: bool) -> Result<Made
     let options = |own: &str| {
         let name = name.unwrap_or(own);
         if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\']) {
-            return Err(Fatal::usage(format!(
-                "`{name}` cannot be a report's name; give one with --name"
-            )));
+            let what = format!("`{name}` cannot be a report's name; give one with --name");
+            return Err(Fatal::usage(what));
         }
+        let path = |p: &PathBuf| p.to_string_lossy().replace('\\', "/");
+        let published = inputs.iter().find(|p| p.join("claims.toml").is_file());
         Ok(ReportOptions {
             name: name.to_owned(),
-            inputs: inputs
-                .iter()
-                .map(|p| p.to_string_lossy().replace('\\', "/"))
-                .collect(),
-            published: inputs
-                .iter()
-                .find(|p| p.join("claims.toml").is_file())
-                .cloned(),
+            inputs: inputs.iter().map(path).collect(),
+            published: published.cloned(),
         })
     };
     if let [input] = inputs {
@@ -114,16 +103,13 @@ fn make(inputs: &[PathBuf], name: Option<&str>, keep_going: bool) -> Result<Made
     }
     let loaded = load::load_all(inputs, keep_going)?;
     let dataset = loaded.dataset;
+    let warnings = dataset.warnings.iter().map(document::notes::warning);
     Ok(Made {
+        warnings: warnings.collect(),
         report: reporting::build(&dataset, &options(&dataset.name)?)?,
         provenance: dataset.provenance,
         source: dataset.source,
         skipped: loaded.skipped,
-        warnings: dataset
-            .warnings
-            .iter()
-            .map(document::notes::warning)
-            .collect(),
     })
 }
 
@@ -136,6 +122,7 @@ fn write_report(
 ) -> Result<(), Fatal> {
     let report = &made.report;
     if args.json {
+        let skipped = made.skipped.iter().map(load::Skipped::line);
         let document = json!({
             "name": report.name,
             "dir": dir,
@@ -143,15 +130,13 @@ fn write_report(
             "source": made.source,
             "answer": report.answer,
             "files": files,
-            "skipped": made.skipped.iter().map(load::Skipped::line).collect::<Vec<_>>(),
+            "skipped": skipped.collect::<Vec<_>>(),
             "warnings": made.warnings,
         });
-        writeln!(out, "{document:#}")?;
-        return Ok(());
+        return Ok(writeln!(out, "{document:#}")?);
     }
     write_provenance(out, made.provenance)?;
-    writeln!(out, "{}", report.answer)?;
-    writeln!(out)?;
+    writeln!(out, "{}\n", report.answer)?;
     for skipped in &made.skipped {
         writeln!(out, "{}", skipped.line())?;
     }
@@ -178,23 +163,15 @@ pub(crate) fn write_provenance(out: &mut impl Write, provenance: Provenance) -> 
     Ok(())
 }
 
-/// The inputs that a committed report says it was made from.
-fn committed_inputs(dir: &Path) -> Result<(String, Vec<PathBuf>), Fatal> {
-    #[derive(serde::Deserialize)]
-    struct Made {
-        name: String,
-        inputs: Vec<PathBuf>,
-    }
-    let path = dir.join("report.json");
-    let text = fs::read_to_string(&path)?;
-    let made: Made = serde_json::from_str(&text)
-        .map_err(|e| Fatal::usage(format!("{}:{}: {e}", path.display(), e.line())))?;
-    Ok((made.name, made.inputs))
+/// The part of a committed `report.json` that says how to make the report again.
+#[derive(serde::Deserialize)]
+struct Committed {
+    name: String,
+    inputs: Vec<PathBuf>,
 }
 
 fn check_all(args: &ReportArgs, out: &mut impl Write) -> Result<Exit, Fatal> {
-    let root = Path::new(REPORTS);
-    let entries = fs::read_dir(root).map_err(|e| match e.kind() {
+    let entries = fs::read_dir(REPORTS).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => Fatal::usage(format!("no folder `{REPORTS}` here"))
             .hint("run from the repository's root"),
         _ => e.into(),
@@ -207,18 +184,17 @@ fn check_all(args: &ReportArgs, out: &mut impl Write) -> Result<Exit, Fatal> {
     });
     dirs.sort();
     if dirs.is_empty() {
-        return Err(Fatal::usage(format!(
-            "nothing to check: no {REPORTS}/*/report.json"
-        )));
+        let what = format!("nothing to check: no {REPORTS}/*/report.json");
+        return Err(Fatal::usage(what));
     }
     let mut checks = Vec::new();
     for dir in dirs {
-        let (name, inputs) = committed_inputs(&dir)?;
+        let path = dir.join("report.json");
+        let Committed { name, inputs } = serde_json::from_str(&fs::read_to_string(&path)?)
+            .map_err(|e| Fatal::usage(format!("{}:{}: {e}", path.display(), e.line())))?;
         // The results of a sweep are not committed: its report is checked where they still are.
-        if let Some(gone) = inputs
-            .iter()
-            .find(|i| i.starts_with(RESULTS) && !i.exists())
-        {
+        let mut results = inputs.iter().filter(|input| input.starts_with(RESULTS));
+        if let Some(gone) = results.find(|input| !input.exists()) {
             tracing::warn!(report = %name, input = %gone.display(), "not checked: its input is missing");
             continue;
         }
@@ -234,25 +210,20 @@ fn write_checks(
     out: &mut impl Write,
     checks: &[(String, PathBuf, CheckOutcome)],
 ) -> Result<Exit, Fatal> {
-    let exit = if checks.iter().all(|(_, _, outcome)| outcome.is_match()) {
-        Exit::Done
-    } else {
-        Exit::SomeFailed
-    };
+    let differs = checks.iter().any(|(.., outcome)| !outcome.is_match());
+    let exit = Exit::of_run(false, differs);
     if args.json {
-        let reports: Vec<_> = checks
-            .iter()
-            .map(|(name, dir, outcome)| {
-                json!({
-                    "name": name,
-                    "dir": dir,
-                    "match": outcome.is_match(),
-                    "compared": outcome.compared,
-                    "differences": outcome.differences,
-                    "written": outcome.written,
-                })
+        let report = |(name, dir, outcome): &(String, PathBuf, CheckOutcome)| {
+            json!({
+                "name": name,
+                "dir": dir,
+                "match": outcome.is_match(),
+                "compared": outcome.compared,
+                "differences": outcome.differences,
+                "written": outcome.written,
             })
-            .collect();
+        };
+        let reports: Vec<_> = checks.iter().map(report).collect();
         writeln!(out, "{:#}", json!({ "reports": reports }))?;
         return Ok(exit);
     }
@@ -269,10 +240,8 @@ fn write_checks(
             writeln!(out, "written for comparison: {}", path.display())?;
         }
         let differing = outcome.differences.len();
-        writeln!(
-            out,
-            "{dir}: {differing} of {compared} files differ from the committed report"
-        )?;
+        let of_all = format!("{differing} of {compared} files");
+        writeln!(out, "{dir}: {of_all} differ from the committed report")?;
     }
     Ok(exit)
 }

@@ -16,9 +16,12 @@ pub(crate) use self::ladder::Ladder;
 use self::ladder::WARM_UP;
 use self::measure::Setting;
 use crate::descriptors;
-use crate::flags::{BudgetFlag, CalibrateApi};
+use crate::flags::BudgetFlag;
 use crate::flavour;
 use crate::process;
+
+/// The protocol of OpenAI-compatible servers, as the record names it.
+const OPENAI: &str = "openai";
 
 /// Measures the error budget in about a second; none in virtual time, with --no-calibrate, or after a failure.
 pub(crate) async fn before_run(
@@ -28,34 +31,23 @@ pub(crate) async fn before_run(
 ) -> Option<ClientBudget> {
     // Without facts time is virtual, and the client takes none of it.
     let runtime = runtime.filter(|_| !flag.no_calibrate)?.clone();
-    let compatible = endpoints
-        .first()
-        .is_some_and(|endpoint| openai::wire::is_kind(&endpoint.server.kind));
-    let api = if compatible {
-        CalibrateApi::Openai
-    } else {
-        CalibrateApi::Ollama
-    };
+    let first = endpoints.first();
+    let compatible = first.is_some_and(|first| openai::wire::is_kind(&first.server.kind));
+    let api = if compatible { OPENAI } else { "ollama" };
     let ladder = Ladder::quick(descriptors::most_with_both_ends());
     let stop = Shutdown::new(Nanos::ZERO);
-    match climb(ladder, api, runtime, &[], &stop).await {
-        Ok(budget) => {
-            say(format_args!("Client {}", in_words(&budget)));
-            Some(budget)
-        }
-        Err(error) => {
-            say(format_args!(
-                "warning: the client was not calibrated: {error}"
-            ));
-            None
-        }
-    }
+    let budget = climb(ladder, api, runtime, &[], &stop).await;
+    say(match &budget {
+        Ok(budget) => format!("Client {}", in_words(budget)),
+        Err(error) => format!("warning: the client was not calibrated: {error}"),
+    });
+    budget.ok()
 }
 
 /// Runs the loads of the ladder. `all` are the usable CPUs; the server gets those the client is not pinned to.
 pub(crate) async fn climb(
     mut ladder: Ladder,
-    api: CalibrateApi,
+    api: &str,
     runtime: RuntimeFacts,
     all: &[u32],
     stop: &Shutdown,
@@ -67,15 +59,12 @@ pub(crate) async fn climb(
              enough files; raise the limit with `ulimit -n`"
         ));
     }
-    let server_cpus: Vec<u32> = if runtime.pinned.is_empty() {
-        Vec::new()
-    } else {
-        let apart = |cpu: &&u32| !runtime.pinned.contains(cpu);
-        all.iter().filter(apart).copied().collect()
-    };
+    let pinned = &runtime.pinned;
+    let apart = |cpu: &&u32| !pinned.is_empty() && !pinned.contains(cpu);
+    let server_cpus: Vec<u32> = all.iter().filter(apart).copied().collect();
     let own = flavour::usable_cpus();
     let mut setting = Setting {
-        compatible: api == CalibrateApi::Openai,
+        compatible: api == OPENAI,
         http: runtime.http,
         cores: own + u32::try_from(server_cpus.len()).unwrap_or(0),
         server_cpus,
@@ -83,7 +72,7 @@ pub(crate) async fn climb(
     };
     let mut budget = ClientBudget {
         depth: ladder.depth,
-        api: api.word().to_owned(),
+        api: api.to_owned(),
         runtime,
         cores: setting.cores,
         shared_cores: setting.server_cpus.is_empty(),
@@ -108,11 +97,8 @@ pub(crate) async fn climb(
             break;
         };
         if budget.depth == BudgetDepth::Full {
-            tracing::info!(
-                streams = step.streams,
-                rate = step.tokens_per_s,
-                "calibrated"
-            );
+            let (streams, rate) = (step.streams, step.tokens_per_s);
+            tracing::info!(streams, rate, "calibrated");
         }
         ladder.learn(load, &step);
         budget.steps.push(step);

@@ -2,7 +2,7 @@
 
 use document::words::plural;
 use domain::exit::Fatal;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Descriptors besides those of connections: records, telemetry, the runtime's own.
 pub(crate) const BESIDE: u64 = 64;
@@ -27,7 +27,7 @@ pub(crate) fn raise() {
 #[cfg(not(unix))]
 pub(crate) fn raise() {}
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileLimit {
     /// The limit in force; none is no limit.
     pub(crate) soft: Option<u64>,
@@ -65,21 +65,19 @@ pub(crate) fn enough_for(agents: u32, simulated: bool) -> Result<(), Fatal> {
 fn check(agents: u32, simulated: bool, limit: Option<u64>) -> Result<(), Fatal> {
     let ends = if simulated { 2 } else { 1 };
     let needed = u64::from(agents) * ends + BESIDE;
-    match limit {
-        Some(limit) if limit < needed => {
-            let raise = "raise the hard limit (`ulimit -Hn`, or LimitNOFILE of a service)";
-            let hint = match room(ends, Some(limit)) {
-                0 => raise.to_owned(),
-                room => format!("{raise}, or run at most {room} agents"),
-            };
-            let agents = plural(agents, "agent");
-            Err(Fatal::usage(format!(
-                "about {needed} open files are needed for {agents} at the same time, and this process may have {limit}"
-            ))
-            .hint(hint))
-        }
-        _ => Ok(()),
-    }
+    let Some(limit) = limit.filter(|limit| *limit < needed) else {
+        return Ok(());
+    };
+    let raise = "raise the hard limit (`ulimit -Hn`, or LimitNOFILE of a service)";
+    let hint = match room(ends, Some(limit)) {
+        0 => raise.to_owned(),
+        room => format!("{raise}, or run at most {room} agents"),
+    };
+    let agents = plural(agents, "agent");
+    let what = format!(
+        "about {needed} open files are needed for {agents} at the same time, and this process may have {limit}"
+    );
+    Err(Fatal::usage(what).hint(hint))
 }
 
 /// Connections that fit into the limit when each takes `ends` descriptors.
@@ -99,14 +97,17 @@ mod tests {
 
     #[test]
     fn simulated_connections_take_two_descriptors() {
-        assert!(check(936, false, Some(1000)).is_ok());
-        assert!(check(937, false, Some(1000)).is_err());
-        assert!(check(468, true, Some(1000)).is_ok());
-        assert!(check(469, true, Some(1000)).is_err());
-        assert!(check(u32::MAX, true, None).is_ok());
-        assert_eq!(
-            [(2, Some(1000)), (2, Some(64)), (1, None)].map(|(ends, limit)| room(ends, limit)),
-            [468, 0, u32::MAX]
-        );
+        for (agents, simulated, limit, is_enough) in [
+            (936, false, Some(1000), true),
+            (937, false, Some(1000), false),
+            (468, true, Some(1000), true),
+            (469, true, Some(1000), false),
+            (u32::MAX, true, None, true),
+        ] {
+            assert_eq!(check(agents, simulated, limit).is_ok(), is_enough);
+        }
+        let rooms =
+            [(2, Some(1000)), (2, Some(64)), (1, None)].map(|(ends, limit)| room(ends, limit));
+        assert_eq!(rooms, [468, 0, u32::MAX]);
     }
 }

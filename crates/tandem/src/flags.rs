@@ -11,18 +11,22 @@ mod serve;
 mod server;
 mod sweep;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use domain::ModelOptions;
 use domain::exit::EXIT_CODES;
 use domain::plan::limits;
 use domain::record::NonceRoot;
+use serde::de::DeserializeOwned;
+use serde::de::value::{Error, StringDeserializer};
 
-pub(crate) use self::calibrate::{BudgetFlag, CalibrateApi, CalibrateArgs};
+pub(crate) use self::calibrate::{BudgetFlag, CalibrateArgs};
 pub(crate) use self::capacity::CapacityArgs;
 pub(crate) use self::doctor::DoctorArgs;
-pub(crate) use self::http::{HttpArg, HttpFlags};
+pub(crate) use self::http::HttpFlags;
 pub(crate) use self::init::InitArgs;
 pub(crate) use self::load::{ArrivalsArg, LoadArgs};
-pub(crate) use self::runtime::{CpuList, MOST_CPUS, RuntimeArg, RuntimeFlags};
+pub(crate) use self::runtime::{CpuList, MOST_CPUS, RuntimeFlags};
 pub(crate) use self::serve::{CalibrateProfileArgs, ServeArgs};
 pub(crate) use self::server::{ApiArg, ServerArgs, TimeScaleArg};
 pub(crate) use self::sweep::{Common, ProtocolArg, RunArgs, SweepArgs};
@@ -86,6 +90,15 @@ pub(crate) struct RequestArgs {
     pub(crate) same_prompt: bool,
 }
 
+impl RequestArgs {
+    pub(crate) fn options(&self) -> ModelOptions {
+        ModelOptions {
+            num_predict: Some(self.num_predict),
+            ..ModelOptions::default()
+        }
+    }
+}
+
 /// The nonces at the start of prompts.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct NonceFlag {
@@ -105,6 +118,24 @@ pub(crate) struct TextFlag {
     /// workflow keep the files they write.
     #[arg(long)]
     pub(crate) no_text: bool,
+}
+
+/// Parses one of several words, each with its help, into the value that serde reads from it.
+fn word_of<T, const N: usize>(
+    words: [(&'static str, &'static str); N],
+) -> impl TypedValueParser<Value = T>
+where
+    T: DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    let words = words.map(|(word, help)| PossibleValue::new(word).help(help));
+    PossibleValuesParser::new(words)
+        .try_map(|word| T::deserialize(StringDeserializer::<Error>::new(word)))
+}
+
+/// A number that `make` accepts; `hint` names those.
+fn number<T>(text: &str, make: fn(f64) -> Option<T>, hint: &str) -> Result<T, String> {
+    let number = text.parse().ok();
+    number.and_then(make).ok_or_else(|| hint.to_owned())
 }
 
 /// A text that can be the start of a folder's name.

@@ -1,4 +1,4 @@
-//! What the client runs on: the async runtime's flavour, its threads, and the CPUs it is held to.
+//! The client's async runtime: its flavour, its threads, and the CPUs it is pinned to.
 
 use std::num::NonZeroU32;
 
@@ -6,77 +6,68 @@ use domain::exit::{Fatal, OrFatal as _};
 use domain::record::{RuntimeFacts, RuntimeFlavour};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::flags::{CpuList, HttpFlags, MOST_CPUS, RuntimeArg, RuntimeFlags};
+use crate::flags::{CpuList, HttpFlags, MOST_CPUS, RuntimeFlags};
 use crate::target::Target;
 
 impl RuntimeFlags {
-    /// Holds the process to its CPUs and starts the runtime that a target needs, with what there is
-    /// to record of it. Virtual time has one flavour only and nothing to record. Call it before any
-    /// other thread is started: threads stay where the one was that started them.
+    /// Pins the process to its CPUs and starts the runtime that a target needs, with its facts for the record.
+    /// Virtual time has one flavour only and no facts. Call it before any other thread is started: a thread
+    /// inherits its CPUs. Fails when flags contradict each other or a CPU cannot be used.
     pub(crate) fn start(
         &self,
         target: &Target,
         http: &HttpFlags,
     ) -> Result<(Runtime, Option<RuntimeFacts>), Fatal> {
-        if let (Some(RuntimeArg::Current), Some(workers)) = (self.runtime, self.workers) {
-            return Err(Fatal::usage(format!(
-                "--workers {workers} needs --runtime multi; `current` is one thread"
-            ))
-            .hint("leave one of the two out"));
+        if let (Some(RuntimeFlavour::Current), Some(workers)) = (self.runtime, self.workers) {
+            let what =
+                format!("--workers {workers} needs --runtime multi; `current` is one thread");
+            return Err(Fatal::usage(what).hint("leave one of the two out"));
         }
         let simulated = !target.is_real();
         if simulated && self.workers.is_some() {
-            return Err(Fatal::usage("simulated time runs on one thread always")
-                .hint("leave --workers out"));
+            let what = "simulated time runs on one thread always";
+            return Err(Fatal::usage(what).hint("leave --workers out"));
         }
-        let pinned = match &self.pin {
-            None => Vec::new(),
-            Some(CpuList(cpus)) => {
-                pin(cpus)?;
-                cpus.clone()
-            }
+        let pinned = self.pin.as_ref().map_or(&[][..], |CpuList(cpus)| cpus);
+        if !pinned.is_empty() {
+            pin(pinned)?;
+        }
+        // A `multi` runtime of one worker does the work of `current` and wakes a thread as well
+        // (docs/performance.md).
+        let alone = self.workers.is_none() && usable_cpus() == 1;
+        let usual = if alone {
+            RuntimeFlavour::Current
+        } else {
+            RuntimeFlavour::Multi
         };
-        let failed = "the async runtime could not be started";
-        if simulated {
-            let runtime = clock::virtual_runtime().or_environment(failed)?;
-            return Ok((runtime, None));
-        }
-        let (runtime, flavour, workers) = match self.flavour() {
-            RuntimeArg::Multi => {
+        let flavour = self.runtime.unwrap_or(usual);
+        let (mut builder, workers) = match flavour {
+            _ if simulated => (None, 1),
+            RuntimeFlavour::Current => (Some(Builder::new_current_thread()), 1),
+            RuntimeFlavour::Multi => {
                 let workers = self.workers.map_or_else(usable_cpus, NonZeroU32::get);
                 let mut builder = Builder::new_multi_thread();
                 builder.worker_threads(workers as usize);
-                (builder.enable_all().build(), RuntimeFlavour::Multi, workers)
-            }
-            RuntimeArg::Current => {
-                let runtime = Builder::new_current_thread().enable_all().build();
-                (runtime, RuntimeFlavour::Current, 1)
+                (Some(builder), workers)
             }
         };
-        let runtime = runtime.or_environment(failed)?;
+        let runtime = match &mut builder {
+            Some(builder) => builder.enable_all().build(),
+            None => clock::virtual_runtime(),
+        };
         let facts = RuntimeFacts {
             flavour,
             workers,
-            pinned,
-            http: http.client(),
+            pinned: pinned.to_vec(),
+            http: http.http.unwrap_or_default(),
             proxy: http.proxy.as_ref().map(ToString::to_string),
         };
-        Ok((runtime, Some(facts)))
-    }
-
-    /// A runtime of one worker does what `current` does and wakes a thread besides
-    /// (docs/performance.md).
-    fn flavour(&self) -> RuntimeArg {
-        let alone = self.workers.is_none() && usable_cpus() == 1;
-        self.runtime.unwrap_or(if alone {
-            RuntimeArg::Current
-        } else {
-            RuntimeArg::Multi
-        })
+        let runtime = runtime.or_environment("the async runtime could not be started")?;
+        Ok((runtime, (!simulated).then_some(facts)))
     }
 }
 
-/// The facts for a person: `2 threads, CPUs 0 and 1`.
+/// The facts in words: `multi-thread runtime of 2 threads, held to CPUs 0, 1`.
 pub(crate) fn in_words(facts: &RuntimeFacts) -> String {
     let threads = match (facts.flavour, facts.workers) {
         (RuntimeFlavour::Current, _) => "one thread for all agents".to_owned(),
@@ -86,15 +77,18 @@ pub(crate) fn in_words(facts: &RuntimeFacts) -> String {
     let http = facts.http_in_words();
     let http = http.map_or_else(String::new, |http| format!(", through {http}"));
     let cpus: Vec<_> = facts.pinned.iter().map(u32::to_string).collect();
-    let pinned = match cpus.as_slice() {
-        [] => String::new(),
-        [cpu] => format!(", held to CPU {cpu}"),
-        _ => format!(", held to CPUs {}", cpus.join(", ")),
+    let pinned = match cpus.len() {
+        0 => String::new(),
+        n => format!(
+            ", held to CPU{} {}",
+            if n == 1 { "" } else { "s" },
+            cpus.join(", ")
+        ),
     };
     format!("{threads}{pinned}{http}")
 }
 
-/// CPUs that this process may use, which a pin and a container narrow.
+/// Number of CPUs that this process may use; a pin or a container can restrict it.
 pub(crate) fn usable_cpus() -> u32 {
     std::thread::available_parallelism()
         .ok()
@@ -102,7 +96,7 @@ pub(crate) fn usable_cpus() -> u32 {
         .unwrap_or(1)
 }
 
-/// Holds the calling thread, and those it starts, to these CPUs.
+/// Pins the calling thread, and those it starts, to these CPUs. Fails when it may not use one of them.
 #[cfg(target_os = "linux")]
 pub(crate) fn pin(cpus: &[u32]) -> Result<(), Fatal> {
     use rustix::thread::{CpuSet, sched_setaffinity};
@@ -110,10 +104,8 @@ pub(crate) fn pin(cpus: &[u32]) -> Result<(), Fatal> {
     let usable = usable();
     if let Some(cpu) = cpus.iter().find(|cpu| !usable.contains(cpu)) {
         let usable: Vec<_> = usable.iter().map(u32::to_string).collect();
-        return Err(
-            Fatal::usage(format!("--pin: this process may not use CPU {cpu}"))
-                .hint(format!("it may use {}", usable.join(", "))),
-        );
+        let what = format!("--pin: this process may not use CPU {cpu}");
+        return Err(Fatal::usage(what).hint(format!("it may use {}", usable.join(", "))));
     }
     let mut set = CpuSet::new();
     for cpu in cpus {
@@ -122,7 +114,7 @@ pub(crate) fn pin(cpus: &[u32]) -> Result<(), Fatal> {
     sched_setaffinity(None, &set).or_environment("the process could not be held to its CPUs")
 }
 
-/// CPUs that this thread may use, by number. Empty where the system does not tell.
+/// CPUs that this thread may use, by number. Empty where this is not available on the system.
 #[cfg(target_os = "linux")]
 pub(crate) fn usable() -> Vec<u32> {
     use rustix::thread::{CpuSet, sched_getaffinity};

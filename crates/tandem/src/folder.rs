@@ -1,10 +1,12 @@
 //! Names and files of result folders.
 
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use domain::exit::Fatal;
 use domain::record::{Environment, Provenance, RunHeader};
+use humantime::format_rfc3339_seconds;
 use results::{Kind, Lock};
 
 /// The one wall-clock reading of a command; everything else is stamped by the clock.
@@ -16,22 +18,13 @@ pub(crate) fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
 
-/// A moment as RFC 3339, UTC, whole seconds.
-pub(crate) fn started_at(now: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(now).to_string()
-}
-
 /// The default results folder: `results/NAME-20261122-021500`, with `-simulated` for simulated results, and
 /// with `-2`, `-3` where that folder exists.
 pub(crate) fn default_dir(name: &str, now: SystemTime, simulated: bool) -> PathBuf {
-    let day: String = started_at(now)
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .collect::<String>()
-        .replace('T', "-");
+    let now = format_rfc3339_seconds(now).to_string();
+    let now = now.replace(['-', ':', 'Z'], "").replace('T', "-");
     let suffix = if simulated { "-simulated" } else { "" };
-    let day = day.trim_end_matches('Z');
-    free(Path::new("results"), &format!("{name}-{day}{suffix}"))
+    free(Path::new("results"), &format!("{name}-{now}{suffix}"))
 }
 
 pub(crate) fn refuse_used(dir: &Path) -> Result<(), Fatal> {
@@ -60,21 +53,18 @@ pub(crate) fn begin(dir: &Path) -> Result<Lock, Fatal> {
 
 /// The first of `NAME`, `NAME-2`, `NAME-3` and so on that does not exist.
 fn free(root: &Path, name: &str) -> PathBuf {
-    let mut dir = root.join(name);
-    let mut number = 1_u32;
-    while dir.exists() {
-        number += 1;
-        dir = root.join(format!("{name}-{number}"));
-    }
-    dir
+    let numbered = (2_u32..).map(|number| format!("{name}-{number}"));
+    let names = iter::once(name.to_owned()).chain(numbered);
+    let mut folders = names.map(|name| root.join(name));
+    folders
+        .find(|dir| !dir.exists())
+        .expect("there are endless names")
 }
 
 /// The last part of a path; `otherwise` for a path without one, such as `..`.
 pub(crate) fn name_of(dir: &Path, otherwise: &str) -> String {
-    dir.file_name().map_or_else(
-        || otherwise.to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    )
+    let name = dir.file_name().map(|name| name.to_string_lossy());
+    name.unwrap_or(otherwise.into()).into_owned()
 }
 
 pub(crate) fn header(
@@ -83,18 +73,16 @@ pub(crate) fn header(
     now: SystemTime,
     environment: Environment,
 ) -> RunHeader {
+    let started_at = format_rfc3339_seconds(now).to_string();
     RunHeader {
         environment: Some(environment),
-        ..RunHeader::new(name, provenance, tool(), command_line(), started_at(now))
+        ..RunHeader::new(name, provenance, tool(), command_line(), started_at)
     }
 }
 
 pub(crate) fn tool() -> String {
-    format!(
-        "tandem {} (git {})",
-        env!("CARGO_PKG_VERSION"),
-        env!("TANDEM_REVISION")
-    )
+    let (version, revision) = (env!("CARGO_PKG_VERSION"), env!("TANDEM_REVISION"));
+    format!("tandem {version} (git {revision})")
 }
 
 /// The command line, quoted for a shell. With `--no-text` its prompts are left out.
@@ -127,10 +115,8 @@ fn as_typed(args: impl Iterator<Item = String>) -> String {
             format!("'{}'", arg.replace('\'', "'\\''"))
         }
     };
-    std::iter::once("tandem".to_owned())
-        .chain(args.into_iter().map(quote))
-        .collect::<Vec<_>>()
-        .join(" ")
+    let words = iter::once("tandem".to_owned()).chain(args.into_iter().map(quote));
+    words.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

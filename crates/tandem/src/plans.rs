@@ -8,21 +8,19 @@ use domain::{OptionKind, OptionSpec};
 
 use crate::flags::RunArgs;
 
-pub(crate) const SHIPPED: &[(&str, &str)] = &[
-    ("tr113", include_str!("../../../fixtures/plans/tr113.toml")),
-    ("tr110", include_str!("../../../fixtures/plans/tr110.toml")),
-    (
-        "tr113-extended",
-        include_str!("../../../fixtures/plans/tr113-extended.toml"),
-    ),
-    (
-        "llama-cpp",
-        include_str!("../../../fixtures/plans/llama-cpp.toml"),
-    ),
-    (
-        "one-or-two-servers",
-        include_str!("../../../fixtures/plans/one-or-two-servers.toml"),
-    ),
+/// Names and texts of plans of fixtures/plans.
+macro_rules! shipped {
+    ($($name:literal),*) => {
+        &[$(($name, include_str!(concat!("../../../fixtures/plans/", $name, ".toml")))),*]
+    };
+}
+
+const SHIPPED: &[(&str, &str)] = shipped![
+    "tr113",
+    "tr110",
+    "tr113-extended",
+    "llama-cpp",
+    "one-or-two-servers"
 ];
 
 /// Names of the first agents of `tandem run`; further ones are numbered.
@@ -45,14 +43,13 @@ pub(crate) fn load(name: &str) -> Result<SweepPlan, Fatal> {
 pub(crate) fn from_flags(args: &RunArgs) -> Result<SweepPlan, Fatal> {
     let mut agents = String::new();
     for (i, text) in args.agents.iter().enumerate() {
-        let name = AGENT_NAMES
-            .get(i)
-            .map_or_else(|| format!("agent{}", i + 1), |n| (*n).to_owned());
+        let known = AGENT_NAMES.get(i).map(|name| (*name).to_owned());
+        let name = known.unwrap_or_else(|| format!("agent{}", i + 1));
         let options = agent_options(text)?;
         let _ = writeln!(
             agents,
             "  {{ name = {name:?}, workflow = {:?}, calls = {}, options = {{ {options} }} }},",
-            args.workflow.as_plan(),
+            args.workflow.replace('-', "_"),
             args.calls,
         );
     }

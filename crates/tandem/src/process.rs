@@ -22,18 +22,21 @@ pub(crate) fn cpu_time() -> Option<Nanos> {
 
 /// Peak resident memory of this process, bytes. `None` except on Linux.
 pub(crate) fn peak_memory() -> Option<u64> {
-    kib_in(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
+    bytes_in("/proc/self/status", "VmHWM:")
 }
 
 /// Resident memory of this process, bytes. `None` except on Linux.
 pub(crate) fn memory() -> Option<u64> {
-    kib_in(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
+    bytes_in("/proc/self/status", "VmRSS:")
 }
 
 /// Available memory of this machine, bytes. `None` except on Linux.
 pub(crate) fn memory_free() -> Option<u64> {
-    let memory = fs::read_to_string("/proc/meminfo").ok()?;
-    kib_in(&memory, "MemAvailable:")
+    bytes_in("/proc/meminfo", "MemAvailable:")
+}
+
+fn bytes_in(file: &str, name: &str) -> Option<u64> {
+    kib_in(&fs::read_to_string(file).ok()?, name)
 }
 
 /// The value of a line in kB, as bytes.

@@ -40,7 +40,7 @@ impl Progress {
         let template = "{bar:24} {pos}/{len} arms  {wide_msg}  {elapsed} elapsed, {left}";
         Self {
             json,
-            bar: terminal::idle_bar(json, Some(0), template, None),
+            bar: terminal::bar(json, Some(0), template, None),
             state: Mutex::default(),
         }
     }
@@ -58,29 +58,13 @@ impl Progress {
         }
     }
 
-    fn started(&self, arms: usize, already_complete: usize) {
-        self.bar.set_length(arms as u64);
-        self.bar.enable_steady_tick(terminal::TICK);
-        if self.json {
-            print_json(&json!({
-                "event": "sweep_started", "arms": arms, "already_complete": already_complete,
-            }));
-        } else if already_complete > 0 {
-            self.say(&format!(
-                "{already_complete} arms are complete already; {arms} to run"
-            ));
-        }
-    }
-
     fn show_current(&self, state: &State) {
         let Some(spec) = &state.current else { return };
-        let rate = state.rate;
-        let rate = rate.map_or_else(String::new, |r| format!("  {r:.0} chunks/s"));
+        let rate = state.rate.map(|r| format!("  {r:.0} chunks/s"));
+        let (run, arm, rate) = (&spec.run, spec.arm, rate.unwrap_or_default());
         // `bvc_g60_c512_t0.6 repetition 2 together  96 chunks/s`.
-        self.bar.set_message(format!(
-            "{} repetition {} {}{rate}",
-            spec.run.config, spec.run.repetition, spec.arm
-        ));
+        let message = format!("{} repetition {} {arm}{rate}", run.config, run.repetition);
+        self.bar.set_message(message);
     }
 
     fn ended(&self, state: &State, record: &ArmRecord, completed: u32, not_completed: u32) {
@@ -89,15 +73,9 @@ impl Progress {
         let (run, arm) = (&record.run, record.arm);
         if self.json {
             print_json(&json!({
-                "event": "arm_ended",
-                "config": run.config,
-                "topology": run.topology,
-                "repetition": run.repetition,
-                "arm": arm,
-                "complete": record.complete,
-                "took_s": took,
-                "completed": completed,
-                "not_completed": not_completed,
+                "event": "arm_ended", "config": run.config, "topology": run.topology,
+                "repetition": run.repetition, "arm": arm, "complete": record.complete,
+                "took_s": took, "completed": completed, "not_completed": not_completed,
             }));
             return;
         }
@@ -126,7 +104,16 @@ impl Observer for Progress {
                 already_complete,
             } => {
                 state.arms = *arms;
-                self.started(*arms, *already_complete);
+                self.bar.set_length(*arms as u64);
+                self.bar.enable_steady_tick(terminal::TICK);
+                if self.json {
+                    print_json(&json!({
+                        "event": "sweep_started", "arms": arms, "already_complete": already_complete,
+                    }));
+                } else if *already_complete > 0 {
+                    let complete = format!("{already_complete} arms are complete already");
+                    self.say(&format!("{complete}; {arms} to run"));
+                }
             }
             Event::ArmStarted { spec, at } => {
                 state.current = Some(spec.clone());

@@ -3,21 +3,24 @@
 use std::fs;
 use std::io;
 use std::iter;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use domain::Nanos;
 use domain::exit::{Fatal, OrFatal as _};
+use domain::plan::CachePolicy;
 use domain::record::RequestRecord;
-use domain::record::load::{LoadFile, REQUESTS_FILE};
+use domain::record::load::{Asked, LoadFile, REQUESTS_FILE, RampAsked, Shape, WorkAsked};
 use indicatif::ProgressBar;
 use metrics::limit::Objective;
 use metrics::load::Collected;
 use results::{FolderError, LineWriter};
 use runtime::Shutdown;
-use runtime::load::{Backlog, OnRecord};
+use runtime::load::{Backlog, Gaps, LoadPlan, LoadShape, OnRecord, RateCurve};
 
 /// Bytes of a write; no row waits longer than [`GATHER`] for others.
 const BATCH: usize = 64 * 1024;
@@ -41,6 +44,70 @@ pub(crate) fn create(dir: &Path, asked: &LoadFile) -> Result<LineWriter, FolderE
     Ok(file)
 }
 
+/// A load's plan as `load.json` describes it. `threads` is the number of threads for the agents' work.
+pub(crate) fn asked(plan: &LoadPlan, threads: NonZeroU32) -> Asked {
+    Asked {
+        model: plan.model.clone(),
+        shape: shape(plan),
+        requests: plan.requests,
+        num_predict: plan.options.num_predict.unwrap_or_default(),
+        seed: plan.seed,
+        same_prompt: plan.cache == CachePolicy::Warm,
+        turns: plan.turns.as_ref().map(|turns| turns.count.get()),
+        work: (!plan.work.is_empty()).then(|| WorkAsked {
+            cpu: plan.work.cpu.map(|cpu| cpu.to_string()),
+            file_bytes: plan.work.file.map(|file| u64::from(file.bytes())),
+            threads: threads.get(),
+        }),
+        timeouts: None,
+        slo: None,
+    }
+}
+
+fn shape(plan: &LoadPlan) -> Shape {
+    match &plan.shape {
+        LoadShape::Closed { agents, think } => Shape::Closed {
+            agents: agents.get(),
+            think_s: think.as_secs_f64(),
+        },
+        LoadShape::Open { arrivals, agents } => {
+            let (name, cv) = match arrivals.gaps {
+                Gaps::Equal => ("constant", None),
+                Gaps::Exponential => ("poisson", None),
+                Gaps::Gamma(cv) => ("gamma", Some(cv.get())),
+            };
+            let ramp = match arrivals.rate {
+                RateCurve::Constant(_) => None,
+                RateCurve::Ramp { from, over, .. } => Some(RampAsked {
+                    from,
+                    over_s: over.as_secs_f64(),
+                }),
+            };
+            let think = plan.turns.as_ref().map(|turns| turns.think);
+            Shape::Open {
+                arrivals: name.to_owned(),
+                cv,
+                rate: arrivals.rate.last().per_second(),
+                ramp,
+                agents: agents.map(NonZeroU32::get),
+                think_s: think.map_or(0.0, Nanos::as_secs_f64),
+            }
+        }
+        LoadShape::Replay {
+            trace,
+            speed,
+            agents,
+        } => Shape::Replay {
+            trace: trace.name.clone(),
+            sha256: trace.sha256.clone(),
+            speed: speed.get(),
+            agents: agents.map(NonZeroU32::get),
+            starts: Some(trace.starts.clone()),
+            skipped: (trace.skipped > 0).then_some(trace.skipped),
+            unused: trace.unused.clone(),
+        },
+    }
+}
 pub(crate) struct Kept {
     pub(crate) collected: Collected,
     /// The first write error, if rows are recorded.
@@ -74,28 +141,21 @@ impl Rows {
             .name("rows".to_owned())
             .spawn(move || {
                 let mut collected = Collected::limited(slo, EXACT);
-                writer.take_all(
-                    &rows,
-                    || thread::sleep(GATHER),
-                    |row| {
-                        collected.add(row);
-                        bar.inc(1);
-                    },
-                );
-                Kept {
-                    collected,
-                    written: writer.written,
-                }
+                let gather = || thread::sleep(GATHER);
+                writer.take_all(&rows, gather, |row| {
+                    collected.add(row);
+                    bar.inc(1);
+                });
+                let written = writer.written;
+                Kept { collected, written }
             })
             .or_environment("a thread could not be started")?;
-        let on_record = {
-            let backlog = Arc::clone(&backlog);
-            Arc::new(move |record: RequestRecord| {
-                backlog.add(Backlog::size_of(&record));
-                // The thread ends after the last sender, unless it panicked, which `finish` reports.
-                let _ = send.send(record);
-            })
-        };
+        let waiting = Arc::clone(&backlog);
+        let on_record = Arc::new(move |record: RequestRecord| {
+            waiting.add(Backlog::size_of(&record));
+            // The thread ends after the last sender, unless it panicked, which `finish` reports.
+            let _ = send.send(record);
+        });
         Ok((Self { thread, backlog }, on_record))
     }
 
@@ -164,65 +224,37 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
-    use std::io::Write;
-    use std::sync::Mutex;
 
     use domain::plan::{Arm, Topology};
     use domain::record::{RequestTimes, RunKey};
-    use results::Sink;
 
     use super::*;
-
-    fn text(bytes: &[u8]) -> &str {
-        std::str::from_utf8(bytes).unwrap()
-    }
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<usize>>);
-
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            *self.0.lock().unwrap() += text(bytes).lines().count();
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Sink for Lines {
-        fn sync(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     /// A new row always arrives before the thread would wait; rows must be written all the same.
     #[test]
     fn every_row_is_written_before_the_thread_waits_for_the_next() {
-        let disk = Lines::default();
+        let dir = tempfile::tempdir().unwrap();
         let mut writer = Writer {
-            file: Some(LineWriter::new("rows".into(), Box::new(disk.clone()))),
+            file: Some(results::load::create_rows(dir.path()).unwrap()),
             waiting: 0,
             backlog: Arc::new(Backlog::new(WAITING)),
             written: Ok(()),
-            stop: Shutdown::new(domain::Nanos::ZERO),
+            stop: Shutdown::new(Nanos::ZERO),
         };
-        let row = RequestRecord::new(
-            RunKey::of_load(Topology::Shared),
-            Arm::Together,
-            RequestTimes::default(),
-        );
+        let run = RunKey::of_load(Topology::Shared);
+        let row = RequestRecord::new(run, Arm::Together, RequestTimes::default());
         let (send, rows) = mpsc::channel();
         send.send(row.clone()).unwrap();
         let mut send = Some(send);
         let counted = Cell::new(0);
-        let gather = || assert_eq!(*disk.0.lock().unwrap(), counted.get());
+        let path = dir.path().join(REQUESTS_FILE);
+        let written = || fs::read_to_string(&path).unwrap().lines().count();
+        let gather = || assert_eq!(written(), counted.get());
         writer.take_all(&rows, gather, |row| {
             counted.set(counted.get() + 1);
             let again = send.take().filter(|_| counted.get() < 40);
             send = again.inspect(|send| send.send(row.clone()).unwrap());
         });
-        assert_eq!((counted.get(), *disk.0.lock().unwrap()), (40, 40));
+        assert_eq!((counted.get(), written()), (40, 40));
     }
 }

@@ -22,13 +22,35 @@ pub(crate) async fn embedded(
     clock: &Clock,
 ) -> Result<Simulator, Fatal> {
     let profile = Profile::load(flags.profile())?;
-    let mut config = SimulatorConfig::new(profile, clock.clone());
-    config.servers = servers;
-    config.seed = Some(seed);
-    config.num_parallel = flags.num_parallel.map(|n| n as usize);
-    config.faults = faults(&flags.faults)?;
-    config.log = flags.simulator_log.as_deref().map(log_file).transpose()?;
+    let log = flags.simulator_log.as_deref();
+    let settings = config(
+        profile,
+        clock.clone(),
+        flags.num_parallel,
+        &flags.faults,
+        log,
+    )?;
+    let config = SimulatorConfig {
+        servers,
+        seed: Some(seed),
+        ..settings
+    };
     Ok(Simulator::start(config).await?)
+}
+
+fn config(
+    profile: Profile,
+    clock: Clock,
+    num_parallel: Option<u32>,
+    fault_flags: &[String],
+    log: Option<&Path>,
+) -> Result<SimulatorConfig, Fatal> {
+    Ok(SimulatorConfig {
+        num_parallel: num_parallel.map(|n| n as usize),
+        faults: faults(fault_flags)?,
+        log: log.map(log_file).transpose()?,
+        ..SimulatorConfig::new(profile, clock)
+    })
 }
 
 pub(crate) fn settings(flags: &ServerArgs) -> Result<SimulatorSettings, Fatal> {
@@ -50,10 +72,8 @@ pub(crate) fn recorded<'h>(
     run: &str,
 ) -> Result<&'h SimulatorSettings, Fatal> {
     header.simulator.as_ref().ok_or_else(|| {
-        Fatal::usage(format!(
-            "{file} has no simulator settings, so the {run} cannot be resumed"
-        ))
-        .hint(format!("start a new one: {}", header.command))
+        let what = format!("{file} has no simulator settings, so the {run} cannot be resumed");
+        Fatal::usage(what).hint(format!("start a new one: {}", header.command))
     })
 }
 
@@ -71,11 +91,8 @@ pub(crate) fn changed(
     if settings(flags)?.sha256 == recorded.sha256 {
         return Ok(None);
     }
-    let files: Vec<&str> = std::iter::once(&recorded.profile)
-        .chain(&recorded.faults)
-        .map(String::as_str)
-        .collect();
-    Ok(Some(files.join(" or ")))
+    let files = [std::slice::from_ref(&recorded.profile), &recorded.faults];
+    Ok(Some(files.concat().join(" or ")))
 }
 
 pub(crate) fn serve_config(args: &ServeArgs) -> Result<SimulatorConfig, Fatal> {
@@ -83,22 +100,21 @@ pub(crate) fn serve_config(args: &ServeArgs) -> Result<SimulatorConfig, Fatal> {
     if let Some(version) = &args.ollama_version {
         profile.server.version.clone_from(version);
     }
-    // The clock is replaced by `serve`, which starts time with the server.
-    let mut config = SimulatorConfig::new(profile, Clock::real());
-    config.servers = usize::from(args.servers);
-    config.seed = args.seed;
-    config.num_parallel = args.num_parallel.map(|n| n as usize);
-    config.faults = faults(&args.faults)?;
-    config.address = args.host;
-    config.port = args.port;
     #[expect(
         clippy::disallowed_methods,
         reason = "created_at in the answers of `tandem serve`"
     )]
-    let now = std::time::SystemTime::now();
-    config.epoch = now;
-    config.log = args.log.as_deref().map(log_file).transpose()?;
-    Ok(config)
+    let epoch = std::time::SystemTime::now();
+    // The clock is replaced by `serve`, which starts time with the server.
+    let (clock, log) = (Clock::real(), args.log.as_deref());
+    Ok(SimulatorConfig {
+        servers: usize::from(args.servers),
+        seed: args.seed,
+        address: args.host,
+        port: args.port,
+        epoch,
+        ..config(profile, clock, args.num_parallel, &args.faults, log)?
+    })
 }
 
 fn log_file(path: &Path) -> Result<Box<dyn Write + Send>, Fatal> {

@@ -18,7 +18,7 @@ use simulator::Simulator;
 use crate::flags::{HttpFlags, ServerArgs, TimeScaleArg};
 use crate::folder;
 use crate::simulated;
-use crate::target::{self, Fitted, Target};
+use crate::target::{self, Fitted, Found, Target};
 
 pub(crate) struct Stage {
     pub(crate) provenance: Provenance,
@@ -43,26 +43,25 @@ pub(crate) struct StageSetup<'a> {
 }
 
 pub(crate) fn announce(target: &Target, flags: &ServerArgs, fitted: &Fitted, say: impl Fn(&str)) {
-    match target {
-        Target::Real(found) => {
-            if found.iter().any(|f| f.facts.server.is_simulator()) {
-                say("SIMULATED: the server is a simulator, which models a real one");
-            }
-            for server in found {
-                say(&format!("Running on {}", server.in_words()));
-            }
-            for note in &fitted.notes {
-                say(&format!("note: {note}"));
-            }
-        }
-        Target::Simulator { why } => say(&simulated_in_words(why, flags)),
+    let found = match target {
+        Target::Simulator { why } => return say(&simulated_in_words(why, flags)),
+        Target::Real(found) => found,
+    };
+    if found.iter().any(|f| f.facts.server.is_simulator()) {
+        say("SIMULATED: the server is a simulator, which models a real one");
+    }
+    for server in found {
+        say(&format!("Running on {}", server.in_words()));
+    }
+    for note in &fitted.notes {
+        say(&format!("note: {note}"));
     }
 }
 
 pub(crate) fn simulated_in_words(why: &str, flags: &ServerArgs) -> String {
+    let profile = flags.profile();
     format!(
-        "SIMULATED: no real server is used ({why}); running on the embedded simulator, profile {}",
-        flags.profile()
+        "SIMULATED: no real server is used ({why}); running on the embedded simulator, profile {profile}"
     )
 }
 
@@ -75,20 +74,14 @@ impl Stage {
         runtime: Option<RuntimeFacts>,
         simulated: &ServerArgs,
     ) -> Result<RunHeader, Fatal> {
+        let environment = telemetry::environment(self.gpu_source.clone());
+        let settings = self.is_embedded().then(|| simulated::settings(simulated));
         Ok(RunHeader {
             endpoints: self.endpoints.clone(),
             time_scale: self.time_scale,
-            simulator: self
-                .is_embedded()
-                .then(|| simulated::settings(simulated))
-                .transpose()?,
+            simulator: settings.transpose()?,
             runtime,
-            ..folder::header(
-                name,
-                self.provenance,
-                now,
-                telemetry::environment(self.gpu_source.clone()),
-            )
+            ..folder::header(name, self.provenance, now, environment)
         })
     }
 
@@ -106,25 +99,22 @@ impl Stage {
         offset: Nanos,
     ) -> Result<Self, Fatal> {
         match target {
-            Target::Real(found) => {
-                let facts = found.into_iter().map(|server| server.facts).collect();
-                Self::real(facts, &flags.http, setup.timeouts, offset)
-            }
+            Target::Real(found) => Self::real(found, &flags.http, setup.timeouts, offset),
             Target::Simulator { .. } => Self::simulated(flags, setup, offset).await,
         }
     }
 
     fn real(
-        endpoints: Vec<EndpointFacts>,
+        found: Vec<Found>,
         http: &HttpFlags,
         timeouts: Timeouts,
         offset: Nanos,
     ) -> Result<Self, Fatal> {
         let clock = Clock::real_from(offset);
-        let backends = endpoints
-            .iter()
-            .map(|facts| target::client(facts, http, &clock, timeouts))
-            .collect::<Result<Vec<_>, _>>()?;
+        let endpoints: Vec<_> = found.into_iter().map(|server| server.facts).collect();
+        let clients = endpoints.iter();
+        let clients = clients.map(|facts| target::client(facts, http, &clock, timeouts));
+        let backends = clients.collect::<Result<Vec<_>, _>>()?;
         // The devices of this machine do not affect simulators.
         let (gpu, gpu_source) = if endpoints.iter().all(|facts| facts.server.is_simulator()) {
             let reason = "the servers are simulators".to_owned();
@@ -166,23 +156,16 @@ impl Stage {
                 ollama::Client::new(&url, clock.clone(), setup.timeouts).map_err(Fatal::usage)?;
             let backend: Arc<dyn ChatBackend> = Arc::new(client);
             let server = backend.identify().await.map_err(Fatal::environment)?;
-            let model = backend
-                .find_model(setup.model)
-                .await
-                .map_err(Fatal::environment)?;
+            let model = backend.find_model(setup.model).await;
+            let model = model.map_err(Fatal::environment)?;
             if model.is_none() {
-                return Err(Fatal::usage(format!(
-                    "the profile {} has no model {}",
-                    flags.profile(),
-                    setup.model
-                ))
-                .hint("name one of its models with --model, or add it to the profile"));
+                let (profile, model) = (flags.profile(), setup.model);
+                let what = format!("the profile {profile} has no model {model}");
+                let hint = "name one of its models with --model, or add it to the profile";
+                return Err(Fatal::usage(what).hint(hint));
             }
-            endpoints.push(EndpointFacts {
-                url: backend.endpoint(),
-                server,
-                model,
-            });
+            let url = backend.endpoint();
+            endpoints.push(EndpointFacts { url, server, model });
             backends.push(backend);
         }
         let gpu = simulator.sampler();
@@ -203,12 +186,10 @@ impl Stage {
     /// command, so it uses the run's seed.
     pub(crate) fn nonce(&self, given: Option<NonceRoot>, seed: u64) -> NonceRoot {
         given.unwrap_or_else(|| {
-            if self.simulator.is_some() {
-                NonceRoot::new(seed)
-            } else {
-                // A hasher's keys come from the system's random numbers; nothing is hashed.
-                NonceRoot::new(RandomState::new().build_hasher().finish())
-            }
+            // A hasher's keys come from the system's random numbers; nothing is hashed.
+            let random = || RandomState::new().build_hasher().finish();
+            let is_simulated = self.simulator.is_some();
+            NonceRoot::new(if is_simulated { seed } else { random() })
         })
     }
 
@@ -251,9 +232,9 @@ impl Stage {
                     ..
                 }) => all_loaded &= facts.server.holds_model(),
                 Err(error) => {
-                    return Err(Fatal::environment(error)
-                        .and(format!("{model} could not be loaded"))
-                        .hint("--no-preload starts without loading it first"));
+                    let what = format!("{model} could not be loaded");
+                    let hint = "--no-preload starts without loading it first";
+                    return Err(Fatal::environment(error).and(what).hint(hint));
                 }
             }
         }

@@ -20,11 +20,8 @@ use crate::terminal;
 
 pub(crate) fn describe_plan(plan: &SweepPlan, repetitions: u32, simulated: bool) -> String {
     let arms = plan.expand(repetitions).len();
-    let scenarios: Vec<_> = plan
-        .scenarios()
-        .iter()
-        .map(|(s, n)| format!("{n} {s}"))
-        .collect();
+    let scenarios = plan.scenarios();
+    let scenarios: Vec<_> = scenarios.iter().map(|(s, n)| format!("{n} {s}")).collect();
     format!(
         "{}: {} configurations ({}), {}, {arms} arms{}",
         plan.name,
@@ -75,11 +72,9 @@ pub(crate) fn print(dir: &Path, sweep: &SweepSummary, json: bool) -> Result<(), 
     }
     let left_out = not_completed(&sweep.requests);
     if !left_out.is_empty() {
-        let _ = writeln!(
-            out,
-            "Not every request completed ({}); all are rows in the journal.",
-            left_out.join(", ")
-        );
+        let left_out = left_out.join(", ");
+        let rows = "all are rows in the journal";
+        let _ = writeln!(out, "Not every request completed ({left_out}); {rows}.");
     }
     let _ = writeln!(out, "Wrote {}", dir.join(MANIFEST_FILE).display());
     let _ = writeln!(out, "      {}", dir.join(JOURNAL_FILE).display());
@@ -105,10 +100,9 @@ fn table(summary: &Summary) -> Table {
         |c: &ConfigSummary| Cell::text(c.id.as_str()),
     )];
     if summary.overall.len() > 1 {
-        fields.push(Field::label("topology", "servers", |c: &ConfigSummary| {
-            c.topology
-                .map_or(Cell::Unknown, |t| Cell::text(t.to_string()))
-        }));
+        let topology = |c: &ConfigSummary| c.topology.map(|t| Cell::text(t.to_string()));
+        let topology = move |c: &ConfigSummary| topology(c).unwrap_or(Cell::Unknown);
+        fields.push(Field::label("topology", "servers", topology));
     }
     fields.extend([
         Field::label("verdict", "verdict", |c: &ConfigSummary| {
@@ -155,18 +149,13 @@ fn main_loss(config: &ConfigSummary) -> Cell {
 
 fn verdict_line(summary: &Summary, simulated: bool, admission: Option<NonZeroU32>) -> String {
     let configs = summary.configs.len();
-    let usable = summary.configs.iter().filter(|c| c.stats.wall_s.is_some());
-    if usable.count() == 0 {
+    if summary.configs.iter().all(|c| c.stats.wall_s.is_none()) {
+        let no = if simulated { "SIMULATED" } else { "No answer" };
         return format!(
-            "{}: no run of {configs} configurations completed every request, so there is no verdict.",
-            if simulated { "SIMULATED" } else { "No answer" }
+            "{no}: no run of {configs} configurations completed every request, so there is no verdict."
         );
     }
-    let measured = summary
-        .configs
-        .iter()
-        .filter(|c| c.stats.speedup.is_some())
-        .count();
+    let unmeasured = summary.configs.iter().all(|c| c.stats.speedup.is_none());
     let on = if simulated {
         "SIMULATED: on the simulated server"
     } else {
@@ -176,7 +165,7 @@ fn verdict_line(summary: &Summary, simulated: bool, admission: Option<NonZeroU32
         format!(" with at most {most} in flight (--admission)")
     });
     let on = format!("{on}{limit}, ");
-    if measured == 0 {
+    if unmeasured {
         return format!(
             "{on}{} ran together only; {}. Whether that paid is unknown without a \
              sequential arm: use --protocol rigorous.",

@@ -1,10 +1,13 @@
-//! Which server a sweep runs on: one that was named, one that is found, or the simulator.
+//! Chooses the servers of a run: the named ones, the default one, or the simulator.
 
 mod detect;
 mod fit;
 
+use std::env::VarError;
+use std::iter;
 use std::sync::Arc;
 
+use clock::Clock;
 use domain::backend::ChatBackend;
 use domain::exit::Fatal;
 use domain::plan::Timeouts;
@@ -12,19 +15,16 @@ use domain::record::{EndpointFacts, RunHeader};
 
 use crate::flags::{ApiArg, HttpFlags, ServerArgs};
 
-pub(crate) use detect::{Absence, Found, LIMITS, NotSeen, Seen, see};
-pub(crate) use fit::{Fitted, fit, fit_load, not_sent};
+pub(crate) use detect::{Absence, DetectError, Found, LIMITS};
+pub(crate) use fit::{Fitted, fit, fit_options, not_sent};
 
 /// The server a plan will run on.
 #[derive(Debug)]
 pub(crate) enum Target {
-    /// Real servers, looked at.
+    /// Real servers that answered.
     Real(Vec<Found>),
-    /// The embedded simulator, and why.
-    Simulator {
-        /// Why no real server is used, in words.
-        why: String,
-    },
+    /// The embedded simulator, and why no real server is used, in words.
+    Simulator { why: String },
 }
 
 impl Target {
@@ -41,48 +41,41 @@ impl Target {
     }
 }
 
-/// Where a real server is looked for when no endpoint is named.
+/// The address of a server when no endpoint is named.
 const DEFAULT_ENDPOINT: &str = "127.0.0.1:11434";
 
 /// The environment variable that names a server where no endpoint is given.
 const HOST_VARIABLE: &str = "OLLAMA_HOST";
 
-/// The environment variable with the key that a server, or a proxy before it, wants. It is never
+/// The environment variable with the key that a server, or a proxy before it, requires. It is never
 /// recorded.
 const KEY_VARIABLE: &str = "TANDEM_API_KEY";
 
-/// Decides where to run. Servers named with `--endpoint` must be there: falling back to a simulator
-/// when a server was named would answer another question than the one asked.
+/// Decides where to run. A server named with `--endpoint` must answer: a simulator in its place would answer
+/// another question than the user's. Fails when it does not, or when a flag cannot be used.
 pub(crate) fn choose(flags: &ServerArgs, model: &str) -> Result<Target, Fatal> {
     if flags.simulate {
-        return Ok(Target::Simulator {
-            why: "--simulate".to_owned(),
-        });
+        let why = "--simulate".to_owned();
+        return Ok(Target::Simulator { why });
     }
-    if !flags.endpoints.is_empty() {
-        return look(&flags.endpoints, &apis(flags)?, &flags.http, model).map(Target::Real);
-    }
-    let (endpoint, from) = unnamed();
-    match look(
-        std::slice::from_ref(&endpoint),
-        &apis(flags)?,
-        &flags.http,
-        model,
-    ) {
+    let (_, from) = unnamed();
+    match look(addresses(flags)?, &flags.http, model) {
         Ok(found) => Ok(Target::Real(found)),
-        // What names no server at all is a mistake, not a missing server.
+        Err(fatal) if !flags.endpoints.is_empty() => Err(fatal),
+        // An address that names no server is a mistake, not a missing server.
         Err(fatal) if flags.no_simulate || fatal.is_usage() => Err(if from == HOST_VARIABLE {
             fatal.and(format!("the address is that of {HOST_VARIABLE}"))
         } else {
             fatal
         }),
-        Err(fatal) => Ok(Target::Simulator {
-            why: format!("{fatal} ({from})"),
-        }),
+        Err(fatal) => {
+            let why = format!("{fatal} ({from})");
+            Ok(Target::Simulator { why })
+        }
     }
 }
 
-/// The server that is looked for when none is named, and why that one.
+/// The server to use when none is named, and the source of its address.
 fn unnamed() -> (String, &'static str) {
     match std::env::var(HOST_VARIABLE) {
         Ok(host) if !host.trim().is_empty() => (host, HOST_VARIABLE),
@@ -90,17 +83,66 @@ fn unnamed() -> (String, &'static str) {
     }
 }
 
-/// The endpoints that were named, or the one that is looked for when none is.
-pub(crate) fn endpoints(flags: &ServerArgs) -> Vec<String> {
-    if flags.endpoints.is_empty() {
-        vec![unnamed().0]
-    } else {
-        flags.endpoints.clone()
+/// An endpoint, and the protocol to detect there.
+type Address = (String, ApiArg);
+
+/// The named endpoints, or the one to use when none is named. Fails when `--api` does not fit them.
+fn addresses(flags: &ServerArgs) -> Result<Vec<Address>, Fatal> {
+    let mut endpoints = flags.endpoints.clone();
+    if endpoints.is_empty() {
+        endpoints.push(unnamed().0);
     }
+    with_apis(endpoints, &flags.api)
 }
 
-/// Where a run goes on: on the simulator, for the reason `why`, or on its servers, which are looked at
-/// through the protocol it began with. Other endpoints may be named in place of the recorded ones.
+fn with_apis(endpoints: Vec<String>, apis: &[ApiArg]) -> Result<Vec<Address>, Fatal> {
+    let (needed, given) = (endpoints.len(), apis.len());
+    if given > 1 && given != needed {
+        let what = format!("--api is given {given} times for {needed} endpoint(s)");
+        let hint = "give it once for all of them, or once for each in the order of --endpoint";
+        return Err(Fatal::usage(what).hint(hint));
+    }
+    let usual = *apis.first().unwrap_or(&ApiArg::Auto);
+    let apis = apis.iter().copied().chain(iter::repeat(usual));
+    Ok(endpoints.into_iter().zip(apis).collect())
+}
+
+/// A server at each endpoint, or the reason why none could be detected.
+pub(crate) type Detected = Vec<(String, Result<Found, DetectError>)>;
+
+/// Detects every server of the flags. Fails when a flag cannot be used.
+pub(crate) async fn detect(flags: &ServerArgs, model: &str) -> Result<Detected, Fatal> {
+    detect_at(addresses(flags)?, &flags.http, model).await
+}
+
+async fn detect_at(
+    addresses: Vec<Address>,
+    http: &HttpFlags,
+    model: &str,
+) -> Result<Detected, Fatal> {
+    let settings = settings(http, &Clock::real(), LIMITS)?;
+    let mut servers = Vec::new();
+    for (endpoint, api) in addresses {
+        let found = detect::detect(&endpoint, api, &settings, model).await;
+        servers.push((endpoint, found));
+    }
+    Ok(servers)
+}
+
+/// Detects servers, each of which must have the model. Fails at the first that does not.
+fn look(addresses: Vec<Address>, http: &HttpFlags, model: &str) -> Result<Vec<Found>, Fatal> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let detected = runtime.block_on(detect_at(addresses, http, model))?;
+    let found = detected.into_iter().map(|(_, found)| found);
+    found
+        .map(|found| found.map_err(|absent| absent.fatal)?.require(model))
+        .collect()
+}
+
+/// The servers on which a run continues: the simulator, for the reason `why`, or its recorded servers by their
+/// recorded protocols. `--endpoint` may name others in their place. Fails when a server does not answer.
 pub(crate) fn again(
     header: &RunHeader,
     flags: &ServerArgs,
@@ -108,69 +150,27 @@ pub(crate) fn again(
     why: &str,
 ) -> Result<Target, Fatal> {
     if header.is_in_simulated_time() {
-        return Ok(Target::Simulator {
-            why: why.to_owned(),
-        });
+        let why = why.to_owned();
+        return Ok(Target::Simulator { why });
     }
-    if !flags.endpoints.is_empty() {
-        return look(&flags.endpoints, &apis(flags)?, &flags.http, model).map(Target::Real);
-    }
-    let recorded = &header.endpoints;
-    let named = apis_of(recorded.len(), &flags.api)?;
-    let mut found = Vec::new();
-    for (facts, named) in recorded.iter().zip(named) {
-        let api = match named {
-            ApiArg::Auto if openai::wire::is_kind(&facts.server.kind) => ApiArg::Openai,
-            ApiArg::Auto => ApiArg::Ollama,
-            named => named,
-        };
-        found.extend(look(
-            std::slice::from_ref(&facts.url),
-            &[api],
-            &flags.http,
-            model,
-        )?);
-    }
-    Ok(Target::Real(found))
-}
-
-/// What each endpoint is to be asked by.
-pub(crate) fn apis(flags: &ServerArgs) -> Result<Vec<ApiArg>, Fatal> {
-    apis_of(flags.endpoints.len().max(1), &flags.api)
-}
-
-fn apis_of(endpoints: usize, named: &[ApiArg]) -> Result<Vec<ApiArg>, Fatal> {
-    match named {
-        [] => Ok(vec![ApiArg::Auto; endpoints]),
-        [one] => Ok(vec![*one; endpoints]),
-        each if each.len() == endpoints => Ok(each.to_vec()),
-        each => Err(Fatal::usage(format!(
-            "--api is given {} times for {endpoints} endpoint(s)",
-            each.len()
-        ))
-        .hint("give it once for all of them, or once for each in the order of --endpoint")),
-    }
-}
-
-/// Asks each server, by its API, what it is and whether it has the model.
-pub(crate) fn look(
-    endpoints: &[String],
-    apis: &[ApiArg],
-    http: &HttpFlags,
-    model: &str,
-) -> Result<Vec<Found>, Fatal> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Fatal::environment)?;
-    let settings = settings(http, &clock::Clock::real(), LIMITS)?;
-    runtime.block_on(async {
-        let mut found = Vec::new();
-        for (endpoint, api) in endpoints.iter().zip(apis) {
-            found.push(detect::look_at(endpoint, *api, &settings, model).await?);
+    let addresses = if flags.endpoints.is_empty() {
+        let urls = header.endpoints.iter().map(|facts| facts.url.clone());
+        let mut addresses = with_apis(urls.collect(), &flags.api)?;
+        for ((_, api), facts) in addresses.iter_mut().zip(&header.endpoints) {
+            if *api == ApiArg::Auto {
+                let compatible = openai::wire::is_kind(&facts.server.kind);
+                *api = if compatible {
+                    ApiArg::Openai
+                } else {
+                    ApiArg::Ollama
+                };
+            }
         }
-        Ok(found)
-    })
+        addresses
+    } else {
+        addresses(flags)?
+    };
+    Ok(Target::Real(look(addresses, &flags.http, model)?))
 }
 
 /// A server's URL with one of the names that this machine has for itself, so that a server under two of them
@@ -180,37 +180,35 @@ pub(crate) fn under_one_name(url: &str) -> String {
     url.replace("://[::1]:", "://127.0.0.1:")
 }
 
-/// Settings of a client of a real server: how it is reached, its limits, its key.
+/// Settings of a client of a real server. Fails when the key cannot be sent.
 pub(crate) fn settings(
     http: &HttpFlags,
-    clock: &clock::Clock,
+    clock: &Clock,
     timeouts: Timeouts,
 ) -> Result<ollama::Builder, Fatal> {
     let settings = ollama::Builder::new(clock.clone());
     Ok(settings
-        .http(http.client())
+        .http(http.http.unwrap_or_default())
         .proxy(http.proxy.clone())
         .timeouts(timeouts)
         .api_key(api_key()?))
 }
 
-/// The key for the servers, when there is one.
+/// The key for the servers, if it is set. Fails when it cannot be sent.
 pub(crate) fn api_key() -> Result<Option<openai::ApiKey>, Fatal> {
-    match std::env::var(KEY_VARIABLE) {
-        Ok(key) if !key.trim().is_empty() => openai::ApiKey::new(&key)
-            .map(Some)
-            .map_err(|e| Fatal::usage(e).hint(format!("it was read from {KEY_VARIABLE}"))),
-        Ok(_) | Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => Err(Fatal::usage(openai::KeyError::Unsendable)
-            .hint(format!("it was read from {KEY_VARIABLE}"))),
-    }
+    let key = match std::env::var(KEY_VARIABLE) {
+        Ok(key) if !key.trim().is_empty() => openai::ApiKey::new(&key).map(Some),
+        Ok(_) | Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(openai::KeyError::Unsendable),
+    };
+    key.map_err(|e| Fatal::usage(e).hint(format!("it was read from {KEY_VARIABLE}")))
 }
 
-/// A client for a server that was looked at, of the kind it turned out to be.
+/// A client for a server of this kind. Fails when a setting cannot be used.
 pub(crate) fn client(
     facts: &EndpointFacts,
     http: &HttpFlags,
-    clock: &clock::Clock,
+    clock: &Clock,
     timeouts: Timeouts,
 ) -> Result<Arc<dyn ChatBackend>, Fatal> {
     let settings = settings(http, clock, timeouts)?;

@@ -10,6 +10,7 @@ use document::output;
 use domain::exit::{Fatal, OrFatal as _};
 use domain::record::Provenance;
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use runtime::{Shutdown, ShutdownLevel};
 use serde::Serialize;
 
 /// All progress bars on standard error; log lines are written above them.
@@ -66,24 +67,12 @@ pub(crate) fn write(text: &str) -> Result<(), Fatal> {
     written.or_environment("the output could not be printed")
 }
 
-/// A progress bar on standard error, as [`idle_bar`], that is drawn from now on.
-pub(crate) fn bar(
-    json: bool,
-    length: Option<u64>,
-    template: &str,
-    planned: Option<Duration>,
-) -> ProgressBar {
-    let bar = idle_bar(json, length, template, planned);
-    bar.enable_steady_tick(TICK);
-    bar
-}
-
 /// Time between two drawings of a progress bar.
 pub(crate) const TICK: Duration = Duration::from_millis(200);
 
-/// A progress bar that is not drawn yet, and never unless standard error is a terminal; without a length it
-/// spins. `planned` is the expected run time, when it is known beforehand.
-pub(crate) fn idle_bar(
+/// A progress bar on standard error, not drawn until its tick is enabled, and never unless standard error is a
+/// terminal; without a length it spins. The template's key `{left}` is the remaining time. `planned` is the expected run time, when it is known beforehand.
+pub(crate) fn bar(
     json: bool,
     length: Option<u64>,
     template: &str,
@@ -93,12 +82,6 @@ pub(crate) fn idle_bar(
         return ProgressBar::hidden();
     }
     let bar = BARS.add(length.map_or_else(ProgressBar::no_length, ProgressBar::new));
-    set_style(&bar, template, planned);
-    bar
-}
-
-/// Sets the template of a bar; its key `{left}` is the remaining time.
-fn set_style(bar: &ProgressBar, template: &str, planned: Option<Duration>) {
     let left = move |state: &ProgressState, out: &mut dyn fmt::Write| {
         let (done, all) = (state.pos(), state.len().unwrap_or_default());
         let _ = out.write_str(&time_left(planned, state.elapsed(), done, all));
@@ -106,6 +89,7 @@ fn set_style(bar: &ProgressBar, template: &str, planned: Option<Duration>) {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("━╸─").with_key("left", left));
     }
+    bar
 }
 
 /// The remaining time: by the plan, else at the pace so far.
@@ -125,6 +109,24 @@ fn time_left(planned: Option<Duration>, elapsed: Duration, done: u64, all: u64) 
 /// A duration in whole seconds, such as `2m 5s`.
 pub(crate) fn time(time: Duration) -> String {
     humantime::format_duration(Duration::from_secs(time.as_secs())).to_string()
+}
+
+/// Runs a measurement. Each signal moves `stop` to its next level; the first is answered by `Stopping; ANSWER.`
+/// Fails when the measurement does or when signals cannot be received.
+pub(crate) async fn until_stopped<T>(
+    measurement: impl Future<Output = Result<T, Fatal>>,
+    stop: &Shutdown,
+    answer: &str,
+) -> Result<T, Fatal> {
+    let on_signal = |level| {
+        if level < ShutdownLevel::Aborted {
+            output::say(format_args!("Stopping; {answer}."));
+        }
+    };
+    tokio::select! {
+        end = measurement => end,
+        error = stop.on_signal(on_signal) => Err(Fatal::environment(error)),
+    }
 }
 
 /// Width of a line on standard output, characters: COLUMNS, else the terminal's width, else 80.
@@ -150,15 +152,16 @@ mod tests {
     #[test]
     fn the_time_left_is_the_planned_one_or_that_of_the_pace_so_far() {
         let s = Duration::from_secs;
-        // A ramp that has sent little so far.
-        assert_eq!(time_left(Some(s(60)), s(10), 2, 300), "50s left");
-        assert_eq!(time_left(Some(s(60)), s(0), 0, 300), "1m left");
-        assert_eq!(
-            time_left(Some(s(60)), s(61), 299, 300),
-            "waiting for the last answers"
-        );
-        assert_eq!(time_left(None, s(10), 0, 300), "time left unknown");
-        assert_eq!(time_left(None, s(10), 4, 300), "12m 20s left");
-        assert_eq!(time_left(None, s(10), 300, 300), "0s left");
+        for (planned, elapsed, done, expected) in [
+            // A ramp that has sent little so far.
+            (Some(s(60)), 10, 2, "50s left"),
+            (Some(s(60)), 0, 0, "1m left"),
+            (Some(s(60)), 61, 299, "waiting for the last answers"),
+            (None, 10, 0, "time left unknown"),
+            (None, 10, 4, "12m 20s left"),
+            (None, 10, 300, "0s left"),
+        ] {
+            assert_eq!(time_left(planned, s(elapsed), done, 300), expected);
+        }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::place::Place;
 
 #[test]
-fn a_report_is_written_and_checked_and_a_change_is_shown() {
+fn a_report_is_written_and_checked_and_json_output_is_complete() {
     let place = Place::new();
     place.succeeds("report --input fixtures/tr113");
     for file in ["charts/timeline-front.png", "audit.md"] {
@@ -25,20 +25,28 @@ fn a_report_is_written_and_checked_and_a_change_is_shown() {
     assert!(out.contains("+++ regenerated/report.md"), "{out}");
     assert!(out.contains("differ from the committed report"), "{out}");
 
-    let (code, out, _) = place.run("report --check --json");
-    assert_eq!(code, 1);
-    let json: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(json["reports"][0]["match"], false);
-}
-
-#[test]
-fn json_output_names_the_files() {
-    let place = Place::new();
-    let out = place.succeeds("report --input fixtures/tr113 --out here --json");
-    let json: Value = serde_json::from_str(&out).unwrap();
-    let files = json["files"].as_array().unwrap();
+    let json = |line: &str, code| {
+        let (ended, out, _) = place.run(line);
+        assert_eq!(ended, code, "{line}");
+        serde_json::from_str::<Value>(&out).unwrap()
+    };
+    let check = json("report --check --json", 1);
+    assert_eq!(check["reports"][0]["match"], false);
+    let report = json("report --input fixtures/tr113 --out here --json", 0);
+    let files = report["files"].as_array().unwrap();
     let exists = |f: &Value| place.path(f.as_str().unwrap()).is_file();
     assert!(files.iter().all(exists), "{files:?}");
+    place.slower(1.2);
+    let audit = json("audit --json", 0);
+    assert!(audit["counts"]["claims"].as_u64().unwrap() >= 60);
+    let compared = json("compare fixtures/tr113/one-server.csv slower.csv --json", 0);
+    assert_eq!(compared["schema"], 1);
+    assert!(
+        !compared["comparison"]["rows"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
 }
 
 /// Makes a report, checks every file it names, and returns its `report.json` and `report.md`.
@@ -75,16 +83,10 @@ fn a_load_and_a_calibration_have_reports_of_their_own() {
     assert_eq!(load["kind"], "load");
     assert_eq!(load["provenance"], "simulated");
     let outcomes = &load["figures"]["outcomes"];
-    let ended = [
-        "completed",
-        "incomplete",
-        "failed",
-        "cancelled",
-        "timed_out",
-    ]
-    .map(|outcome| outcomes[outcome].as_u64().unwrap_or(0));
+    let ended = "completed incomplete failed cancelled timed_out".split(' ');
+    let ended: u64 = ended.filter_map(|outcome| outcomes[outcome].as_u64()).sum();
     let rows = place.read("fixtures/load/requests.jsonl").lines().count();
-    assert_eq!(ended.iter().sum::<u64>(), rows as u64);
+    assert_eq!(ended, rows as u64);
     assert!(page.contains("# SIMULATED: load"), "{page}");
 
     let (calibration, page) = made(&place, "fixtures/calibration", "a/calibration");
@@ -92,31 +94,18 @@ fn a_load_and_a_calibration_have_reports_of_their_own() {
     assert_eq!(calibration["provenance"], "measured");
     let text = place.read("fixtures/calibration/calibration.json");
     let record: Value = serde_json::from_str(&text).unwrap();
-    let steps = |budget: &Value| {
-        let steps = budget["steps"].as_array().unwrap().clone();
-        steps
-            .into_iter()
-            .map(|step| (step["streams"].clone(), step["token_bias"].clone()))
-            .collect::<Vec<_>>()
-    };
     assert_eq!(
-        steps(&calibration["client_budget"]),
-        steps(&record["budget"])
+        calibration["client_budget"]["steps"],
+        record["budget"]["steps"]
     );
     assert!(!page.contains("SIMULATED"), "{page}");
 }
 
-#[test]
-fn json_output_is_complete() {
-    let place = Place::new();
-    place.slower(1.2);
-    let (_, out, _) = place.run("audit --json");
-    let json: Value = serde_json::from_str(&out).unwrap();
-    assert!(json["counts"]["claims"].as_u64().unwrap() >= 60);
-    let (_, out, _) = place.run("compare fixtures/tr113/one-server.csv slower.csv --json");
-    let json: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(json["schema"], 1);
-    assert!(!json["comparison"]["rows"].as_array().unwrap().is_empty());
+/// The folder of the lowest level of the capacity fixture, in that fixture.
+fn first_level(place: &Place) -> String {
+    let levels = fs::read_dir(place.path("fixtures/capacity/levels")).unwrap();
+    let names = levels.map(|level| level.unwrap().file_name().into_string().unwrap());
+    format!("levels/{}", names.min().unwrap())
 }
 
 #[test]
@@ -126,22 +115,16 @@ fn a_comparison_reports_what_was_left_out_of_its_sides() {
         let whole = place.read(file);
         place.write(file, &(whole + "{\"run\":{"));
     };
-    let level = fs::read_dir(place.path("fixtures/capacity/levels")).unwrap();
-    let level = level.map(|level| level.unwrap().file_name().into_string().unwrap());
-    let level = level.min().unwrap();
-    let rows = format!("fixtures/capacity/levels/{level}/requests.jsonl");
+    let rows = first_level(&place) + "/requests.jsonl";
     for (name, file) in [
-        ("load", "fixtures/load/requests.jsonl"),
-        (
-            "one-or-two-servers",
-            "fixtures/one-or-two-servers/journal.jsonl",
-        ),
+        ("load", "requests.jsonl"),
+        ("one-or-two-servers", "journal.jsonl"),
         ("capacity", &rows),
     ] {
         let input = format!("fixtures/{name}");
         let before = place.run(&format!("compare {input} {input}")).1;
         assert!(!before.contains("is cut off"), "{before}");
-        cut(file);
+        cut(&format!("{input}/{file}"));
         for output in ["", "--markdown", "--json"] {
             let out = place.succeeds(&format!("compare {input} {input} {output}"));
             let warnings = out.matches("is cut off").count();
@@ -168,19 +151,19 @@ fn a_sweep_without_telemetry_has_a_report_and_a_bad_level_leaves_the_others() {
         "{out}"
     );
 
-    let level = fs::read_dir(place.path("fixtures/capacity/levels")).unwrap();
-    let level = level.map(|level| level.unwrap().path()).min().unwrap();
-    fs::write(level.join("requests.jsonl"), "nonsense\n").unwrap();
+    let level = first_level(&place);
+    place.write(
+        &format!("fixtures/capacity/{level}/requests.jsonl"),
+        "nonsense\n",
+    );
     let line = "report --input fixtures/capacity --out c";
     let (code, _, err) = place.run(line);
     assert_eq!(code, 2);
     assert!(err.contains("--keep-going"), "{err}");
     let out = place.succeeds(&format!("{line} --keep-going"));
-    let name = level.file_name().unwrap().to_string_lossy();
-    assert!(
-        out.contains(&format!("skipped {name}/requests.jsonl line 1")),
-        "{out}"
-    );
+    let name = level.trim_start_matches("levels/");
+    let skipped = format!("skipped {name}/requests.jsonl line 1");
+    assert!(out.contains(&skipped), "{out}");
     assert!(place.read("c/report.md").contains("requests.jsonl line 1"));
 }
 

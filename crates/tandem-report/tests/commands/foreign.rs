@@ -13,43 +13,40 @@ use crate::place::Place;
 const HOSTILE: &str =
     "=HYPERLINK(\"http://x\")\u{1b}[31m\u{7}\n# forged\r\n<script>x</script> | \u{202e}\0";
 
+/// The files of a folder and its subfolders.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let of = |path: PathBuf| {
+        if path.is_dir() {
+            files(&path)
+        } else {
+            vec![path]
+        }
+    };
+    paths.flat_map(of).collect()
+}
+
 /// The JSON and JSONL files of a folder, with their values.
 fn documents(folder: &Path) -> Vec<(PathBuf, Vec<Value>)> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(documents(&path));
-        } else if let Ok(text) = fs::read_to_string(&path) {
-            let values = serde_json::Deserializer::from_str(&text).into_iter();
-            if let Ok(values) = values.collect() {
-                found.push((path, values));
-            }
-        }
-    }
-    found
+    let values = |path: PathBuf| {
+        let text = fs::read_to_string(&path).ok()?;
+        let values = serde_json::Deserializer::from_str(&text).into_iter();
+        Some((path, values.collect::<Result<_, _>>().ok()?))
+    };
+    files(folder).into_iter().filter_map(values).collect()
 }
 
-fn strings(value: &Value, found: &mut BTreeSet<String>) {
+/// Calls `visit` with every string.
+fn for_strings(value: &mut Value, visit: &mut impl FnMut(&mut String)) {
     match value {
-        Value::String(text) => {
-            found.insert(text.clone());
+        Value::String(text) => visit(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| for_strings(item, visit)),
+        Value::Object(members) => {
+            members
+                .values_mut()
+                .for_each(|item| for_strings(item, visit));
         }
-        Value::Array(items) => items.iter().for_each(|item| strings(item, found)),
-        Value::Object(members) => members.values().for_each(|item| strings(item, found)),
-        _ => {}
-    }
-}
-
-fn replace(value: &mut Value, replaced: &BTreeSet<String>) {
-    match value {
-        Value::String(text) if replaced.contains(text.as_str()) => {
-            *text = format!("{HOSTILE}{text}");
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, replaced)),
-        Value::Object(members) => members
-            .values_mut()
-            .for_each(|item| replace(item, replaced)),
         _ => {}
     }
 }
@@ -58,16 +55,19 @@ type CanBeRead<'c> = &'c dyn Fn(&Path) -> bool;
 
 /// Makes every free-text string hostile: those whose change leaves the folder readable.
 fn spoil(folder: &Path, can_be_read: CanBeRead<'_>) -> BTreeSet<String> {
-    let documents = documents(folder);
+    let mut documents = documents(folder);
     let mut known = BTreeSet::new();
-    for value in documents.iter().flat_map(|(_, values)| values) {
-        strings(value, &mut known);
+    for value in documents.iter_mut().flat_map(|(_, values)| values) {
+        for_strings(value, &mut |text| known.extend([text.clone()]));
     }
     let write = |replaced: &BTreeSet<String>| {
         for (path, values) in &documents {
-            let lines = values.iter().map(|value| {
-                let mut value = value.clone();
-                replace(&mut value, replaced);
+            let lines = values.iter().cloned().map(|mut value| {
+                for_strings(&mut value, &mut |text| {
+                    if replaced.contains(text) {
+                        *text = format!("{HOSTILE}{text}");
+                    }
+                });
                 format!("{value}\n")
             });
             fs::write(path, lines.collect::<String>()).unwrap();
@@ -104,18 +104,14 @@ fn unsafe_lines(what: &str, extension: &str, text: &str) -> Vec<String> {
 }
 
 fn unsafe_files(folder: &Path) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let what = path.display().to_string();
-        if path.is_dir() {
-            found.extend(unsafe_files(&path));
-        } else if let Some(extension @ ("md" | "csv")) = path.extension().and_then(|e| e.to_str()) {
+    let unsafe_lines = |path: PathBuf| match path.extension().and_then(|e| e.to_str()) {
+        Some(extension @ ("md" | "csv")) => {
             let text = fs::read_to_string(&path).unwrap();
-            found.extend(unsafe_lines(&what, extension, &text));
+            unsafe_lines(&path.display().to_string(), extension, &text)
         }
-    }
-    found
+        _ => Vec::new(),
+    };
+    files(folder).into_iter().flat_map(unsafe_lines).collect()
 }
 
 #[test]
@@ -125,33 +121,36 @@ fn foreign_strings_are_safe_in_every_output() {
     let capacity = |path: &Path| analysis::capacity::read(path, false).is_ok();
     let calibration = |path: &Path| analysis::calibration::read(path).is_ok();
     // Small folders, from the fuzzers' corpora.
-    let level = [
-        "levels/0001-agents-1/requests.jsonl",
-        "requests/capacity.jsonl",
-    ];
-    let sweep_files = [
-        ["manifest.json", "manifest/simulated.json"],
-        ["journal.jsonl", "journal/simulated.jsonl"],
-        ["telemetry.jsonl", "telemetry/simulated.jsonl"],
-    ];
-    let load_files = [
-        ["load.json", "load/simulated.json"],
-        ["requests.jsonl", "requests/simulated.jsonl"],
-    ];
-    let capacity_files = [["capacity.json", "capacity/simulated.json"], level];
-    let calibration_files = [["calibration.json", "calibration/measured.json"]];
-    let kinds: [(&str, CanBeRead<'_>, &[[&str; 2]]); 4] = [
-        ("sweep", &sweep, &sweep_files),
-        ("load", &load, &load_files),
-        ("capacity", &capacity, &capacity_files),
-        ("calibration", &calibration, &calibration_files),
+    let kinds: [(&str, CanBeRead<'_>, &str); 4] = [
+        (
+            "sweep",
+            &sweep,
+            "manifest.json=manifest/simulated.json journal.jsonl=journal/simulated.jsonl \
+             telemetry.jsonl=telemetry/simulated.jsonl",
+        ),
+        (
+            "load",
+            &load,
+            "load.json=load/simulated.json requests.jsonl=requests/simulated.jsonl",
+        ),
+        (
+            "capacity",
+            &capacity,
+            "capacity.json=capacity/simulated.json \
+             levels/0001-agents-1/requests.jsonl=requests/capacity.jsonl",
+        ),
+        (
+            "calibration",
+            &calibration,
+            "calibration.json=calibration/measured.json",
+        ),
     ];
     let place = Place::new();
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
     let mut found = Vec::new();
     for (name, can_be_read, files) in kinds {
         let input = format!("results/{name}");
-        for [file, seed] in files {
+        for (file, seed) in files.split(' ').filter_map(|file| file.split_once('=')) {
             let path = place.path(&input).join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::copy(corpus.join(seed), path).unwrap();

@@ -13,11 +13,8 @@ fn pin(name: &str, place: &Place, lines: &[&str]) {
 fn help() {
     let place = Place::new();
     for command in ["", "report", "audit", "compare"] {
-        let line = format!("{command} --help");
-        insta::assert_snapshot!(
-            format!("help_{}", command.trim()),
-            place.transcripts(&[&line])
-        );
+        let help = place.transcripts(&[&format!("{command} --help")]);
+        insta::assert_snapshot!(format!("help_{command}"), help);
     }
 }
 
@@ -42,8 +39,7 @@ fn reports() {
 
 #[test]
 fn audits() {
-    let place = Place::new();
-    pin("audits", &place, &["audit"]);
+    pin("audits", &Place::new(), &["audit"]);
 }
 
 #[test]
@@ -55,10 +51,7 @@ fn comparisons() {
     let mut load: serde_json::Value = serde_json::from_str(&load).unwrap();
     load["header"]["nonce"] = "00000000000000aa".into();
     place.write("fixtures/load/load.json", &load.to_string());
-    let [one, two] = [
-        "fixtures/tr113/one-server.csv",
-        "fixtures/tr113/two-servers.csv",
-    ];
+    let [one, two] = ["one-server", "two-servers"].map(|n| format!("fixtures/tr113/{n}.csv"));
     pin(
         "comparisons",
         &place,
@@ -83,23 +76,25 @@ fn errors() {
     let place = Place::new();
     place.write("file", "x");
     fs::create_dir(place.path("empty")).unwrap();
-    for (from, name, change) in [
-        ("tr113/one-server.csv", "oops.csv", ("10.5867744", "oops")),
+    for (from, to, found, replaced) in [
+        ("tr113/one-server.csv", "../oops.csv", "10.5867744", "oops"),
         (
             "one-or-two-servers/journal.jsonl",
-            "",
-            ("{\"arm\":", "{\"leg\":"),
+            "one-or-two-servers/journal.jsonl",
+            "{\"arm\":",
+            "{\"leg\":",
         ),
-        ("load/requests.jsonl", "", ("\"outcome\"", "\"outcom\"")),
+        (
+            "load/requests.jsonl",
+            "load/requests.jsonl",
+            "\"outcome\"",
+            "\"outcom\"",
+        ),
     ] {
-        let text = fs::read_to_string(place.path("fixtures").join(from)).unwrap();
-        assert!(text.contains(change.0));
-        let name = if name.is_empty() {
-            format!("fixtures/{from}")
-        } else {
-            name.to_owned()
-        };
-        place.write(&name, &text.replacen(change.0, change.1, 1));
+        let text = place.read(&format!("fixtures/{from}"));
+        assert!(text.contains(found));
+        let changed = text.replacen(found, replaced, 1);
+        place.write(&format!("fixtures/{to}"), &changed);
     }
     let one = "fixtures/tr113/one-server.csv";
     pin(

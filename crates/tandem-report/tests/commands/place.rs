@@ -13,13 +13,7 @@ impl Place {
     pub(crate) fn new() -> Self {
         let place = Self(TempDir::new().unwrap());
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
-        for name in [
-            "tr113",
-            "load",
-            "calibration",
-            "capacity",
-            "one-or-two-servers",
-        ] {
+        for name in "tr113 load calibration capacity one-or-two-servers".split(' ') {
             copy(&fixtures.join(name), &place.path("fixtures").join(name));
         }
         place
@@ -82,21 +76,16 @@ impl Place {
     /// Writes the one-server runs with every wall time and execution time `factor` times as long.
     pub(crate) fn slower(&self, factor: f64) {
         let text = self.read("fixtures/tr113/one-server.csv");
-        let mut lines = text.lines();
-        let header: Vec<&str> = lines.next().unwrap().split(',').collect();
-        let mut out = format!("{}\n", header.join(","));
-        for line in lines {
-            let cells = line.split(',').zip(&header).map(|(cell, name)| {
-                if name.ends_with("_s") {
-                    (cell.parse::<f64>().unwrap() * factor).to_string()
-                } else {
-                    cell.to_owned()
-                }
-            });
-            out.push_str(&cells.collect::<Vec<_>>().join(","));
-            out.push('\n');
-        }
-        self.write("slower.csv", &out);
+        let header: Vec<&str> = text.lines().next().unwrap().split(',').collect();
+        let longer = |(cell, name): (&str, &&str)| match cell.parse::<f64>() {
+            Ok(value) if name.ends_with("_s") => (value * factor).to_string(),
+            _ => cell.to_owned(),
+        };
+        let lines = text.lines().map(|line| {
+            let cells: Vec<_> = line.split(',').zip(&header).map(longer).collect();
+            cells.join(",") + "\n"
+        });
+        self.write("slower.csv", &lines.collect::<String>());
     }
 }
 

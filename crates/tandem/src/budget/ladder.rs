@@ -67,32 +67,24 @@ pub(crate) struct Ladder {
 impl Ladder {
     /// A few loads in about a second.
     pub(crate) fn quick(most_streams: u32) -> Self {
-        let load = |streams| Load {
+        let loads = [1, 16, 64, 256].map(|streams| Load {
             streams,
             pace: FAST,
             rounds: 1,
-        };
-        Self::new(
-            BudgetDepth::Quick,
-            [1, 16, 64, 256].map(load).to_vec(),
-            Nanos::from_secs(2),
-            most_streams,
-        )
+        });
+        let time = Nanos::from_secs(2);
+        Self::new(BudgetDepth::Quick, loads.to_vec(), time, most_streams)
     }
 
     /// The given numbers of streams, then the rate of the last load doubled repeatedly.
     pub(crate) fn full(streams: &[u32], most_streams: u32) -> Self {
-        let load = |streams: &u32| Load {
+        let loads = streams.iter().map(|streams| Load {
             streams: *streams,
             pace: PLAIN,
             rounds: 2,
-        };
-        Self::new(
-            BudgetDepth::Full,
-            streams.iter().map(load).collect(),
-            Nanos::from_secs(27),
-            most_streams,
-        )
+        });
+        let time = Nanos::from_secs(27);
+        Self::new(BudgetDepth::Full, loads.collect(), time, most_streams)
     }
 
     fn new(depth: BudgetDepth, mut given: Vec<Load>, time: Nanos, most_streams: u32) -> Self {
@@ -116,12 +108,12 @@ impl Ladder {
 
     /// The next load; none at the end. `past` is the time since the start.
     pub(super) fn next(&mut self, past: Nanos) -> Option<Load> {
-        let load = self.choose();
-        if load.is_some() && past >= self.time {
+        let load = self.choose()?;
+        if past >= self.time {
             self.end = BudgetEnd::Time;
             return None;
         }
-        load
+        Some(load)
     }
 
     fn choose(&mut self) -> Option<Load> {
@@ -154,23 +146,22 @@ impl Ladder {
     }
 
     pub(super) fn learn(&mut self, load: Load, step: &BudgetStep) {
-        if is_within(step) {
+        let is_below = |late: Option<Load>| late.is_none_or(|late| rate(load) < rate(late));
+        let good = is_within(step);
+        if good {
             let more = self.held.is_none_or(|held| rate(held) < rate(load));
-            if more && self.late.is_none_or(|late| rate(load) < rate(late)) {
+            if more && is_below(self.late) {
                 self.held = Some(load);
             }
-        } else if self.late.is_none_or(|late| rate(load) < rate(late)) {
+        } else if is_below(self.late) {
             self.late = Some(load);
-            if self.held.is_some_and(|held| rate(held) >= rate(load)) {
-                self.held = None;
-            }
+            self.held = self.held.filter(|held| rate(*held) < rate(load));
         }
-        let full = step.cpu_used.is_some_and(|used| used >= CPU_FULL);
         let over = self.given_over || self.depth == BudgetDepth::Quick;
         if self.end == BudgetEnd::Done && over {
-            if !is_within(step) {
+            if !good {
                 self.end = BudgetEnd::Bias;
-            } else if full {
+            } else if step.cpu_used.is_some_and(|used| used >= CPU_FULL) {
                 self.end = BudgetEnd::Cpu;
             }
         }
@@ -214,16 +205,16 @@ mod tests {
 
     use super::*;
 
-    /// Runs a ladder on a client that is late above `limit` tok/s.
-    fn climb(mut ladder: Ladder, limit: f64, cpu_full_at: f64) -> (Vec<(u32, u64)>, BudgetEnd) {
+    const FAST_CLIENT: f64 = 1e9;
+    const IDLE_CPU: f64 = 1e9;
+
+    /// Runs a ladder on a client that is late above `limit` tok/s, and lists its loads as STREAMS@RATE.
+    fn climb(mut ladder: Ladder, limit: f64, cpu_full_at: f64) -> (String, BudgetEnd) {
         let mut tried = Vec::new();
         while let Some(load) = ladder.next(Nanos::ZERO) {
-            tried.push((load.streams, rate(load).round() as u64));
-            let mean_ns = if rate(load) > limit {
-                1_500_000
-            } else {
-                90_000
-            };
+            tried.push(format!("{}@{:.0}", load.streams, rate(load)));
+            let is_late = rate(load) > limit;
+            let mean_ns = if is_late { 1_500_000 } else { 90_000 };
             let step = BudgetStep {
                 token_bias: Some(Bias {
                     n: 100,
@@ -238,45 +229,53 @@ mod tests {
             ladder.learn(load, &step);
             assert!(tried.len() < 20, "it never ends: {tried:?}");
         }
-        (tried, ladder.end())
+        (tried.join(" "), ladder.end())
     }
 
     #[test]
     fn the_rate_doubles_until_the_client_is_late_and_is_then_refined() {
-        let (tried, end) = climb(Ladder::full(&[1, 32, 128, 500], 5000), 60_000.0, 1e9);
-        insta::assert_compact_debug_snapshot!(tried, @"[(1, 50), (32, 1600), (128, 6400), (500, 25000), (500, 50000), (500, 100000), (500, 70711), (500, 59460)]");
-        assert_eq!(end, BudgetEnd::Bias);
-    }
-
-    #[test]
-    fn given_loads_are_tried_even_after_a_late_one() {
-        let (tried, end) = climb(Ladder::full(&[32, 128, 500], 5000), 2000.0, 1e9);
-        insta::assert_compact_debug_snapshot!(tried, @"[(32, 1600), (128, 6400), (500, 25000), (64, 3200), (45, 2250)]");
-        assert_eq!(end, BudgetEnd::Bias);
-    }
-
-    #[test]
-    fn it_also_ends_at_a_full_cpu_a_fast_client_few_descriptors_or_a_time_limit() {
-        let (tried, end) = climb(Ladder::full(&[500], 5000), 1e9, 50_000.0);
-        assert_eq!(tried, [(500, 25_000), (500, 50_000)]);
-        assert_eq!(end, BudgetEnd::Cpu);
-        let (tried, end) = climb(Ladder::full(&[1, 500], 5000), 1e9, 1e9);
-        assert_eq!(tried.last(), Some(&(500, 400_000)));
-        assert_eq!(end, BudgetEnd::Done);
-        let (tried, _) = climb(Ladder::full(&[32, 500], 100), 1e9, 1e9);
-        assert!(tried.iter().all(|(streams, _)| *streams == 32), "{tried:?}");
-        let mut ladder = Ladder::full(&[1], 5000);
+        use BudgetEnd::{Bias, Cpu, Done, Time};
+        let doubled = "500@25000 500@50000";
+        // 70,711 and 59,460 are geometric means of the rates around them.
+        let refined = format!("1@50 32@1600 128@6400 {doubled} 500@100000 500@70711 500@59460");
+        let endless = format!("1@50 {doubled} 500@100000 500@200000 500@400000");
+        let after_late = "32@1600 128@6400 500@25000 64@3200 45@2250";
+        let few_files = "32@1600 32@3200 32@6400 32@12800 32@25600";
+        let full = |streams: &[u32]| Ladder::full(streams, 5000);
+        let quick = || Ladder::quick(5000);
+        for (ladder, limit, cpu_full_at, tried, end) in [
+            (
+                full(&[1, 32, 128, 500]),
+                60_000.0,
+                IDLE_CPU,
+                &*refined,
+                Bias,
+            ),
+            // Given loads are tried even after a late one.
+            (full(&[32, 128, 500]), 2000.0, IDLE_CPU, after_late, Bias),
+            (full(&[500]), FAST_CLIENT, 50_000.0, doubled, Cpu),
+            (full(&[1, 500]), FAST_CLIENT, IDLE_CPU, &endless, Done),
+            (
+                Ladder::full(&[32, 500], 100),
+                FAST_CLIENT,
+                IDLE_CPU,
+                few_files,
+                Done,
+            ),
+            // A quick calibration stops at the first late load.
+            (quick(), 2000.0, IDLE_CPU, "1@100 16@1600 64@6400", Bias),
+            (
+                quick(),
+                FAST_CLIENT,
+                IDLE_CPU,
+                "1@100 16@1600 64@6400 256@25600",
+                Done,
+            ),
+        ] {
+            assert_eq!(climb(ladder, limit, cpu_full_at), (tried.to_owned(), end));
+        }
+        let mut ladder = full(&[1]);
         assert_eq!(ladder.next(Nanos::from_secs(60)), None);
-        assert_eq!(ladder.end(), BudgetEnd::Time);
-    }
-
-    #[test]
-    fn a_quick_calibration_stops_at_the_first_late_load() {
-        let (tried, end) = climb(Ladder::quick(5000), 2000.0, 1e9);
-        assert_eq!(tried, [(1, 100), (16, 1600), (64, 6400)]);
-        assert_eq!(end, BudgetEnd::Bias);
-        let (tried, end) = climb(Ladder::quick(5000), 1e9, 1e9);
-        assert_eq!(tried.len(), 4);
-        assert_eq!(end, BudgetEnd::Done);
+        assert_eq!(ladder.end(), Time);
     }
 }

@@ -45,18 +45,15 @@ pub(super) async fn step(
 ) -> Result<Option<BudgetStep>, Fatal> {
     let clock = Clock::real();
     let cpus = setting.server_cpus.clone();
-    let server = Server::start_with(
-        load.pace,
-        ([127, 0, 0, 1], 0).into(),
-        clock.clone(),
-        move || {
-            if !cpus.is_empty() {
-                // An unpinned server only costs accuracy.
-                let _ = flavour::pin(&cpus);
-            }
-        },
-    )
-    .or_environment("the calibration server could not be started")?;
+    let pin = move || {
+        if !cpus.is_empty() {
+            // An unpinned server only costs accuracy.
+            let _ = flavour::pin(&cpus);
+        }
+    };
+    let address = ([127, 0, 0, 1], 0).into();
+    let server = Server::start_with(load.pace, address, clock.clone(), pin)
+        .or_environment("the calibration server could not be started")?;
     let backend = client(&server, &clock, setting, load.pace)?;
     let streams = NonZeroU32::new(load.streams).ok_or_else(|| Fatal::usage("no streams"))?;
     let requests = load.streams.saturating_mul(load.rounds);
@@ -66,13 +63,11 @@ pub(super) async fn step(
         think: Nanos::ZERO,
     };
     let plan = LoadPlan::new(shape, requests, MODEL, "tick");
-    let on_record: OnRecord = {
-        let records = Arc::clone(&records);
-        Arc::new(move |record: RequestRecord| {
-            let mut records = records.lock().unwrap_or_else(PoisonError::into_inner);
-            records.push(record);
-        })
-    };
+    let kept = Arc::clone(&records);
+    let on_record: OnRecord = Arc::new(move |record: RequestRecord| {
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push(record);
+    });
     let setup = LoadSetup::new(plan, vec![backend], clock.clone(), on_record);
     let cpu = || process::cpu_time().zip(server.cpu_time());
     let (began, before) = (clock.now(), cpu());
@@ -142,12 +137,10 @@ fn by_seed(mut streams: Vec<StreamLog>, pace: Pace) -> HashMap<i64, Vec<Truth>> 
     let mut log: HashMap<i64, Vec<Truth>> = HashMap::new();
     for stream in streams.into_iter().filter(|stream| stream.complete) {
         let Some(seed) = stream.seed else { continue };
+        let tokens = (0..).zip(&stream.writes);
         let truth = Truth {
             asked: stream.asked,
-            due: (0..)
-                .zip(&stream.writes)
-                .map(|(token, _)| stream.due(pace, token))
-                .collect(),
+            due: tokens.map(|(token, _)| stream.due(pace, token)).collect(),
             sent: stream.writes.iter().map(|write| write.started).collect(),
         };
         log.entry(seed).or_default().push(truth);

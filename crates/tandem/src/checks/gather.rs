@@ -1,12 +1,10 @@
 //! Reads the metadata of servers and probes them with short requests.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use clock::Clock;
+use document::output::say;
 use domain::backend::{ChatBackend, Exchange, GenerateCall, LoadedModel};
 use domain::exit::Fatal;
-use domain::plan::{StatePolicy, SweepPlan, Timeouts};
+use domain::plan::Timeouts;
 use domain::{FailureKind, ModelOptions, Nanos, Outcome};
 use futures_util::future::join_all;
 
@@ -15,7 +13,7 @@ use super::keep_alive;
 use super::memory::{self, Need, Shape};
 use super::slots::{self, Probe, Slots, Window};
 use crate::flags::HttpFlags;
-use crate::target::{self, LIMITS, Seen};
+use crate::target::{self, Found, LIMITS};
 
 /// Maximum time of the probe's first request, which may load the model, and of the others.
 const LOAD_LIMIT: Nanos = Nanos::from_secs(300);
@@ -37,226 +35,165 @@ const PROBE_LIMITS: Timeouts = Timeouts {
     total: LOAD_LIMIT,
 };
 
-/// Concurrent requests of the probe: one more than the plan has agents, to find that many slots.
-pub(super) fn together(plan: &PlanFacts) -> usize {
-    (plan.agents + 1).clamp(3, MOST_TOGETHER)
+/// Reads servers for a plan.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Inspection<'p> {
+    pub(super) plan: &'p PlanFacts,
+    pub(super) http: &'p HttpFlags,
+    pub(super) clock: &'p Clock,
+    pub(super) simulated: bool,
 }
 
-/// The options of the configuration that needs the most memory. An unset context counts as Ollama's default.
-pub(super) fn largest(plan: &SweepPlan) -> ModelOptions {
-    let context = |o: &ModelOptions| o.num_ctx.unwrap_or(memory::DEFAULT_CONTEXT.cast_signed());
-    let layers = |o: &ModelOptions| o.num_gpu.filter(|n| *n >= 0).unwrap_or(i64::MAX);
-    plan.agents()
-        .map(|agent| &agent.options)
-        .max_by_key(|o| (context(o), layers(o)))
-        .cloned()
-        .unwrap_or_default()
-}
-
-pub(super) fn all_options(plan: &SweepPlan) -> Vec<&ModelOptions> {
-    plan.agents().map(|agent| &agent.options).collect()
-}
-
-pub(super) fn load_facts(
-    model: &str,
-    agents: usize,
-    options: &ModelOptions,
-    endpoints: usize,
-) -> PlanFacts {
-    let context = options.num_ctx.and_then(|n| u64::try_from(n).ok());
-    PlanFacts {
-        name: "load".to_owned(),
-        model: model.to_owned(),
-        configs: 1,
-        agents,
-        servers: endpoints,
-        largest_context: context,
-        largest_named_context: context,
-        ..PlanFacts::default()
-    }
-}
-
-/// Reads a server's metadata, without a generation request.
-pub(super) async fn look(
-    seen: &Seen,
-    options: &[&ModelOptions],
-    facts: &PlanFacts,
-    (http, clock): (&HttpFlags, &Clock),
-    simulated: bool,
-) -> Result<ServerReport, Fatal> {
-    let endpoint = &seen.found.facts;
-    let kind = &endpoint.server.kind;
-    let compatible = openai::wire::is_kind(kind);
-    let backend = target::client(endpoint, http, clock, LIMITS)?;
-    let loaded_before = backend.loaded().await.ok();
-    let reported = |name: &str| seen.found.told.get(name).and_then(|n| n.parse().ok());
-    let (mut shape, mut architecture) = (None, None);
-    let model = endpoint.model.clone();
-    if let (Some(model), false) = (&model, compatible) {
-        let key = target::api_key()?.filter(|_| !simulated);
-        let settings = target::settings(http, clock, LIMITS)?.api_key(key);
-        let client = ollama::Client::build(settings, &endpoint.url).map_err(Fatal::usage)?;
-        if let Ok(shown) = client.show(&model.name, false).await {
-            shape = Shape::of(&shown.model_info);
-            architecture = memory::architecture(&shown.model_info).map(str::to_owned);
+impl Inspection<'_> {
+    /// Reads a server's metadata, without a generation request.
+    pub(super) async fn look(self, found: &Found) -> Result<ServerReport, Fatal> {
+        let endpoint = &found.facts;
+        let kind = &endpoint.server.kind;
+        let compatible = openai::wire::is_kind(kind);
+        let backend = target::client(endpoint, self.http, self.clock, LIMITS)?;
+        let reported = |name: &str| found.reported.get(name).and_then(|n| n.parse().ok());
+        let mut info = None;
+        if let (Some(model), false) = (&endpoint.model, compatible) {
+            let settings = target::settings(self.http, self.clock, LIMITS)?;
+            let client = ollama::Client::build(settings, &endpoint.url).map_err(Fatal::usage)?;
+            info = client.show(&model.name, false).await.ok();
         }
-    }
-    let need = need(
-        model.as_ref().and_then(|m| m.size_bytes),
-        shape.as_ref(),
-        facts,
-        None,
-        None,
-    );
-    Ok(ServerReport {
-        server: endpoint.server.clone(),
-        loads_on_demand: !compatible,
-        simulated,
-        key_sent: !simulated && target::api_key()?.is_some(),
-        model,
-        has: seen.has.clone(),
-        slots_reported: reported("slots"),
-        context_reported: reported("context_per_slot"),
-        options_not_sent: target::not_sent(options, kind),
-        architecture,
-        shape,
-        need,
-        loaded_before,
-        loaded: None,
-        keep_alive_s: None,
-        probe: None,
-    })
-}
-
-/// The memory of the plan's largest configuration; `seen_context` is the server's default context.
-fn need(
-    weights: Option<u64>,
-    shape: Option<&Shape>,
-    plan: &PlanFacts,
-    seen_context: Option<u64>,
-    slots: Option<u64>,
-) -> Option<Need> {
-    let context = match plan.largest_context {
-        Some(named) => Some(named),
-        None => seen_context.max(
-            plan.largest_named_context
-                .filter(|_| seen_context.is_some()),
-        ),
-    };
-    Some(Need::of(weights?, shape?, context, slots))
-}
-
-/// Loads the model with the largest configuration's options, sends one request and then several at the same
-/// time, and unloads the model unless it was loaded before.
-pub(super) async fn probe(
-    seen: &Seen,
-    report: &mut ServerReport,
-    plan: &SweepPlan,
-    facts: &PlanFacts,
-    (http, clock): (&HttpFlags, &Clock),
-) -> Result<(), Fatal> {
-    let Some(model) = &report.model else {
-        return Ok(());
-    };
-    let backend = target::client(&seen.found.facts, http, clock, PROBE_LIMITS)?;
-    let options = largest(plan);
-    let began = clock.now();
-    let mut probe = Probe {
-        together: together(facts),
-        num_predict: NUM_PREDICT,
-        slots: Slots::Unknown {
-            why: "no request completed".to_owned(),
-        },
-        tokens_per_s_alone: None,
-        took_s: 0.0,
-        failures: Vec::new(),
-        key_refused: false,
-    };
-    let requests = ProbeRequests {
-        backend,
-        model: model.name.clone(),
-        options,
-    };
-    // The first request may load the model, so it is not one of the measured ones.
-    let alone = clock
-        .timeout(LOAD_LIMIT, requests.send(0, NUM_PREDICT))
-        .await;
-    if let Some((window, rate)) = probe.take(alone.ok()) {
-        probe.tokens_per_s_alone = rate.filter(|_| window.chunks > 1);
-        let longer = rate.map_or(0.0, |rate| (rate * ANSWER_S).min(MOST_TOKENS));
-        let num_predict = NUM_PREDICT.max(longer as i64);
-        probe.num_predict = num_predict;
-        let numbers = 1..=probe.together as u64;
-        let many = join_all(numbers.map(|n| requests.send(n, num_predict)));
-        let answers: Vec<_> = match clock.timeout(REQUESTS_LIMIT, many).await {
-            Ok(answers) => answers.into_iter().map(Some).collect(),
-            Err(_) => vec![None],
+        let info = info.map(|shown| shown.model_info);
+        let mut report = ServerReport {
+            server: endpoint.server.clone(),
+            loads_on_demand: !compatible,
+            simulated: self.simulated,
+            key_sent: !self.simulated && target::api_key()?.is_some(),
+            model: endpoint.model.clone(),
+            has: found.models.clone(),
+            slots_reported: reported("slots"),
+            context_reported: reported("context_per_slot"),
+            options_not_sent: target::not_sent(&self.plan.options, kind),
+            architecture: info.as_ref().and_then(memory::architecture),
+            shape: info.as_ref().and_then(Shape::of),
+            need: None,
+            loaded_before: backend.loaded().await.ok(),
+            loaded: None,
+            keep_alive_s: None,
+            probe: None,
         };
-        let windows: Vec<Window> = answers
-            .into_iter()
-            .filter_map(|answer| probe.take(answer))
-            .map(|(window, _)| window)
-            .collect();
-        probe.slots = slots::infer(&windows);
+        report.need = self.need(&report);
+        Ok(report)
     }
-    let ended = clock.now();
-    probe.took_s = ended.since(began).as_secs_f64();
-    let same = |m: &LoadedModel| m.name == model.name;
-    let running = requests.backend.loaded().await.unwrap_or_default();
-    report.loaded = running.into_iter().find(same);
-    if report.loads_on_demand && !report.simulated && probe.tokens_per_s_alone.is_some() {
-        report.keep_alive_s = match &report.loaded {
-            None => Some(0.0),
-            Some(loaded) => loaded.expires_at.as_deref().and_then(keep_alive::from_now),
+
+    /// The memory of the plan's largest configuration. The server's default context is that of the model that the
+    /// probe loaded.
+    fn need(self, report: &ServerReport) -> Option<Need> {
+        let default = report.loaded.as_ref().and_then(|l| l.context_length);
+        let named = self.plan.largest_named_context;
+        let unnamed = || default.max(named.filter(|_| default.is_some()));
+        let context = self.plan.largest_context.or_else(unnamed);
+        let slots = report.probe.as_ref().and_then(|probe| probe.slots.count());
+        let weights = report.model.as_ref()?.size_bytes?;
+        Some(Need::of(weights, report.shape.as_ref()?, context, slots))
+    }
+
+    /// The options of the configuration that needs the most memory. An unset context counts as Ollama's default.
+    fn largest(self) -> ModelOptions {
+        let context = |o: &ModelOptions| o.num_ctx.unwrap_or(memory::DEFAULT_CONTEXT.cast_signed());
+        let layers = |o: &ModelOptions| o.num_gpu.filter(|n| *n >= 0).unwrap_or(i64::MAX);
+        let options = self.plan.options.iter();
+        let largest = options.max_by_key(|o| (context(o), layers(o)));
+        largest.cloned().unwrap_or_default()
+    }
+
+    /// Loads the model with the largest configuration's options, sends one request and then several at the same
+    /// time, and unloads the model unless it was loaded before.
+    pub(super) async fn probe(self, found: &Found, report: &mut ServerReport) -> Result<(), Fatal> {
+        let Some(model) = &report.model else {
+            return Ok(());
         };
-    }
-    let slots = match probe.slots {
-        Slots::Exactly { n } | Slots::AtLeast { n } => Some(n as u64),
-        Slots::Unknown { .. } => None,
-    };
-    report.need = need(
-        model.size_bytes,
-        report.shape.as_ref(),
-        facts,
-        report.loaded.as_ref().and_then(|l| l.context_length),
-        slots,
-    );
-    let was_loaded = report.loaded_before.iter().flatten().any(same);
-    if report.loads_on_demand && !was_loaded && report.loaded.is_some() {
-        // A failure is harmless: the server unloads an idle model by itself.
-        let _ = clock
-            .timeout(LIMITS.total, requests.backend.unload(&model.name))
-            .await;
-    }
-    report.probe = Some(probe);
-    Ok(())
-}
-
-struct ProbeRequests {
-    backend: Arc<dyn ChatBackend>,
-    model: String,
-    options: ModelOptions,
-}
-
-impl ProbeRequests {
-    async fn send(&self, n: u64, num_predict: i64) -> (Outcome, Exchange) {
-        let call = GenerateCall {
-            model: self.model.clone(),
-            system: None,
-            history: None,
-            // Different starts, so that no prompt cache answers one of them sooner.
-            prompt: format!("{n}: count from one to one hundred, in words."),
-            options: ModelOptions {
-                num_predict: Some(num_predict),
-                seed: Some(n.cast_signed() + 1),
-                ..self.options.clone()
+        let clock = self.clock;
+        // One more than the plan has agents, to find that many slots.
+        let together = (self.plan.agents + 1).clamp(3, MOST_TOGETHER);
+        if !self.simulated {
+            say(format_args!(
+                "Sending {} {} short requests, {together} of them at the same time, which loads the model if \
+                 necessary; --no-probe skips this.",
+                found.facts.url,
+                together + 1,
+            ));
+        }
+        let backend = target::client(&found.facts, self.http, clock, PROBE_LIMITS)?;
+        let began = clock.now();
+        let mut probe = Probe {
+            together,
+            num_predict: NUM_PREDICT,
+            slots: Slots::Unknown {
+                why: "no request completed".to_owned(),
             },
-            keep_alive: None,
+            tokens_per_s_alone: None,
+            took_s: 0.0,
+            failures: Vec::new(),
+            key_refused: false,
         };
-        let mut exchange = Exchange::default();
-        let outcome = self.backend.generate(&call, &mut exchange).await;
-        (outcome, exchange)
+        let options = self.largest();
+        let send = |n, num_predict| send(&*backend, &model.name, &options, n, num_predict);
+        // The first request may load the model, so it is not one of the measured ones.
+        let alone = clock.timeout(LOAD_LIMIT, send(0, NUM_PREDICT)).await;
+        if let Some((window, rate)) = probe.take(alone.ok()) {
+            probe.tokens_per_s_alone = rate.filter(|_| window.chunks > 1);
+            let longer = rate.map_or(0.0, |rate| (rate * ANSWER_S).min(MOST_TOKENS));
+            probe.num_predict = NUM_PREDICT.max(longer as i64);
+            let many = join_all((1..=together as u64).map(|n| send(n, probe.num_predict)));
+            let answers: Vec<_> = match clock.timeout(REQUESTS_LIMIT, many).await {
+                Ok(answers) => answers.into_iter().map(Some).collect(),
+                Err(_) => vec![None],
+            };
+            let windows = answers.into_iter().filter_map(|answer| probe.take(answer));
+            let windows: Vec<Window> = windows.map(|(window, _)| window).collect();
+            probe.slots = slots::infer(&windows);
+        }
+        probe.took_s = clock.now().since(began).as_secs_f64();
+        let same = |m: &LoadedModel| m.name == model.name;
+        let running = backend.loaded().await.unwrap_or_default();
+        report.loaded = running.into_iter().find(same);
+        if report.loads_on_demand && !report.simulated && probe.tokens_per_s_alone.is_some() {
+            report.keep_alive_s = match &report.loaded {
+                None => Some(0.0),
+                Some(loaded) => loaded.expires_at.as_deref().and_then(keep_alive::from_now),
+            };
+        }
+        let was_loaded = report.loaded_before.iter().flatten().any(same);
+        if report.loads_on_demand && !was_loaded && report.loaded.is_some() {
+            // A failure is harmless: the server unloads an idle model by itself.
+            let _ = clock
+                .timeout(LIMITS.total, backend.unload(&model.name))
+                .await;
+        }
+        report.probe = Some(probe);
+        report.need = self.need(report);
+        Ok(())
     }
+}
+
+/// Sends request number `n` of a probe.
+async fn send(
+    backend: &dyn ChatBackend,
+    model: &str,
+    options: &ModelOptions,
+    n: u64,
+    num_predict: i64,
+) -> (Outcome, Exchange) {
+    let call = GenerateCall {
+        model: model.to_owned(),
+        // Different starts, so that no prompt cache answers one of them sooner.
+        prompt: format!("{n}: count from one to one hundred, in words."),
+        options: ModelOptions {
+            num_predict: Some(num_predict),
+            seed: Some(n.cast_signed() + 1),
+            ..options.clone()
+        },
+        ..GenerateCall::default()
+    };
+    let mut exchange = Exchange::default();
+    let outcome = backend.generate(&call, &mut exchange).await;
+    (outcome, exchange)
 }
 
 impl Probe {
@@ -278,21 +215,17 @@ impl Probe {
             }
             Outcome::Cancelled => return None,
         }
-        let sent = exchange.times.sent?;
-        let (first, last) = exchange.times.first_token.zip(exchange.times.last_token)?;
-        let tokens = exchange
-            .times
-            .counters
-            .eval_count
-            .unwrap_or(exchange.times.chunks.len() as u64);
-        let span = last.since(first);
+        let times = exchange.times;
         let window = Window {
-            sent,
-            first,
-            last,
-            chunks: exchange.times.chunks.len(),
+            sent: times.sent?,
+            first: times.first_token?,
+            last: times.last_token?,
+            chunks: times.chunks.len(),
         };
-        let rate = (tokens > 1 && span > Nanos::ZERO && !exchange.times.is_gathered())
+        let tokens = times.counters.eval_count;
+        let tokens = tokens.unwrap_or(window.chunks as u64);
+        let span = window.last.since(window.first);
+        let rate = (tokens > 1 && span > Nanos::ZERO && !times.is_gathered())
             .then(|| (tokens - 1) as f64 / span.as_secs_f64());
         Some((window, rate))
     }
@@ -302,42 +235,5 @@ impl Probe {
             self.failures.push(message.to_owned());
         }
         None
-    }
-}
-
-pub(super) fn plan_facts(plan: &SweepPlan) -> PlanFacts {
-    let servers = plan.servers();
-    let named = plan.agents().filter_map(|agent| agent.options.num_ctx);
-    let largest_named_context = named.max().and_then(|n| u64::try_from(n).ok());
-    let every_one_named = plan.agents().all(|agent| agent.options.num_ctx.is_some());
-    let mut differing = BTreeSet::new();
-    let mut reloading = 0;
-    for config in &plan.configs {
-        let mut reloads = false;
-        for topology in &plan.topologies {
-            for (i, one) in config.agents.iter().enumerate() {
-                for (k, other) in config.agents.iter().enumerate().skip(i + 1) {
-                    let same = topology.endpoint_of(i, servers) == topology.endpoint_of(k, servers);
-                    let (a, b) = (&one.options, &other.options);
-                    if same && (a.reloads_for(b) || b.reloads_for(a)) {
-                        reloads = true;
-                        differing.extend(a.runner_differences(b).iter().map(|o| o.name));
-                    }
-                }
-            }
-        }
-        reloading += usize::from(reloads);
-    }
-    PlanFacts {
-        name: plan.name.clone(),
-        model: plan.model.clone(),
-        configs: plan.configs.len(),
-        agents: plan.most_agents(),
-        servers,
-        largest_context: largest_named_context.filter(|_| every_one_named),
-        largest_named_context,
-        reloading,
-        reloading_options: differing.into_iter().collect(),
-        sets_state: plan.protocol.state != StatePolicy::AsLeft,
     }
 }

@@ -1,6 +1,8 @@
 //! The keep-alive of an idle model, from the expiry time that the server reports.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use chrono::DateTime;
 
 /// Longer means "for ever": Ollama then reports a time centuries away.
 const FOR_EVER: Duration = Duration::from_hours(24 * 365 * 10);
@@ -16,31 +18,12 @@ pub(super) fn from_now(expires_at: &str) -> Option<f64> {
 }
 
 fn between(now: SystemTime, expires_at: &str) -> Option<f64> {
-    let at = moment(expires_at)?;
-    let left = at.duration_since(now).unwrap_or(Duration::ZERO);
-    Some(if left > FOR_EVER {
-        -1.0
-    } else {
-        left.as_secs_f64()
-    })
-}
-
-/// Parses RFC 3339, with `Z` or with an offset.
-fn moment(text: &str) -> Option<SystemTime> {
-    if text.ends_with('Z') {
-        return humantime::parse_rfc3339(text).ok();
-    }
-    let (local, offset) = text.split_at_checked(text.len().checked_sub(6)?)?;
-    let (sign, offset) = offset.split_at_checked(1)?;
-    let (hours, minutes) = offset.split_once(':')?;
-    let minutes: u64 = 60 * hours.parse::<u64>().ok()? + minutes.parse::<u64>().ok()?;
-    let offset = Duration::from_secs(60 * minutes);
-    let local = humantime::parse_rfc3339(&format!("{local}Z")).ok()?;
-    match sign {
-        "+" => local.checked_sub(offset),
-        "-" => local.checked_add(offset),
-        _ => None,
-    }
+    let at = DateTime::parse_from_rfc3339(expires_at).ok()?;
+    let micros = u64::try_from(at.timestamp_micros()).ok()?;
+    let left = (UNIX_EPOCH + Duration::from_micros(micros)).duration_since(now);
+    let left = left.unwrap_or(Duration::ZERO);
+    let for_ever = left > FOR_EVER;
+    Some(if for_ever { -1.0 } else { left.as_secs_f64() })
 }
 
 #[cfg(test)]

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Bytes of a cached value: 16 bits is the default of servers.
 const CACHE_BYTES: u64 = 2;
 
 /// The dimensions of a model that determine the size of its cache.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Shape {
     /// Cached values of a token: keys and values of all layers.
     pub(crate) values_per_token: u64,
@@ -20,8 +20,8 @@ pub(crate) struct Shape {
     pub(crate) windowed: bool,
 }
 
-pub(crate) fn architecture(info: &BTreeMap<String, Value>) -> Option<&str> {
-    info.get("general.architecture")?.as_str()
+pub(crate) fn architecture(info: &BTreeMap<String, Value>) -> Option<String> {
+    Some(info.get("general.architecture")?.as_str()?.to_owned())
 }
 
 impl Shape {
@@ -51,7 +51,7 @@ impl Shape {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Need {
     pub(crate) weights_bytes: u64,
     /// The cache of all slots, bytes.
@@ -108,78 +108,62 @@ pub(crate) fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    fn info(json: Value) -> BTreeMap<String, Value> {
-        serde_json::from_value(json).unwrap()
+    fn shape(info: Value) -> Option<Shape> {
+        Shape::of(&serde_json::from_value(info).unwrap())
     }
 
     #[test]
     fn the_cache_follows_from_layers_heads_and_their_length() {
         // Gemma 3 4B: 34 layers, 4 key-value heads of 256.
-        let shape = Shape::of(&info(serde_json::json!({
-            "general.architecture": "gemma3",
-            "gemma3.block_count": 34,
-            "gemma3.attention.head_count": 8,
-            "gemma3.attention.head_count_kv": 4,
-            "gemma3.attention.key_length": 256,
-            "gemma3.attention.value_length": 256,
-            "gemma3.attention.sliding_window": 1024,
-            "gemma3.context_length": 131_072,
-            "gemma3.embedding_length": 2560,
-        })))
-        .unwrap();
-        assert_eq!(shape.values_per_token, 34 * 4 * 512);
-        assert!(shape.windowed);
-        let need = Need::of(3_300_000_000, &shape, Some(1024), Some(2));
+        let gemma = shape(json!({
+            "general.architecture": "gemma3", "gemma3.block_count": 34, "gemma3.attention.head_count": 8,
+            "gemma3.attention.head_count_kv": 4, "gemma3.attention.key_length": 256,
+            "gemma3.attention.value_length": 256, "gemma3.attention.sliding_window": 1024,
+            "gemma3.context_length": 131_072, "gemma3.embedding_length": 2560,
+        }));
+        let gemma = gemma.unwrap();
+        assert_eq!(gemma.values_per_token, 34 * 4 * 512);
+        assert!(gemma.windowed);
         // 139,264 bytes a token, 1024 tokens, 2 slots.
-        assert_eq!(need.cache_bytes, 285_212_672);
-        assert_eq!(need.total(), 3_585_212_672);
+        let need = Need::of(3_300_000_000, &gemma, Some(1024), Some(2));
+        assert_eq!(
+            (need.cache_bytes, need.total()),
+            (285_212_672, 3_585_212_672)
+        );
         assert!(!need.context_assumed && !need.slots_assumed);
-        let assumed = Need::of(1, &shape, None, None);
+        let assumed = Need::of(1, &gemma, None, None);
         assert_eq!((assumed.context, assumed.slots), (4096, 1));
         assert!(assumed.context_assumed && assumed.slots_assumed);
-    }
-
-    #[test]
-    fn unknown_head_lengths_follow_from_the_width() {
-        let shape = Shape::of(&info(serde_json::json!({
-            "general.architecture": "llama",
-            "llama.block_count": 8,
-            "llama.attention.head_count": 8,
-            "llama.embedding_length": 512,
-            "llama.context_length": 4096,
-        })))
-        .unwrap();
-        assert_eq!(shape.values_per_token, 8 * 8 * 128);
+        // Unknown head lengths follow from the width.
+        let llama = shape(json!({
+            "general.architecture": "llama", "llama.block_count": 8, "llama.attention.head_count": 8,
+            "llama.embedding_length": 512, "llama.context_length": 4096,
+        }));
+        let llama = llama.unwrap();
+        assert_eq!(llama.values_per_token, 8 * 8 * 128);
         // No context is longer than what the model was trained for.
-        let need = Need::of(0, &shape, Some(8192), Some(1));
+        let need = Need::of(0, &llama, Some(8192), Some(1));
         assert_eq!(need.cache_bytes, 8 * 8 * 128 * 2 * 4096);
-    }
-
-    #[test]
-    fn layers_may_differ_and_metadata_may_be_missing() {
-        let shape = Shape::of(&info(serde_json::json!({
-            "general.architecture": "x",
-            "x.block_count": 4,
-            "x.attention.head_count_kv": [0, 2, 0, 2],
-            "x.attention.key_length": 64,
-            "x.attention.value_length": 32,
-        })))
-        .unwrap();
-        assert_eq!(shape.values_per_token, 4 * 96);
-        for without in [
-            serde_json::json!({}),
-            serde_json::json!({ "general.architecture": "x", "x.block_count": 4 }),
-        ] {
-            assert_eq!(Shape::of(&info(without)), None);
-        }
+        // Layers may differ, and metadata may be missing.
+        let mixed = shape(json!({
+            "general.architecture": "x", "x.block_count": 4, "x.attention.head_count_kv": [0, 2, 0, 2],
+            "x.attention.key_length": 64, "x.attention.value_length": 32,
+        }));
+        assert_eq!(mixed.unwrap().values_per_token, 4 * 96);
+        assert_eq!(shape(json!({})), None);
+        assert_eq!(
+            shape(json!({ "general.architecture": "x", "x.block_count": 4 })),
+            None
+        );
     }
 
     #[test]
     fn sizes_have_units() {
-        assert_eq!(size(4_120_000_000), "4.1 GB");
-        assert_eq!(size(85_511_741), "86 MB");
-        assert_eq!(size(1_234_567), "1.2 MB");
+        let sizes = [4_120_000_000, 85_511_741, 1_234_567].map(size);
+        assert_eq!(sizes, ["4.1 GB", "86 MB", "1.2 MB"]);
     }
 }

@@ -18,122 +18,99 @@ const INDENT: usize = 11;
 
 /// A level, padded, in its colour if colours are allowed.
 fn word(level: Level) -> String {
-    let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
-    let (word, style) = match level {
-        Level::Ok => ("ok", colour(AnsiColor::Green)),
-        Level::Note => ("note", colour(AnsiColor::Cyan)),
-        Level::Warning => ("warning", colour(AnsiColor::Yellow)),
-        Level::Problem => ("problem", colour(AnsiColor::Red).bold()),
+    let (word, colour) = match level {
+        Level::Ok => ("ok", AnsiColor::Green),
+        Level::Note => ("note", AnsiColor::Cyan),
+        Level::Warning => ("warning", AnsiColor::Yellow),
+        Level::Problem => ("problem", AnsiColor::Red),
     };
-    if output::stdout().has_colours() {
-        format!("{style}{word:<7}{style:#}")
-    } else {
-        format!("{word:<7}")
+    if !output::stdout().has_colours() {
+        return format!("{word:<7}");
     }
+    let style = Style::new().fg_color(Some(colour.into()));
+    let is_bold = level == Level::Problem;
+    let style = if is_bold { style.bold() } else { style };
+    format!("{style}{word:<7}{style:#}")
 }
 
 pub(crate) fn report(facts: &Facts, findings: &[Finding]) -> String {
+    let block = |belongs: &dyn Fn(&Finding) -> bool| -> String {
+        let findings = findings.iter().filter(|finding| belongs(finding));
+        findings.map(in_lines).collect()
+    };
     let mut text = String::new();
     for (place, server) in facts.servers.iter().enumerate() {
         let name = match &server.state {
             ServerState::Answers(report) if report.server.is_simulator() => " (SIMULATED)",
             _ => "",
         };
-        let _ = writeln!(text, "{}{name}", server.url);
-        block(
-            &mut text,
-            findings.iter().filter(|f| f.server == Some(place)),
-        );
+        let of_block = block(&|finding| finding.server == Some(place));
+        let _ = write!(text, "{}{name}\n{of_block}", server.url);
     }
     let plan = &facts.plan;
-    let _ = writeln!(
+    let configs = plural(plan.configs as u64, "configuration");
+    let agents = plural(plan.agents as u64, "agent");
+    let (name, model) = (&plan.name, &plan.model);
+    let of_block = block(&|finding| finding.server.is_none() && OF_PLAN.contains(&finding.code));
+    let _ = write!(
         text,
-        "Plan {}: {}, up to {}, model {}",
-        plan.name,
-        plural(plan.configs as u64, "configuration"),
-        plural(plan.agents as u64, "agent"),
-        plan.model
+        "Plan {name}: {configs}, up to {agents}, model {model}\n{of_block}"
     );
-    let of_plan = |f: &&Finding| f.server.is_none() && OF_PLAN.contains(&f.code);
-    block(&mut text, findings.iter().filter(of_plan));
     if facts.machine.is_some() {
-        let _ = writeln!(text, "This machine");
-        let of_machine = |f: &&Finding| f.server.is_none() && !OF_PLAN.contains(&f.code);
-        block(&mut text, findings.iter().filter(of_machine));
+        let of_block =
+            block(&|finding| finding.server.is_none() && !OF_PLAN.contains(&finding.code));
+        let _ = write!(text, "This machine\n{of_block}");
     }
-    text.push('\n');
-    text.push_str(&conclusion(findings));
-    text.push('\n');
-    text
+    format!("{text}\n{}\n", conclusion(findings))
 }
 
-fn block<'f>(text: &mut String, findings: impl Iterator<Item = &'f Finding>) {
-    for finding in findings {
-        let _ = write!(text, "  {}  ", word(finding.level));
-        wrapped(text, &finding.what, "");
-        if let Some(todo) = &finding.todo {
-            let _ = write!(text, "{:INDENT$}", "");
-            wrapped(text, todo, "-> ");
-        }
-    }
+fn in_lines(finding: &Finding) -> String {
+    let level = word(finding.level);
+    let what = format!("  {level}  {}\n", wrapped(&finding.what, INDENT));
+    let todo = finding.todo.as_ref();
+    let todo = todo.map(|todo| format!("{:INDENT$}-> {}\n", "", wrapped(todo, INDENT + 3)));
+    what + &todo.unwrap_or_default()
 }
 
-/// Appends wrapped text; further lines are indented.
-fn wrapped(text: &mut String, words: &str, mark: &str) {
-    let indent = INDENT + mark.len();
-    let width = terminal::width().clamp(40, MOST_WIDTH);
-    text.push_str(mark);
-    let mut column = indent;
-    for (i, word) in words.split_whitespace().enumerate() {
-        let length = word.chars().count();
-        if i > 0 {
-            if column + 1 + length > width {
-                let _ = write!(text, "\n{:indent$}", "");
-                column = indent;
-            } else {
-                text.push(' ');
-                column += 1;
+/// Text in lines that fit the terminal; those after the first are indented.
+fn wrapped(text: &str, indent: usize) -> String {
+    let room = terminal::width().clamp(40, MOST_WIDTH) - indent;
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= room => {
+                line.extend([" ", word]);
             }
+            _ => lines.push(word.to_owned()),
         }
-        text.push_str(word);
-        column += length;
     }
-    text.push('\n');
+    lines.join(&format!("\n{:indent$}", ""))
 }
 
 /// Warnings and problems, one a line.
 pub(super) fn brief(facts: &Facts, findings: &[Finding]) -> Vec<String> {
-    findings
-        .iter()
-        .filter(|f| f.level >= Level::Warning)
-        .map(|f| {
-            let server = f.server.and_then(|place| facts.servers.get(place));
-            let at = server.map_or_else(String::new, |s| format!("{}: ", s.url));
-            let todo = f.todo.as_ref();
-            let todo = todo.map_or_else(String::new, |todo| format!(" ({todo})"));
-            let level = match f.level {
-                Level::Problem => "problem",
-                _ => "warning",
-            };
-            format!("{level}: {at}{}{todo}", f.what)
-        })
-        .collect()
+    let line = |f: &Finding| {
+        let server = f.server.and_then(|place| facts.servers.get(place));
+        let at = server.map_or_else(String::new, |s| format!("{}: ", s.url));
+        let todo = f.todo.as_ref().map(|todo| format!(" ({todo})"));
+        let is_problem = f.level == Level::Problem;
+        let level = if is_problem { "problem" } else { "warning" };
+        format!("{level}: {at}{}{}", f.what, todo.unwrap_or_default())
+    };
+    let serious = findings.iter().filter(|f| f.level >= Level::Warning);
+    serious.map(line).collect()
 }
 
 fn conclusion(findings: &[Finding]) -> String {
     let count = |level| findings.iter().filter(|f| f.level == level).count() as u64;
-    let (problems, warnings) = (count(Level::Problem), count(Level::Warning));
-    match (problems, warnings) {
+    let problems = plural(count(Level::Problem), "problem");
+    let warnings = plural(count(Level::Warning), "warning");
+    match (count(Level::Problem), count(Level::Warning)) {
         (0, 0) => "Ready for a sweep.".to_owned(),
-        (0, _) => format!(
-            "{}: a sweep would run, but its figures would be less reliable.",
-            plural(warnings, "warning")
-        ),
-        (_, 0) => format!("{}: a sweep would fail.", plural(problems, "problem")),
-        _ => format!(
-            "{} and {}: a sweep would fail.",
-            plural(problems, "problem"),
-            plural(warnings, "warning")
-        ),
+        (0, _) => {
+            format!("{warnings}: a sweep would run, but its figures would be less reliable.")
+        }
+        (_, 0) => format!("{problems}: a sweep would fail."),
+        _ => format!("{problems} and {warnings}: a sweep would fail."),
     }
 }

@@ -7,7 +7,7 @@ use domain::Nanos;
 use domain::exit::{Exit, Fatal, OrFatal as _};
 use domain::record::{BudgetEnd, CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibration, Provenance};
 use domain::telemetry::GpuSource;
-use runtime::{Shutdown, ShutdownLevel};
+use runtime::Shutdown;
 
 use crate::budget::{Ladder, climb};
 use crate::descriptors;
@@ -35,27 +35,19 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<Exit, Fatal> {
     let environment = telemetry::environment(GpuSource::Absent {
         reason: "a calibration uses no GPU".to_owned(),
     });
-    let budget = runtime.block_on(async {
-        let stop = Shutdown::new(Nanos::ZERO);
-        let on_signal = |level| {
-            if level < ShutdownLevel::Aborted {
-                say("Stopping; what was measured so far is printed.");
-            }
-        };
-        let most = descriptors::most_with_both_ends();
-        if let Some(over) = streams.iter().max().filter(|_| !args.quick) {
+    let most = descriptors::most_with_both_ends();
+    let ladder = if args.quick {
+        Ladder::quick(most)
+    } else {
+        if let Some(over) = streams.iter().max() {
             descriptors::enough_for(*over, true)?;
         }
-        let ladder = if args.quick {
-            Ladder::quick(most)
-        } else {
-            Ladder::full(&streams, most)
-        };
-        let climbing = climb(ladder, args.api, facts, &all, &stop);
-        tokio::select! {
-            budget = climbing => budget,
-            error = stop.on_signal(on_signal) => Err(Fatal::environment(error)),
-        }
+        Ladder::full(&streams, most)
+    };
+    let budget = runtime.block_on(async {
+        let stop = Shutdown::new(Nanos::ZERO);
+        let climbing = climb(ladder, &args.api, facts, &all, &stop);
+        terminal::until_stopped(climbing, &stop, "what was measured so far is printed").await
     })?;
     let name = args.out.as_deref().map_or_else(
         || "calibration".to_owned(),
@@ -66,25 +58,19 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<Exit, Fatal> {
         header: folder::header(name, Provenance::Measured, now, environment),
         budget,
     };
-    finish(&calibration, args)?;
+    // Write even when printing failed, so that a full disk under standard output loses nothing.
+    let printed = terminal::print(args.json, &calibration, || print::block(&calibration));
+    if let Some(dir) = &args.out {
+        results::calibration::write(dir, &calibration)
+            .or_environment(format!("{} could not be written", dir.display()))?;
+        let file = dir.join(CALIBRATION_FILE);
+        say(format_args!("Wrote {}", file.display()));
+    }
+    printed?;
     drop(lock);
     let budget = &calibration.budget;
     Ok(Exit::of_run(
         budget.ended == BudgetEnd::Interrupted,
         budget.steps.iter().any(|step| step.left_out > 0),
     ))
-}
-
-/// Prints, and writes even when printing failed, so that a full disk under standard output loses nothing.
-fn finish(calibration: &Calibration, args: &CalibrateArgs) -> Result<(), Fatal> {
-    let printed = terminal::print(args.json, calibration, || print::block(calibration));
-    if let Some(dir) = &args.out {
-        results::calibration::write(dir, calibration)
-            .or_environment(format!("{} could not be written", dir.display()))?;
-        say(format_args!(
-            "Wrote {}",
-            dir.join(CALIBRATION_FILE).display()
-        ));
-    }
-    printed
 }

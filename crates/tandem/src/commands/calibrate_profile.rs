@@ -1,5 +1,6 @@
 //! `tandem calibrate-profile`: fits a profile to recorded runs and reports the fit errors.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::Path;
@@ -17,25 +18,16 @@ use crate::terminal;
 
 pub(crate) fn calibrate(args: &CalibrateProfileArgs) -> Result<Exit, Fatal> {
     let base = Profile::load(&args.profile)?;
-    let model = match &args.model {
-        Some(model) => model.clone(),
-        None => base.models[0].name.clone(),
-    };
-    let mut shared = Vec::new();
-    let mut apart = Vec::new();
+    let model = args.model.clone();
+    let model = model.unwrap_or_else(|| base.models[0].name.clone());
+    let mut runs = Vec::new();
     for input in &args.input {
-        for run in recorded(input)? {
-            if run.servers > 1 {
-                apart.push(run);
-            } else {
-                shared.push(run);
-            }
-        }
+        runs.extend(recorded(input)?);
     }
+    let (apart, shared): (Vec<_>, Vec<_>) = runs.into_iter().partition(|run| run.servers > 1);
     if shared.is_empty() {
-        return Err(Fatal::usage(
-            "no runs of agents that share one server; the fit starts from them",
-        ));
+        let what = "no runs of agents that share one server; the fit starts from them";
+        return Err(Fatal::usage(what));
     }
     let fitted = fit(&base, &model, &shared, &apart)?;
     let mut text = String::new();
@@ -49,23 +41,18 @@ pub(crate) fn calibrate(args: &CalibrateProfileArgs) -> Result<Exit, Fatal> {
     ] {
         if !runs.is_empty() {
             let again = replay(&fitted.profile, &model, runs, start)?;
+            let (n, report) = (runs.len(), FitReport::new(runs, &again));
             let _ = writeln!(
                 text,
-                "\nThe same requests simulated, {} runs on {title}:",
-                runs.len()
+                "\nThe same requests simulated, {n} runs on {title}:\n{report}"
             );
-            let _ = writeln!(text, "{}", FitReport::new(runs, &again));
         }
     }
     if let Some(out) = &args.out {
         fs::write(out, fitted.profile.to_toml())
             .or_environment(format!("{} could not be written", out.display()))?;
-        let _ = writeln!(
-            text,
-            "\nWrote {}; use it with --profile {}",
-            out.display(),
-            out.display()
-        );
+        let out = out.display();
+        let _ = writeln!(text, "\nWrote {out}; use it with --profile {out}");
     }
     terminal::write(&text)?;
     Ok(Exit::Done)
@@ -85,10 +72,7 @@ fn recorded(input: &Path) -> Result<Vec<RecordedRun>, Fatal> {
 
 /// Runs of a results folder as plain figures: those whose agents made one completed request each.
 fn from_dataset(dataset: &Dataset) -> Vec<RecordedRun> {
-    let protocol = dataset
-        .manifest
-        .as_ref()
-        .map(|manifest| &manifest.plan.protocol);
+    let protocol = dataset.manifest.as_ref().map(|m| &m.plan.protocol);
     let unloaded = protocol.is_some_and(|p| p.state == StatePolicy::Unloaded);
     let unique = protocol.is_some_and(|p| p.cache == CachePolicy::Nonce);
     let mut runs = Vec::new();
@@ -98,14 +82,14 @@ fn from_dataset(dataset: &Dataset) -> Vec<RecordedRun> {
         let Some(agents) = agents.collect::<Option<Vec<_>>>() else {
             continue;
         };
-        let sent = arm.agents.iter().filter_map(|a| a.requests[0].sent).min();
-        let done = arm.agents.iter().filter_map(|a| a.requests[0].done).max();
-        let (Some(sent), Some(done)) = (sent, done) else {
+        let requests = || arm.agents.iter().map(|agent| &agent.requests[0]);
+        let sent = requests().filter_map(|request| request.sent).min();
+        let done = requests().filter_map(|request| request.done).max();
+        let Some((sent, done)) = sent.zip(done) else {
             continue;
         };
         let wall_s = done.since(sent).as_secs_f64();
-        let servers: std::collections::BTreeSet<u32> =
-            arm.agents.iter().map(|a| a.server).collect();
+        let servers: BTreeSet<u32> = arm.agents.iter().map(|a| a.server).collect();
         runs.push(RecordedRun {
             config: run.config.to_string(),
             order: format!("{:020}", sent.0),

@@ -4,66 +4,38 @@ mod level;
 mod show;
 
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
 
 use document::Invocation;
 use document::capacity::{Answer, AnswerKind, answer};
 use document::output::say;
 use document::words::plural;
+use domain::Nanos;
 use domain::exit::{Exit, Fatal};
 use domain::hash::sha256_hex;
 use domain::plan::Timeouts;
 use domain::record::capacity::{
     Asked, Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, LevelEnd, RunEnd, Search,
 };
-use domain::record::{ClientBudget, NonceRoot, RunHeader, RuntimeFacts};
-use domain::{ModelOptions, Nanos};
+use domain::record::{RunHeader, RuntimeFacts};
 use metrics::capacity::{LevelFigures, Next, Objective, Scaling, search};
-use results::{FolderError, Lock};
+use results::FolderError;
 use runtime::{Shutdown, ShutdownLevel};
 use serde::Serialize;
 
 use self::show::Progress;
 use crate::budget;
-use crate::checks;
+use crate::checks::{self, PlanFacts};
 use crate::descriptors;
 use crate::flags::{CapacityArgs, DEFAULT_PROMPT, HttpFlags, RuntimeFlags};
 use crate::folder;
 use crate::simulated;
 use crate::stage::{self, Stage, StageSetup};
-use crate::target::{self, Fitted, Target};
+use crate::target::{self, Fitted};
 use crate::terminal;
 
 /// The probability that a level is decided wrongly.
 const ERROR: f64 = 0.05;
-
-/// Stops of the whole run and of the current level.
-#[derive(Debug)]
-struct Running {
-    run: Shutdown,
-    level: Mutex<Option<Shutdown>>,
-}
-
-impl Running {
-    fn set_level(&self, level: &Shutdown) {
-        *self.level.lock().unwrap_or_else(PoisonError::into_inner) = Some(level.clone());
-        if self.interrupted() {
-            level.abort();
-        }
-    }
-
-    fn interrupted(&self) -> bool {
-        self.run.level() > ShutdownLevel::Running
-    }
-
-    fn stop(&self) {
-        let level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(level) = level.as_ref() {
-            level.abort();
-        }
-    }
-}
 
 /// The output of `--json`, which `docs/capacity.md` describes.
 #[derive(Debug, Serialize)]
@@ -87,21 +59,24 @@ pub(crate) fn capacity(args: &CapacityArgs) -> Result<Exit, Fatal> {
     let (runtime, facts) = args.runtime.start(&target, &args.server.http)?;
     runtime.block_on(async {
         let seed = earlier.map_or(args.seed, |r| r.asked.seed);
-        let stage = set(target, args, model, seed).await?;
-        let running = Running {
-            run: Shutdown::new(Nanos::ZERO),
-            level: Mutex::new(None),
-        };
-        let on_signal = |level| {
-            if level < ShutdownLevel::Aborted {
-                say("Stopping; the results so far are kept.");
-            }
-            running.stop();
-        };
-        tokio::select! {
-            status = run(&stage, args, earlier.cloned(), facts, &running) => status,
-            error = running.run.on_signal(on_signal) => Err(Fatal::environment(error)),
+        stage::announce(&target, &args.server, &Fitted::default(), |text| say(text));
+        if target.is_real() && !args.no_checks {
+            let (agents, options) = (args.max_agents.get(), args.request.options());
+            let facts = PlanFacts::of_load(model, agents, options);
+            let place = args.resume.as_deref().or(args.out.as_deref());
+            let http = &args.server.http;
+            checks::before_run(&target, http, facts, place, |line| say(line)).await;
         }
+        let setup = StageSetup {
+            model,
+            servers: 1,
+            seed,
+            timeouts: Timeouts::default(),
+        };
+        let stage = Stage::set(target, &args.server, &setup, Nanos::ZERO).await?;
+        let stop = Shutdown::new(Nanos::ZERO);
+        let running = run(&stage, args, earlier.cloned(), (facts, seed), &stop);
+        terminal::until_stopped(running, &stop, "the results so far are kept").await
     })
 }
 
@@ -114,20 +89,17 @@ fn restored(args: &CapacityArgs, earlier: Option<&CapacityRecord>) -> Result<Cap
     args.max_agents = NonZeroU32::new(record.asked.search.max_agents).unwrap_or(args.max_agents);
     args.request.num_predict = record.asked.num_predict;
     let (kept, typed) = (&record.asked.prompt, &args.request.prompt);
-    let (is_same, fix) = match &record.asked.prompt_sha256 {
-        Some(kept) => (
-            *kept == sha256_hex(typed.as_bytes()),
-            "its text was not kept: repeat it with --prompt",
-        ),
-        None => (
-            typed == kept || typed == DEFAULT_PROMPT,
-            "leave --prompt out",
-        ),
+    let hash = record.asked.prompt_sha256.as_ref();
+    let is_same = match hash {
+        Some(hash) => *hash == sha256_hex(typed.as_bytes()),
+        None => typed == kept || typed == DEFAULT_PROMPT,
     };
     if !is_same {
+        let left_out = "its text was not kept: repeat it with --prompt";
+        let fix = hash.map_or("leave --prompt out", |_| left_out);
         return Err(Fatal::usage("the run began with another prompt").hint(fix));
     }
-    if record.asked.prompt_sha256.is_none() {
+    if hash.is_none() {
         args.request.prompt.clone_from(kept);
     }
     if let Some(facts) = &record.header.runtime {
@@ -146,43 +118,14 @@ fn restored(args: &CapacityArgs, earlier: Option<&CapacityRecord>) -> Result<Cap
     Ok(args)
 }
 
-fn options(args: &CapacityArgs) -> ModelOptions {
-    ModelOptions {
-        num_predict: Some(args.request.num_predict),
-        ..ModelOptions::default()
-    }
-}
-
-async fn set(target: Target, args: &CapacityArgs, model: &str, seed: u64) -> Result<Stage, Fatal> {
-    let say = |text: &str| say(text);
-    stage::announce(&target, &args.server, &Fitted::default(), say);
-    if target.is_real() && !args.no_checks {
-        let place = args.resume.as_deref().or(args.out.as_deref());
-        let place = place.unwrap_or_else(|| Path::new("results"));
-        let (agents, options) = (args.max_agents.get(), options(args));
-        let found = (target.found(), &args.server.http);
-        for line in checks::before_load(found, model, agents, &options, place).await {
-            say(&line);
-        }
-    }
-    let setup = StageSetup {
-        model,
-        servers: 1,
-        seed,
-        timeouts: Timeouts::default(),
-    };
-    Stage::set(target, &args.server, &setup, Nanos::ZERO).await
-}
-
 async fn run(
     stage: &Stage,
     args: &CapacityArgs,
     earlier: Option<CapacityRecord>,
-    facts: Option<RuntimeFacts>,
-    running: &Running,
+    (facts, seed): (Option<RuntimeFacts>, u64),
+    stop: &Shutdown,
 ) -> Result<Exit, Fatal> {
     // A resumed run has new nonces: the server's cache may hold the prompts of an interrupted level.
-    let seed = earlier.as_ref().map_or(args.seed, |r| r.asked.seed);
     let nonce = stage.nonce(args.nonce.nonce, seed);
     let (dir, _lock, mut record) = if let Some(record) = earlier {
         // The caller locked the folder before it read the record.
@@ -192,8 +135,22 @@ async fn run(
             folder::refuse_used(out)?;
         }
         descriptors::enough_for(args.max_agents.get(), stage.simulator.is_some())?;
-        let budget = budget::before_run(args.budget, facts.as_ref(), &stage.endpoints).await;
-        let (dir, lock, record) = begin(stage, args, nonce, facts, budget)?;
+        let client_budget = budget::before_run(args.budget, facts.as_ref(), &stage.endpoints).await;
+        let now = folder::wall_clock();
+        let (dir, name) = stage.folder(args.out.as_deref(), &args.name, now);
+        let lock = folder::begin(&dir)?;
+        let record = CapacityRecord {
+            schema: CAPACITY_SCHEMA,
+            header: RunHeader {
+                client_budget,
+                nonce: (!args.request.same_prompt).then_some(nonce),
+                ..stage.header(name, now, facts, &args.server)?
+            },
+            asked: asked(args),
+            probes: Vec::new(),
+            end: None,
+        };
+        results::capacity::write(&dir, &record).map_err(FolderError::before_anything)?;
         (dir, Some(lock), record)
     };
     let objective: Objective = record
@@ -204,13 +161,12 @@ async fn run(
     let mut levels = read_levels(&dir, &record, &objective)?;
     // The file keeps its end until it has another level.
     record.end = None;
-    if !args.no_preload
-        && stage
-            .preload(&record.asked.model, &options(args))
-            .await?
-            .is_none()
-    {
-        return Ok(Exit::Interrupted);
+    if !args.no_preload {
+        let options = args.request.options();
+        let loaded = stage.preload(&record.asked.model, &options).await?;
+        if loaded.is_none() {
+            return Ok(Exit::Interrupted);
+        }
     }
     say(format_args!(
         "How many agents within {objective}? At most {} tokens an answer.",
@@ -230,7 +186,7 @@ async fn run(
             record: &record,
             objective: &objective,
             prompt: &args.request.prompt,
-            running,
+            stop,
             progress: &progress,
         };
         let level = level::run(context, (agents, phase), &place, &levels).await?;
@@ -238,14 +194,10 @@ async fn run(
             progress.ended(&level.probe, level.figures.as_ref());
         }
         let cache = level.figures.as_ref().and_then(|f| f.load.cache);
-        if let Some(helped) = cache
-            .filter(|_| !record.asked.same_prompt)
-            .and_then(|c| c.warning())
-        {
-            progress.say(&format!(
-                "warning: {}: {helped}",
-                plural(agents.get(), "agent")
-            ));
+        let cache = cache.filter(|_| !record.asked.same_prompt);
+        if let Some(helped) = cache.and_then(|c| c.warning()) {
+            let agents = plural(agents.get(), "agent");
+            progress.say(&format!("warning: {agents}: {helped}"));
         }
         let stopped = level.probe.end == LevelEnd::Interrupted;
         record.probes.push(level.probe);
@@ -253,7 +205,7 @@ async fn run(
             levels.extend(level.figures);
         }
         results::capacity::write(&dir, &record)?;
-        if running.interrupted() {
+        if stop.level() > ShutdownLevel::Running {
             break RunEnd::Interrupted;
         }
     };
@@ -263,42 +215,14 @@ async fn run(
     report(args, &dir, &record, &objective, &levels)
 }
 
-fn begin(
-    stage: &Stage,
-    args: &CapacityArgs,
-    nonce: NonceRoot,
-    runtime: Option<RuntimeFacts>,
-    client_budget: Option<ClientBudget>,
-) -> Result<(PathBuf, Lock, CapacityRecord), Fatal> {
-    let now = folder::wall_clock();
-    let (dir, name) = stage.folder(args.out.as_deref(), &args.name, now);
-    let lock = folder::begin(&dir)?;
-    let record = CapacityRecord {
-        schema: CAPACITY_SCHEMA,
-        header: RunHeader {
-            client_budget,
-            nonce: (!args.request.same_prompt).then_some(nonce),
-            ..stage.header(name, now, runtime, &args.server)?
-        },
-        asked: asked(args),
-        probes: Vec::new(),
-        end: None,
-    };
-    results::capacity::write(&dir, &record).map_err(FolderError::before_anything)?;
-    Ok((dir, lock, record))
-}
-
 fn asked(args: &CapacityArgs) -> Asked {
+    let (no_text, prompt) = (args.text.no_text, &args.request.prompt);
     Asked {
         slo: args.slo.to_string(),
         model: args.request.model.clone(),
         num_predict: args.request.num_predict,
-        prompt: if args.text.no_text {
-            String::new()
-        } else {
-            args.request.prompt.clone()
-        },
-        prompt_sha256: (args.text.no_text).then(|| sha256_hex(args.request.prompt.as_bytes())),
+        prompt: (!no_text).then(|| prompt.clone()).unwrap_or_default(),
+        prompt_sha256: no_text.then(|| sha256_hex(prompt.as_bytes())),
         same_prompt: args.request.same_prompt,
         think_s: args.think.as_secs_f64(),
         warmup: args.warmup,
@@ -355,31 +279,21 @@ fn report(
         levels,
     };
     terminal::print(args.json, &document, || {
-        let mut text = format!(
-            "\n{}{}\n",
-            terminal::badge(record.header.provenance),
-            answer.sentence
-        );
-        for note in &answer.notes {
-            text.push_str(note);
-            text.push('\n');
-        }
-        text
+        let badge = terminal::badge(record.header.provenance);
+        let notes = answer.notes.iter().map(|note| format!("{note}\n"));
+        let notes: String = notes.collect();
+        format!("\n{badge}{}\n{notes}", answer.sentence)
     })?;
     say(format_args!(
         "Wrote {}; `{}` makes a report",
         dir.display(),
         Invocation::from_environment().command(&format!("report --input {}", dir.display()))
     ));
-    Ok(status(record, &answer, levels))
-}
-
-fn status(record: &CapacityRecord, answer: &Answer, levels: &[LevelFigures]) -> Exit {
     let failed = levels.iter().any(|l| {
         let outcomes = &l.load.outcomes;
         outcomes.not_completed() > outcomes.cancelled
     });
     let open = answer.kind == AnswerKind::Unresolved || answer.open > 0;
     let interrupted = record.end == Some(RunEnd::Interrupted);
-    Exit::of_run(interrupted, failed || open)
+    Ok(Exit::of_run(interrupted, failed || open))
 }

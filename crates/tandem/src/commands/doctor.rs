@@ -6,7 +6,7 @@ use domain::record::Provenance;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::checks::{self, Facts, Finding, Level, MachineFacts, PlanFacts, ServerState};
+use crate::checks::{self, Finding, Level, MachineFacts, PlanFacts, ServerState};
 use crate::flags::DoctorArgs;
 use crate::folder::{self, command_line};
 use crate::plans;
@@ -40,7 +40,14 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Fatal> {
     let facts = checks::look(args, &plan)?;
     let findings = checks::judge(&facts);
     let worst = findings.iter().map(|f| f.level).max().unwrap_or(Level::Ok);
-    let status = status(&facts, worst);
+    let unreachable = facts.servers.iter().any(|server| {
+        matches!(&server.state, ServerState::Absent { why, .. } if *why == Absence::Unreachable)
+    });
+    let status = if unreachable {
+        Exit::Environment
+    } else {
+        Exit::of_run(false, worst >= Level::Warning)
+    };
     let document = Document {
         schema: SCHEMA,
         tool: folder::tool(),
@@ -59,23 +66,4 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Fatal> {
     };
     terminal::print(args.json, &document, || checks::report(&facts, &findings))?;
     Ok(status)
-}
-
-fn status(facts: &Facts, worst: Level) -> Exit {
-    let unreachable = facts.servers.iter().any(|server| {
-        matches!(
-            server.state,
-            ServerState::Absent {
-                why: Absence::Unreachable,
-                ..
-            }
-        )
-    });
-    if unreachable {
-        Exit::Environment
-    } else if worst >= Level::Warning {
-        Exit::SomeFailed
-    } else {
-        Exit::Done
-    }
 }

@@ -6,16 +6,17 @@ mod print;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use agents::WorkPool;
 use document::output::say;
 use document::words::plural;
 use domain::Nanos;
 use domain::exit::{Exit, Fatal, OrFatal as _};
-use domain::plan::CachePolicy;
-use domain::record::load::{ClientCost, Figures, LOAD_SCHEMA, LoadFile, LoadResult};
+use domain::plan::{CachePolicy, Timeouts};
+use domain::record::load::{Asked, ClientCost, Figures, LOAD_SCHEMA, LoadFile, LoadResult};
 use domain::record::{NonceRoot, RuntimeFacts, TimeScale};
 use results::{FolderError, Lock};
+use runtime::Shutdown;
 use runtime::load::{Backlog, LoadPlan, LoadSetup, LoadShape, run_load};
-use runtime::{Shutdown, ShutdownLevel};
 
 use crate::budget;
 use crate::descriptors;
@@ -27,7 +28,7 @@ use crate::stage::{self, Stage, StageSetup};
 use crate::target::{self, Fitted};
 use crate::terminal;
 
-/// The current repetition of the load, and what all repetitions share.
+/// The current repetition of the load, and the state that all repetitions share.
 struct Repetition {
     /// From 1.
     number: u32,
@@ -79,7 +80,7 @@ fn once(args: &LoadArgs, repetition: &mut Repetition) -> Result<Exit, Fatal> {
     let target = target::choose(&args.server, &args.ask.request.model)?;
     let (runtime, facts) = args.runtime.start(&target, &args.server.http)?;
     runtime.block_on(async {
-        let fitted = target::fit_load(&plan.options, target.found());
+        let fitted = target::fit_options(std::slice::from_ref(&plan.options), target.found());
         stage::announce(&target, &args.server, &fitted, |text| say(text));
         let setup = StageSetup {
             model: &args.ask.request.model,
@@ -89,15 +90,8 @@ fn once(args: &LoadArgs, repetition: &mut Repetition) -> Result<Exit, Fatal> {
         };
         let stage = Stage::set(target, &args.server, &setup, Nanos::ZERO).await?;
         let stop = Shutdown::new(Nanos::ZERO);
-        let on_signal = |level| {
-            if level < ShutdownLevel::Aborted {
-                say("Stopping; requests in flight are cancelled.");
-            }
-        };
-        tokio::select! {
-            status = run(stage, args, repetition, plan, (facts, fitted), &stop) => status,
-            error = stop.on_signal(on_signal) => Err(Fatal::environment(error)),
-        }
+        let running = run(stage, args, repetition, plan, (facts, fitted), &stop);
+        terminal::until_stopped(running, &stop, "requests in flight are cancelled").await
     })
 }
 
@@ -120,17 +114,19 @@ async fn run(
     if let Some(agents) = at_once {
         descriptors::enough_for(agents.get(), stage.simulator.is_some())?;
     }
-    let warmed = if args.ask.no_preload {
-        false
-    } else {
-        match stage.preload(&plan.model, &plan.options).await? {
-            Some(all_loaded) => all_loaded,
-            None => return Ok(Exit::Interrupted),
-        }
-    };
+    let mut warmed = false;
+    if !args.ask.no_preload {
+        let Some(all_loaded) = stage.preload(&plan.model, &plan.options).await? else {
+            return Ok(Exit::Interrupted);
+        };
+        warmed = all_loaded;
+    }
     let now = folder::wall_clock();
     let (all, name) = stage.folder(repetition.folder.as_deref(), &args.output.name, now);
-    let dir = repetition.folder_in(&all);
+    let folder = (!args.output.no_record).then(|| repetition.folder_in(&all));
+    if folder.is_some() && repetition.lock.is_none() {
+        repetition.lock = Some(folder::begin(&all)?);
+    }
     repetition.folder = Some(all);
     let mut header = stage.header(name, now, runtime, &args.server)?;
     let nonce = stage.nonce(repetition.nonce, args.ask.seed);
@@ -141,21 +137,24 @@ async fn run(
     if let Some(environment) = &mut header.environment {
         environment.facts.extend(fitted.facts);
     }
-    let pool = plan::pool(args, &stage.clock);
+    let pool = match args.agent.work_threads {
+        Some(threads) => WorkPool::new(threads, std::env::temp_dir()),
+        None => WorkPool::for_clock(&stage.clock),
+    };
+    let slo = args.output.slo.clone();
     let mut file = LoadFile {
         schema: LOAD_SCHEMA,
         header,
-        asked: plan::asked(&plan, args, &pool),
+        asked: Asked {
+            timeouts: Some(args.limits.timeouts()).filter(|limits| *limits != Timeouts::default()),
+            slo: slo.as_ref().map(|slo| slo.text().to_owned()),
+            ..rows::asked(&plan, pool.threads())
+        },
         result: None,
     };
-    let folder = (!args.output.no_record).then_some(dir);
-    if let (true, None, Some(all)) = (folder.is_some(), &repetition.lock, &repetition.folder) {
-        repetition.lock = Some(folder::begin(all)?);
-    }
-    let rows_file = folder
-        .as_ref()
-        .map(|dir| rows::create(dir, &file).map_err(FolderError::before_anything))
-        .transpose()?;
+    let rows_file = folder.as_ref().map(|dir| rows::create(dir, &file));
+    let rows_file = rows_file.transpose();
+    let rows_file = rows_file.map_err(FolderError::before_anything)?;
     // Virtual time skips every wait.
     let pace = match stage.time_scale {
         None => Some(1.0),
@@ -176,7 +175,7 @@ async fn run(
         "{bar:24} {pos}/{len} requests  {elapsed} elapsed, {left}",
         sending,
     );
-    let slo = args.output.slo.clone();
+    bar.enable_steady_tick(terminal::TICK);
     let (rows, on_record) = Rows::start(rows_file, slo, bar.clone(), stop.clone())?;
     let requests = plan.requests;
     let setup = LoadSetup {
@@ -228,11 +227,10 @@ fn client(
 ) -> ClientCost {
     let cpu = cpu.map(|(before, after)| after.saturating_sub(before));
     let tokens = figures.tokens.saturating_add(figures.tokens_not_completed);
+    let per_token = |cpu: Nanos| (tokens > 0).then(|| cpu.0 as f64 / 1e3 / tokens as f64);
     ClientCost {
         cpu_s: cpu.map(Nanos::as_secs_f64),
-        cpu_us_per_token: cpu
-            .filter(|_| tokens > 0)
-            .map(|cpu| cpu.0 as f64 / 1e3 / tokens as f64),
+        cpu_us_per_token: cpu.and_then(per_token),
         peak_memory_bytes: process::peak_memory(),
         shared_with_simulator: shared,
         disk_waits: backlog.waits(),

@@ -5,7 +5,6 @@ mod restore;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,14 +12,12 @@ use document::output::say;
 use domain::Nanos;
 use domain::exit::{Exit, Fatal};
 use domain::plan::{CachePolicy, Protocol, SweepPlan, Topology};
-use domain::record::{
-    BenchmarkTables, Environment, Manifest, RESULTS_SCHEMA, RunHeader, RuntimeFacts,
-};
+use domain::record::{Manifest, RESULTS_SCHEMA, RuntimeFacts};
 use results::{FolderError, ResultsDir};
 use runtime::{Shutdown, ShutdownLevel, SweepSetup, run_sweep};
 
 use crate::budget;
-use crate::checks;
+use crate::checks::{self, PlanFacts};
 use crate::flags::{Common, ProtocolArg, RunArgs, SweepArgs};
 use crate::folder;
 use crate::plans;
@@ -108,7 +105,7 @@ fn start(plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
         return Err(Fatal::usage(what).hint("leave --nonce out"));
     }
     let target = target::choose(&common.server, &plan.model)?;
-    Job::new(plan, common, None, &target)?.run(target)
+    run_on(target, plan, common, None)
 }
 
 /// Adapts the plan to the target's options; refuses a plan that needs more servers than there are.
@@ -127,90 +124,73 @@ fn resume(dir: &Path, common: &Common) -> Result<Exit, Fatal> {
     let why = "it began on the simulator";
     let model = &manifest.plan.model;
     let target = target::again(&manifest.header, &common.server, model, why)?;
-    // The plan was adapted when the sweep began; adapting it again gives the notes to print.
-    Job::new(manifest.plan, common, Some(dir), &target)?.run(target)
+    run_on(target, manifest.plan, common, Some(dir))
 }
 
+/// A plan that is adapted to its servers. A resumed plan was adapted when the sweep began; adapting it again gives
+/// the notes to print.
 struct Job<'a> {
     plan: SweepPlan,
-    common: &'a Common,
-    resume: Option<&'a Path>,
     fitted: Fitted,
+    common: &'a Common,
+    runtime: Option<RuntimeFacts>,
+    progress: Arc<Progress>,
 }
 
-impl<'a> Job<'a> {
-    fn new(
-        mut plan: SweepPlan,
-        common: &'a Common,
-        resume: Option<&'a Path>,
-        target: &Target,
-    ) -> Result<Self, Fatal> {
-        let fitted = fit(&mut plan, target)?;
-        Ok(Self {
+fn run_on(
+    target: Target,
+    mut plan: SweepPlan,
+    common: &Common,
+    resume: Option<&Path>,
+) -> Result<Exit, Fatal> {
+    let fitted = fit(&mut plan, &target)?;
+    let progress = Arc::new(Progress::new(common.json));
+    let (tokio, runtime) = common.runtime.start(&target, &common.server.http)?;
+    tokio.block_on(async {
+        let held = resume.map(ResultsDir::resume).transpose()?;
+        let point = held.as_ref().and_then(|held| held.resume.as_ref());
+        let offset = point.map_or(Nanos::ZERO, |point| point.offset);
+        let say = |text: &str| progress.say(text);
+        stage::announce(&target, &common.server, &fitted, say);
+        if target.is_real() && !common.no_checks {
+            let (facts, out) = (PlanFacts::of(&plan), common.out.as_deref());
+            checks::before_run(&target, &common.server.http, facts, out, say).await;
+        }
+        let setup = StageSetup {
+            model: &plan.model,
+            servers: plan.servers(),
+            seed: plan.seed,
+            timeouts: plan.timeouts,
+        };
+        let stage = Stage::set(target, &common.server, &setup, offset).await?;
+        let job = Job {
             plan,
-            common,
-            resume,
             fitted,
-        })
-    }
+            common,
+            runtime,
+            progress,
+        };
+        job.execute(stage, held).await
+    })
+}
 
-    fn run(self, target: Target) -> Result<Exit, Fatal> {
-        let progress = Arc::new(Progress::new(self.common.json));
-        let (runtime, facts) = self
-            .common
-            .runtime
-            .start(&target, &self.common.server.http)?;
-        runtime.block_on(async {
-            let held = self.resume.map(ResultsDir::resume).transpose()?;
-            let offset = held
-                .as_ref()
-                .and_then(|held| held.resume.as_ref())
-                .map_or(Nanos::ZERO, |point| point.offset);
-            let say = |text: &str| progress.say(text);
-            stage::announce(&target, &self.common.server, &self.fitted, say);
-            if target.is_real() && !self.common.no_checks {
-                let out = self.common.out.as_deref();
-                let out = out.unwrap_or_else(|| Path::new("results"));
-                let found = (target.found(), &self.common.server.http);
-                for line in checks::before_sweep(found, &self.plan, out).await {
-                    say(&line);
-                }
-            }
-            let setup = StageSetup {
-                model: &self.plan.model,
-                servers: self.plan.servers(),
-                seed: self.plan.seed,
-                timeouts: self.plan.timeouts,
-            };
-            let stage = Stage::set(target, &self.common.server, &setup, offset).await?;
-            self.execute(stage, facts, held, &progress).await
-        })
-    }
-
-    async fn execute(
-        &self,
-        stage: Stage,
-        runtime: Option<RuntimeFacts>,
-        held: Option<ResultsDir>,
-        progress: &Arc<Progress>,
-    ) -> Result<Exit, Fatal> {
+impl Job<'_> {
+    async fn execute(&self, stage: Stage, held: Option<ResultsDir>) -> Result<Exit, Fatal> {
+        let (common, progress) = (self.common, &self.progress);
+        // A resumed sweep keeps its budget.
+        let mut budget = None;
         if held.is_none() {
-            let place = self.common.out.as_deref();
-            if let Some(out) = place {
+            if let Some(out) = &common.out {
                 folder::refuse_used(out)?;
             }
+            let place = common.out.as_deref();
             let place = place.unwrap_or_else(|| Path::new("results"));
             fs::create_dir_all(place).map_err(FolderError::begin(place))?;
+            let runtime = self.runtime.as_ref();
+            budget = budget::before_run(common.budget, runtime, &stage.endpoints).await;
         }
-        // A resumed sweep keeps its budget.
-        let budget = if held.is_some() {
-            None
-        } else {
-            let flag = self.common.budget;
-            budget::before_run(flag, runtime.as_ref(), &stage.endpoints).await
-        };
-        let nonce = stage.nonce(self.common.nonce.nonce, self.plan.seed);
-        let (mut manifest, dir) = self.manifest(&stage, runtime, held.as_ref())?;
+        let nonce = stage.nonce(common.nonce.nonce, self.plan.seed);
+        let (mut manifest, dir) = self.manifest(&stage, held.as_ref())?;
         manifest.header.client_budget = budget;
         manifest.header.nonce = (self.plan.protocol.cache == CachePolicy::Nonce).then_some(nonce);
         let results = match held {
@@ -229,20 +209,16 @@ impl<'a> Job<'a> {
                 ShutdownLevel::Aborted => "Stopping now; the results so far are kept.",
             });
         };
-        let host = !stage.is_embedded();
         let setup = SweepSetup {
             results,
             nonce,
+            host: !stage.is_embedded(),
             backends: stage.backends,
             clock: stage.clock,
             gpu: stage.gpu,
-            host,
             observer: Arc::clone(progress) as _,
-            admission: self
-                .common
-                .admission
-                .and_then(|n| NonZeroUsize::try_from(n).ok()),
-            benchmarks: self.common.benchmarks().to_owned(),
+            admission: common.admission.and_then(|n| n.try_into().ok()),
+            benchmarks: common.benchmarks().to_owned(),
             arm_deadline: None,
             dead_arms: runtime::DEFAULT_DEAD_ARMS,
         };
@@ -253,52 +229,40 @@ impl<'a> Job<'a> {
         progress.finish();
         drop(stage.simulator);
         let summary = summary?;
-        summary::print(&dir, &summary, self.common.json)?;
+        summary::print(&dir, &summary, common.json)?;
         Ok(Exit::of_run(summary.interrupted, !summary.is_whole()))
-    }
-
-    /// The machine, and how the servers' options differ from the plan's.
-    fn environment(&self, stage: &Stage) -> Environment {
-        let mut environment = telemetry::environment(stage.gpu_source.clone());
-        if !stage.is_embedded() {
-            let urls: Vec<String> = stage.endpoints.iter().map(|e| e.url.clone()).collect();
-            telemetry::describe_devices(&mut environment, stage.gpu.as_deref(), &urls);
-        }
-        environment.facts.extend(self.fitted.facts.clone());
-        environment
     }
 
     fn manifest(
         &self,
         stage: &Stage,
-        runtime: Option<RuntimeFacts>,
         held: Option<&ResultsDir>,
     ) -> Result<(Manifest, PathBuf), Fatal> {
+        let (plan, common) = (&self.plan, self.common);
         let now = folder::wall_clock();
-        let place = held
-            .map(|held| held.dir.as_path())
-            .or(self.common.out.as_deref());
-        let (dir, name) = stage.folder(place, &self.plan.name, now);
+        let place = held.map(|held| held.dir.as_path());
+        let (dir, name) = stage.folder(place.or(common.out.as_deref()), &plan.name, now);
+        let mut header = stage.header(name, now, self.runtime.clone(), &common.server)?;
+        header.admission = common.admission;
+        if let Some(environment) = &mut header.environment {
+            if !stage.is_embedded() {
+                let urls: Vec<String> = stage.endpoints.iter().map(|e| e.url.clone()).collect();
+                telemetry::describe_devices(environment, stage.gpu.as_deref(), &urls);
+            }
+            environment.facts.extend(self.fitted.facts.clone());
+        }
+        let tables = plan.reads_tables();
         let manifest = Manifest {
             schema: RESULTS_SCHEMA,
-            header: RunHeader {
-                admission: self.common.admission,
-                environment: Some(self.environment(stage)),
-                ..stage.header(name, now, runtime, &self.common.server)?
-            },
+            header,
             runner: "rust-tokio".to_owned(),
-            plan_hash: self.plan.hash(),
-            plan: self.plan.clone(),
-            repetitions: self.plan.repetitions(stage.is_embedded()).get(),
-            benchmarks: self.benchmarks()?,
+            plan_hash: plan.hash(),
+            plan: plan.clone(),
+            repetitions: plan.repetitions(stage.is_embedded()).get(),
+            benchmarks: tables
+                .then(|| restore::tables(common.benchmarks()))
+                .transpose()?,
         };
         Ok((manifest, dir))
-    }
-
-    fn benchmarks(&self) -> Result<Option<BenchmarkTables>, Fatal> {
-        if !self.plan.reads_tables() {
-            return Ok(None);
-        }
-        restore::tables(self.common.benchmarks()).map(Some)
     }
 }

@@ -3,10 +3,12 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use domain::plan::limits;
+use domain::record::HttpClient;
 
-use super::{HttpArg, RuntimeFlags};
+use super::http::HTTP_CLIENTS;
+use super::{RuntimeFlags, word_of};
 
 /// Flags of `tandem calibrate`.
 #[derive(Debug, Args)]
@@ -24,11 +26,14 @@ pub(crate) struct CalibrateArgs {
     #[arg(long, conflicts_with = "streams")]
     pub(crate) quick: bool,
     /// The protocol.
-    #[arg(long, value_enum, default_value_t = CalibrateApi::Ollama)]
-    pub(crate) api: CalibrateApi,
+    #[arg(long, default_value = "ollama", value_parser = word_of::<String, 2>([
+        ("ollama", "Ollama's native API"),
+        ("openai", "OpenAI-compatible chat completions"),
+    ]))]
+    pub(crate) api: String,
     /// The HTTP client that is calibrated: Tandem's own sockets (`direct`, the default) or `reqwest`.
-    #[arg(long, value_enum)]
-    pub(crate) http: Option<HttpArg>,
+    #[arg(long, value_parser = word_of::<HttpClient, 2>(HTTP_CLIENTS))]
+    pub(crate) http: Option<HttpClient>,
     #[command(flatten)]
     pub(crate) runtime: RuntimeFlags,
     /// Also write DIR/calibration.json; `tandem report --input DIR` makes a report of it.
@@ -46,21 +51,4 @@ pub(crate) struct BudgetFlag {
     /// then cannot state how much of it is in the figures.
     #[arg(long)]
     pub(crate) no_calibrate: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum CalibrateApi {
-    /// Ollama's native API.
-    Ollama,
-    /// OpenAI-compatible chat completions.
-    Openai,
-}
-
-impl CalibrateApi {
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Ollama => "ollama",
-            Self::Openai => "openai",
-        }
-    }
 }

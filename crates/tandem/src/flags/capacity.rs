@@ -12,33 +12,9 @@ use super::{BudgetFlag, NonceFlag, RequestArgs, RuntimeFlags, ServerArgs, TextFl
 
 /// Flags that define a run and cannot be given with --resume. A prompt whose text was not kept must be given
 /// again.
-const FIXED: [&str; 25] = [
-    "model",
-    "slo",
-    "start",
-    "max_agents",
-    "precision",
-    "requests_per_agent",
-    "time_per_level",
-    "num_predict",
-    "think",
-    "no_text",
-    "same_prompt",
-    "warmup",
-    "max_failed",
-    "beyond",
-    "seed",
-    "out",
-    "name",
-    "profile",
-    "num_parallel",
-    "faults",
-    "runtime",
-    "workers",
-    "pin",
-    "http",
-    "proxy",
-];
+const FIXED: &str = "model slo start max_agents precision requests_per_agent time_per_level num_predict think \
+                     no_text same_prompt warmup max_failed beyond seed out name profile num_parallel faults runtime \
+                     workers pin http proxy";
 
 /// Flags of `tandem capacity`.
 #[derive(Debug, Clone, Args)]
@@ -114,7 +90,7 @@ pub(crate) struct CapacityArgs {
     #[arg(long, value_name = "NAME", default_value = "capacity", conflicts_with = "out", value_parser = folder_name)]
     pub(crate) name: String,
     /// Continue the interrupted run in this folder, with its flags.
-    #[arg(long, value_name = "DIR", conflicts_with_all = FIXED)]
+    #[arg(long, value_name = "DIR", conflicts_with_all = FIXED.split(' '))]
     pub(crate) resume: Option<PathBuf>,
     /// Print one JSON object on standard output.
     #[arg(long)]

@@ -11,7 +11,9 @@ use domain::work::{CpuWork, FileWork};
 use metrics::limit::Objective;
 use runtime::load::{Rate, Speed, Variation};
 
-use super::{BudgetFlag, NonceFlag, RequestArgs, RuntimeFlags, ServerArgs, TextFlag, folder_name};
+use super::{
+    BudgetFlag, NonceFlag, RequestArgs, RuntimeFlags, ServerArgs, TextFlag, folder_name, number,
+};
 
 /// Flags of `tandem load`.
 #[derive(Debug, Args)]
@@ -194,36 +196,31 @@ pub(crate) enum ArrivalsArg {
 }
 
 fn rate(text: &str) -> Result<Rate, String> {
-    text.parse()
-        .ok()
-        .and_then(Rate::new)
-        .ok_or_else(|| "give 0.0001 to 1000000 requests per second".to_owned())
+    number(
+        text,
+        Rate::new,
+        "give 0.0001 to 1000000 requests per second",
+    )
 }
 
 fn ramp(text: &str) -> Result<(f64, Rate), String> {
-    let wrong = || {
-        "give two rates of at most 1000000, such as 1..20; the last is 0.0001 or more".to_owned()
-    };
-    let (from, to) = text.split_once("..").ok_or_else(wrong)?;
-    let from: f64 = from.trim().parse().map_err(|_| wrong())?;
-    let to = rate(to.trim()).map_err(|_| wrong())?;
-    if (0.0..=Rate::MOST).contains(&from) {
-        Ok((from, to))
-    } else {
-        Err(wrong())
-    }
+    let ends = text.split_once("..").and_then(|(from, to)| {
+        let from = from.trim().parse().ok()?;
+        let is_rate = (0.0..=Rate::MOST).contains(&from);
+        is_rate.then_some((from, rate(to.trim()).ok()?))
+    });
+    let hint = "give two rates of at most 1000000, such as 1..20; the last is 0.0001 or more";
+    ends.ok_or_else(|| hint.to_owned())
 }
 
 fn variation(text: &str) -> Result<Variation, String> {
-    text.parse()
-        .ok()
-        .and_then(Variation::new)
-        .ok_or_else(|| "give a number from 0.01 to 100".to_owned())
+    number(text, Variation::new, "give a number from 0.01 to 100")
 }
 
 fn speed(text: &str) -> Result<Speed, String> {
-    text.parse()
-        .ok()
-        .and_then(Speed::new)
-        .ok_or_else(|| "give a number above zero; 2 replays twice as fast".to_owned())
+    number(
+        text,
+        Speed::new,
+        "give a number above zero; 2 replays twice as fast",
+    )
 }

@@ -81,11 +81,8 @@ impl std::str::FromStr for TimeScaleArg {
         if text == "max" {
             return Ok(Self::Max);
         }
-        match text.parse::<f64>() {
-            Ok(n) if n.is_finite() && n > 0.0 => Ok(Self::Times(n)),
-            _ => Err(
-                "give a number above zero (60 = a simulated minute a second) or `max`".to_owned(),
-            ),
-        }
+        let times = |n: f64| (n.is_finite() && n > 0.0).then_some(Self::Times(n));
+        let hint = "give a number above zero (60 = a simulated minute a second) or `max`";
+        super::number(text, times, hint)
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use domain::plan::limits;
 
-use super::{BudgetFlag, NonceFlag, RuntimeFlags, ServerArgs, TextFlag};
+use super::{BudgetFlag, NonceFlag, RuntimeFlags, ServerArgs, TextFlag, word_of};
 
 const TERMS: &str = "\
 A configuration is a set of agents with their options. An arm runs its agents once: `sequential` one after
@@ -48,8 +48,11 @@ pub(crate) struct RunArgs {
     #[arg(long = "agent", value_name = "OPTIONS", required = true)]
     pub(crate) agents: Vec<String>,
     /// The work of each agent.
-    #[arg(long, value_enum, default_value_t = Workflow::SingleCall)]
-    pub(crate) workflow: Workflow,
+    #[arg(long, default_value = "single-call", value_parser = word_of::<String, 2>([
+        ("single-call", "One prompt in, one text out"),
+        ("full", "Ingest files, analyse, report"),
+    ]))]
+    pub(crate) workflow: String,
     /// Requests of each agent, one after another.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=limits::CALLS.most_i64()))]
     pub(crate) calls: u32,
@@ -113,22 +116,4 @@ pub(crate) enum ProtocolArg {
     Rigorous,
     /// Once, together only, from the server's current state.
     Tr113,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Workflow {
-    /// One prompt in, one text out.
-    SingleCall,
-    /// Ingest files, analyse, report.
-    Full,
-}
-
-impl Workflow {
-    /// As the plan file writes it.
-    pub(crate) fn as_plan(self) -> &'static str {
-        match self {
-            Self::SingleCall => "single_call",
-            Self::Full => "full",
-        }
-    }
 }

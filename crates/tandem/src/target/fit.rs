@@ -1,6 +1,6 @@
-//! A plan as these servers can carry it out, and what that leaves out. A server that cannot load or
-//! unload on demand has one state only: as it was left. Saying `unloaded` in every arm's record and
-//! noting each time that it was not reached would be the same fact, less clearly.
+//! Adapts a plan to its servers, with notes on the differences. A server that cannot load or unload a model on
+//! demand has one state only: as it was left. Recording `unloaded` in every arm, each time with a note that it was
+//! not reached, would state the same fact less clearly.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,55 +9,51 @@ use domain::plan::{StatePolicy, SweepPlan};
 
 use super::Found;
 
-/// What was made of a plan.
+/// The differences between a plan and what its servers can do.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fitted {
-    /// What the user should know, in words.
+    /// For the user, in words.
     pub(crate) notes: Vec<String>,
-    /// What the record keeps, by name.
+    /// For the record, by name.
     pub(crate) facts: BTreeMap<String, String>,
 }
 
-/// Changes the plan's protocol where none of the servers could follow it, and names the options that
-/// they cannot take.
+/// Changes the plan's protocol where none of the servers can follow it, and names the options that
+/// they do not accept.
 ///
-/// Among several servers of which some can load and unload, the plan stays as it is, and it is said of
-/// the others that their state is as left.
+/// When some of several servers can load and unload models, the plan stays as it is, and the notes name the
+/// others.
 pub(crate) fn fit(plan: &mut SweepPlan, found: &[Found]) -> Fitted {
-    let options: Vec<_> = plan.agents().map(|agent| &agent.options).collect();
-    let mut fitted = carried(&options, found);
+    let agents = plan.agents();
+    let options: Vec<_> = agents.map(|agent| agent.options.clone()).collect();
+    let mut fitted = fit_options(&options, found);
     let compatible = |f: &Found| openai::wire::is_kind(&f.facts.server.kind);
+    let protocol = &mut plan.protocol;
+    let state = protocol.state;
     if found.is_empty() || !found.iter().all(compatible) {
-        if plan.protocol.state != StatePolicy::AsLeft {
-            for (place, server) in found.iter().enumerate().filter(|(_, f)| compatible(f)) {
-                fitted.notes.push(format!(
-                    "{} ({}) cannot load or unload a model on demand: its state is as left, not {}",
-                    server.facts.url, server.facts.server.kind, plan.protocol.state
-                ));
-                let state = StatePolicy::AsLeft.to_string();
-                fitted
-                    .facts
-                    .insert(format!("endpoint_{place}_state"), state);
-            }
+        let left = found.iter().enumerate().filter(|(_, f)| compatible(f));
+        for (place, server) in left.filter(|_| state != StatePolicy::AsLeft) {
+            fitted.notes.push(format!(
+                "{} ({}) cannot load or unload a model on demand: its state is as left, not {state}",
+                server.facts.url, server.facts.server.kind
+            ));
+            let as_left = StatePolicy::AsLeft.to_string();
+            fitted
+                .facts
+                .insert(format!("endpoint_{place}_state"), as_left);
         }
         return fitted;
     }
-    let protocol = &mut plan.protocol;
     let mut changed = Vec::new();
-    if protocol.state != StatePolicy::AsLeft {
-        changed.push(format!(
-            "the server's state is as left, not {}",
-            protocol.state
-        ));
+    if state != StatePolicy::AsLeft {
+        changed.push(format!("the server's state is as left, not {state}"));
         protocol.state = StatePolicy::AsLeft;
     }
-    if protocol.warm_up {
+    if std::mem::take(&mut protocol.warm_up) {
         changed.push("there is no first load to warm up with".to_owned());
-        protocol.warm_up = false;
     }
-    if protocol.probe {
+    if std::mem::take(&mut protocol.probe) {
         changed.push("no probe measures a warm load".to_owned());
-        protocol.probe = false;
     }
     if !changed.is_empty() {
         let changed = changed.join(", ");
@@ -69,46 +65,44 @@ pub(crate) fn fit(plan: &mut SweepPlan, found: &[Found]) -> Fitted {
     fitted
 }
 
-/// What becomes of a load's options. A load has no protocol that servers could not follow.
-pub(crate) fn fit_load(options: &ModelOptions, found: &[Found]) -> Fitted {
-    carried(&[options], found)
-}
-
-/// What the servers told, and the options that they cannot take.
-fn carried(options: &[&ModelOptions], found: &[Found]) -> Fitted {
+/// The values that the servers report, and the options that they do not accept.
+pub(crate) fn fit_options(options: &[ModelOptions], found: &[Found]) -> Fitted {
     let mut fitted = Fitted::default();
     for (place, server) in found.iter().enumerate() {
-        for (name, value) in &server.told {
-            fitted
-                .facts
-                .insert(format!("endpoint_{place}_{name}"), value.clone());
+        let mut add = |name: &str, value: &str| {
+            let name = format!("endpoint_{place}_{name}");
+            fitted.facts.insert(name, value.to_owned());
+        };
+        for (name, value) in &server.reported {
+            add(name, value);
         }
-        if let Some(why) = server.told.get("unlisted") {
-            fitted.notes.push(format!("{}: {why}", server.facts.url));
+        let (url, kind) = (&server.facts.url, &server.facts.server.kind);
+        let left_out = not_sent(options, kind).join(", ");
+        if !left_out.is_empty() {
+            add("options_not_sent", &left_out);
         }
-        let left_out = not_sent(options, &server.facts.server.kind).join(", ");
+        if let Some(why) = server.reported.get("unlisted") {
+            fitted.notes.push(format!("{url}: {why}"));
+        }
         if !left_out.is_empty() {
             fitted.notes.push(format!(
-                "{} ({}) cannot be sent {left_out}: the server's own settings hold",
-                server.facts.url, server.facts.server.kind
+                "{url} ({kind}) cannot be sent {left_out}: the server's own settings hold"
             ));
-            fitted
-                .facts
-                .insert(format!("endpoint_{place}_options_not_sent"), left_out);
         }
     }
     fitted
 }
 
-/// Names of the options that are set and that a server of this kind cannot take, in order.
-pub(crate) fn not_sent(options: &[&ModelOptions], kind: &str) -> Vec<&'static str> {
+/// Names of the set options that a server of this kind does not accept, in order.
+pub(crate) fn not_sent(options: &[ModelOptions], kind: &str) -> Vec<String> {
     if !openai::wire::is_kind(kind) {
         return Vec::new();
     }
     let dialect = openai::Dialect::of_kind(kind);
-    let names = options.iter().copied();
+    let names = options.iter();
     let names = names.flat_map(|options| openai::wire::not_sent(options, dialect));
-    names.collect::<BTreeSet<_>>().into_iter().collect()
+    let names: BTreeSet<_> = names.collect();
+    names.into_iter().map(str::to_owned).collect()
 }
 
 #[cfg(test)]

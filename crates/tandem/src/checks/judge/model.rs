@@ -4,7 +4,6 @@ use super::{Case, Finding, ok, problem};
 use crate::checks::memory::size;
 
 pub(super) fn model(Case { report, plan, .. }: Case<'_>) -> Finding {
-    const CODE: &str = "model";
     let Some(model) = &report.model else {
         let near = nearest(&plan.model, &report.has);
         let has = if report.has.is_empty() {
@@ -17,7 +16,7 @@ pub(super) fn model(Case { report, plan, .. }: Case<'_>) -> Finding {
         let pull = format!("`ollama pull {}`, or ", plan.model);
         let fetch = if report.loads_on_demand { &pull } else { "" };
         let what = format!("does not have the model {}; {has}", plan.model);
-        return problem(CODE, what, format!("{fetch}name another with --model"));
+        return problem(what, format!("{fetch}name another with --model"));
     };
     let known = |text: &Option<String>| text.clone().filter(|t| t != "unknown");
     let digest = model.digest.as_deref();
@@ -33,37 +32,29 @@ pub(super) fn model(Case { report, plan, .. }: Case<'_>) -> Finding {
     } else {
         facts.join(", ")
     };
-    ok(CODE, format!("has {} ({facts})", model.name))
+    ok(format!("has {} ({facts})", model.name))
 }
 
 /// Names similar to the given one, the most similar first.
-fn nearest(wanted: &str, has: &[String]) -> Vec<String> {
+fn nearest<'h>(wanted: &str, has: &'h [String]) -> Vec<&'h str> {
+    let base = |text: &str| text.split(':').next().unwrap_or_default().to_owned();
+    let wanted = wanted.to_ascii_lowercase();
     let likeness = |name: &str| {
         let name = name.to_ascii_lowercase();
-        let base = |text: &str| text.split(':').next().unwrap_or_default().to_owned();
-        let wanted = wanted.to_ascii_lowercase();
         let of = |a: &str, b: &str| similar::TextDiff::from_chars(a, b).ratio();
         of(&wanted, &name).max(of(&base(&wanted), &base(&name)))
     };
-    let mut like: Vec<_> = has
-        .iter()
-        .map(|name| (likeness(name), name))
-        .filter(|(likeness, _)| *likeness > 0.6)
-        .collect();
+    let likeness = has.iter().map(|name| (likeness(name), name.as_str()));
+    let mut like: Vec<_> = likeness.filter(|(likeness, _)| *likeness > 0.6).collect();
     like.sort_by(|a, b| b.0.total_cmp(&a.0));
-    like.into_iter()
-        .take(3)
-        .map(|(_, name)| name.clone())
-        .collect()
+    like.into_iter().take(3).map(|(_, name)| name).collect()
 }
 
 fn few(names: &[String]) -> String {
     const MOST: usize = 6;
-    let first: Vec<_> = names.iter().take(MOST).map(String::as_str).collect();
-    let first = first.join(", ");
-    match names.len().saturating_sub(MOST) {
-        0 => first,
-        more => format!("{first} and {more} more"),
+    match names.get(MOST..) {
+        None | Some([]) => names.join(", "),
+        Some(more) => format!("{} and {} more", names[..MOST].join(", "), more.len()),
     }
 }
 

@@ -13,59 +13,47 @@ fn probed(report: &ServerReport) -> Option<&Probe> {
 }
 
 pub(super) fn generates(Case { report, .. }: Case<'_>) -> Vec<Finding> {
-    const CODE: &str = "generates";
     let Some(probe) = probed(report) else {
         return Vec::new();
     };
     let todo = "a sweep's requests would fail the same way; see the server's log";
-    let failed = |failure| problem(CODE, format!("a short request failed: {failure}"), todo);
-    let mut all: Vec<_> = probe.failures.iter().map(failed).collect();
-    if let (true, Some(rate)) = (all.is_empty(), probe.tokens_per_s_alone) {
-        let what = format!("decodes {rate:.0} tokens/s for a single request");
-        all.push(ok(CODE, what));
+    let failed = |failure| problem(format!("a short request failed: {failure}"), todo);
+    match probe.tokens_per_s_alone {
+        Some(rate) if probe.failures.is_empty() => {
+            vec![ok(format!(
+                "decodes {rate:.0} tokens/s for a single request"
+            ))]
+        }
+        _ => probe.failures.iter().map(failed).collect(),
     }
-    all
 }
 
 pub(super) fn slots(Case { report, plan, .. }: Case<'_>) -> Vec<Finding> {
-    const CODE: &str = "slots";
     let reported = report.slots_reported;
     if report.probe.is_none() {
-        let says = |n| note(CODE, format!("reports {}", plural(n, "slot")));
-        return reported.map(says).into_iter().collect();
+        let reports = |n| note(format!("reports {}", plural(n, "slot")));
+        return reported.map(reports).into_iter().collect();
     }
     let Some(probe) = probed(report) else {
         return Vec::new();
     };
     let together = probe.together;
-    let says = reported.map_or_else(String::new, |n| format!(", and it reports {n}"));
+    let reports = reported.map_or_else(String::new, |n| format!(", and it reports {n}"));
     let mut all = vec![match &probe.slots {
-        Slots::Exactly { n: 1 } => {
-            let what = format!(
-                "serial: {together} concurrent requests were decoded one after another (1 slot{says})"
-            );
-            note(CODE, what).todo(more_slots(report, plan))
-        }
-        Slots::Exactly { n } => {
-            let what = format!(
-                "{n} slots: {n} of {together} concurrent requests were decoded at the same time{says}"
-            );
-            ok(CODE, what)
-        }
-        Slots::AtLeast { n } => {
-            let what = format!(
-                "at least {n} slots: all {n} concurrent requests were decoded at the same time{says}"
-            );
-            ok(CODE, what)
-        }
+        Slots::Exactly { n: 1 } => note(format!(
+            "serial: {together} concurrent requests were decoded one after another (1 slot{reports})"
+        ))
+        .todo(more_slots(report, plan)),
+        Slots::Exactly { n } => ok(format!(
+            "{n} slots: {n} of {together} concurrent requests were decoded at the same time{reports}"
+        )),
+        Slots::AtLeast { n } => ok(format!(
+            "at least {n} slots: all {n} concurrent requests were decoded at the same time{reports}"
+        )),
         Slots::Unknown { why } => {
-            let reported = reported.map_or_else(String::new, |n| {
-                format!("; it reports {}", plural(n, "slot"))
-            });
-            note(
-                CODE,
-                format!("the number of slots is unknown: {why}{reported}"),
-            )
+            let reports = |n| format!("; it reports {}", plural(n, "slot"));
+            let reports = reported.map_or_else(String::new, reports);
+            note(format!("the number of slots is unknown: {why}{reports}"))
         }
     }];
     let differs = |slots: u64| match &probe.slots {
@@ -74,20 +62,24 @@ pub(super) fn slots(Case { report, plan, .. }: Case<'_>) -> Vec<Finding> {
         Slots::AtLeast { n } => *n as u64 > slots,
         Slots::Unknown { .. } => false,
     };
-    if let Some(reported) = reported.filter(|reported| differs(*reported)) {
-        let what = format!(
-            "it reports {}, which the probe contradicts",
-            plural(reported, "slot")
-        );
-        let todo = "stop other clients of the server, and repeat the check";
-        all.push(warning(CODE, what, todo));
-    }
+    let contradicted = |reported| {
+        let slots = plural(reported, "slot");
+        let what = format!("it reports {slots}, which the probe contradicts");
+        warning(
+            what,
+            "stop other clients of the server, and repeat the check",
+        )
+    };
+    all.extend(
+        reported
+            .filter(|reported| differs(*reported))
+            .map(contradicted),
+    );
     all
 }
 
 fn more_slots(report: &ServerReport, plan: &PlanFacts) -> String {
     let agents = plan.agents.max(2);
-    let simulated = report.server.is_simulator();
     let setting = report.server.slots_setting(agents as u64);
     let is_ollama = setting.as_ref().is_some_and(|s| s.starts_with("OLLAMA"));
     let architecture = report.architecture.as_ref().filter(|_| is_ollama);
@@ -98,7 +90,7 @@ fn more_slots(report: &ServerReport, plan: &PlanFacts) -> String {
         );
     }
     let start = match setting {
-        Some(setting) if simulated => format!("use {setting}"),
+        Some(setting) if report.server.is_simulator() => format!("use {setting}"),
         Some(setting) if is_ollama => format!(
             "start it with {setting} and check again: Ollama serves some model families one request at a time \
              regardless"

@@ -43,11 +43,20 @@ pub(super) fn block(calibration: &Calibration) -> String {
             "warning: {n} streams are left out: they did not complete or did not match the server's log\n"
         ),
     };
-    let steps = steps(&budget.steps);
+    let steps = table(&budget.steps).to_text(terminal::width());
+    let biases = budget
+        .steps
+        .iter()
+        .flat_map(|step| [step.ttft_bias, step.token_bias]);
+    let few = if biases.flatten().any(|bias: Bias| bias.p99_ns.is_none()) {
+        "- a 99th percentile needs 662 values.\n"
+    } else {
+        ""
+    };
     format!(
         "Client     {api}, {runtime}\n\
          Machine    {cpu}; {cores}, {shared}; load average before: {average}\n\n\
-         {steps}\n\
+         {steps}{few}\n\
          {calibrated}\n\
          No higher load was tried because {ended}.\n\
          Bias is the client's time minus the true time: above zero is late. Jitter is the absolute error of\n\
@@ -56,71 +65,47 @@ pub(super) fn block(calibration: &Calibration) -> String {
     )
 }
 
-fn steps(steps: &[BudgetStep]) -> String {
-    let text = table(steps).to_text(terminal::width());
-    let lacking = |bias: Option<Bias>| bias.is_some_and(|bias| bias.p99_ns.is_none());
-    let few = |step: &BudgetStep| lacking(step.ttft_bias) || lacking(step.token_bias);
-    if steps.iter().any(few) {
-        return text + "- a 99th percentile needs 662 values.\n";
-    }
-    text
-}
-
 /// The steps, the most important columns first: a narrow terminal drops the last ones.
 fn table(steps: &[BudgetStep]) -> Table {
-    let number = |key, heading, cell: fn(&BudgetStep) -> Cell| {
+    type Of<T> = fn(&BudgetStep) -> T;
+    let number = |key, heading, cell: Of<Cell>| Field::number(key, heading, Origin::Measured, cell);
+    let time = |key, heading, ns: Of<Option<i64>>| {
+        let cell = move |step: &BudgetStep| Cell::text(percentile_word(ns(step)));
+        Field::number(key, heading, Origin::Measured, cell)
+    };
+    let words = |key, heading, words: Of<Option<String>>| {
+        let cell = move |step: &BudgetStep| Cell::text(words(step).unwrap_or("-".to_owned()));
         Field::number(key, heading, Origin::Measured, cell)
     };
     let fields = vec![
-        number("streams", "streams", |s| {
-            Cell::number(f64::from(s.streams), 0)
-        }),
+        number("streams", "streams", |s| Cell::count(s.streams)),
         number("tokens_per_s", "tok/s", |s| Cell::number(s.tokens_per_s, 0)),
-        number("token", "token bias, ms", |s| {
-            bias(s.token_bias, |b| Some(b.mean_ns))
+        time("token", "token bias, ms", |s| Some(s.token_bias?.mean_ns)),
+        time("token_p99", "p99", |s| s.token_bias?.p99_ns),
+        time("ttft", "TTFT bias, ms", |s| Some(s.ttft_bias?.mean_ns)),
+        time("ttft_p99", "p99", |s| s.ttft_bias?.p99_ns),
+        time("jitter_p99", "jitter p99", |s| {
+            Some(s.jitter_p99_ns?.0.cast_signed())
         }),
-        number("token_p99", "p99", |s| bias(s.token_bias, |b| b.p99_ns)),
-        number("ttft", "TTFT bias, ms", |s| {
-            bias(s.ttft_bias, |b| Some(b.mean_ns))
+        words("cpu_per_token", "CPU/token", |s| {
+            Some(format!("{:.1} us", s.cpu_per_token_ns?.0 as f64 / 1e3))
         }),
-        number("ttft_p99", "p99", |s| bias(s.ttft_bias, |b| b.p99_ns)),
-        number("jitter_p99", "jitter p99", |s| {
-            Cell::text(percentile_word(
-                s.jitter_p99_ns.map(|ns| ns.0.cast_signed()),
+        words("cpu_used", "CPU used", |s| {
+            Some(format!("{:.0} %", 100.0 * s.cpu_used?))
+        }),
+        words("memory", "memory/agent", |s| {
+            Some(format!(
+                "{:.0} KiB",
+                s.memory_per_agent_bytes? as f64 / 1024.0
             ))
         }),
-        number("cpu_per_token", "CPU/token", |s| {
-            known(s.cpu_per_token_ns, |cpu| {
-                format!("{:.1} us", cpu.0 as f64 / 1e3)
-            })
+        time("token_p50", "token bias p50", |s| {
+            Some(s.token_bias?.p50_ns)
         }),
-        number("cpu_used", "CPU used", |s| {
-            known(s.cpu_used, |used| format!("{:.0} %", 100.0 * used))
-        }),
-        number("memory", "memory/agent", |s| {
-            known(s.memory_per_agent_bytes, |bytes| {
-                format!("{:.0} KiB", bytes as f64 / 1024.0)
-            })
-        }),
-        number("token_p50", "token bias p50", |s| {
-            bias(s.token_bias, |b| Some(b.p50_ns))
-        }),
-        number("ttft_p50", "TTFT bias p50", |s| {
-            bias(s.ttft_bias, |b| Some(b.p50_ns))
-        }),
-        number("gap", "ITL bias", |s| {
-            bias(s.gap_error, |b| Some(b.mean_ns))
-        }),
+        time("ttft_p50", "TTFT bias p50", |s| Some(s.ttft_bias?.p50_ns)),
+        time("gap", "ITL bias", |s| Some(s.gap_error?.mean_ns)),
     ];
     Table::of("steps", "", fields, steps)
-}
-
-fn bias(bias: Option<Bias>, of: fn(Bias) -> Option<i64>) -> Cell {
-    Cell::text(percentile_word(bias.and_then(of)))
-}
-
-fn known<T>(value: Option<T>, in_words: fn(T) -> String) -> Cell {
-    Cell::text(value.map_or_else(|| "-".to_owned(), in_words))
 }
 
 #[cfg(test)]

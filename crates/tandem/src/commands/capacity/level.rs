@@ -9,20 +9,18 @@ use domain::exit::Fatal;
 use domain::hash::derive;
 use domain::plan::CachePolicy;
 use domain::record::capacity::{CapacityRecord, Decision, LevelEnd, Phase, Probe, Window};
-use domain::record::load::{ClientCost, LOAD_SCHEMA, LoadFile, LoadResult, REQUESTS_FILE, Shape};
+use domain::record::load::{ClientCost, LOAD_SCHEMA, LoadFile, LoadResult, REQUESTS_FILE};
 use domain::record::{NonceRoot, RequestRecord, RunHeader};
 use domain::{ModelOptions, Stamp};
 use indicatif::ProgressBar;
 use metrics::capacity::{
     self, LevelFigures, Objective, Rule, Sample, Watch, Watched, steady_window,
 };
-use metrics::load::Collected;
 use results::FolderError;
-use runtime::load::{LoadEnd, LoadPlan, LoadSetup, LoadShape, OnRecord, run_load};
+use runtime::load::{LoadPlan, LoadSetup, LoadShape, OnRecord, run_load};
 use runtime::{Shutdown, ShutdownLevel};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::Running;
 use super::show::Progress;
 use crate::folder;
 use crate::rows::{self, Rows};
@@ -39,14 +37,14 @@ pub(super) struct Level {
     pub(super) figures: Option<LevelFigures>,
 }
 
+#[derive(Default)]
 struct Observed {
     records: Vec<RequestRecord>,
     looks: Vec<u32>,
-    end: LevelEnd,
     /// The window and the decision of the last look, if it decided.
     decided: Option<(Window, Decision)>,
-    /// When the level was stopped undecided; `u64::MAX` otherwise.
-    stopped: Stamp,
+    /// When the level was stopped undecided.
+    stopped: Option<Stamp>,
 }
 
 #[derive(Clone, Copy)]
@@ -57,7 +55,8 @@ pub(super) struct LevelContext<'a> {
     pub(super) record: &'a CapacityRecord,
     pub(super) objective: &'a Objective,
     pub(super) prompt: &'a str,
-    pub(super) running: &'a Running,
+    /// Stops the whole run.
+    pub(super) stop: &'a Shutdown,
     pub(super) progress: &'a Progress,
 }
 
@@ -70,7 +69,20 @@ pub(super) async fn run(
 ) -> Result<Level, Fatal> {
     let LevelContext { stage, record, .. } = context;
     let plan = plan(context, agents);
-    let mut file = load_file(record, &plan, agents.get());
+    let mut file = LoadFile {
+        schema: LOAD_SCHEMA,
+        // The run's own file has runtime, budget and environment.
+        header: RunHeader {
+            name: format!("{}, {agents} agents", record.header.name),
+            runtime: None,
+            client_budget: None,
+            environment: None,
+            nonce: (plan.cache == CachePolicy::Nonce).then_some(plan.nonce),
+            ..record.header.clone()
+        },
+        asked: rows::asked(&plan, NonZeroU32::MIN),
+        result: None,
+    };
     let stop = Shutdown::new(GRACE);
     let opened = rows::create(dir, &file)?;
     let (rows, keep) = Rows::start(Some(opened), None, ProgressBar::hidden(), stop.clone())?;
@@ -80,7 +92,6 @@ pub(super) async fn run(
         let _ = sender.send(row.clone());
         keep(row);
     });
-    context.running.set_level(&stop);
     context.progress.started(agents.get());
     let setup = LoadSetup {
         backlog: Some(Arc::clone(&rows.backlog)),
@@ -92,9 +103,19 @@ pub(super) async fn run(
     );
     let end = end?;
     let level = judge(context, (agents.get(), phase), dir, &observed, others);
-    let written = rows.finish()?.written;
-    written.map_err(FolderError::write(&dir.join(REQUESTS_FILE)))?;
-    file.result = Some(result(&observed.records, &end));
+    let kept = rows.finish()?;
+    let rows_file = dir.join(REQUESTS_FILE);
+    kept.written.map_err(FolderError::write(&rows_file))?;
+    // All records of the level, including the warm-up. A level has no fixed number of requests: it is complete when
+    // it is judged.
+    file.result = Some(LoadResult {
+        interrupted: false,
+        not_begun: 0,
+        peak_in_flight: end.peak_in_flight,
+        warmed: None,
+        figures: kept.collected.figures(),
+        client: ClientCost::default(),
+    });
     results::load::write(dir, &file)?;
     Ok(level)
 }
@@ -107,14 +128,8 @@ fn plan(context: LevelContext<'_>, agents: NonZeroU32) -> LoadPlan {
         think: Nanos::from_secs_f64(asked.think_s),
     };
     let requests = agents.get().saturating_mul(ENDLESS);
-    let of_level = |root: u64| {
-        derive(&[
-            "capacity",
-            &root.to_string(),
-            &record.probes.len().to_string(),
-            &agents.to_string(),
-        ])
-    };
+    let (number, count) = (record.probes.len().to_string(), agents.to_string());
+    let of_level = |root: u64| derive(&["capacity", &root.to_string(), &number, &count]);
     LoadPlan {
         cache: if asked.same_prompt {
             CachePolicy::Warm
@@ -132,37 +147,6 @@ fn plan(context: LevelContext<'_>, agents: NonZeroU32) -> LoadPlan {
     }
 }
 
-fn load_file(record: &CapacityRecord, plan: &LoadPlan, agents: u32) -> LoadFile {
-    LoadFile {
-        schema: LOAD_SCHEMA,
-        // The run's own file has runtime, budget and environment.
-        header: RunHeader {
-            name: format!("{}, {agents} agents", record.header.name),
-            runtime: None,
-            client_budget: None,
-            environment: None,
-            nonce: (plan.cache == CachePolicy::Nonce).then_some(plan.nonce),
-            ..record.header.clone()
-        },
-        asked: domain::record::load::Asked {
-            model: plan.model.clone(),
-            shape: Shape::Closed {
-                agents,
-                think_s: record.asked.think_s,
-            },
-            requests: plan.requests,
-            num_predict: record.asked.num_predict,
-            seed: plan.seed,
-            same_prompt: record.asked.same_prompt,
-            turns: None,
-            work: None,
-            timeouts: None,
-            slo: None,
-        },
-        result: None,
-    }
-}
-
 /// Collects the records and stops the level when it can be judged or its budget is used up.
 async fn observe(
     context: LevelContext<'_>,
@@ -172,29 +156,29 @@ async fn observe(
 ) -> Observed {
     let asked = &context.record.asked;
     let mut watch = Watch::new(asked, context.objective, agents);
-    let mut out = Observed {
-        records: Vec::new(),
-        looks: Vec::new(),
-        end: LevelEnd::Budget,
-        decided: None,
-        stopped: Stamp(u64::MAX),
-    };
+    let mut out = Observed::default();
+    let limit = asked.budget.time_per_level_s.map(Nanos::from_secs_f64);
     let time_is_up = async {
-        match asked.budget.time_per_level_s {
-            Some(s) => context.stage.clock.sleep(Nanos::from_secs_f64(s)).await,
+        match limit {
+            Some(limit) => context.stage.clock.sleep(limit).await,
             None => std::future::pending().await,
         }
     };
     tokio::pin!(time_is_up);
-    let mut timed = false;
+    let (mut timed, mut interrupted) = (false, false);
     loop {
         let row = tokio::select! {
             biased;
+            () = context.stop.stopping().cancelled(), if !interrupted => {
+                interrupted = true;
+                stop.abort();
+                continue;
+            }
             row = rows_in.recv() => row,
             () = &mut time_is_up, if !timed => {
                 timed = true;
                 if stop.level() == ShutdownLevel::Running {
-                    out.stopped = context.stage.clock.now();
+                    out.stopped = Some(context.stage.clock.now());
                     stop.stop();
                 }
                 continue;
@@ -209,20 +193,16 @@ async fn observe(
         match watch.see(&out.records) {
             Watched::On => {}
             Watched::Decided(window, decision) => {
-                out.end = LevelEnd::Decided;
                 out.decided = Some((window, decision));
                 stop.stop();
             }
             Watched::Budget => {
-                out.stopped = context.stage.clock.now();
+                out.stopped = Some(context.stage.clock.now());
                 stop.stop();
             }
         }
     }
     out.looks = watch.looks().to_vec();
-    if context.running.interrupted() && out.decided.is_none() {
-        out.end = LevelEnd::Interrupted;
-    }
     out
 }
 
@@ -239,19 +219,26 @@ fn judge(
         (Some(*window), decision.clone())
     } else {
         let think = Nanos::from_secs_f64(asked.think_s);
-        let stopped = Some(observed.stopped).filter(|at| *at < Stamp(u64::MAX));
-        let window = steady_window(&observed.records, agents, asked.warmup, think, stopped);
+        let records = &observed.records;
+        let window = steady_window(records, agents, asked.warmup, think, observed.stopped);
         let decision = window.map_or_else(Decision::unknown, |window| {
-            let sample = Sample::of(&observed.records, window);
+            let sample = Sample::of(records, window);
             rule.judge(&sample, objective, &observed.looks)
         });
         (window, decision)
+    };
+    let end = if observed.decided.is_some() {
+        LevelEnd::Decided
+    } else if context.stop.level() > ShutdownLevel::Running {
+        LevelEnd::Interrupted
+    } else {
+        LevelEnd::Budget
     };
     let figures = window.map(|w| LevelFigures::of(&observed.records, agents, w, objective));
     Level {
         probe: capacity::probe(
             folder::name_of(dir, ""),
-            (agents, phase, observed.end),
+            (agents, phase, end),
             observed.looks.clone(),
             decision,
             figures.as_ref(),
@@ -259,22 +246,5 @@ fn judge(
             asked.max_failed,
         ),
         figures,
-    }
-}
-
-/// The figures of all records of the level, including the warm-up.
-fn result(records: &[RequestRecord], end: &LoadEnd) -> LoadResult {
-    let mut collected = Collected::new(None);
-    for record in records {
-        collected.add(record);
-    }
-    LoadResult {
-        // A level has no fixed number of requests: it is complete when it is judged.
-        interrupted: false,
-        not_begun: 0,
-        peak_in_flight: end.peak_in_flight,
-        warmed: None,
-        figures: collected.figures(),
-        client: ClientCost::default(),
     }
 }

@@ -14,12 +14,10 @@ pub(super) struct Progress(ProgressBar);
 
 impl Progress {
     pub(super) fn new(json: bool) -> Self {
-        Self(terminal::bar(
-            json,
-            None,
-            "{spinner} {msg}  {elapsed}",
-            None,
-        ))
+        let template = "{spinner} {msg}  {elapsed}";
+        let bar = terminal::bar(json, None, template, None);
+        bar.enable_steady_tick(terminal::TICK);
+        Self(bar)
     }
 
     pub(super) fn started(&self, agents: u32) {
@@ -29,10 +27,9 @@ impl Progress {
     }
 
     pub(super) fn heard(&self, requests: usize) {
-        self.0.set_message(format!(
-            "{:>4} agents: {requests} requests",
-            self.0.prefix()
-        ));
+        let agents = self.0.prefix();
+        let message = format!("{agents:>4} agents: {requests} requests");
+        self.0.set_message(message);
     }
 
     pub(super) fn finish(&self) {
@@ -61,31 +58,23 @@ fn line(probe: &Probe, figures: Option<&LevelFigures>) -> String {
     };
     let agents = probe.agents;
     let noun = if agents == 1 { "agent " } else { "agents" };
-    let mut text = format!("{agents:>5} {noun}  {verdict:<12}");
-    let judged: Vec<String> = probe
-        .decision
-        .judged
-        .iter()
-        .filter_map(figure_in_words)
-        .collect();
-    let mut parts = vec![judged.join(", ")];
-    if let Some(figures) = figures {
-        parts.push(format!(
+    let judged = probe.decision.judged.iter().filter_map(figure_in_words);
+    let judged = judged.collect::<Vec<_>>().join(", ");
+    let measured = figures.map_or("never steady".to_owned(), |figures| {
+        format!(
             "{:.1} tok/s; {} requests in {:.1} s",
             figures.tokens_per_s.mean,
             figures.load.outcomes.total(),
             figures.window.seconds()
-        ));
-    } else {
-        parts.push("never steady".to_owned());
-    }
-    if let Some(needs) = probe.decision.needs {
-        parts.push(format!("needs about {needs} more"));
-    }
-    if probe.saturation.is_some() {
-        parts.push("saturated".to_owned());
-    }
-    parts.retain(|part| !part.is_empty());
-    text.push_str(&parts.join("; "));
-    text
+        )
+    });
+    let needs = probe.decision.needs;
+    let parts = [
+        Some(judged).filter(|judged| !judged.is_empty()),
+        Some(measured),
+        needs.map(|needs| format!("needs about {needs} more")),
+        probe.saturation.is_some().then(|| "saturated".to_owned()),
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    format!("{agents:>5} {noun}  {verdict:<12}{}", parts.join("; "))
 }

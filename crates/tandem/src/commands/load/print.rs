@@ -25,33 +25,36 @@ pub(super) fn block(file: &LoadFile) -> String {
     add_times(&mut lines, result);
     lines.add("", "");
     add_client(&mut lines, result, file.header.runtime.as_ref());
-    let received = result.figures.tokens_per_s;
-    let known = file.header.client_budget.as_ref().zip(received);
-    if let Some(beyond) = known.and_then(|(known, received)| budget::beyond(known, received)) {
-        lines.add("warning: ", document::budget::beyond_in_words(&beyond));
-    }
-    if let Some(helped) = file.asked.cache_warning(&result.figures) {
-        lines.add("warning: ", helped);
-    }
-    for (note, responses) in &result.figures.notes {
-        lines.add("warning: ", note.counted(*responses));
-    }
-    if result.warmed == Some(false) {
-        let words =
-            "the model was not loaded before the first request, whose TTFT may include loading it";
-        lines.add("warning: ", words);
-    }
-    let contradict = "figures contradict the server's own counters or each other";
-    match result.figures.clock_warnings {
-        0 => {}
-        n => lines.add("warning: ", format!("{n} {contradict}")),
+    for warning in warnings(file, result) {
+        lines.add("warning: ", warning);
     }
     lines.0
+}
+
+fn warnings(file: &LoadFile, result: &LoadResult) -> impl Iterator<Item = String> {
+    let figures = &result.figures;
+    let known = file.header.client_budget.as_ref().zip(figures.tokens_per_s);
+    let beyond = known.and_then(|(known, received)| budget::beyond(known, received));
+    let beyond = beyond.map(|beyond| document::budget::beyond_in_words(&beyond));
+    let notes = figures.notes.iter();
+    let notes = notes.map(|(note, responses)| note.counted(*responses));
+    let cold = (result.warmed == Some(false)).then(|| {
+        let what = "the model was not loaded before the first request";
+        format!("{what}, whose TTFT may include loading it")
+    });
+    let contradictions = (figures.clock_warnings > 0).then(|| {
+        let n = figures.clock_warnings;
+        format!("{n} figures contradict the server's own counters or each other")
+    });
+    let cache = file.asked.cache_warning(figures);
+    let first = beyond.into_iter().chain(cache);
+    first.chain(notes).chain(cold).chain(contradictions)
 }
 
 struct Lines(String);
 
 impl Lines {
+    /// Adds a line under a heading of 12 characters; a line without a heading continues the one before.
     fn add(&mut self, heading: &str, words: impl AsRef<str>) {
         self.0.extend([heading, words.as_ref(), "\n"]);
     }
@@ -67,26 +70,24 @@ fn add_counts(lines: &mut Lines, file: &LoadFile, result: &LoadResult) {
     for (message, count) in &figures.failures {
         lines.add("            ", format!("{count} x {message}"));
     }
-    let wall = figures.wall_s.map_or_else(unknown, |s| format!("{s:.3} s"));
+    let wall = known(figures.wall_s, |s| format!("{s:.3} s"));
     lines.add(
         "Wall        ",
         wall + " from the first send to the last answer",
     );
-    let rate = |r: Option<f64>| r.map_or_else(unknown, |r| format!("{r:.2}"));
+    let rate = |r: Option<f64>| known(r, |r| format!("{r:.2}"));
     let (requests, tokens) = (rate(figures.requests_per_s), rate(figures.tokens_per_s));
     let most = result.peak_in_flight;
     let words = format!("{requests} requests/s, {tokens} tok/s; at most {most} in flight");
     lines.add("Throughput  ", words);
     let sent = rate(figures.sent_per_s) + " requests/s";
     match &file.asked.shape {
-        Shape::Open {
-            rate: offered,
-            ramp: None,
-            ..
-        } if file.asked.turns.is_none() => {
-            lines.add("Sent        ", format!("{sent}, {offered} planned"));
-        }
         Shape::Closed { .. } => {}
+        Shape::Open {
+            rate, ramp: None, ..
+        } if file.asked.turns.is_none() => {
+            lines.add("Sent        ", format!("{sent}, {rate} planned"));
+        }
         _ => lines.add("Sent        ", sent),
     }
     let tokens = figures.tokens;
@@ -97,8 +98,7 @@ fn add_counts(lines: &mut Lines, file: &LoadFile, result: &LoadResult) {
     };
     lines.add("Tokens      ", format!("{tokens} ({count})"));
     if let Some(slo) = &figures.slo {
-        let percent = |share| format!("{:.1} %", 100.0 * share);
-        let share = slo.share.map_or_else(unknown, percent);
+        let share = known(slo.share, |share| format!("{:.1} %", 100.0 * share));
         let (rate, good, limits) = (rate(slo.per_s), slo.good, &slo.limits);
         let words = format!("{rate} requests/s; {good} requests ({share}) kept {limits}");
         lines.add("Goodput     ", words);
@@ -107,40 +107,41 @@ fn add_counts(lines: &mut Lines, file: &LoadFile, result: &LoadResult) {
 
 fn add_times(lines: &mut Lines, result: &LoadResult) {
     let figures = &result.figures;
-    let always = [
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    for (name, spread) in [
         ("TTFT", &figures.ttft_ms),
         ("TTFT from the plan", &figures.ttft_scheduled_ms),
         ("client queue", &figures.client_queue_ms),
+        ("connect", &figures.connect_ms),
         ("TPOT", &figures.tpot_ms),
         ("ITL", &figures.itl_ms),
         ("end to end", &figures.e2e_ms),
-    ];
-    let always = always.map(|(name, spread)| (name.to_owned(), spread.as_ref()));
-    let mut rows = always.to_vec();
-    if let Some(connect) = &figures.connect_ms {
-        rows.insert(3, ("connect".to_owned(), Some(connect)));
+    ] {
+        if spread.is_some() || name != "connect" {
+            rows.push((name.to_owned(), spread.as_ref()));
+        }
     }
     let turns = figures.turns.iter();
     let turns = turns.map(|of| (format!("TTFT of turn {}", of.turn), &of.ttft_ms));
     let work = figures.work.iter().flat_map(|work| {
         [
-            ("wait for a thread", &work.queue_ms),
-            ("CPU work", &work.cpu_ms),
-            ("file work", &work.file_ms),
+            ("wait for a thread".to_owned(), &work.queue_ms),
+            ("CPU work".to_owned(), &work.cpu_ms),
+            ("file work".to_owned(), &work.file_ms),
         ]
     });
-    let work = work.map(|(name, spread)| (name.to_owned(), spread));
-    for (name, spread) in turns.chain(work) {
-        rows.extend(spread.as_ref().map(|spread| (name, Some(spread))));
-    }
+    let measured = turns.chain(work).filter(|(_, spread)| spread.is_some());
+    rows.extend(measured.map(|(name, spread)| (name, spread.as_ref())));
     lines.0 += &times(&rows).to_text(terminal::width());
 
     let known = || rows.iter().filter_map(|(_, spread)| *spread);
     let needs: BTreeMap<_, _> = known().flat_map(|spread| &spread.needs).collect();
     let not_completed = figures.outcomes.not_completed();
     if not_completed > 0 {
-        let words = format!("Completed requests only; {not_completed} left out.");
-        lines.add("", words);
+        lines.add(
+            "",
+            format!("Completed requests only; {not_completed} left out."),
+        );
     }
     let needs = needs.iter().map(|(p, n)| format!("{p} needs {n}"));
     let needs = needs.collect::<Vec<_>>().join(", ");
@@ -173,17 +174,14 @@ fn add_times(lines: &mut Lines, result: &LoadResult) {
 type Row<'a> = (String, Option<&'a Spread>);
 
 fn times(rows: &[Row]) -> Table {
-    let ms = |key, of: fn(&Spread) -> Option<f64>| {
-        Field::number(
-            key,
-            key,
-            Origin::Derived,
-            move |(_, spread): &Row| match spread {
-                None => Cell::Unknown,
-                Some(spread) => of(spread).map_or_else(|| Cell::text("-"), |v| Cell::number(v, 3)),
-            },
-        )
+    let cell = |of: fn(&Spread) -> Option<f64>, decimals| {
+        move |(_, spread): &Row| match spread.map(of) {
+            None => Cell::Unknown,
+            Some(None) => Cell::text("-"),
+            Some(Some(value)) => Cell::number(value, decimals),
+        }
     };
+    let ms = |key, of| Field::number(key, key, Origin::Derived, cell(of, 3));
     let fields = vec![
         Field::label("ms", "ms", |(name, _): &Row| Cell::text(name)),
         ms("mean", |s| Some(s.mean)),
@@ -192,9 +190,7 @@ fn times(rows: &[Row]) -> Table {
         ms("p95", |s| s.p95),
         ms("p99", |s| s.p99),
         ms("max", |s| Some(s.max)),
-        Field::number("n", "n", Origin::Derived, |(_, spread): &Row| {
-            spread.map_or(Cell::Unknown, |s| Cell::number(s.n as f64, 0))
-        }),
+        Field::number("n", "n", Origin::Derived, cell(|s| Some(s.n as f64), 0)),
         ms("min", |s| Some(s.min)),
     ];
     Table::of("times", "", fields, rows)
@@ -213,8 +209,9 @@ fn add_client(lines: &mut Lines, result: &LoadResult, runtime: Option<&RuntimeFa
     } else {
         ""
     };
-    let mib = |bytes| format!("{:.1} MiB{with}", bytes as f64 / 1_048_576.0);
-    let memory = client.peak_memory_bytes.map_or_else(unknown, mib);
+    let memory = known(client.peak_memory_bytes, |bytes| {
+        format!("{:.1} MiB{with}", bytes as f64 / 1_048_576.0)
+    });
     lines.add("Client      ", format!("{cpu}; peak memory {memory}"));
     let (waits, seconds) = (client.disk_waits, client.disk_wait_s);
     if waits > 0 {
@@ -229,15 +226,12 @@ fn add_client(lines: &mut Lines, result: &LoadResult, runtime: Option<&RuntimeFa
 /// The load's description in one line.
 fn in_words(file: &LoadFile) -> String {
     let asked = &file.asked;
-    let limit = |agents: &Option<u32>| {
-        agents.map_or_else(
-            || "no limit in flight".to_owned(),
-            |n| format!("at most {n} in flight"),
-        )
+    let limit = |agents: &Option<u32>| match agents {
+        None => "no limit in flight".to_owned(),
+        Some(n) => format!("at most {n} in flight"),
     };
     let pause = |think_s: f64, what: &str| {
-        let paused = think_s > 0.0;
-        paused.then(|| format!("pauses of {think_s} s between {what}"))
+        (think_s > 0.0).then(|| format!("pauses of {think_s} s between {what}"))
     };
     let mut parts = Vec::new();
     match &asked.shape {
@@ -274,10 +268,8 @@ fn in_words(file: &LoadFile) -> String {
         } => {
             parts.push(format!("Replay of {trace} at speed {speed}"));
             parts.extend(starts.as_ref().map(|starts| format!("starts by {starts}")));
-            parts.extend(skipped.map(|n| {
-                let requests = plural(n, "recorded request");
-                format!("{requests} without a response not sent")
-            }));
+            let skipped = skipped.map(|n| plural(n, "recorded request"));
+            parts.extend(skipped.map(|requests| requests + " without a response not sent"));
             if !unused.is_empty() {
                 let columns = plural(unused.len() as u32, "column");
                 parts.push(format!("{columns} not used ({})", unused.join(", ")));
@@ -285,35 +277,27 @@ fn in_words(file: &LoadFile) -> String {
             parts.push(limit(agents));
         }
     }
-    parts.push(format!(
-        "{} to {}",
-        plural(asked.requests, "request"),
-        asked.model
-    ));
-    if let Some(turns) = asked.turns {
-        parts.push(format!("sessions of {}", plural(turns, "turn")));
-    }
+    let (requests, most) = (plural(asked.requests, "request"), asked.num_predict);
+    parts.push(format!("{requests} to {}", asked.model));
+    let turns = asked.turns.map(|turns| plural(turns, "turn"));
+    parts.extend(turns.map(|turns| format!("sessions of {turns}")));
     parts.push(match asked.shape {
-        Shape::Replay { .. } => format!(
-            "answers as long as recorded, at most {} tokens where that is not known",
-            asked.num_predict
-        ),
-        _ => format!("at most {} tokens each", asked.num_predict),
+        Shape::Replay { .. } => {
+            format!("answers as long as recorded, at most {most} tokens where that is not known")
+        }
+        _ => format!("at most {most} tokens each"),
     });
     if let Some(work) = &asked.work {
         let file = work.file_bytes.map(|bytes| format!("a file of {bytes} B"));
         let work_is: Vec<_> = work.cpu.iter().cloned().chain(file).collect();
-        parts.push(format!(
-            "{} before each on {}",
-            work_is.join(" and "),
-            plural(work.threads, "thread")
-        ));
+        let (work_is, threads) = (work_is.join(" and "), plural(work.threads, "thread"));
+        parts.push(format!("{work_is} before each on {threads}"));
     }
     parts.join(", ")
 }
 
-fn unknown() -> String {
-    "unknown".to_owned()
+fn known<T>(value: Option<T>, in_words: impl FnOnce(T) -> String) -> String {
+    value.map_or_else(|| "unknown".to_owned(), in_words)
 }
 
 #[cfg(test)]
@@ -323,28 +307,20 @@ mod tests {
     #[test]
     fn columns_of_long_times_stay_apart_and_a_stopped_load_gets_its_own_note() {
         let recorded = include_str!("../../../../../fixtures/load/load.json");
-        let mut file: LoadFile = serde_json::from_str(recorded).expect("the fixture is a load");
-        let result = file.result.as_mut().expect("it has ended");
+        let mut file: LoadFile = serde_json::from_str(recorded).unwrap();
+        let result = file.result.as_mut().unwrap();
         result.interrupted = true;
-        result.figures.e2e_ms = Some(Spread {
-            n: 3,
-            mean: 1_234_567.891,
-            min: 123_456.789,
-            p50: 1_234_567.891,
-            p90: None,
-            p95: None,
-            p99: None,
-            max: 2_345_678.912,
-            needs: [("p90".to_owned(), 10)].into(),
-            relative_error: None,
-        });
+        let spread = result.figures.e2e_ms.as_mut().unwrap();
+        (spread.mean, spread.p50) = (1_234_567.891, 1_234_567.891);
+        spread.needs = [("p90".to_owned(), 10)].into();
         let text = block(&file);
         let row = text.lines().find(|line| line.contains("1,234,567.891"));
-        let cells = row.expect("the row is shown").split("  ");
-        let means = cells.filter(|cell| cell.trim() == "1,234,567.891");
+        let cells = row.unwrap().split("  ").map(str::trim);
+        let means = cells.filter(|cell| *cell == "1,234,567.891");
         assert_eq!(means.count(), 2, "mean and median: {text}");
+        let stopped = "stopped before there were enough requests: ";
         assert!(
-            text.contains("stopped before there were enough requests: p90 needs 10"),
+            text.contains(stopped) && text.contains("p90 needs 10"),
             "{text}"
         );
         assert!(!text.contains("not enough requests"), "{text}");

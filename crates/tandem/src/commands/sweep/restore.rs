@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use clap::ValueEnum;
 use domain::exit::Fatal;
 use domain::record::{BenchmarkTables, Manifest};
+use serde::Serialize;
 
 use crate::flags::{Common, HttpFlags, RuntimeFlags};
 use crate::simulated;
@@ -20,13 +20,11 @@ pub(super) fn flags(dir: &Path, manifest: &Manifest, typed: &Common) -> Result<C
         let file = format!("{}/manifest.json", dir.display());
         let began = simulated::recorded(header, &file, "sweep")?;
         let server = &typed.server;
-        let urls = (!server.endpoints.is_empty()).then(|| server.endpoints.join(" and "));
-        for flag in urls
-            .as_deref()
-            .into_iter()
-            .chain(server.no_simulate.then_some("--no-simulate"))
-        {
-            differ.add("on", "the simulator", flag);
+        if !server.endpoints.is_empty() {
+            differ.add("on", "the simulator", &server.endpoints.join(" and "));
+        }
+        if server.no_simulate {
+            differ.add("on", "the simulator", "--no-simulate");
         }
         differ.option("--profile", Some(&began.profile), server.profile.as_ref());
         differ.option("--num-parallel", began.num_parallel, server.num_parallel);
@@ -62,19 +60,32 @@ pub(super) fn flags(dir: &Path, manifest: &Manifest, typed: &Common) -> Result<C
     }
     if !differ.0.is_empty() {
         let differences = differ.0.join("; ");
-        let what = format!(
-            "{} cannot be resumed with different settings; it began {differences}",
-            dir.display()
-        );
+        let dir = dir.display();
+        let what =
+            format!("{dir} cannot be resumed with different settings; it began {differences}");
         return Err(Fatal::usage(what).hint("leave these flags out, or start a new sweep"));
     }
-    refuse_changed_files(dir, manifest, &common)?;
+    // A profile, a file of fault rules or the benchmark tables may have changed.
+    let began = header.simulator.as_ref();
+    let changed = began.map(|began| simulated::changed(&common.server, began));
+    let mut changed = changed.transpose()?.flatten();
+    if let (None, Some(began)) = (&changed, &manifest.benchmarks)
+        && tables(&began.folder)?.sha256 != began.sha256
+    {
+        changed = Some(format!("a table in {}", began.folder.display()));
+    }
+    if let Some(files) = changed {
+        let dir = dir.display();
+        let what = format!("{dir} cannot be resumed: {files} has changed since it began");
+        return Err(Fatal::usage(what).hint("restore the file, or start a new sweep"));
+    }
     Ok(common)
 }
 
 /// The name of a flag's value, as it is typed.
-fn name_of<T: ValueEnum>(value: &T) -> Option<String> {
-    Some(value.to_possible_value()?.get_name().to_owned())
+fn name_of(value: &impl Serialize) -> Option<String> {
+    let value = serde_json::to_value(value).ok()?;
+    value.as_str().map(str::to_owned)
 }
 
 pub(super) fn tables(folder: &Path) -> Result<BenchmarkTables, Fatal> {
@@ -87,25 +98,6 @@ pub(super) fn tables(folder: &Path) -> Result<BenchmarkTables, Fatal> {
     })
 }
 
-/// Refuses to resume when a profile, a file of fault rules or the benchmark tables have changed.
-fn refuse_changed_files(dir: &Path, manifest: &Manifest, common: &Common) -> Result<(), Fatal> {
-    let mut changed = match &manifest.header.simulator {
-        Some(began) => simulated::changed(&common.server, began)?,
-        None => None,
-    };
-    if let (None, Some(began)) = (&changed, &manifest.benchmarks)
-        && tables(&began.folder)?.sha256 != began.sha256
-    {
-        changed = Some(format!("a table in {}", began.folder.display()));
-    }
-    let Some(files) = changed else { return Ok(()) };
-    let what = format!(
-        "{} cannot be resumed: {files} has changed since it began",
-        dir.display()
-    );
-    Err(Fatal::usage(what).hint("restore the file, or start a new sweep"))
-}
-
 #[derive(Debug, Default)]
 struct Differences(Vec<String>);
 
@@ -115,14 +107,14 @@ impl Differences {
     }
 
     fn option<T: PartialEq + ToString>(&mut self, flag: &str, began: Option<T>, typed: Option<T>) {
-        let Some(typed) = typed else { return };
+        let Some(typed) = typed.filter(|typed| began.as_ref() != Some(typed)) else {
+            return;
+        };
         match began {
-            Some(began) if began == typed => {}
-            Some(began) => self.add(
-                &format!("with {flag}"),
-                &began.to_string(),
-                &typed.to_string(),
-            ),
+            Some(began) => {
+                let flag = format!("with {flag}");
+                self.add(&flag, &began.to_string(), &typed.to_string());
+            }
             None => self.add("without", flag, &typed.to_string()),
         }
     }

@@ -1,4 +1,4 @@
-use std::io::{Read, Write};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 
 use super::*;
@@ -12,13 +12,10 @@ fn server(routes: &[(&'static str, &'static str)]) -> String {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let mut head = Vec::new();
-            let mut byte = [0];
-            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
-                head.push(byte[0]);
-            }
-            let head = String::from_utf8(head).unwrap();
-            let path = head.split(' ').nth(1).unwrap_or_default();
+            let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            let request = lines.next().unwrap_or_default();
+            lines.find(String::is_empty);
+            let path = request.split(' ').nth(1).unwrap_or_default();
             let known = routes.iter().find(|(route, _)| *route == path);
             let reply = match known {
                 None => "404 Not Found\r\n\r\nno such page".to_owned(),
@@ -38,7 +35,8 @@ fn look(endpoint: &str, api: ApiArg, model: &str) -> Result<Found, Fatal> {
         .build()
         .unwrap();
     let settings = Builder::new(clock::Clock::real()).timeouts(LIMITS);
-    runtime.block_on(look_at(endpoint, api, &settings, model))
+    let found = runtime.block_on(detect(endpoint, api, &settings, model));
+    found.map_err(|absent| absent.fatal)?.require(model)
 }
 
 const OLLAMA: (&str, &str) = ("/api/version", r#"{"version":"0.33.0"}"#);
@@ -56,67 +54,55 @@ const PROPS: (&str, &str) = (
     r#"{"build_info":"b1","total_slots":2,"default_generation_settings":{"n_ctx":512}}"#,
 );
 
+const UNAUTHORIZED: &str = "401 Unauthorized\r\n\r\n{\"error\":{\"message\":\"no key\"}}";
+const HTML: &str = "200 OK\r\nContent-Type: text/html\r\n\r\n<html>hi</html>";
+const NO_PAGE: &str = "404 Not Found\r\n\r\nno such page";
+
 #[test]
-fn ollama_is_found_natively_with_and_without_v1() {
-    let address = server(&[OLLAMA, TAGS, V1]);
-    for endpoint in [
-        address.clone(),
-        format!("http://{address}/"),
-        format!("http://{address}/v1"),
-        format!("http://{address}/v1/"),
+fn the_protocol_is_detected_unless_the_flag_names_it() {
+    use ApiArg::{Auto, Openai};
+    let ollama = [OLLAMA, TAGS, V1];
+    let native = "(ollama 0.33.0, m:latest)";
+    let llama = "(llama.cpp b1 (2 slots), r.gguf)";
+    for (routes, path, api, expected) in [
+        (&ollama[..], "", Auto, native),
+        (&ollama, "/", Auto, native),
+        (&ollama, "/v1", Auto, native),
+        (&ollama, "/v1/", Auto, native),
+        (&ollama, "", Openai, "(ollama /v1 0.33.0, m)"),
+        (&[LLAMA_CPP, PROPS], "", Auto, llama),
+        (&[LLAMA_CPP, PROPS], "/v1", Auto, llama),
     ] {
-        let found = look(&endpoint, ApiArg::Auto, "m").unwrap();
-        assert_eq!(found.facts.url, format!("http://{address}"));
+        let address = server(routes);
+        let found = look(&format!("http://{address}{path}"), api, "m").unwrap();
         assert_eq!(
             found.in_words(),
-            format!("http://{address} (ollama 0.33.0, m:latest)")
+            format!("http://{address} {expected}"),
+            "{path}"
         );
+        let context = found.reported.get("context_per_slot").map(String::as_str);
+        assert_eq!(context, (expected == llama).then_some("512"));
     }
-}
-
-#[test]
-fn the_flag_overrides_what_would_be_found() {
-    let address = server(&[OLLAMA, TAGS, V1]);
-    let found = look(&address, ApiArg::Openai, "m").unwrap();
-    assert_eq!(found.facts.server.kind, "ollama /v1");
-    assert_eq!(found.facts.server.version, "0.33.0");
-    let address = server(&[LLAMA_CPP, PROPS]);
-    let refused = look(&address, ApiArg::Ollama, "m").unwrap_err().to_string();
-    assert!(refused.contains("no such page"), "{refused}");
-}
-
-#[test]
-fn llama_cpp_is_found_and_says_what_it_has() {
-    let address = server(&[LLAMA_CPP, PROPS]);
-    for endpoint in [address.clone(), format!("http://{address}/v1")] {
-        let found = look(&endpoint, ApiArg::Auto, "any name").unwrap();
-        assert_eq!(
-            found.in_words(),
-            format!("http://{address} (llama.cpp b1 (2 slots), r.gguf)")
-        );
-        assert_eq!(found.told["context_per_slot"], "512");
-    }
+    let refused = look(&server(&[LLAMA_CPP, PROPS]), ApiArg::Ollama, "m").unwrap_err();
+    assert!(refused.to_string().contains("no such page"), "{refused}");
 }
 
 #[test]
 fn a_missing_model_names_what_there_is() {
     let address = server(&[V1]);
     let fatal = look(&address, ApiArg::Auto, "gemma3").unwrap_err();
-    assert_eq!(
-        fatal.to_string(),
-        format!("http://{address} does not have the model gemma3")
-    );
+    let expected = format!("http://{address} does not have the model gemma3");
+    assert_eq!(fatal.to_string(), expected);
     assert_eq!(fatal.hint_text(), Some("name one it has with --model: m"));
 }
 
 /// With `--api openai` a model need not be listed.
 #[test]
 fn a_named_protocol_needs_no_list_of_models() {
-    let html = "200 OK\r\nContent-Type: text/html\r\n\r\n<html>hi</html>";
     let list = "200 OK\r\n\r\n[{\"id\":\"a/b\"}]";
     for (reply, why) in [
-        ("404 Not Found\r\n\r\nno such page", "cannot be read"),
-        (html, "cannot be read"),
+        (NO_PAGE, "cannot be read"),
+        (HTML, "cannot be read"),
         ("{\"models\":7}", "cannot be read"),
         (list, "does not list it"),
     ] {
@@ -124,31 +110,36 @@ fn a_named_protocol_needs_no_list_of_models() {
         let found = look(&address, ApiArg::Openai, "x/y").unwrap();
         assert_eq!(found.facts.model.as_ref().unwrap().name, "x/y");
         assert_eq!(found.facts.server.kind, "openai-compatible");
-        assert!(found.told["unlisted"].contains(why), "{:?}", found.told);
+        assert!(found.reported["unlisted"].contains(why), "{found:?}");
         look(&address, ApiArg::Auto, "x/y").unwrap_err();
     }
-    let address = server(&[("/v1/models", list)]);
-    let found = look(&address, ApiArg::Openai, "a/b:nitro").unwrap();
-    assert_eq!(found.told.get("unlisted"), None);
-    let refused = "401 Unauthorized\r\n\r\n{\"error\":\"no key\"}";
-    let address = server(&[("/v1/models", refused)]);
-    look(&address, ApiArg::Openai, "x/y").unwrap_err();
+    let found = look(
+        &server(&[("/v1/models", list)]),
+        ApiArg::Openai,
+        "a/b:nitro",
+    )
+    .unwrap();
+    assert_eq!(found.reported.get("unlisted"), None);
+    look(
+        &server(&[("/v1/models", UNAUTHORIZED)]),
+        ApiArg::Openai,
+        "x/y",
+    )
+    .unwrap_err();
 }
 
 #[test]
-fn what_is_neither_says_why_for_both() {
+fn a_server_of_neither_protocol_gives_both_reasons() {
+    let redirect = "301 Moved Permanently\r\nLocation: /v1/models\r\n\r\n";
     for (reply, words) in [
-        ("404 Not Found\r\n\r\nno such page", "no such page"),
+        (NO_PAGE, "no such page"),
         (
-            "401 Unauthorized\r\n\r\n{\"error\":{\"message\":\"no key\"}}",
+            UNAUTHORIZED,
             "no key; the server wants a key: set TANDEM_API_KEY",
         ),
+        (HTML, "is this an OpenAI-compatible server?"),
         (
-            "200 OK\r\nContent-Type: text/html\r\n\r\n<html>hi</html>",
-            "is this an OpenAI-compatible server?",
-        ),
-        (
-            "301 Moved Permanently\r\nLocation: /v1/models\r\n\r\n",
+            redirect,
             "redirects are not followed, it points to /v1/models",
         ),
         (
@@ -156,25 +147,21 @@ fn what_is_neither_says_why_for_both() {
             "come back after 9 s",
         ),
     ] {
-        let address = server(&[("/v1/models", reply)]);
-        let error = look(&address, ApiArg::Auto, "m").unwrap_err().to_string();
+        let error = look(&server(&[("/v1/models", reply)]), ApiArg::Auto, "m").unwrap_err();
+        let error = error.to_string();
         assert!(error.contains(words), "{error}");
         assert!(error.contains("not Ollama's API either"), "{error}");
     }
 }
 
 #[test]
-fn a_refused_connection_is_reported_once() {
+fn a_refused_connection_is_reported_once_and_a_key_in_the_url_never() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
     let error = look(&address, ApiArg::Auto, "m").unwrap_err().to_string();
     assert!(error.to_lowercase().contains("refused"), "{error}");
     assert!(!error.contains("either"), "{error}");
-}
-
-#[test]
-fn a_key_in_the_url_is_refused_and_not_repeated() {
     for api in [ApiArg::Auto, ApiArg::Openai, ApiArg::Ollama] {
         let error = look("http://sk-secret@127.0.0.1:1/v1", api, "m").unwrap_err();
         let error = error.to_string();

@@ -5,17 +5,17 @@ use domain::record::EndpointFacts;
 use super::*;
 
 fn found(kind: &str) -> Found {
-    Found {
-        facts: EndpointFacts {
-            url: format!("http://{}", kind.replace(' ', "-")),
-            server: ServerIdentity {
-                kind: kind.to_owned(),
-                version: "1".to_owned(),
-            },
-            model: None,
-        },
-        told: BTreeMap::from([("slots".to_owned(), "2".to_owned())]),
-    }
+    let server = ServerIdentity {
+        kind: kind.to_owned(),
+        version: "1".to_owned(),
+    };
+    let mut found = Found::new(EndpointFacts {
+        url: format!("http://{kind}"),
+        server,
+        model: None,
+    });
+    found.reported.insert("slots", "2".to_owned());
+    found
 }
 
 fn plan() -> SweepPlan {
@@ -23,80 +23,78 @@ fn plan() -> SweepPlan {
     domain::plan::parse("plan", text).unwrap()
 }
 
-#[test]
-fn an_ollama_takes_the_plan_as_it_is() {
-    let mut fitted = plan();
-    let made = fit(&mut fitted, &[found("ollama")]);
-    assert_eq!(fitted, plan());
-    assert!(made.notes.is_empty());
-    assert_eq!(made.facts["endpoint_0_slots"], "2");
-}
+const LLAMA: &str =
+    "http://llama.cpp (llama.cpp) cannot be sent num_ctx, num_gpu: the server's own settings hold";
 
 #[test]
-fn a_server_that_holds_its_model_is_taken_as_left() {
-    let mut fitted = plan();
-    let made = fit(&mut fitted, &[found("llama.cpp"), found("vllm")]);
-    let rigorous = Protocol {
+fn a_plan_follows_what_its_servers_can_do() {
+    let as_left = Protocol {
         state: StatePolicy::AsLeft,
         warm_up: false,
         probe: false,
         ..plan().protocol
     };
-    assert_eq!(fitted.protocol, rigorous);
-    assert_eq!(
-        made.notes,
-        [
-            "http://llama.cpp (llama.cpp) cannot be sent num_ctx, num_gpu: the server's own settings hold",
-            "http://vllm (vllm) cannot be sent num_ctx, num_gpu, repeat_penalty, top_k: the server's own \
-             settings hold",
-            "servers of this protocol cannot load or unload a model on demand: the server's state is as \
-             left, not unloaded, there is no first load to warm up with, no probe measures a warm load",
-        ]
-    );
-    assert_eq!(
-        made.facts["endpoint_1_options_not_sent"],
-        "num_ctx, num_gpu, repeat_penalty, top_k"
-    );
-    // A second time there is nothing left to change.
-    let again = fit(&mut fitted, &[found("llama.cpp")]);
-    assert_eq!(fitted.protocol, rigorous);
-    assert!(!again.facts.contains_key("protocol_fitted"));
+    let vllm = "http://vllm (vllm) cannot be sent num_ctx, num_gpu, repeat_penalty, top_k: the server's own \
+                settings hold";
+    let cannot_load = "servers of this protocol cannot load or unload a model on demand: the server's state is as \
+                       left, not unloaded, there is no first load to warm up with, no probe measures a warm load";
+    let one_cannot = "http://llama.cpp (llama.cpp) cannot load or unload a model on demand: its state is as left, \
+                      not unloaded";
+    let cases: [(&[&str], &Protocol, &[&str], &[(&str, &str)]); 3] = [
+        (
+            &["ollama"],
+            &plan().protocol,
+            &[],
+            &[("endpoint_0_slots", "2")],
+        ),
+        (
+            &["llama.cpp", "vllm"],
+            &as_left,
+            &[LLAMA, vllm, cannot_load],
+            &[(
+                "endpoint_1_options_not_sent",
+                "num_ctx, num_gpu, repeat_penalty, top_k",
+            )],
+        ),
+        (
+            &["ollama", "llama.cpp"],
+            &plan().protocol,
+            &[LLAMA, one_cannot],
+            &[("endpoint_1_state", "as left")],
+        ),
+    ];
+    for (kinds, protocol, notes, facts) in cases {
+        let mut fitted = plan();
+        let servers: Vec<_> = kinds.iter().map(|kind| found(kind)).collect();
+        let made = fit(&mut fitted, &servers);
+        assert_eq!(fitted.protocol, *protocol, "{kinds:?}");
+        assert_eq!(made.notes, notes, "{kinds:?}");
+        for (name, value) in facts {
+            assert_eq!(made.facts[*name], *value);
+        }
+        assert!(!made.facts.contains_key("endpoint_0_state"));
+        // A second time there is nothing left to change.
+        let again = fit(&mut fitted, &servers);
+        assert_eq!(fitted.protocol, *protocol);
+        assert!(!again.facts.contains_key("protocol_fitted"));
+    }
 }
 
 #[test]
-fn among_servers_of_both_kinds_the_protocol_stays() {
-    let mut fitted = plan();
-    let made = fit(&mut fitted, &[found("ollama"), found("llama.cpp")]);
-    assert_eq!(fitted, plan());
-    assert_eq!(made.notes.len(), 2, "{:?}", made.notes);
-    assert!(
-        made.notes[1].contains("its state is as left, not unloaded"),
-        "{:?}",
-        made.notes
-    );
-    assert_eq!(made.facts["endpoint_1_state"], "as left");
-    assert!(!made.facts.contains_key("endpoint_0_state"));
-}
-
-#[test]
-fn a_load_keeps_what_was_told_and_names_what_cannot_be_sent() {
+fn a_load_keeps_reported_values_and_names_what_cannot_be_sent() {
     let options = ModelOptions {
         num_ctx: Some(512),
         top_k: Some(40),
         num_predict: Some(50),
         ..ModelOptions::default()
     };
-    let made = fit_load(
-        &options,
-        &[found("ollama"), found("llama.cpp"), found("vllm")],
-    );
-    assert_eq!(
-        made.notes,
-        [
-            "http://llama.cpp (llama.cpp) cannot be sent num_ctx: the server's own settings hold",
-            "http://vllm (vllm) cannot be sent num_ctx, top_k: the server's own settings hold",
-        ]
-    );
+    let servers = ["ollama", "llama.cpp", "vllm"].map(found);
+    let made = fit_options(&[options], &servers);
+    let expected = [
+        "http://llama.cpp (llama.cpp) cannot be sent num_ctx: the server's own settings hold",
+        "http://vllm (vllm) cannot be sent num_ctx, top_k: the server's own settings hold",
+    ];
+    assert_eq!(made.notes, expected);
     assert_eq!(made.facts["endpoint_0_slots"], "2");
     assert!(!made.facts.contains_key("endpoint_0_options_not_sent"));
     assert_eq!(made.facts["endpoint_2_options_not_sent"], "num_ctx, top_k");
