@@ -6,7 +6,6 @@ mod log;
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
 
 use clock::Clock;
 use domain::Stamp;
@@ -222,16 +221,22 @@ impl Ticket {
     }
 
     /// The next notice. After the final one there is none, ever.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Notice> {
-        let Some(notice) = ready!(self.notices.poll_recv(cx)) else {
-            return Poll::Pending;
-        };
-        self.over |= notice.what.is_final();
-        Poll::Ready(notice)
+    pub(crate) async fn next(&mut self) -> Notice {
+        match self.notices.recv().await {
+            Some(notice) => self.note(notice),
+            None => std::future::pending().await,
+        }
     }
 
-    pub(crate) async fn next(&mut self) -> Notice {
-        std::future::poll_fn(|cx| self.poll(cx)).await
+    /// The next notice if there is one already.
+    pub(crate) fn next_if_ready(&mut self) -> Option<Notice> {
+        let notice = self.notices.try_recv().ok()?;
+        Some(self.note(notice))
+    }
+
+    fn note(&mut self, notice: Notice) -> Notice {
+        self.over |= notice.what.is_final();
+        notice
     }
 }
 

@@ -40,12 +40,11 @@ stories! {
 
 #[test]
 fn an_unknown_model_has_no_options() {
-    let rig = Rig::new(round());
+    let profile = round();
+    let servers = vec![profile.server()];
+    let core = Core::new(profile, servers).unwrap();
     let options = RunnerOptions::default();
-    assert_eq!(
-        rig.core.context(ServerId(0), "unknown:latest", &options),
-        None
-    );
+    assert_eq!(core.context(ServerId(0), "unknown:latest", &options), None);
 }
 
 #[test]
@@ -56,32 +55,37 @@ fn impossible_servers_are_refused() {
         edit(&mut spec);
         Core::new(profile, vec![spec]).unwrap_err().to_string()
     };
-    assert_eq!(
-        refusal(&|spec| spec.devices = vec![0, 2]),
-        "server 0 is placed on device 2, but the profile has 2; give indices below that, or none \
-         for the CPU"
-    );
-    assert_eq!(
-        refusal(&|spec| spec.settings.num_parallel = 0),
-        "round: server.num_parallel: 0 is out of range; give 1 or more"
-    );
-    assert_eq!(
-        refusal(&|spec| "0.1.17".clone_into(&mut spec.settings.version)),
-        "round: server.version: 0.1.17 had no scheduler yet and is not simulated; give 0.1.33 or \
-         later"
-    );
+    for (found, expected) in [
+        (
+            refusal(&|spec| spec.devices = vec![0, 2]),
+            "server 0 is placed on device 2, but the profile has 2; give indices below that, or \
+             none for the CPU",
+        ),
+        (
+            refusal(&|spec| spec.settings.num_parallel = 0),
+            "round: server.num_parallel: 0 is out of range; give 1 or more",
+        ),
+        (
+            refusal(&|spec| "0.1.17".clone_into(&mut spec.settings.version)),
+            "round: server.version: 0.1.17 had no scheduler yet and is not simulated; give 0.1.33 \
+             or later",
+        ),
+    ] {
+        assert_eq!(found, expected);
+    }
 }
 
 #[test]
 fn the_log_is_one_flat_object_a_line() {
-    let mut rig = Rig::new(round());
-    rig.submit(0.0, rig::Job::parse("generate 490"));
-    rig.submit(3.0, rig::Job::parse("generate 10 ctx 8192"));
+    let profile = round();
+    let servers = vec![profile.server()];
+    let mut rig = Rig::new(profile, servers);
+    rig.submit(0.0, &rig::Job::parse("generate 490"));
+    rig.submit(3.0, &rig::Job::parse("generate 10 ctx 8192"));
     rig.advance(3.0);
-    let lines: Vec<String> = rig
+    let lines = rig
         .log
         .iter()
-        .map(|event| serde_json::to_string(event).unwrap())
-        .collect();
-    insta::assert_snapshot!(lines.join("\n"));
+        .map(|event| serde_json::to_string(event).unwrap());
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"));
 }

@@ -5,13 +5,11 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::Nanos;
-use hyper::body::Bytes;
 use tokio::sync::Semaphore;
 
-use super::exchange::Exchange;
 use super::stamp::Epoch;
 use crate::driver::World;
-use crate::faults::{Engine, FaultRule};
+use crate::faults::Engine;
 use crate::profile::Profile;
 
 /// Distinct prompts whose repetitions are counted.
@@ -33,12 +31,6 @@ pub(crate) struct App {
     pub(crate) received: AtomicU64,
     /// How often each prompt has been received.
     pub(crate) repeats: Mutex<HashMap<u64, i64>>,
-}
-
-pub(super) struct Received {
-    pub(super) exchange: Exchange,
-    pub(super) fault: Option<FaultRule>,
-    pub(super) body: Bytes,
 }
 
 impl App {

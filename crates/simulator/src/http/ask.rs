@@ -4,25 +4,32 @@ use std::fmt::Write as _;
 
 use domain::ModelOptions;
 use domain::backend::KeepAlive;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::encode::Dialect;
 use super::go_types;
 use super::keep_alive;
-use super::options::{self, ParsedOptions};
+use super::options::ParsedOptions;
 use super::reply::Refusal;
 use super::wire::{
     self, ChatWire, CommonWire, GenerateWire, OpenAiMessageWire, OpenAiWire, ToolWire,
 };
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Think {
-    Off,
-    Low,
-    Medium,
-    High,
-    Max,
-}
+/// Levels of thinking, as thinking tokens for each token of the answer.
+pub(crate) const MEDIUM_THINKING: f64 = 1.0;
+const THINK_LEVELS: [(&str, f64); 4] = [
+    ("low", 0.5),
+    ("medium", MEDIUM_THINKING),
+    ("high", 1.5),
+    ("max", 2.0),
+];
+/// The levels of /v1 that have other names.
+const V1_LEVELS: [(&str, f64); 4] = [
+    ("none", 0.0),
+    ("minimal", 0.5),
+    ("xhigh", 2.0),
+    ("ultra", 2.0),
+];
 
 /// One turn of a conversation; generate has a single one.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,11 +38,13 @@ pub(crate) struct Turn {
     pub(crate) text: String,
 }
 
-impl Turn {
-    fn user(text: String) -> Self {
-        let role = "user".to_owned();
-        Self { role, text }
+/// Any role is accepted; how it is rendered is up to the model's template.
+fn turn(role: &str, mut text: String, tool_calls: &[Value]) -> Turn {
+    for call in tool_calls {
+        text.push_str(&call.to_string());
     }
+    let role = role.to_lowercase();
+    Turn { role, text }
 }
 
 /// The shape of an answer.
@@ -63,11 +72,9 @@ pub(crate) struct GenerationRequest {
     pub(crate) include_usage: bool,
     pub(crate) format: Option<Format>,
     pub(crate) keep_alive: Option<KeepAlive>,
-    pub(crate) options: ModelOptions,
-    pub(crate) unknown_options: Vec<String>,
-    /// A wrong type among the options: reported only once the model is known, as status 500.
-    pub(crate) bad_option: Option<String>,
-    pub(crate) think: Option<Think>,
+    pub(crate) parsed: ParsedOptions,
+    /// Thinking tokens for each token of the answer; 0 turns thinking off.
+    pub(crate) think: Option<f64>,
     pub(crate) no_truncation: bool,
     pub(crate) shift: Option<bool>,
     /// Report each token's probability, with this many alternatives.
@@ -81,24 +88,36 @@ fn logprobs(wanted: Option<bool>, top: Option<i64>) -> Result<Option<usize>, Ref
     Ok(wanted.unwrap_or(false).then_some(top))
 }
 
-fn think(value: Option<&Value>) -> Result<Option<Think>, Refusal> {
+fn think(value: Option<&Value>) -> Result<Option<f64>, Refusal> {
     match value {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::Bool(true)) => Ok(Some(Think::Medium)),
-        Some(Value::Bool(false)) => Ok(Some(Think::Off)),
-        Some(Value::String(level)) => match level.as_str() {
-            "low" => Ok(Some(Think::Low)),
-            "medium" => Ok(Some(Think::Medium)),
-            "high" => Ok(Some(Think::High)),
-            "max" => Ok(Some(Think::Max)),
-            other => Err(Refusal::bad(format!(
-                "invalid think value: {other:?} (must be \"high\", \"medium\", \"low\", \"max\", true, or false)"
+        Some(Value::Bool(on)) => Ok(Some(if *on { MEDIUM_THINKING } else { 0.0 })),
+        Some(Value::String(name)) => match level(&[THINK_LEVELS], name) {
+            None => Err(Refusal::bad(format!(
+                "invalid think value: {name:?} (must be \"high\", \"medium\", \"low\", \"max\", true, or false)"
             ))),
+            level => Ok(level),
         },
         Some(_) => Err(Refusal::bad(
             "think must be a boolean or string (\"high\", \"medium\", \"low\", \"max\", true, or false)",
         )),
     }
+}
+
+fn v1_think(effort: &str) -> Result<Option<f64>, Refusal> {
+    match level(&[THINK_LEVELS, V1_LEVELS], effort) {
+        None if !effort.is_empty() => Err(Refusal::bad(format!(
+            "invalid reasoning value: {effort:?} (must be \"minimal\", \"low\", \"medium\", \"high\", \"xhigh\", \"ultra\", \"max\", or \"none\")"
+        ))),
+        level => Ok(level),
+    }
+}
+
+fn level(tables: &[[(&str, f64); 4]], name: &str) -> Option<f64> {
+    let mut levels = tables.iter().flatten();
+    levels
+        .find(|(level, _)| *level == name)
+        .map(|(_, share)| *share)
 }
 
 fn format(value: Option<Value>) -> Result<Option<Format>, Refusal> {
@@ -141,7 +160,6 @@ impl GenerationRequest {
     ) -> Result<Self, Refusal> {
         let keep_alive = keep_alive::read(common.keep_alive.as_ref())?;
         let logprobs = logprobs(common.logprobs, common.top_logprobs)?;
-        let (ParsedOptions { options, unknown }, bad_option) = read_options(&common.options);
         Ok(Self {
             dialect,
             model,
@@ -149,9 +167,7 @@ impl GenerationRequest {
             stream: common.stream.unwrap_or(true),
             format: format(common.format)?,
             keep_alive,
-            options,
-            unknown_options: unknown,
-            bad_option,
+            parsed: ParsedOptions::read(&common.options),
             think: think(common.think.as_ref())?,
             no_truncation: common.truncate == Some(false),
             shift: common.shift,
@@ -170,16 +186,13 @@ impl GenerationRequest {
         let mut turns = Vec::new();
         if !wire.prompt.is_empty() {
             if !wire.system.is_empty() {
-                turns.push(Turn {
-                    role: "system".to_owned(),
-                    text: wire.system,
-                });
+                turns.push(turn("system", wire.system, &[]));
             }
-            turns.push(Turn::user(if wire.suffix.is_empty() {
-                wire.prompt
-            } else {
-                format!("{}\n{}", wire.prompt, wire.suffix)
-            }));
+            let mut prompt = wire.prompt;
+            if !wire.suffix.is_empty() {
+                prompt = format!("{prompt}\n{}", wire.suffix);
+            }
+            turns.push(turn("user", prompt, &[]));
         }
         Ok(Self {
             raw: wire.raw,
@@ -201,7 +214,6 @@ impl GenerationRequest {
                     text.push_str(&part);
                 }
             }
-            // Any role is accepted; how it is rendered is up to the model's template.
             turn(&message.role, text, &message.tool_calls)
         });
         Ok(Self {
@@ -222,12 +234,12 @@ impl GenerationRequest {
             match wire.prompt {
                 None => Vec::new(),
                 Some(Value::String(text)) if text.is_empty() => Vec::new(),
-                Some(Value::String(text)) => vec![Turn::user(text)],
+                Some(Value::String(text)) => vec![turn("user", text, &[])],
                 Some(other) => {
+                    let kind = go_types::json_kind(&other);
                     return Err(Refusal::bad(format!(
-                        "json: cannot unmarshal {} into Go struct field CompletionRequest.prompt \
-                         of type string",
-                        go_types::json_kind(&other)
+                        "json: cannot unmarshal {kind} into Go struct field \
+                         CompletionRequest.prompt of type string"
                     )));
                 }
             }
@@ -249,23 +261,10 @@ impl GenerationRequest {
             Some("json_schema") => Some(Format::Schema(format["json_schema"]["schema"].clone())),
             _ => None,
         };
-        let think = match wire.reasoning_effort.as_deref() {
-            None | Some("") => None,
-            Some("none") => Some(Think::Off),
-            Some("minimal" | "low") => Some(Think::Low),
-            Some("medium") => Some(Think::Medium),
-            Some("high") => Some(Think::High),
-            Some("xhigh" | "ultra" | "max") => Some(Think::Max),
-            Some(other) => {
-                return Err(Refusal::bad(format!(
-                    "invalid reasoning value: {other:?} (must be \"minimal\", \"low\", \"medium\", \"high\", \"xhigh\", \"ultra\", \"max\", or \"none\")"
-                )));
-            }
-        };
-        let logprobs = if chat {
-            logprobs(wire.logprobs, wire.top_logprobs)?
-        } else {
-            None
+        let think = v1_think(wire.reasoning_effort.as_deref().unwrap_or_default())?;
+        let logprobs = match dialect {
+            Dialect::V1Chat => logprobs(wire.logprobs, wire.top_logprobs)?,
+            _ => None,
         };
         Ok(Self {
             dialect,
@@ -275,7 +274,10 @@ impl GenerationRequest {
             stream: wire.stream,
             include_usage: wire.stream_options.include_usage,
             format,
-            options,
+            parsed: ParsedOptions {
+                options,
+                ..ParsedOptions::default()
+            },
             think,
             logprobs,
             ..Self::default()
@@ -308,14 +310,6 @@ impl GenerationRequest {
             .or_else(|| self.tools.first())
             .filter(|tool| !tool.function.name.is_empty())
     }
-}
-
-fn turn(role: &str, mut text: String, tool_calls: &[Value]) -> Turn {
-    for call in tool_calls {
-        text.push_str(&call.to_string());
-    }
-    let role = role.to_lowercase();
-    Turn { role, text }
 }
 
 fn v1_turn(message: &OpenAiMessageWire) -> Result<Turn, Refusal> {
@@ -357,12 +351,4 @@ fn v1_stop(stop: Option<&Value>, chat: bool) -> Result<Option<Vec<String>>, Refu
     }
     let texts = many.iter().filter_map(Value::as_str);
     Ok(Some(texts.map(str::to_owned).collect()))
-}
-
-/// Options, and the error message about a wrong type among them.
-pub(crate) fn read_options(map: &Map<String, Value>) -> (ParsedOptions, Option<String>) {
-    match options::parse(map) {
-        Ok(parsed) => (parsed, None),
-        Err(words) => (ParsedOptions::default(), Some(words)),
-    }
 }

@@ -2,26 +2,29 @@
 
 mod spoil;
 
-use std::future::Future;
+use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use domain::{Nanos, Stamp};
-use hyper::body::{Body, Frame};
+use futures_util::stream::{Stream, unfold};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use serde_json::Value;
 
 use super::encode::{Encoder, FinalObject};
 use super::exchange::Exchange;
+use super::reply::Refusal;
 use super::text::{Message, Script};
-use crate::core::{Notice, NoticeKind, RUNNER_STOPPED, StopReason};
+use crate::core::{Notice, NoticeKind, RUNNER_STOPPED, StopReason, Timings};
 use crate::driver::Ticket;
 use crate::faults::{FaultKind, FaultRule};
 
-/// Ollama's error for a full queue, with its two spaces.
-pub(crate) const BUSY: &str = "server busy, please try again.  maximum pending requests exceeded";
-
 /// Pause between the bytes of a slow drip.
 const DRIP: Nanos = Nanos::from_millis(20);
+
+pub(super) const RUNNER_ERROR: &str =
+    "an error was encountered while running the model: unexpected EOF";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -29,86 +32,65 @@ enum End {
     Reset,
 }
 
-enum Stall {
-    For(Sleep),
-    Forever,
-}
+/// Makes the answer to an embedding once its work is done.
+pub(crate) type MakeVectors = Box<dyn Fn(&Timings) -> Result<Value, Refusal> + Send>;
 
-pub(crate) type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// A generation on its way to the client.
+/// A generation or an embedding on its way to the client.
 pub(crate) struct Generation {
     pub(crate) ticket: Ticket,
-    pub(crate) script: Script,
-    pub(crate) encoder: Encoder,
+    pub(crate) output: Output,
     /// One object at the end instead of a stream.
     pub(crate) whole: bool,
-    /// The prompt's ids, when the final object repeats them.
-    pub(crate) context: Option<std::sync::Arc<[u32]>>,
     /// The model's name as the core knows it.
     pub(crate) model: String,
+}
+
+pub(crate) enum Output {
+    Text(Box<TextOutput>),
+    Vectors(MakeVectors),
+}
+
+pub(crate) struct TextOutput {
+    pub(crate) script: Script,
+    pub(crate) encoder: Encoder,
+    /// The prompt's ids, when the final object repeats them.
+    pub(crate) context: Option<std::sync::Arc<[u32]>>,
     /// Bytes of text shown.
     pub(crate) shown: u32,
 }
 
+/// Bytes held back by a stall, and for how long; `None` for ever.
+type Stall = (Vec<u8>, Option<Nanos>);
+
+pub(crate) type ReplyBody =
+    StreamBody<Pin<Box<dyn Stream<Item = io::Result<Frame<Bytes>>> + Send>>>;
+
+/// The source of a response's body.
 pub(crate) struct Reply {
-    generation: Option<Box<Generation>>,
+    generation: Option<Generation>,
     fault: Option<FaultRule>,
     /// Encoded and not yet handed to the connection.
     out: Vec<u8>,
-    /// Held back by a stall.
-    held: Vec<u8>,
-    end: Option<End>,
     stall: Option<Stall>,
-    drip: Option<(Nanos, Option<Sleep>)>,
-    failed: Option<(u16, String)>,
-    /// The connection has been flushed before a reset.
-    flushed: bool,
+    end: Option<End>,
+    /// The first byte of a slow drip has been sent.
+    drips: bool,
     over: bool,
     exchange: Exchange,
 }
 
 impl Reply {
-    pub(crate) fn empty(exchange: Exchange) -> Self {
-        let mut reply = Self::with(exchange, None);
-        reply.end = Some(End::Clean);
-        reply
-    }
-
-    /// Must be called when the response's head is complete.
-    pub(crate) fn responded(&mut self, status: u16) {
-        self.exchange.responded(status);
-        if self.length() == Some(0) {
-            // hyper does not poll an empty body.
-            self.exchange.whole();
-            self.over = true;
-        }
-    }
-
-    fn with(exchange: Exchange, fault: Option<FaultRule>) -> Self {
-        let drip = fault
-            .as_ref()
-            .filter(|fault| fault.kind == FaultKind::SlowDrip)
-            .map(|fault| (fault.pause.unwrap_or(DRIP), None));
-        Self {
+    pub(crate) fn document(exchange: Exchange, fault: Option<FaultRule>, bytes: Vec<u8>) -> Self {
+        let mut reply = Self {
             generation: None,
             fault,
-            out: Vec::new(),
-            held: Vec::new(),
-            end: None,
+            out: bytes,
             stall: None,
-            drip,
-            failed: None,
-            flushed: false,
+            end: Some(End::Clean),
+            drips: false,
             over: false,
             exchange,
-        }
-    }
-
-    pub(crate) fn document(exchange: Exchange, fault: Option<FaultRule>, bytes: Vec<u8>) -> Self {
-        let mut reply = Self::with(exchange, fault);
-        reply.out = bytes;
-        reply.end = Some(End::Clean);
+        };
         reply.spoil_document();
         reply
     }
@@ -118,9 +100,12 @@ impl Reply {
         fault: Option<FaultRule>,
         generation: Generation,
     ) -> Self {
-        let mut reply = Self::with(exchange, fault);
-        reply.generation = Some(Box::new(generation));
-        reply
+        Self {
+            generation: Some(generation),
+            end: None,
+            fault,
+            ..Self::document(exchange, None, Vec::new())
+        }
     }
 
     pub(crate) fn into_exchange(self) -> Exchange {
@@ -129,143 +114,168 @@ impl Reply {
 
     /// The body's length, when all of it is there already.
     pub(crate) fn length(&self) -> Option<usize> {
-        let generation_is_whole = self.generation.as_ref().is_none_or(|g| g.whole);
-        (self.end == Some(End::Clean) && self.stall.is_none() && generation_is_whole)
-            .then_some(self.out.len())
+        let is_whole = self.generation.as_ref().is_none_or(|g| g.whole);
+        (is_whole && self.is_made()).then_some(self.out.len())
     }
 
-    /// Waits until the response can begin; the error is the status and message of a failure before.
-    pub(crate) async fn first(&mut self) -> Result<(), (u16, String)> {
-        std::future::poll_fn(|cx| {
-            let filled = self.fill(cx);
-            if let Some(failed) = self.failed.take() {
-                return Poll::Ready(Err(failed));
-            }
-            if !self.out.is_empty() || (self.end.is_some() && self.stall.is_none()) {
-                return Poll::Ready(Ok(()));
-            }
-            ready!(filled);
-            Poll::Pending
-        })
-        .await
+    /// Nothing follows what is encoded.
+    fn is_made(&self) -> bool {
+        self.end == Some(End::Clean) && self.stall.is_none()
     }
 
-    /// Processes every notice so far. Ready when no more can follow.
-    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// The body. Must be called when the response's head is complete.
+    pub(crate) fn into_body(mut self, status: u16) -> ReplyBody {
+        self.exchange.responded(status);
+        if self.length() == Some(0) {
+            // hyper does not poll an empty body.
+            self.exchange.whole();
+            self.over = true;
+        }
+        StreamBody::new(Box::pin(unfold(Box::new(self), |mut reply| async move {
+            let bytes = reply.next().await?;
+            Some((bytes.map(Frame::data), reply))
+        })))
+    }
+
+    /// The next bytes to send; none after the last ones.
+    async fn next(&mut self) -> Option<io::Result<Bytes>> {
+        if self.over {
+            return None;
+        }
+        // After the head nothing is refused.
+        let _ = self.fill().await;
+        if !self.out.is_empty() {
+            let bytes = self.portion().await;
+            self.exchange.sent(bytes.len());
+            if self.out.is_empty() && self.is_made() {
+                // A connection that knows the length does not ask again after the last byte.
+                self.exchange.whole();
+                self.over = true;
+            }
+            return Some(Ok(bytes));
+        }
+        self.over = true;
+        if self.end == Some(End::Reset) {
+            // Earlier bytes are sent first: the connection flushes while this is pending.
+            tokio::task::yield_now().await;
+            self.exchange.reset();
+            return Some(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        self.exchange.whole();
+        None
+    }
+
+    /// Processes what has happened by now, and waits until there are bytes to send or no more can
+    /// follow. The error is the refusal of a request that fails before its response begins.
+    pub(crate) async fn fill(&mut self) -> Result<(), Refusal> {
         loop {
-            if let Some(stall) = &mut self.stall {
-                match stall {
-                    Stall::For(sleep) => ready!(sleep.as_mut().poll(cx)),
-                    Stall::Forever => return Poll::Pending,
-                }
-                self.stall = None;
-                self.out.append(&mut self.held);
-            }
-            if self.end.is_some() || self.failed.is_some() {
-                return Poll::Ready(());
-            }
-            let Some(generation) = &mut self.generation else {
-                return Poll::Ready(());
-            };
-            let notice = ready!(generation.ticket.poll(cx));
-            if let Some(mut generation) = self.generation.take() {
-                self.take_in(&mut generation, notice);
+            if self.stall.is_none() && self.end.is_none() {
+                let Some(mut generation) = self.generation.take() else {
+                    return Ok(());
+                };
+                let notice = if self.out.is_empty() {
+                    Some(generation.ticket.next().await)
+                } else {
+                    generation.ticket.next_if_ready()
+                };
+                let taken = notice.map(|notice| self.take_in(&mut generation, notice));
                 self.generation = Some(generation);
+                match taken {
+                    Some(taken) => taken?,
+                    None => return Ok(()),
+                }
+            } else if !self.out.is_empty() {
+                return Ok(());
+            } else if let Some((held, pause)) = self.stall.take() {
+                match pause {
+                    Some(pause) => self.exchange.world.clock().sleep(pause).await,
+                    None => std::future::pending().await,
+                }
+                self.out = held;
+            } else {
+                return Ok(());
             }
         }
     }
 
-    fn take_in(&mut self, generation: &mut Generation, notice: Notice) {
-        let started = !self.out.is_empty() || self.exchange.line.chunks > 0;
-        match notice.what {
-            NoticeKind::Attached => {
+    fn take_in(&mut self, generation: &mut Generation, notice: Notice) -> Result<(), Refusal> {
+        let Notice { at, what, .. } = notice;
+        match (what, &mut generation.output) {
+            (NoticeKind::Attached, _) => {
                 if generation.whole || self.fault.as_ref().is_some_and(|f| f.after_tokens == 0) {
-                    self.crash(generation);
+                    self.crash(&generation.model);
                 }
             }
-            NoticeKind::Token { index } => {
-                let to = generation.script.shown_after(index + 1);
-                self.show(generation, notice.at, to);
+            (NoticeKind::Token { index }, Output::Text(text)) => {
+                let to = text.script.shown_after(index + 1);
+                self.show(text, &generation.model, at, to);
             }
-            NoticeKind::Done { timings, reason } => {
-                if generation.whole {
-                    return self.whole(generation, notice.at, &timings, reason);
-                }
-                let tokens = timings.eval_count;
-                let to = generation.script.generated_after(tokens);
-                self.show(generation, notice.at, to);
-                if generation.script.hangs_up_after(tokens) {
-                    self.end = Some(End::Clean);
-                }
-                if self.end.is_some() {
-                    return;
-                }
-                let from = self.out.len();
-                let stalled = self.stall.is_some();
-                let unplayed = self
-                    .fault
-                    .as_ref()
-                    .is_some_and(|fault| self.exchange.line.chunks <= fault.after_tokens);
-                let tool = generation.script.tool_after(tokens);
-                if tool.is_some() {
-                    let message = Message {
-                        tool,
-                        ..Message::default()
-                    };
-                    generation.encoder.chunk(notice.at, &message, &mut self.out);
-                    self.exchange.line.chunks += 1;
-                }
-                let tail = self.out.len();
-                let tool_called = tool.is_some();
-                let context = generation.context.take();
-                let said = &generation.script.ids[..tokens as usize];
+            (NoticeKind::Preloaded | NoticeKind::Unloading, _)
+                if self.plays(FaultKind::RunnerCrash) =>
+            {
+                return Err(Refusal::new(500, RUNNER_STOPPED));
+            }
+            (NoticeKind::Preloaded | NoticeKind::Unloading, _)
+                if self.plays(FaultKind::ErrorLine) =>
+            {
+                return Err(Refusal::new(500, RUNNER_ERROR));
+            }
+            (NoticeKind::Done { .. }, _)
+                if generation.whole && self.plays(FaultKind::ErrorLine) =>
+            {
+                return Err(Refusal::new(500, RUNNER_ERROR));
+            }
+            (NoticeKind::Done { timings, .. }, Output::Vectors(make)) => {
+                self.out = make(&timings)?.to_string().into_bytes();
+                self.finish_document();
+            }
+            (NoticeKind::Preloaded, Output::Vectors(make)) => {
+                self.out = make(&Timings::default())?.to_string().into_bytes();
+                self.finish_document();
+            }
+            (what @ (NoticeKind::Preloaded | NoticeKind::Unloading), Output::Text(text)) => {
+                let is_load = matches!(what, NoticeKind::Preloaded);
                 let finale = FinalObject {
-                    at: notice.at,
-                    reason: Some(words(reason)),
-                    timings: Some(&timings),
-                    context: context.as_deref().map(|prompt| [prompt, said]),
-                    jump: self.jump(),
-                    tool_called,
-                };
-                generation.encoder.last(&finale, &mut self.out);
-                self.end = Some(End::Clean);
-                self.spoil_last(generation, tail, unplayed);
-                if stalled {
-                    self.held.extend_from_slice(&self.out[from..]);
-                    self.out.truncate(from);
-                }
-            }
-            NoticeKind::Preloaded | NoticeKind::Unloading if self.plays(FaultKind::RunnerCrash) => {
-                self.failed = Some((500, RUNNER_STOPPED.to_owned()));
-            }
-            NoticeKind::Preloaded | NoticeKind::Unloading if self.plays(FaultKind::ErrorLine) => {
-                self.failed = Some((500, RUNNER_ERROR.to_owned()));
-            }
-            NoticeKind::Preloaded | NoticeKind::Unloading => {
-                let finale = FinalObject {
-                    at: notice.at,
-                    reason: Some(match notice.what {
-                        NoticeKind::Preloaded => "load",
-                        _ => "unload",
-                    }),
+                    at,
+                    reason: Some(if is_load { "load" } else { "unload" }),
                     ..FinalObject::default()
                 };
-                let nothing = Message::default();
-                generation.encoder.whole(&finale, &nothing, &mut self.out);
+                text.encoder
+                    .whole(&finale, &Message::default(), &mut self.out);
+                self.finish_document();
+            }
+            (NoticeKind::Done { timings, reason }, Output::Text(text)) => {
+                let reason = match reason {
+                    StopReason::Stop => "stop",
+                    StopReason::Length => "length",
+                };
+                if generation.whole {
+                    self.whole(text, at, reason, &timings);
+                } else {
+                    self.last(text, &generation.model, at, reason, &timings);
+                }
+            }
+            (NoticeKind::Failed { message }, Output::Text(text))
+                if !self.out.is_empty() || self.exchange.line.chunks > 0 =>
+            {
+                text.encoder.error(&message, &mut self.out);
                 self.end = Some(End::Clean);
-                self.spoil_document();
             }
-            NoticeKind::Busy => self.failed = Some((503, BUSY.to_owned())),
-            NoticeKind::Failed { message } if started => {
-                generation.encoder.error(&message, &mut self.out);
-                self.end = Some(End::Clean);
+            (NoticeKind::LoadFailed { message } | NoticeKind::Failed { message }, _) => {
+                return Err(Refusal::new(500, message));
             }
-            NoticeKind::LoadFailed { message } | NoticeKind::Failed { message } => {
-                self.failed = Some((500, message));
+            (NoticeKind::Busy, _) => return Err(Refusal::busy()),
+            // Only after a cancellation, when the client is gone, or never.
+            (NoticeKind::Dropped | NoticeKind::Token { .. } | NoticeKind::Unloading, _) => {
+                self.end = Some(End::Reset);
             }
-            // Only after a cancellation, when the client is gone.
-            NoticeKind::Dropped => self.end = Some(End::Reset),
         }
+        Ok(())
+    }
+
+    fn finish_document(&mut self) {
+        self.end = Some(End::Clean);
+        self.spoil_document();
     }
 
     fn jump(&self) -> i64 {
@@ -276,47 +286,93 @@ impl Reply {
     }
 
     /// Sends the text up to an offset as one object, and plays a fault that is due.
-    fn show(&mut self, generation: &mut Generation, at: Stamp, to: u32) {
-        if to <= generation.shown {
+    fn show(&mut self, text: &mut TextOutput, model: &str, at: Stamp, to: u32) {
+        if to <= text.shown {
             return;
         }
         let from = self.out.len();
-        let message = generation.script.between(generation.shown, to);
-        generation.encoder.chunk(at, &message, &mut self.out);
-        generation.shown = to;
-        let due = self
+        let message = text.script.between(text.shown, to);
+        text.encoder.chunk(at, &message, &mut self.out);
+        text.shown = to;
+        let chunks = self.exchange.line.chunks;
+        self.exchange.line.chunks += 1;
+        if self
             .fault
             .as_ref()
-            .is_some_and(|fault| self.exchange.line.chunks == fault.after_tokens);
-        self.exchange.line.chunks += 1;
-        if due {
-            self.play(generation, from);
+            .is_some_and(|f| f.after_tokens == chunks)
+        {
+            self.play(&mut text.encoder, model, from);
         }
     }
 
-    fn whole(
+    /// The end of a stream: the rest of the text, a tool call, the final object.
+    fn last(
         &mut self,
-        generation: &mut Generation,
+        text: &mut TextOutput,
+        model: &str,
         at: Stamp,
-        timings: &crate::core::Timings,
-        reason: StopReason,
+        reason: &'static str,
+        timings: &Timings,
     ) {
-        if self.plays(FaultKind::ErrorLine) {
-            self.failed = Some((500, RUNNER_ERROR.to_owned()));
+        let tokens = timings.eval_count;
+        let to = text.script.generated_after(tokens);
+        self.show(text, model, at, to);
+        if text.script.hangs_up_after(tokens) {
+            self.end = Some(End::Clean);
+        }
+        if self.end.is_some() {
             return;
         }
-        let script = &generation.script;
+        let from = self.out.len();
+        let chunks = self.exchange.line.chunks;
+        let unplayed = self
+            .fault
+            .as_ref()
+            .is_some_and(|f| chunks <= f.after_tokens);
+        let tool = text.script.tool_after(tokens);
+        if tool.is_some() {
+            let message = Message {
+                tool,
+                ..Message::default()
+            };
+            text.encoder.chunk(at, &message, &mut self.out);
+            self.exchange.line.chunks += 1;
+        }
+        let tail = self.out.len();
+        let context = text.context.take();
+        let finale = FinalObject {
+            at,
+            reason: Some(reason),
+            timings: Some(timings),
+            context: context
+                .as_deref()
+                .map(|prompt| [prompt, text.script.ids_of(tokens)]),
+            jump: self.jump(),
+            tool_called: tool.is_some(),
+        };
+        text.encoder.last(&finale, &mut self.out);
+        self.end = Some(End::Clean);
+        let stalled = self.stall.take();
+        self.spoil_last(&mut text.encoder, model, tail, unplayed);
+        if let Some((mut held, pause)) = stalled {
+            held.extend(self.out.drain(from..));
+            self.stall = Some((held, pause));
+        }
+    }
+
+    fn whole(&mut self, text: &mut TextOutput, at: Stamp, reason: &'static str, timings: &Timings) {
+        let script = &text.script;
         let tokens = timings.eval_count;
         let tool = script.tool_after(tokens);
         let cut = self.plays(FaultKind::EofWithoutDone) || script.hangs_up_after(tokens);
-        let context = generation.context.take();
+        let context = text.context.take();
         let finale = FinalObject {
             at,
-            reason: (!cut).then(|| words(reason)),
+            reason: (!cut).then_some(reason),
             timings: (!cut).then_some(timings),
             context: context
                 .as_deref()
-                .map(|prompt| [prompt, &script.ids[..tokens as usize]]),
+                .map(|prompt| [prompt, script.ids_of(tokens)]),
             jump: self.jump(),
             tool_called: tool.is_some() && !cut,
         };
@@ -325,91 +381,27 @@ impl Reply {
             tool,
             ..script.between(0, script.generated_after(tokens))
         };
-        generation.encoder.whole(&finale, &message, &mut self.out);
-        self.end = Some(End::Clean);
-        self.spoil_document();
+        text.encoder.whole(&finale, &message, &mut self.out);
+        self.finish_document();
     }
 
     fn plays(&self, kind: FaultKind) -> bool {
         self.fault.as_ref().is_some_and(|fault| fault.kind == kind)
     }
 
-    fn sleep(&self, length: Nanos) -> Sleep {
-        let clock = self.exchange.world.clock().clone();
-        Box::pin(async move { clock.sleep(length).await })
-    }
-
     /// The bytes that may be sent now: all of them, or one byte of a slow drip.
-    fn portion(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
-        let Some((pause, sleep)) = &mut self.drip else {
-            return Poll::Ready(std::mem::take(&mut self.out).into());
+    async fn portion(&mut self) -> Bytes {
+        let drip = self
+            .fault
+            .as_ref()
+            .filter(|f| f.kind == FaultKind::SlowDrip);
+        let Some(pause) = drip.map(|fault| fault.pause.unwrap_or(DRIP)) else {
+            return std::mem::take(&mut self.out).into();
         };
-        if let Some(waiting) = sleep {
-            ready!(waiting.as_mut().poll(cx));
+        if std::mem::replace(&mut self.drips, true) {
+            self.exchange.world.clock().sleep(pause).await;
         }
-        let pause = *pause;
-        let next = self.sleep(pause);
-        self.drip = Some((pause, Some(next)));
         let rest = self.out.split_off(1);
-        Poll::Ready(std::mem::replace(&mut self.out, rest).into())
-    }
-}
-
-pub(super) const RUNNER_ERROR: &str =
-    "an error was encountered while running the model: unexpected EOF";
-
-fn words(reason: StopReason) -> &'static str {
-    match reason {
-        StopReason::Stop => "stop",
-        StopReason::Length => "length",
-    }
-}
-
-impl Body for Reply {
-    type Data = Bytes;
-    type Error = std::io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        let this = &mut *self;
-        if this.over {
-            return Poll::Ready(None);
-        }
-        let filled = this.fill(cx);
-        if !this.out.is_empty() {
-            let bytes = ready!(this.portion(cx));
-            this.exchange.sent(bytes.len());
-            if this.out.is_empty() && this.end == Some(End::Clean) && this.stall.is_none() {
-                // A connection that knows the length does not ask again after the last byte.
-                this.exchange.whole();
-                this.over = true;
-            }
-            return Poll::Ready(Some(Ok(Frame::data(bytes))));
-        }
-        ready!(filled);
-        match this.end {
-            Some(End::Reset) if !this.flushed => {
-                // Earlier bytes are sent first: the connection flushes while this is pending.
-                this.flushed = true;
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Some(End::Reset) => {
-                this.over = true;
-                this.exchange.reset();
-                Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())))
-            }
-            _ => {
-                this.over = true;
-                this.exchange.whole();
-                Poll::Ready(None)
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.over
+        std::mem::replace(&mut self.out, rest).into()
     }
 }

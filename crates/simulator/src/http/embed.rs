@@ -8,17 +8,15 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use super::app::App;
-use super::ask::read_options;
-use super::body::{BUSY, RUNNER_ERROR};
+use super::body::{Generation, Output};
 use super::exchange::Exchange;
-use super::generate::OUT_OF_MEMORY;
+use super::generate::submit;
 use super::keep_alive;
+use super::options::ParsedOptions;
 use super::reply::Refusal;
 use super::wire::{self, EmbedWire, EmbeddingsWire, OpenAiEmbedWire};
-use crate::core::{
-    NoticeKind, RUNNER_STOPPED, RequestId, RunnerOptions, ServerId, Timings, Work, WorkKind, tokens,
-};
-use crate::faults::{FaultKind, FaultRule};
+use crate::core::{RequestId, RunnerOptions, ServerId, Timings, Work, WorkKind, tokens};
+use crate::faults::FaultRule;
 
 /// The engine's error when it was started for completions.
 const NO_EMBEDDINGS: &str = "This server does not support embeddings. Start it with `--embeddings`";
@@ -120,100 +118,73 @@ fn vector(model: &str, text: &str, width: usize) -> Vec<f32> {
     vector
 }
 
-impl App {
-    pub(super) async fn embed(
-        &self,
-        exchange: &mut Exchange,
-        fault: Option<&FaultRule>,
-        path: &str,
-        body: &[u8],
-    ) -> Result<Value, Refusal> {
-        let ask = read(path, body)?;
-        exchange.line.model = Some(ask.model.clone());
-        let model = self.profile.find_model(&ask.model).ok_or_else(|| {
-            let words = format!("model {:?} not found, try pulling it first", ask.model);
-            Refusal::new(404, words)
-        })?;
-        let (parsed, bad_option) = read_options(&ask.options);
-        if let Some(words) = bad_option {
-            return Err(Refusal::new(500, words));
+/// Submits an embedding to the machine.
+pub(super) fn start(
+    app: &App,
+    exchange: &mut Exchange,
+    fault: Option<&FaultRule>,
+    body: &[u8],
+) -> Result<Generation, Refusal> {
+    let path = exchange.line.path.clone();
+    let ask = read(&path, body)?;
+    exchange.line.model = Some(ask.model.clone());
+    let model = app.profile.find_model(&ask.model).ok_or_else(|| {
+        let words = format!("model {:?} not found, try pulling it first", ask.model);
+        Refusal::new(404, words)
+    })?;
+    let ParsedOptions {
+        options,
+        unknown,
+        wrong,
+    } = ParsedOptions::read(&ask.options);
+    if let Some(words) = wrong {
+        return Err(Refusal::new(500, words));
+    }
+    exchange.line.unknown_options = unknown;
+    let runner = RunnerOptions::from(&options);
+    let server = ServerId(exchange.line.server);
+    let limit = exchange.world.context(server, &model.name, &runner);
+    let mut ids = Vec::new();
+    for input in &ask.inputs {
+        let mut input = tokens::ids(input);
+        if input.len() > limit && ask.no_truncation {
+            return Err(Refusal::bad("the input length exceeds the context length"));
         }
-        exchange.line.unknown_options = parsed.unknown;
-        let runner = RunnerOptions::from(&parsed.options);
-        let server = ServerId(exchange.line.server);
-        if fault.is_some_and(|fault| fault.kind == FaultKind::OomOnLoad) {
-            exchange.world.fail_next_load(server, OUT_OF_MEMORY);
+        input.truncate(limit);
+        ids.extend(input);
+    }
+    let content: Vec<&str> = ask.inputs.iter().map(String::as_str).collect();
+    let work = Work {
+        id: RequestId(0),
+        kind: if ask.inputs.is_empty() {
+            WorkKind::Preload
+        } else {
+            WorkKind::Embed { prompt: ids.into() }
+        },
+        model: model.name.clone(),
+        runner,
+        keep_alive: ask.keep_alive,
+        tag: derive(&[&["embed", &model.name], content.as_slice()].concat()),
+    };
+    // From 0.30.0 each model has an engine of its own, and one not started to embed cannot.
+    let engine = app.profile.server.release() >= (0, 30, 0);
+    let cannot_embed = engine && !model.can("embedding") && !ask.inputs.is_empty();
+    let width = model.embedding_length as usize;
+    let name = model.name.clone();
+    let vectors = move |timings: &Timings| {
+        if cannot_embed {
+            return Err(Refusal::new(501, NO_EMBEDDINGS));
         }
-        let width = model.embedding_length as usize;
         let width = match ask.dimensions {
             Some(n) if n > 0 => width.min(usize::try_from(n).unwrap_or(width)),
             _ => width,
         };
-        let limit = exchange.world.context(server, &model.name, &runner);
-        let mut ids = Vec::new();
-        for input in &ask.inputs {
-            let mut input = tokens::ids(input);
-            if input.len() > limit && ask.no_truncation {
-                return Err(Refusal::bad("the input length exceeds the context length"));
-            }
-            input.truncate(limit);
-            ids.extend(input);
-        }
-        let content: Vec<&str> = ask.inputs.iter().map(String::as_str).collect();
-        let work = Work {
-            id: RequestId(0),
-            kind: if ask.inputs.is_empty() {
-                WorkKind::Preload
-            } else {
-                WorkKind::Embed { prompt: ids.into() }
-            },
-            model: model.name.clone(),
-            runner,
-            keep_alive: ask.keep_alive,
-            tag: derive(&[&["embed", &model.name], content.as_slice()].concat()),
-        };
-        let mut ticket = exchange.world.submit(server, false, work);
-        exchange.line.id = Some(ticket.id());
-        let engine = self.profile.server.release() >= (0, 30, 0);
-        let kind = fault.map(|fault| fault.kind);
-        let last = loop {
-            let notice = ticket.next().await;
-            let attached = matches!(notice.what, NoticeKind::Attached);
-            if attached && kind == Some(FaultKind::RunnerCrash) {
-                exchange.world.crash_runner(server, &model.name);
-            }
-            if notice.what.is_final() {
-                break notice.what;
-            }
-        };
-        let timings = match last {
-            NoticeKind::Done { .. } | NoticeKind::Preloaded
-                if kind == Some(FaultKind::ErrorLine) =>
-            {
-                return Err(Refusal::new(500, RUNNER_ERROR));
-            }
-            NoticeKind::Preloaded if kind == Some(FaultKind::RunnerCrash) => {
-                return Err(Refusal::new(500, RUNNER_STOPPED));
-            }
-            // From 0.30.0 each model has an engine of its own, and one not started to embed cannot.
-            NoticeKind::Done { .. } if !model.can("embedding") && engine => {
-                return Err(Refusal::new(501, NO_EMBEDDINGS));
-            }
-            NoticeKind::Done { timings, .. } => timings,
-            NoticeKind::Preloaded => Timings::default(),
-            NoticeKind::Busy => return Err(Refusal::new(503, BUSY)),
-            NoticeKind::LoadFailed { message } | NoticeKind::Failed { message } => {
-                return Err(Refusal::new(500, message));
-            }
-            _ => return Err(Refusal::new(500, "the request was cancelled")),
-        };
-        let vectors: Vec<Vec<f32>> = ask
-            .inputs
-            .iter()
-            .map(|input| vector(&model.name, input, width))
-            .collect();
-        Ok(answer(path, &ask, &vectors, &timings))
-    }
+        let inputs = ask.inputs.iter();
+        let vectors: Vec<_> = inputs.map(|input| vector(&name, input, width)).collect();
+        Ok(answer(&path, &ask, &vectors, timings))
+    };
+    let output = Output::Vectors(Box::new(vectors));
+    Ok(submit(exchange, fault, work, true, output))
 }
 
 /// Numbers as base64 of four bytes each, little-endian.
@@ -245,11 +216,8 @@ fn answer(path: &str, ask: &EmbedRequest, vectors: &[Vec<f32>], timings: &Timing
                 .iter()
                 .enumerate()
                 .map(|(index, vector)| {
-                    let embedding = if ask.base64 {
-                        json!(packed(vector))
-                    } else {
-                        json!(vector)
-                    };
+                    let packed = ask.base64.then(|| json!(packed(vector)));
+                    let embedding = packed.unwrap_or_else(|| json!(vector));
                     json!({"object": "embedding", "embedding": embedding, "index": index})
                 })
                 .collect();

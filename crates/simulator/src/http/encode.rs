@@ -5,7 +5,8 @@ use std::io::Write as _;
 use domain::Stamp;
 use serde_json::{Value, json};
 
-use super::stamp::{Epoch, StampWriter};
+use super::ask::GenerationRequest;
+use super::stamp::Epoch;
 use super::text::{Message, ToolCall, likelihood};
 use crate::core::Timings;
 
@@ -69,14 +70,7 @@ impl FinalObject<'_> {
     /// The members of Ollama's last object, each after a comma. Zeros are left out.
     fn push_metrics(&self, out: &mut Vec<u8>) {
         if let Some([prompt, output]) = self.context {
-            out.extend_from_slice(b",\"context\":[");
-            for (index, id) in prompt.iter().chain(output).enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                push_json(out, id);
-            }
-            out.push(b']');
+            member(out, "context", &[prompt, output].concat());
         }
         let Some(timings) = self.timings else { return };
         let off = |nanos: domain::Nanos| match nanos.0.cast_signed() {
@@ -92,7 +86,7 @@ impl FinalObject<'_> {
             ("eval_duration", off(timings.eval)),
         ] {
             if value != 0 {
-                push(out, format_args!(",\"{name}\":{value}"));
+                member(out, name, &value);
             }
         }
     }
@@ -101,9 +95,9 @@ impl FinalObject<'_> {
 #[derive(Debug)]
 pub(crate) struct Encoder {
     dialect: Dialect,
-    stamps: StampWriter,
+    epoch: Epoch,
     /// The start of every chunk, up to its time stamp.
-    opening: Vec<u8>,
+    opening: String,
     /// `created` of /v1 objects, and their id.
     created: u64,
     id: String,
@@ -123,51 +117,40 @@ fn push(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     out.write_fmt(text).expect("writing into memory");
 }
 
-fn native_call(call: &ToolCall) -> Value {
-    json!([{"id": call.id, "function": {
-        "index": 0, "name": call.name, "arguments": call.arguments}}])
-}
-
-fn v1_call(call: &ToolCall) -> Value {
-    json!([{"id": call.id, "index": 0, "type": "function", "function": {
-        "name": call.name, "arguments": call.arguments.to_string()}}])
+/// A member of an object, after a comma.
+fn member(out: &mut Vec<u8>, name: &str, value: &(impl serde::Serialize + ?Sized)) {
+    push(out, format_args!(",\"{name}\":"));
+    push_json(out, value);
 }
 
 impl Encoder {
-    pub(crate) fn new(
-        dialect: Dialect,
-        epoch: Epoch,
-        model: &str,
-        number: u64,
-        at: Stamp,
-        include_usage: bool,
-        logprobs: Option<usize>,
-    ) -> Self {
-        let quoted = json!(model);
+    /// `number` is the request's, `at` the moment it was received.
+    pub(crate) fn new(request: &GenerationRequest, epoch: Epoch, number: u64, at: Stamp) -> Self {
+        let dialect = request.dialect;
+        let quoted = json!(request.model);
         let created = epoch.unix_seconds(at);
         let id = match dialect {
             Dialect::V1Chat => format!("chatcmpl-{number}"),
             _ => format!("cmpl-{number}"),
         };
-        let opening = match dialect {
-            Dialect::Generate | Dialect::Chat => {
-                format!("{{\"model\":{quoted},\"created_at\":\"")
-            }
-            Dialect::V1Chat | Dialect::V1Completion => format!(
+        let opening = if dialect.is_v1() {
+            format!(
                 "data: {{\"id\":\"{id}\",\"object\":\"{}\",\"created\":{created},\
                  \"model\":{quoted},\"system_fingerprint\":\"fp_ollama\",\"choices\":[",
                 chunk_object(dialect)
-            ),
+            )
+        } else {
+            format!("{{\"model\":{quoted},\"created_at\":\"")
         };
         Self {
             dialect,
-            stamps: StampWriter::new(epoch),
-            opening: opening.into_bytes(),
+            epoch,
+            opening,
             created,
             id,
-            model: model.to_owned(),
-            include_usage,
-            logprobs,
+            model: request.model.clone(),
+            include_usage: request.include_usage,
+            logprobs: request.logprobs,
             started: false,
         }
     }
@@ -176,56 +159,74 @@ impl Encoder {
         self.dialect
     }
 
+    /// A tool call as this API writes it.
+    fn tool_calls(&self, call: &ToolCall) -> Value {
+        let ToolCall {
+            id,
+            name,
+            arguments,
+        } = call;
+        if self.dialect.is_v1() {
+            let function = json!({"name": name, "arguments": arguments.to_string()});
+            json!([{"id": id, "index": 0, "type": "function", "function": function}])
+        } else {
+            json!([{"id": id, "function": {"index": 0, "name": name, "arguments": arguments}}])
+        }
+    }
+
+    /// The members of a message, each after a comma: thinking by this name, and tool calls.
+    fn push_rest(&self, message: &Message<'_>, thinking: &str, out: &mut Vec<u8>) {
+        if !message.thinking.is_empty() {
+            member(out, thinking, message.thinking);
+        }
+        if let Some(call) = message.tool {
+            member(out, "tool_calls", &self.tool_calls(call));
+        }
+    }
+
     /// The tokens' probabilities; `None` when they were not requested or there are no tokens.
     fn likelihoods(&self, message: &Message<'_>) -> Option<Vec<Value>> {
         let top = self.logprobs?;
-        let tokens =
-            likelihood::of(message.thinking, top).chain(likelihood::of(message.content, top));
-        let tokens: Vec<Value> = tokens.collect();
+        let texts = [message.thinking, message.content];
+        let tokens: Vec<Value> = texts
+            .iter()
+            .flat_map(|text| likelihood::of(text, top))
+            .collect();
         (!tokens.is_empty()).then_some(tokens)
     }
 
     /// One object of Ollama's own API, the last one if there is a finale.
     fn native(
-        &mut self,
+        &self,
         at: Stamp,
         message: &Message<'_>,
         finale: Option<&FinalObject<'_>>,
         out: &mut Vec<u8>,
     ) {
-        let chat = self.dialect == Dialect::Chat;
-        out.extend_from_slice(&self.opening);
-        self.stamps.write(at, out);
-        out.extend_from_slice(if chat {
-            b"\",\"message\":{\"role\":\"assistant\",\"content\":".as_slice()
-        } else {
-            b"\",\"response\":"
-        });
-        push_json(out, message.content);
-        if !message.thinking.is_empty() {
-            out.extend_from_slice(b",\"thinking\":");
-            push_json(out, message.thinking);
-        }
-        if chat {
-            if let Some(call) = message.tool {
-                out.extend_from_slice(b",\"tool_calls\":");
-                push_json(out, &native_call(call));
-            }
+        push(
+            out,
+            format_args!("{}{}\"", self.opening, self.epoch.rfc3339(at)),
+        );
+        if self.dialect == Dialect::Chat {
+            out.extend_from_slice(b",\"message\":{\"role\":\"assistant\"");
+            member(out, "content", message.content);
+            self.push_rest(message, "thinking", out);
             out.push(b'}');
+        } else {
+            member(out, "response", message.content);
+            let tool = None;
+            self.push_rest(&Message { tool, ..*message }, "thinking", out);
         }
-        match finale.and_then(|finale| finale.reason) {
-            Some(reason) => push(
-                out,
-                format_args!(",\"done\":true,\"done_reason\":\"{reason}\""),
-            ),
-            None => out.extend_from_slice(b",\"done\":false"),
+        let reason = finale.and_then(|finale| finale.reason);
+        member(out, "done", &reason.is_some());
+        if let Some(reason) = reason {
+            member(out, "done_reason", reason);
         }
         if let Some(finale) = finale {
             finale.push_metrics(out);
         }
         if let Some(tokens) = self.likelihoods(message) {
-            out.extend_from_slice(b",\"logprobs\":");
-            push_json(out, &tokens);
+            member(out, "logprobs", &tokens);
         }
         out.push(b'}');
     }
@@ -237,7 +238,7 @@ impl Encoder {
         finish: Option<&'static str>,
         out: &mut Vec<u8>,
     ) {
-        out.extend_from_slice(&self.opening);
+        out.extend_from_slice(self.opening.as_bytes());
         if self.dialect == Dialect::V1Chat {
             out.extend_from_slice(b"{\"index\":0,\"delta\":{");
             if let Some(message) = message {
@@ -247,27 +248,18 @@ impl Encoder {
                 }
                 out.extend_from_slice(b"\"content\":");
                 push_json(out, message.content);
-                if !message.thinking.is_empty() {
-                    out.extend_from_slice(b",\"reasoning\":");
-                    push_json(out, message.thinking);
-                }
-                if let Some(call) = message.tool {
-                    out.extend_from_slice(b",\"tool_calls\":");
-                    push_json(out, &v1_call(call));
-                }
+                self.push_rest(message, "reasoning", out);
             }
             out.push(b'}');
             if let Some(tokens) = message.and_then(|message| self.likelihoods(message)) {
-                out.extend_from_slice(b",\"logprobs\":");
-                push_json(out, &json!({"content": tokens}));
+                member(out, "logprobs", &json!({"content": tokens}));
             }
         } else {
             out.extend_from_slice(b"{\"text\":");
             push_json(out, message.map_or("", |message| message.content));
             out.extend_from_slice(b",\"index\":0");
         }
-        out.extend_from_slice(b",\"finish_reason\":");
-        push_json(out, &finish);
+        member(out, "finish_reason", &finish);
         out.extend_from_slice(b"}]}\n\n");
     }
 
@@ -293,8 +285,8 @@ impl Encoder {
         let message = (!self.started).then_some(&nothing);
         self.v1(message, finale.finish_reason(), out);
         if self.include_usage {
-            out.extend_from_slice(&self.opening);
-            push(out, format_args!("],\"usage\":{}}}\n\n", finale.usage()));
+            let (opening, usage) = (&self.opening, finale.usage());
+            push(out, format_args!("{opening}],\"usage\":{usage}}}\n\n"));
         }
         out.extend_from_slice(b"data: [DONE]\n\n");
     }
@@ -316,7 +308,7 @@ impl Encoder {
                 object["reasoning"] = json!(message.thinking);
             }
             if let Some(call) = message.tool {
-                object["tool_calls"] = v1_call(call);
+                object["tool_calls"] = self.tool_calls(call);
             }
             let mut choice = json!({"index": 0, "message": object, "finish_reason": finish});
             if self.logprobs.is_some() {
@@ -357,14 +349,12 @@ impl Encoder {
 
     /// A broken object in this dialect's frame.
     pub(crate) fn raw(&self, bytes: &[u8], out: &mut Vec<u8>) {
-        let (before, after) = if self.dialect.is_v1() {
-            ("data: ", "\n\n")
+        let (before, after): (&[u8], &[u8]) = if self.dialect.is_v1() {
+            (b"data: ", b"\n\n")
         } else {
-            ("", "\n")
+            (b"", b"\n")
         };
-        out.extend_from_slice(before.as_bytes());
-        out.extend_from_slice(bytes);
-        out.extend_from_slice(after.as_bytes());
+        out.extend_from_slice(&[before, bytes, after].concat());
     }
 }
 

@@ -6,18 +6,18 @@ use domain::backend::KeepAlive;
 use domain::hash::{derive, sha256_hex};
 
 use super::app::App;
-use super::ask::{Format, GenerationRequest, Think, Turn};
-use super::body::Generation;
+use super::ask::{Format, GenerationRequest, MEDIUM_THINKING, Turn};
+use super::body::{Generation, Output, TextOutput};
 use super::encode::{Dialect, Encoder};
 use super::exchange::Exchange;
-use super::reply::Refusal;
+use super::reply::{self, Refusal};
 use super::text::{Answer, Script, ScriptSpec};
 use crate::core::{self, RequestId, RunnerOptions, ServerId, Work, WorkKind, tokens};
 use crate::faults::{FaultKind, FaultRule};
 use crate::profile::{ModelSpec, OutputDraw};
 
 /// Ollama's error when memory runs out while a model loads.
-pub(super) const OUT_OF_MEMORY: &str = "llama-server process has terminated: cudaMalloc failed: \
+const OUT_OF_MEMORY: &str = "llama-server process has terminated: cudaMalloc failed: \
                                         out of memory";
 
 /// Ollama's error for a prompt that may be neither cut nor shifted out.
@@ -27,15 +27,6 @@ const TOO_LONG: &str = "the prompt is longer than the context length currently a
 
 /// Temperature when a native request names none.
 const NATIVE_TEMPERATURE: f64 = 0.8;
-
-/// Checks a capability; `name` is the model's as the error names it.
-fn require(model: &ModelSpec, name: &str, capability: &str, words: &str) -> Result<(), Refusal> {
-    if model.can(capability) {
-        return Ok(());
-    }
-    let words = format!("{name} does not support {words}");
-    Err(Refusal::new(400, words))
-}
 
 /// A model's name with the registry and owner it would come from.
 fn full_name(name: &str) -> String {
@@ -47,70 +38,50 @@ fn full_name(name: &str) -> String {
     format!("{from}{name}")
 }
 
-/// Thinking tokens before the answer, as a share of the answer's length.
-fn thinking_share(think: Think) -> f64 {
-    match think {
-        Think::Off => 0.0,
-        Think::Low => 0.5,
-        Think::Medium => 1.0,
-        Think::High => 1.5,
-        Think::Max => 2.0,
-    }
-}
-
-/// Submits a generation to the machine. Also returns whether the answer is streamed.
+/// Submits a generation to the machine. Also returns the answer's content type.
 pub(super) fn start(
     app: &App,
     exchange: &mut Exchange,
     fault: Option<&FaultRule>,
-    ask: GenerationRequest,
-) -> Result<(Generation, bool), Refusal> {
+    ask: &GenerationRequest,
+) -> Result<(Generation, &'static str), Refusal> {
     exchange.line.model = Some(ask.model.clone());
     exchange
         .line
         .unknown_options
-        .clone_from(&ask.unknown_options);
+        .clone_from(&ask.parsed.unknown);
     let profile = &app.profile;
     let model = profile
         .find_model(&ask.model)
         .ok_or_else(|| Refusal::new(404, format!("model '{}' not found", ask.model)))?;
     let chat = matches!(ask.dialect, Dialect::Chat | Dialect::V1Chat);
     let (quoted, full) = (format!("{:?}", ask.model), full_name(&model.name));
-    if ask.think.is_some_and(|think| think != Think::Off) {
-        require(model, &quoted, "thinking", "thinking")?;
-    }
     let action = if chat { "chat" } else { "generate" };
-    require(model, &quoted, "completion", action)?;
-    if ask.suffix {
-        require(model, &full, "insert", "insert")?;
+    for (is_wanted, name, capability, words) in [
+        (ask.think > Some(0.0), &quoted, "thinking", "thinking"),
+        (true, &quoted, "completion", action),
+        (ask.suffix, &full, "insert", "insert"),
+        (!ask.tools.is_empty(), &full, "tools", "tools"),
+    ] {
+        if is_wanted && !model.can(capability) {
+            return Err(Refusal::bad(format!("{name} does not support {words}")));
+        }
     }
-    if !ask.tools.is_empty() {
-        require(model, &full, "tools", "tools")?;
-    }
-    let think = match ask.think {
-        None if model.can("thinking") => Think::Medium,
-        None => Think::Off,
-        Some(think) => think,
-    };
-    if let Some(words) = ask.bad_option {
+    if let Some(words) = &ask.parsed.wrong {
         return Err(Refusal::new(500, words));
     }
+    let options = &ask.parsed.options;
     let runner = RunnerOptions {
         shift: ask.shift,
-        ..RunnerOptions::from(&ask.options)
+        ..RunnerOptions::from(options)
     };
     let server = ServerId(exchange.line.server);
-    if fault.is_some_and(|fault| fault.kind == FaultKind::OomOnLoad) {
-        exchange.world.fail_next_load(server, OUT_OF_MEMORY);
-    }
-
     let empty = ask.turns.is_empty();
-    let mut whole = !ask.stream;
+    let whole = empty || !ask.stream;
     let mut script = Script::default();
     let mut context = None;
     let mut content = sha256_hex(ask.model.as_bytes());
     let kind = if empty {
-        whole = true;
         match ask.keep_alive {
             Some(KeepAlive::Unload) => WorkKind::Unload,
             _ => WorkKind::Preload,
@@ -118,25 +89,22 @@ pub(super) fn start(
     } else {
         let limit = exchange.world.context(server, &model.name, &runner);
         let engine = profile.server.release() >= (0, 30, 0);
-        let (rendered, prompt) = prompt_within(&ask, limit, engine)?;
+        let (rendered, prompt) = prompt_within(ask, limit, engine)?;
         content = sha256_hex(rendered.as_bytes());
-        script = write_script(app, model, &ask, think, &rendered, &content);
+        script = write_script(app, model, ask, &rendered, &content);
         if let Some(fault) = fault.filter(|fault| fault.kind == FaultKind::Repetition) {
             script.stick(fault.after_tokens);
         }
         let prompt: Arc<[u32]> = prompt.into();
         context = (ask.dialect == Dialect::Generate && !ask.raw).then(|| Arc::clone(&prompt));
+        let num_predict = options.num_predict.filter(|n| *n > 0);
         WorkKind::Generate(core::Generation {
             prompt,
             output: script.ids.clone().into(),
-            num_predict: ask
-                .options
-                .num_predict
-                .filter(|n| *n > 0)
-                .map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
+            num_predict: num_predict.map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
         })
     };
-    let options = serde_json::to_string(&ask.options).expect("options have only text keys");
+    let options = serde_json::to_string(options).expect("options have only text keys");
     let work = Work {
         id: RequestId(0),
         kind,
@@ -145,27 +113,44 @@ pub(super) fn start(
         keep_alive: ask.keep_alive,
         tag: derive(&["request", exchange.line.path.as_str(), &content, &options]),
     };
-    let ticket = exchange.world.submit(server, !whole, work);
-    exchange.line.id = Some(ticket.id());
-    let encoder = Encoder::new(
-        ask.dialect,
-        app.epoch,
-        &ask.model,
-        exchange.line.number,
-        exchange.line.received,
-        ask.include_usage,
-        ask.logprobs,
-    );
-    let generation = Generation {
-        ticket,
+    let line = &exchange.line;
+    let encoder = Encoder::new(ask, app.epoch, line.number, line.received);
+    let output = Output::Text(Box::new(TextOutput {
         script,
         encoder,
-        whole,
         context,
-        model: model.name.clone(),
         shown: 0,
+    }));
+    let content_type = match (whole, ask.dialect.is_v1()) {
+        (true, false) => reply::JSON,
+        (true, true) => reply::V1_JSON,
+        (false, false) => reply::NDJSON,
+        (false, true) => reply::SSE,
     };
-    Ok((generation, !whole))
+    Ok((submit(exchange, fault, work, whole, output), content_type))
+}
+
+/// Submits work to the machine, where it may run out of memory.
+pub(super) fn submit(
+    exchange: &mut Exchange,
+    fault: Option<&FaultRule>,
+    work: Work,
+    whole: bool,
+    output: Output,
+) -> Generation {
+    let server = ServerId(exchange.line.server);
+    if fault.is_some_and(|fault| fault.kind == FaultKind::OomOnLoad) {
+        exchange.world.fail_next_load(server, OUT_OF_MEMORY);
+    }
+    let model = work.model.clone();
+    let ticket = exchange.world.submit(server, !whole, work);
+    exchange.line.id = Some(ticket.id());
+    Generation {
+        ticket,
+        output,
+        whole,
+        model,
+    }
 }
 
 /// The rendered conversation and its ids, cut to the context: the oldest turns or tokens go first.
@@ -217,7 +202,7 @@ fn prompt_within(
         ids = ids_of(&rendered);
     }
     if llama_server {
-        cut_as_llama_server(&mut ids, limit, ask.options.num_keep);
+        cut_as_llama_server(&mut ids, limit, ask.parsed.options.num_keep);
     } else {
         let over = ids.len().saturating_sub(limit);
         ids.drain(..over);
@@ -248,12 +233,12 @@ fn write_script(
     app: &App,
     model: &ModelSpec,
     ask: &GenerationRequest,
-    think: Think,
     rendered: &str,
     content: &str,
 ) -> Script {
-    let temperature = ask.options.temperature.unwrap_or(NATIVE_TEMPERATURE);
-    let seed = match ask.options.seed {
+    let options = &ask.parsed.options;
+    let temperature = options.temperature.unwrap_or(NATIVE_TEMPERATURE);
+    let seed = match options.seed {
         _ if temperature <= 0.0 => 0,
         Some(seed) if seed >= 0 => seed,
         _ => app.repeat(derive(&[&model.name, content])),
@@ -263,6 +248,12 @@ fn write_script(
         seed,
         temperature,
     };
+    let by_default = if model.can("thinking") {
+        MEDIUM_THINKING
+    } else {
+        0.0
+    };
+    let think = ask.think.unwrap_or(by_default);
     let natural = app.profile.output_tokens(model, draw);
     let natural = natural.saturating_sub(1) as usize;
     let answer = match (ask.tool(), &ask.format) {
@@ -279,9 +270,9 @@ fn write_script(
             content,
             &seed.to_string(),
         ]),
-        thinking_tokens: (natural as f64 * thinking_share(think)).round() as usize,
+        thinking_tokens: (natural as f64 * think).round() as usize,
         answer,
-        stop: ask.options.stop.as_deref().unwrap_or_default(),
+        stop: options.stop.as_deref().unwrap_or_default(),
         chunk_tokens: app.chunk_tokens,
     })
 }

@@ -19,7 +19,7 @@ fn details(model: &ModelSpec) -> Value {
 
 /// When the simulated models were pulled: stamp zero.
 fn modified_at(app: &App) -> String {
-    app.epoch.rfc3339(domain::Stamp::ZERO)
+    app.epoch.rfc3339(domain::Stamp::ZERO).to_string()
 }
 
 pub(super) fn tags(app: &App) -> Value {
@@ -43,9 +43,10 @@ pub(super) fn ps(app: &App, server: usize) -> Value {
         .into_iter()
         .filter_map(|loaded| {
             let model = profile.find_model(&loaded.model)?;
-            let expires_at = loaded
-                .expires_at
-                .map_or_else(|| Epoch::NEVER.to_owned(), |at| app.epoch.rfc3339(at));
+            let expires_at = loaded.expires_at.map_or_else(
+                || Epoch::NEVER.to_owned(),
+                |at| app.epoch.rfc3339(at).to_string(),
+            );
             let mut entry = json!({
                 "name": model.name, "model": model.name, "size": loaded.size,
                 "digest": model.digest, "details": details(model), "expires_at": expires_at,

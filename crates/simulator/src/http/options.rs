@@ -8,6 +8,8 @@ pub(crate) struct ParsedOptions {
     pub(crate) options: ModelOptions,
     /// Unknown names, in alphabetical order. Ollama logs and ignores them.
     pub(crate) unknown: Vec<String>,
+    /// Ollama's message about a wrong type: sent only once the model is known, with status 500.
+    pub(crate) wrong: Option<String>,
 }
 
 /// The value converted to the option's type; the error is the type as Ollama's message names it.
@@ -33,19 +35,27 @@ fn typed(kind: OptionKind, value: &Value) -> Result<OptionValue, &'static str> {
     }
 }
 
-/// Reads an `options` object. The error is Ollama's text, which it sends with status 500.
-pub(crate) fn parse(map: &Map<String, Value>) -> Result<ParsedOptions, String> {
-    let mut parsed = ParsedOptions::default();
-    for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
-        match OptionSpec::named(key) {
-            Some(option) => {
-                let value = typed(option.kind, value)
-                    .map_err(|kind| format!("option {key:?} must be of {kind}"))?;
-                option.set(&mut parsed.options, value);
+impl ParsedOptions {
+    /// Reads an `options` object.
+    pub(crate) fn read(map: &Map<String, Value>) -> Self {
+        let mut parsed = Self::default();
+        for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
+            let Some(option) = OptionSpec::named(key) else {
+                parsed.unknown.push(key.clone());
+                continue;
+            };
+            match typed(option.kind, value) {
+                Ok(value) => option.set(&mut parsed.options, value),
+                Err(kind) => {
+                    let wrong = Some(format!("option {key:?} must be of {kind}"));
+                    return Self {
+                        wrong,
+                        ..Self::default()
+                    };
+                }
             }
-            None => parsed.unknown.push(key.clone()),
         }
+        parsed.unknown.sort();
+        parsed
     }
-    parsed.unknown.sort();
-    Ok(parsed)
 }

@@ -3,16 +3,15 @@
 use hyper::{Response, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::body::Reply;
-use super::encode::Dialect;
+use super::body::{Reply, ReplyBody};
 use super::exchange::Exchange;
 use crate::faults::FaultRule;
 
 /// Content types as Ollama sends them.
 pub(crate) const JSON: &str = "application/json; charset=utf-8";
-const V1_JSON: &str = "application/json";
-const NDJSON: &str = "application/x-ndjson";
-const SSE: &str = "text/event-stream";
+pub(super) const V1_JSON: &str = "application/json";
+pub(super) const NDJSON: &str = "application/x-ndjson";
+pub(super) const SSE: &str = "text/event-stream";
 const TEXT: &str = "text/plain";
 
 /// A request that cannot be served: status and message.
@@ -33,6 +32,12 @@ impl Refusal {
     pub(crate) fn bad(words: impl Into<String>) -> Self {
         Self::new(400, words)
     }
+
+    /// The pending queue is full; with Ollama's two spaces.
+    pub(crate) fn busy() -> Self {
+        let words = "server busy, please try again.  maximum pending requests exceeded";
+        Self::new(503, words)
+    }
 }
 
 /// An error in a request's body is a bad request.
@@ -42,10 +47,9 @@ impl From<String> for Refusal {
     }
 }
 
-fn finish(mut reply: Reply, status: u16, content_type: &'static str) -> Response<Reply> {
+fn finish(reply: Reply, status: u16, content_type: &'static str) -> Response<ReplyBody> {
     let length = reply.length();
-    reply.responded(status);
-    let mut response = Response::new(reply);
+    let mut response = Response::new(reply.into_body(status));
     *response.status_mut() = StatusCode::from_u16(status).expect("a status of our own");
     let headers = response.headers_mut();
     if !content_type.is_empty() {
@@ -63,7 +67,7 @@ pub(crate) async fn document(
     fault: Option<FaultRule>,
     status: u16,
     value: &Value,
-) -> Response<Reply> {
+) -> Response<ReplyBody> {
     let json = value.to_string().into_bytes();
     bytes(exchange, fault, status, JSON, json).await
 }
@@ -74,31 +78,31 @@ pub(crate) async fn bytes(
     status: u16,
     content_type: &'static str,
     bytes: Vec<u8>,
-) -> Response<Reply> {
+) -> Response<ReplyBody> {
     let mut reply = Reply::document(exchange, fault, bytes);
     // A stalled document must not send its head. A document cannot fail here.
-    let _ = reply.first().await;
+    let _ = reply.fill().await;
     finish(reply, status, content_type)
 }
 
 /// Plain text, as the router itself answers.
-pub(crate) async fn text(exchange: Exchange, status: u16, words: &str) -> Response<Reply> {
+pub(crate) async fn text(exchange: Exchange, status: u16, words: &str) -> Response<ReplyBody> {
     bytes(exchange, None, status, TEXT, words.as_bytes().to_vec()).await
 }
 
-pub(crate) async fn not_allowed(exchange: Exchange, allow: &'static str) -> Response<Reply> {
+pub(crate) async fn not_allowed(exchange: Exchange, allow: &'static str) -> Response<ReplyBody> {
     let mut response = text(exchange, 405, "405 method not allowed").await;
     let allow = header::HeaderValue::from_static(allow);
     response.headers_mut().insert(header::ALLOW, allow);
     response
 }
 
-pub(crate) fn empty(exchange: Exchange, status: u16) -> Response<Reply> {
-    finish(Reply::empty(exchange), status, "")
+pub(crate) fn empty(exchange: Exchange, status: u16) -> Response<ReplyBody> {
+    finish(Reply::document(exchange, None, Vec::new()), status, "")
 }
 
 /// An error in the shape of the request's API.
-pub(crate) async fn refuse(exchange: Exchange, refusal: &Refusal) -> Response<Reply> {
+pub(crate) async fn refuse(exchange: Exchange, refusal: &Refusal) -> Response<ReplyBody> {
     let body = if exchange.line.path.starts_with("/v1/") {
         let kind = match refusal.status {
             400 => "invalid_request_error",
@@ -115,19 +119,10 @@ pub(crate) async fn refuse(exchange: Exchange, refusal: &Refusal) -> Response<Re
 /// A generation, once its first object exists.
 pub(crate) async fn generation(
     mut reply: Reply,
-    dialect: Dialect,
-    streamed: bool,
-) -> Response<Reply> {
-    match reply.first().await {
-        Ok(()) => {
-            let content_type = match (streamed, dialect.is_v1()) {
-                (false, false) => JSON,
-                (false, true) => V1_JSON,
-                (true, false) => NDJSON,
-                (true, true) => SSE,
-            };
-            finish(reply, 200, content_type)
-        }
-        Err((status, words)) => refuse(reply.into_exchange(), &Refusal { status, words }).await,
+    content_type: &'static str,
+) -> Response<ReplyBody> {
+    match reply.fill().await {
+        Ok(()) => finish(reply, 200, content_type),
+        Err(refusal) => refuse(reply.into_exchange(), &refusal).await,
     }
 }

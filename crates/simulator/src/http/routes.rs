@@ -8,18 +8,18 @@ use clock::{ExchangeId, Ledger};
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response, header};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::app::{App, Received};
+use super::app::App;
 use super::ask::GenerationRequest;
-use super::body::{BUSY, Reply};
+use super::body::{Generation, Reply, ReplyBody};
 use super::encode::Dialect;
 use super::exchange::{Control, Exchange};
 use super::reply::{self, Refusal};
-use super::{generate, host, models};
+use super::{embed, generate, host, models};
 use crate::driver::RequestLog;
-use crate::faults::{FaultKind, RequestFacts};
+use crate::faults::{FaultKind, FaultRule, RequestFacts};
 
 /// Largest request accepted, bytes, images included.
 const MAX_REQUEST: usize = 256 * 1024 * 1024;
@@ -37,7 +37,7 @@ impl App {
         server: usize,
         control: Arc<Control>,
         request: Request<Incoming>,
-    ) -> Result<Response<Reply>, Closed> {
+    ) -> Result<Response<ReplyBody>, Closed> {
         control.head_read();
         let (head, body) = request.into_parts();
         let world = &self.world;
@@ -95,35 +95,33 @@ impl App {
             inference: is_inference(path),
         };
         let fault = self.faults.pick(&seen);
-        if let Some(fault) = &fault {
-            exchange.line.fault = Some(fault.kind);
-            match fault.kind {
-                FaultKind::ResetBeforeHeaders => {
-                    exchange.reset();
-                    return Err(Closed);
-                }
-                FaultKind::Busy => {
-                    let refusal = Refusal::new(503, BUSY);
-                    return Ok(reply::refuse(exchange, &refusal).await);
-                }
-                FaultKind::NotFound => {
-                    let refusal = Refusal::new(404, format!("model '{model}' not found"));
-                    return Ok(reply::refuse(exchange, &refusal).await);
-                }
-                FaultKind::WrongContentType => {
-                    let page = b"<!doctype html><title>Sign in</title><p>Sign in to go on.</p>\n";
-                    let html = "text/html; charset=utf-8";
-                    return Ok(reply::bytes(exchange, None, 200, html, page.to_vec()).await);
-                }
-                _ => {}
+        exchange.line.fault = fault.as_ref().map(|fault| fault.kind);
+        let answer = match exchange.line.fault {
+            Some(FaultKind::ResetBeforeHeaders) => {
+                exchange.reset();
+                return Err(Closed);
             }
-        }
-        let received = Received {
-            exchange,
-            fault,
-            body,
+            Some(FaultKind::Busy) => Err(Refusal::busy()),
+            Some(FaultKind::NotFound) => {
+                Err(Refusal::new(404, format!("model '{model}' not found")))
+            }
+            Some(FaultKind::WrongContentType) => {
+                let page = b"<!doctype html><title>Sign in</title><p>Sign in to go on.</p>\n";
+                let html = "text/html; charset=utf-8";
+                return Ok(reply::bytes(exchange, None, 200, html, page.to_vec()).await);
+            }
+            _ => self.answer(&head.method, path, &mut exchange, fault.as_ref(), &body),
         };
-        Ok(self.route(&head.method, path, received).await)
+        Ok(match answer {
+            Ok(Answer::Json(value)) => reply::document(exchange, fault, 200, &value).await,
+            Ok(Answer::Text(status, words)) => reply::text(exchange, status, words).await,
+            Ok(Answer::NotAllowed(allow)) => reply::not_allowed(exchange, allow).await,
+            Ok(Answer::Generation(generation, content_type)) => {
+                let reply = Reply::generation(exchange, fault, generation);
+                reply::generation(reply, content_type).await
+            }
+            Err(refusal) => reply::refuse(exchange, &refusal).await,
+        })
     }
 
     /// Reads a body, with the permit for its bytes, which is returned when dropped.
@@ -157,68 +155,64 @@ impl App {
         Ok((bytes.freeze(), room))
     }
 
-    async fn route(&self, method: &Method, path: &str, received: Received) -> Response<Reply> {
-        const READ: &str = "GET, HEAD";
+    fn answer(
+        &self,
+        method: &Method,
+        path: &str,
+        exchange: &mut Exchange,
+        fault: Option<&FaultRule>,
+        body: &[u8],
+    ) -> Result<Answer, Refusal> {
+        let one_model = path
+            .strip_prefix("/v1/models/")
+            .filter(|name| !name.is_empty());
         let allow = match path {
-            "/" | "/api/version" | "/api/tags" | "/tandem/log" => READ,
+            "/" | "/api/version" | "/api/tags" | "/tandem/log" => "GET, HEAD",
             "/api/ps" | "/v1/models" => "GET",
-            "/api/show" => "POST",
-            _ if is_inference(path) => "POST",
-            _ if path
-                .strip_prefix("/v1/models/")
-                .is_some_and(|name| !name.is_empty()) =>
-            {
-                "GET"
-            }
-            _ => return reply::text(received.exchange, 404, "404 page not found").await,
+            _ if one_model.is_some() => "GET",
+            _ if path == "/api/show" || is_inference(path) => "POST",
+            _ => return Ok(Answer::Text(404, "404 page not found")),
         };
         if !allow.split(", ").any(|known| known == method.as_str()) {
-            return reply::not_allowed(received.exchange, allow).await;
+            return Ok(Answer::NotAllowed(allow));
         }
         if let Some(dialect) = Dialect::of_path(path) {
-            return self.generation(received, dialect).await;
+            let ask = GenerationRequest::read(dialect, body)?;
+            let (generation, content_type) = generate::start(self, exchange, fault, &ask)?;
+            return Ok(Answer::Generation(generation, content_type));
         }
-        let Received {
-            mut exchange,
-            fault,
-            body,
-        } = received;
-        let answer = match path {
-            "/" => return reply::text(exchange, 200, "Ollama is running").await,
+        Ok(Answer::Json(match path {
+            "/" => return Ok(Answer::Text(200, "Ollama is running")),
             "/api/version" => {
                 // Ollama has no member `server`: it tells simulated records from measured ones.
                 let version = &self.profile.server.version;
-                Ok(json!({"version": version, "server": "tandem-simulator"}))
+                json!({"version": version, "server": "tandem-simulator"})
             }
-            "/api/tags" => Ok(models::tags(self)),
-            "/api/ps" => Ok(models::ps(self, exchange.line.server)),
-            "/api/show" => models::show(self, &body),
-            "/v1/models" => Ok(models::v1_list(self)),
+            "/api/tags" => models::tags(self),
+            "/api/ps" => models::ps(self, exchange.line.server),
+            "/api/show" => models::show(self, body)?,
+            "/v1/models" => models::v1_list(self),
             "/tandem/log" => {
                 let (lines, forgotten) = self.world.log();
-                Ok(json!({"lines": lines, "forgotten": forgotten}))
+                json!({"lines": lines, "forgotten": forgotten})
             }
-            _ if is_embedding(path) => self.embed(&mut exchange, fault.as_ref(), path, &body).await,
-            _ => models::v1_one(self, path.trim_start_matches("/v1/models/")),
-        };
-        match answer {
-            Ok(value) => reply::document(exchange, fault, 200, &value).await,
-            Err(refusal) => reply::refuse(exchange, &refusal).await,
-        }
+            _ if is_embedding(path) => {
+                let embedding = embed::start(self, exchange, fault, body)?;
+                return Ok(Answer::Generation(embedding, reply::JSON));
+            }
+            _ => models::v1_one(self, one_model.unwrap_or_default())?,
+        }))
     }
+}
 
-    async fn generation(&self, mut received: Received, dialect: Dialect) -> Response<Reply> {
-        let started = GenerationRequest::read(dialect, &received.body).and_then(|ask| {
-            generate::start(self, &mut received.exchange, received.fault.as_ref(), ask)
-        });
-        match started {
-            Ok((generation, streamed)) => {
-                let reply = Reply::generation(received.exchange, received.fault, generation);
-                reply::generation(reply, dialect, streamed).await
-            }
-            Err(refusal) => reply::refuse(received.exchange, &refusal).await,
-        }
-    }
+/// The answer to a request that is not refused.
+enum Answer {
+    Json(Value),
+    Text(u16, &'static str),
+    /// The methods that the path allows.
+    NotAllowed(&'static str),
+    /// And its content type.
+    Generation(Generation, &'static str),
 }
 
 fn is_inference(path: &str) -> bool {

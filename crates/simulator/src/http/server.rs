@@ -17,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::app::App;
-use super::body::Sleep;
 use super::exchange::Control;
 
 #[derive(Debug, Clone, Default)]
@@ -113,6 +112,8 @@ async fn serve(app: Arc<App>, server: usize, stream: TcpStream, close: Cancellat
         tracing::debug!(%error, "connection ended");
     }
 }
+
+type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A socket that can be closed with a reset and that limits the time of a request's head.
 struct Wire {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use simulator::faults::FaultRule;
 use simulator::profile::Profile;
 use simulator::{Simulator, SimulatorConfig};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,34 +156,17 @@ impl Call<'_> {
         );
         let sent = clock.now();
         stream.write_all(request.as_bytes()).await?;
-        self.receive(clock, stream, sent, &in_flight).await
-    }
-
-    async fn receive(
-        &self,
-        clock: &Clock,
-        mut stream: TcpStream,
-        sent: Stamp,
-        in_flight: &InFlight,
-    ) -> io::Result<Answer> {
-        let mut wire = Vec::new();
-        let head_end = loop {
-            if let Some(end) = wire.windows(4).position(|w| w == b"\r\n\r\n") {
-                break end + 4;
-            }
-            if stream.read_buf(&mut wire).await? == 0 {
+        let mut reader = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if reader.read_line(&mut head).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-        };
+        }
         in_flight.took(1);
-        let head = String::from_utf8(wire.drain(..head_end).collect()).expect("ASCII head");
-        let status = head
-            .split(' ')
-            .nth(1)
-            .and_then(|s| s.parse().ok())
-            .expect("a status");
+        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok());
         let mut answer = Answer {
-            status,
+            status: status.expect("a status"),
             head,
             sent,
             head_at: clock.now(),
@@ -192,65 +175,58 @@ impl Call<'_> {
             end: End::Broken,
             ended: clock.now(),
         };
-        let length: Option<usize> = answer.header("content-length").and_then(|n| n.parse().ok());
-        let bodiless = self.method == "HEAD";
+        let mut left = match self.method {
+            "HEAD" => Some(0),
+            _ => answer.header("content-length").and_then(|n| n.parse().ok()),
+        };
         loop {
-            let (parts, whole) = match length {
-                _ if bodiless => (Vec::new(), true),
-                Some(length) => {
-                    let part: Vec<u8> = std::mem::take(&mut wire);
-                    let whole = answer.body.len() + part.len() >= length;
-                    (vec![part], whole)
-                }
-                None => dechunk(&mut wire),
-            };
-            for part in parts.into_iter().filter(|part| !part.is_empty()) {
-                in_flight.took(part.len() as u64);
-                answer.body.extend_from_slice(&part);
-                answer.frames.push((clock.now(), part));
-            }
+            let part = next_part(&mut reader, &mut left).await;
             answer.ended = clock.now();
-            if whole {
-                in_flight.took(1);
-                answer.end = End::Whole;
-                return Ok(answer);
-            }
-            if self
-                .leave_after
-                .is_some_and(|most| answer.frames.len() >= most)
-            {
-                return Ok(answer);
-            }
-            match stream.read_buf(&mut wire).await {
-                Ok(0) | Err(_) => {
-                    answer.ended = clock.now();
+            match part {
+                Ok(part) if part.is_empty() => {
+                    in_flight.took(1);
+                    answer.end = End::Whole;
                     return Ok(answer);
                 }
-                Ok(_) => {}
+                Ok(part) => {
+                    in_flight.took(part.len() as u64);
+                    answer.body.extend_from_slice(&part);
+                    answer.frames.push((clock.now(), part));
+                }
+                Err(_) => return Ok(answer),
+            }
+            if self.leave_after == Some(answer.frames.len()) {
+                return Ok(answer);
             }
         }
     }
 }
 
-/// Takes whole chunks out of the bytes; also says whether the last one was among them.
-fn dechunk(wire: &mut Vec<u8>) -> (Vec<Vec<u8>>, bool) {
-    let mut parts = Vec::new();
-    loop {
-        let Some(line) = wire.windows(2).position(|w| w == b"\r\n") else {
-            return (parts, false);
-        };
-        let size = std::str::from_utf8(&wire[..line]).expect("hexadecimal");
-        let size = usize::from_str_radix(size, 16).expect("a chunk size");
-        if wire.len() < line + 2 + size + 2 {
-            return (parts, false);
+/// The next chunk of a body, or what is there of the bytes `left` of one of known length; empty at
+/// its end.
+async fn next_part(
+    reader: &mut BufReader<TcpStream>,
+    left: &mut Option<usize>,
+) -> io::Result<Vec<u8>> {
+    let Some(left) = left else {
+        let mut size = String::new();
+        reader.read_line(&mut size).await?;
+        let size = usize::from_str_radix(size.trim_end(), 16).map_err(io::Error::other)?;
+        let mut chunk = vec![0; size + 2];
+        reader.read_exact(&mut chunk).await?;
+        chunk.truncate(size);
+        return Ok(chunk);
+    };
+    let mut part = vec![0; *left];
+    if *left > 0 {
+        let count = reader.read(&mut part).await?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let chunk = wire[line + 2..line + 2 + size].to_vec();
-        wire.drain(..line + 2 + size + 2);
-        if size == 0 {
-            return (parts, true);
-        }
-        parts.push(chunk);
+        part.truncate(count);
+        *left -= count;
     }
+    Ok(part)
 }
 
 /// A simulator in virtual time and the clock it runs on.

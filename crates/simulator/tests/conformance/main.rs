@@ -24,12 +24,10 @@ fn checks(server: &Server) -> Checks<'_> {
     checks.script(server, include_str!("models.txt"));
     checks.script(server, include_str!("refusals.txt"));
     checks.script(server, include_str!("generation.txt"));
-    figures::generation(server, &mut checks);
+    checks.figures(server);
     checks.script(server, include_str!("lifecycle.txt"));
-    figures::lifecycle(server, &mut checks);
     checks.script(server, include_str!("embeddings.txt"));
     checks.script(server, include_str!("openai.txt"));
-    figures::openai(server, &mut checks);
     checks.add("the model can be unloaded at the end", server.unload());
     checks
 }

@@ -6,12 +6,15 @@
 //! | `needs WORD`, `lacks WORD` | only where the model has, or has not, this capability, or the server is on `loopback` |
 //! | `METHOD PATH [BODY]` | sends a request |
 //! | `with NAME=VALUE METHOD PATH [BODY]` | the same with a header |
+//! | `since RELEASE` | only where the server's release is this one or later |
 //! | `generate [MORE]`, `chat [MORE]`, `v1 [MORE]` | asks for a few tokens, always the same, unless MORE says otherwise |
+//! | `leave N generate [MORE]` | the same, but the client closes the connection after N frames |
 //! | `unload`, `gone` | unloads the model; waits until it is not loaded |
 //! | `ps PATTERN`, `ps none` | the model's entry of /api/ps |
 //! | `expires LEAST MOST` | seconds until the model goes, as /api/ps states it |
 //!
-//! MODEL, FULL_NAME and EMBEDDER stand for names, LONG for a long text, CTX_64 for such a context.
+//! MODEL, FULL_NAME and EMBEDDER stand for names, LONG for a long text, CTX_64 for such a context,
+//! THINK for the `think` of an answer without thoughts.
 //! An indented line must hold of every request since the indented lines before:
 //!
 //! | line | what |
@@ -23,17 +26,22 @@
 //! | `refused PATTERN` | a refusal, and its JSON |
 //! | `object PATTERN` | status 200 and one JSON object |
 //! | `each`, `first`, `rest`, `before`, `last` and a PATTERN | objects of a stream: all, the first, all but the first, all but the last, the last |
-//! | `said PATTERN` | `text` and `thinking` of all objects together |
+//! | `said PATTERN` | `text`, `thinking` and tool `calls` of all objects together |
+//! | `where A OP B` | two sums of products compare so; of numbers, of values that patterns have named with `<as NAME>`, and of the nanoseconds from the request to the `head`, to the `first` frame and to the end (`seen`) |
+//! | `if EXPECTATION` | the rest of the check applies only where this holds |
+//! | `left` | the client left before the end, or there were two frames at most |
 //! | `sized` | a content length, which is right |
 //! | `chunked` | more than one HTTP chunk, each of whole objects |
 
 use std::collections::BTreeMap;
 
+use domain::Stamp;
 use serde_json::{Value, json};
 
-use crate::common::{Answer, call};
+use crate::common::{Answer, Call, End, call, post};
 use crate::suite::{
-    Checked, Checks, Server, holds, named, not_here, object, objects, same, seconds, text_of, wrong,
+    Checked, Checks, Miss, Server, holds, named, not_here, object, objects, same, seconds, text_of,
+    wrong,
 };
 
 impl<'a> Checks<'a> {
@@ -53,8 +61,15 @@ async fn play(server: &Server, steps: String) -> Checked {
         if let Some(expected) = line.strip_prefix("  ") {
             judged = true;
             for (request, answer) in &answers {
-                let miss = |miss| wrong(format!("{request}: {expected}: {miss}"));
-                known.expect(request, answer, expected).or_else(miss)?;
+                let miss = |miss: Miss| format!("{request}: {expected}: {miss}");
+                match expected.strip_prefix("if ") {
+                    Some(guard) => known
+                        .expect(request, answer, guard)
+                        .or_else(|found| not_here(miss(found)))?,
+                    None => known
+                        .expect(request, answer, expected)
+                        .or_else(|found| wrong(miss(found)))?,
+                }
             }
             continue;
         }
@@ -62,7 +77,8 @@ async fn play(server: &Server, steps: String) -> Checked {
         match word {
             "" | "#" => {}
             "needs" | "lacks" if server.can(rest) == (word == "needs") => {}
-            "needs" | "lacks" => return not_here(line),
+            "since" if server.is_since(rest) => {}
+            "needs" | "lacks" | "since" => return not_here(line),
             "unload" => server.unload().await?,
             "gone" => server.gone().await?,
             "ps" => match (server.loaded().await?, rest) {
@@ -98,6 +114,14 @@ fn parsed(json: &str) -> Value {
 
 async fn request(server: &Server, line: &str) -> Checked<Answer> {
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+    if word == "leave" {
+        let (frames, rest) = rest.split_once(" generate ").expect("N generate MORE");
+        let leaver = Call {
+            leave_after: Some(frames.parse().expect("a number of frames")),
+            ..post("/api/generate", server.body("/api/generate", &parsed(rest)))
+        };
+        return server.send(leaver).await;
+    }
     let asked = match word {
         "generate" => Some("/api/generate"),
         "chat" => Some("/api/chat"),
@@ -135,7 +159,7 @@ fn refusal(request: &str, status: u16, words: &str) -> Value {
     json!({"error": {"message": words, "type": kind, "param": null, "code": null}})
 }
 
-/// The text and the thinking of all objects together, in any protocol.
+/// The text, the thinking and the tool calls of all objects together, in any protocol.
 fn said(objects: &[Value]) -> Value {
     let joined = |places: &str| -> String {
         let of = |object: &Value| -> String {
@@ -144,10 +168,15 @@ fn said(objects: &[Value]) -> Value {
         };
         objects.iter().map(of).collect()
     };
+    let calls = objects
+        .iter()
+        .filter_map(|object| object["message"]["tool_calls"].as_array())
+        .flatten();
     json!({
         "text": joined("/response /message/content /choices/0/text /choices/0/delta/content \
                         /choices/0/message/content"),
         "thinking": joined("/thinking /message/thinking"),
+        "calls": calls.cloned().collect::<Value>(),
     })
 }
 
@@ -177,6 +206,11 @@ impl Known {
             "refused" => {
                 same("refused", answer.status >= 400, true)?;
                 return self.like(&object(answer)?, &parsed(rest));
+            }
+            "where" => return self.compare(answer, rest),
+            "left" => {
+                let left = answer.end == End::Broken || answer.frames.len() <= 2;
+                return holds(left, "the client did not leave");
             }
             "sized" => {
                 let length = answer.body.len().to_string();
@@ -208,6 +242,45 @@ impl Known {
             _ => return wrong(format!("no object for {line}")),
         };
         of.iter().try_for_each(|seen| self.like(seen, &pattern))
+    }
+
+    fn compare(&self, answer: &Answer, comparison: &str) -> Checked {
+        let mut operators = [" >= ", " <= ", " > ", " < ", " = "].into_iter();
+        let (left, operator, right) = operators
+            .find_map(|operator| {
+                let (left, right) = comparison.split_once(operator)?;
+                Some((left, operator.trim(), right))
+            })
+            .expect("a comparison");
+        let (left, right) = (self.sum(answer, left), self.sum(answer, right));
+        let is_true = match operator {
+            ">=" => left >= right,
+            "<=" => left <= right,
+            ">" => left > right,
+            "<" => left < right,
+            _ => (left - right).abs() < 1e-9,
+        };
+        holds(is_true, format_args!("{left} {operator} {right}"))
+    }
+
+    /// The value of `2 * a - b + 5e6`, for example.
+    fn sum(&self, answer: &Answer, text: &str) -> f64 {
+        let since = |at: Stamp| at.since(answer.sent).0 as f64;
+        let factor = |name: &str| match name {
+            "head" => since(answer.head_at),
+            "first" => since(answer.frames[0].0),
+            "seen" => since(answer.ended),
+            name => name.parse().unwrap_or_else(|_| {
+                let value = self.0.get(name).and_then(Value::as_f64);
+                value.unwrap_or_else(|| panic!("no number is called {name}"))
+            }),
+        };
+        let product = |text: &str| text.split(" * ").map(factor).product::<f64>();
+        let parts = text.split(" + ").map(|part| {
+            let (first, rest) = part.split_once(" - ").unwrap_or((part, "0"));
+            product(first) - rest.split(" - ").map(product).sum::<f64>()
+        });
+        parts.sum()
     }
 
     /// Fails the check unless the members of a pattern are there and alike; others are ignored.
@@ -247,6 +320,11 @@ impl Known {
         }
     }
 
+    fn is_same(&mut self, name: &str, value: &Value) -> bool {
+        let first = self.0.entry(name.to_owned());
+        first.or_insert_with(|| value.clone()) == value
+    }
+
     fn fits(&mut self, seen: Option<&Value>, kind: &str) -> bool {
         let value = seen.unwrap_or(&Value::Null);
         let (kind, argument) = kind.split_once(' ').unwrap_or((kind, ""));
@@ -275,12 +353,24 @@ impl Known {
             "glob" => glob(text_of(value), argument),
             "one" => argument.split(' ').any(|one| one == text_of(value)),
             "named" => named(value, argument),
+            "begins" => {
+                text_of(value).trim().is_empty() || text_of(value).trim().starts_with(argument)
+            }
+            "json" => serde_json::from_str(text_of(value))
+                .is_ok_and(|value| !self.differs(Some(&value), &parsed(argument))),
+            // A number by this name; zeros are left out.
+            "as" => {
+                let number = value.as_u64().unwrap_or(0);
+                self.0.insert(argument.to_owned(), json!(number));
+                value.is_null() || value.is_u64()
+            }
             // The same value as at its first occurrence.
-            "same" => {
-                self.0
-                    .entry(argument.to_owned())
-                    .or_insert_with(|| value.clone())
-                    == value
+            "same" => self.is_same(argument, value),
+            // A vector of length one, as wide as others of this name.
+            "vector" => {
+                let numbers: Vec<f64> = serde_json::from_value(value.clone()).unwrap_or_default();
+                let norm: f64 = numbers.iter().map(|x| x * x).sum();
+                (norm - 1.0).abs() < 1e-3 && self.is_same(argument, &json!(numbers.len()))
             }
             other => panic!("{other} is no kind of value"),
         }

@@ -17,7 +17,7 @@ const PATIENCE: Nanos = Nanos::from_secs(180);
 const LONGEST_DETAIL: usize = 600;
 
 /// A prompt far beyond a small context: engines round contexts up.
-pub(crate) const LONG: &str = "one two three four five six seven eight ";
+const LONG: &str = "one two three four five six seven eight ";
 
 /// Why a check does not pass.
 #[derive(Debug)]
@@ -158,10 +158,19 @@ impl Server {
         self.capabilities.iter().any(|name| name == capability)
     }
 
-    pub(crate) fn release(&self) -> (u32, u32) {
-        let mut parts = self.version.split('.').map(|p| p.parse().unwrap_or(0));
-        let mut next = || parts.next().unwrap_or(0);
-        (next(), next())
+    /// Whether the server's release, `x.y`, is this one or later.
+    pub(crate) fn is_since(&self, release: &str) -> bool {
+        let numbers = |text: &str| -> Vec<u32> {
+            let parts = text.split('.').map(|part| part.parse().unwrap_or(0));
+            parts.collect()
+        };
+        numbers(&self.version) >= numbers(release)
+    }
+
+    /// The `think` of a request for an answer without thoughts.
+    pub(crate) fn unthinking(&self) -> Value {
+        let thinks = self.can("thinking");
+        thinks.then_some(false).into()
     }
 
     /// A context length that the server takes as it is: models that see have at least 2048.
@@ -183,13 +192,15 @@ impl Server {
         };
         let last = model.rsplit('/').next().unwrap_or(model);
         let tag = if last.contains(':') { "" } else { ":latest" };
-        script
+        let script = script
             .replace("FULL_NAME", &format!("{host_and_owner}{model}{tag}"))
             .replace("MODEL", model)
             .replace("EMBEDDER", &self.embedder)
             .replace("LONG", &LONG.repeat(400))
-            .replace("CTX_64", &self.ctx(64).to_string())
-            .replace("CTX_512", &self.ctx(512).to_string())
+            .replace("THINK", &self.unthinking().to_string());
+        [64, 512, 640, 768].iter().fold(script, |script, ctx| {
+            script.replace(&format!("CTX_{ctx}"), &self.ctx(*ctx).to_string())
+        })
     }
 
     pub(crate) async fn send(&self, call: Call<'_>) -> Checked<Answer> {
@@ -218,14 +229,6 @@ impl Server {
         let answer = self.send(post(path, self.body(path, more))).await?;
         same("status", (answer.status, answer.end), (200, End::Whole))?;
         Ok(answer)
-    }
-
-    pub(crate) async fn generate(&self, more: &Value) -> Checked<Answer> {
-        self.ask("/api/generate", more).await
-    }
-
-    pub(crate) async fn chat(&self, more: &Value) -> Checked<Answer> {
-        self.ask("/api/chat", more).await
     }
 
     /// This model's entry of /api/ps.

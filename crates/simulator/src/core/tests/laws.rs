@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use domain::backend::KeepAlive;
 use domain::{Nanos, Stamp};
 
-use super::rig::{Job, Kind, s};
+use super::rig::{Job, Kind, generate};
 use super::*;
 
 const MODELS: [&str; 3] = ["round:latest", "second:latest", "third:latest"];
@@ -35,10 +35,7 @@ prop_compose! {
         let mut job = Job::new(match kind {
             0 => Kind::Preload,
             1 => Kind::Unload,
-            _ => Kind::Generate {
-                prompt: (0..prompt).map(|t| t + (tokens % 3) * 5000).collect(),
-                tokens,
-            },
+            _ => generate((0..prompt).map(|t| t + (tokens % 3) * 5000), tokens),
         });
         job.server = server;
         job.model = MODELS[model].to_owned();
@@ -73,14 +70,16 @@ prop_compose! {
     }
 }
 
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Act {
-    Submit(usize),
+    /// The place among those at one moment, and the job's index.
+    Submit(usize, usize),
     Cancel(usize),
     Crash,
 }
 
 /// Runs a setup; `reverse` submits simultaneous requests in the opposite order. Ids follow the job.
-fn run(setup: &Setup, reverse: bool) -> (Rig, Vec<SchedulerEvent>) {
+fn run(setup: &Setup, reverse: bool) -> Rig {
     let mut profile = round();
     profile.server.num_parallel = setup.parallel;
     profile.server.max_queue = setup.max_queue;
@@ -96,38 +95,29 @@ fn run(setup: &Setup, reverse: bool) -> (Rig, Vec<SchedulerEvent>) {
     let mut shared = profile.server();
     shared.devices = vec![0];
     let servers = vec![shared.clone(), shared];
-    let mut rig = Rig::with(profile, servers);
-    let mut acts: Vec<(u32, u8, usize, Act)> = Vec::new();
+    let mut rig = Rig::new(profile, servers);
+    let mut acts = Vec::new();
     for (i, job) in setup.jobs.iter().enumerate() {
         let place = if reverse { usize::MAX - i } else { i };
-        acts.push((job.at_ms, 0, place, Act::Submit(i)));
-        if let Some(after) = job.cancel_after_ms {
-            acts.push((job.at_ms + after, 1, i, Act::Cancel(i)));
-        }
+        acts.push((job.at_ms, Act::Submit(place, i)));
+        let cancel = job.cancel_after_ms;
+        acts.extend(cancel.map(|after| (job.at_ms + after, Act::Cancel(i))));
     }
-    if let Some(at) = setup.crash_at_ms {
-        acts.push((at, 2, 0, Act::Crash));
-    }
-    acts.sort_by_key(|(at, rank, place, _)| (*at, *rank, *place));
-    for (at, _, _, act) in acts {
+    acts.extend(setup.crash_at_ms.map(|at| (at, Act::Crash)));
+    acts.sort();
+    for (at, act) in acts {
         let at = f64::from(at) / 1e3;
         match act {
-            Act::Submit(i) => {
-                let tag = Some(i as u64 + 1);
-                let job = setup.jobs[i].job.clone();
+            Act::Submit(_, i) => {
                 rig.next = i as u64;
-                rig.submit(at, Job { tag, ..job });
+                rig.submit(at, &setup.jobs[i].job);
             }
             Act::Cancel(i) => rig.cancel(at, RequestId(i as u64 + 1)),
-            Act::Crash => {
-                rig.core.crash_runner(s(at), ServerId(0), None);
-                rig.collect();
-            }
+            Act::Crash => rig.crash(at),
         }
     }
     rig.drain();
-    let log = rig.log.clone();
-    (rig, log)
+    rig
 }
 
 proptest! {
@@ -135,7 +125,7 @@ proptest! {
 
     #[test]
     fn every_request_ends_exactly_once_and_its_counters_add_up(setup in setup()) {
-        let (rig, log) = run(&setup, false);
+        let rig = run(&setup, false);
         let mut by_id: BTreeMap<RequestId, Vec<&Notice>> = BTreeMap::new();
         let mut last = Stamp::ZERO;
         for notice in &rig.notices {
@@ -158,7 +148,7 @@ proptest! {
                 prop_assert_eq!(timings.eval_count as usize, tokens.len());
                 let parts = timings.load + timings.prompt_eval + timings.eval;
                 prop_assert!(parts <= timings.total, "{:?}", timings);
-                let arrived = log.iter().find_map(|e| match e.happened {
+                let arrived = rig.log.iter().find_map(|e| match e.happened {
                     Happened::Arrived { id: other, .. } if other == *id => Some(e.at),
                     _ => None,
                 }).expect("it arrived");
@@ -172,7 +162,7 @@ proptest! {
 
     #[test]
     fn no_slot_is_used_twice_and_one_load_runs_at_a_time(setup in setup()) {
-        let (_, log) = run(&setup, false);
+        let log = run(&setup, false).log;
         let mut serving: BTreeMap<RequestId, (ServerId, usize)> = BTreeMap::new();
         let mut runner_of: BTreeMap<RequestId, String> = BTreeMap::new();
         let mut loading = [false; 2];
@@ -223,14 +213,12 @@ proptest! {
 
     #[test]
     fn the_order_of_submission_decides_nothing(setup in setup()) {
-        let (_, one) = run(&setup, false);
-        let (_, other) = run(&setup, true);
-        prop_assert_eq!(one, other);
+        prop_assert_eq!(run(&setup, false).log, run(&setup, true).log);
     }
 
     #[test]
     fn memory_comes_back(setup in setup()) {
-        let (rig, _) = run(&setup, false);
+        let rig = run(&setup, false);
         let end = Stamp(rig.core.now.0 + 1_000_000_000);
         let held: u64 = rig.core.runners.values().map(|r| r.size_vram).sum();
         let used = rig.core.readings(end)[0].memory_used_bytes.unwrap();

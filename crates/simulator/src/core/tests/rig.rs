@@ -1,7 +1,5 @@
 //! A core with everything it has reported, and requests in a short form.
 
-use std::sync::Arc;
-
 use domain::backend::KeepAlive;
 use domain::{Nanos, Stamp};
 
@@ -19,12 +17,7 @@ pub(super) fn s(seconds: f64) -> Stamp {
 }
 
 impl Rig {
-    pub(super) fn new(profile: Profile) -> Self {
-        let spec = profile.server();
-        Self::with(profile, vec![spec])
-    }
-
-    pub(super) fn with(profile: Profile, servers: Vec<ServerSpec>) -> Self {
+    pub(super) fn new(profile: Profile, servers: Vec<ServerSpec>) -> Self {
         Self {
             core: Core::new(profile, servers).unwrap(),
             next: 0,
@@ -34,23 +27,48 @@ impl Rig {
     }
 
     pub(super) fn collect(&mut self) {
-        while let Some(notice) = self.core.poll() {
-            self.notices.push(notice);
-        }
+        self.notices.extend(std::iter::from_fn(|| self.core.poll()));
         self.log.extend(self.core.drain_log());
     }
 
-    pub(super) fn submit(&mut self, at: f64, job: Job) -> RequestId {
+    /// Submits a job. Its id is also its tag, and makes the tokens of its prompt its own.
+    pub(super) fn submit(&mut self, at: f64, job: &Job) -> RequestId {
         self.next += 1;
         let id = RequestId(self.next);
-        let server = ServerId(job.server);
-        self.core.submit(s(at), server, job.work(id));
+        let own = |n: u32| (0..n).map(|i| id.0 as u32 * 100_000 + i).collect();
+        let kind = match job.kind.clone() {
+            Kind::Generate(mut generation) => {
+                if generation.prompt.is_empty() {
+                    generation.prompt = own(100);
+                }
+                WorkKind::Generate(generation)
+            }
+            Kind::Embed(tokens) => WorkKind::Embed {
+                prompt: own(tokens),
+            },
+            Kind::Preload => WorkKind::Preload,
+            Kind::Unload => WorkKind::Unload,
+        };
+        let work = Work {
+            id,
+            kind,
+            model: job.model.clone(),
+            runner: job.options,
+            keep_alive: job.keep_alive,
+            tag: id.0,
+        };
+        self.core.submit(s(at), ServerId(job.server), work);
         self.collect();
         id
     }
 
     pub(super) fn cancel(&mut self, at: f64, id: RequestId) {
         self.core.cancel(s(at), id);
+        self.collect();
+    }
+
+    pub(super) fn crash(&mut self, at: f64) {
+        self.core.crash_runner(s(at), ServerId(0), None);
         self.collect();
     }
 
@@ -75,22 +93,25 @@ pub(super) struct Job {
     pub(super) model: String,
     pub(super) options: RunnerOptions,
     pub(super) keep_alive: Option<KeepAlive>,
-    pub(super) tag: Option<u64>,
-    pub(super) num_predict: Option<u32>,
 }
 
+/// As [`WorkKind`], with the prompt's own tokens still to come.
 #[derive(Debug, Clone)]
 pub(super) enum Kind {
     /// Without a prompt: one of 100 tokens of its own, which is 0.1 s of prefill and one step.
-    Generate {
-        prompt: Vec<u32>,
-        tokens: u32,
-    },
+    Generate(Generation),
     Preload,
     Unload,
-    Embed {
-        tokens: u32,
-    },
+    /// A prompt of so many tokens.
+    Embed(u32),
+}
+
+pub(super) fn generate(prompt: impl Iterator<Item = u32>, tokens: u32) -> Kind {
+    Kind::Generate(Generation {
+        prompt: prompt.collect(),
+        output: (0..tokens).map(|i| 7_000_000 + i).collect(),
+        num_predict: None,
+    })
 }
 
 impl Job {
@@ -101,8 +122,6 @@ impl Job {
             model: "round:latest".to_owned(),
             options: RunnerOptions::default(),
             keep_alive: None,
-            tag: None,
-            num_predict: None,
         }
     }
 
@@ -111,77 +130,40 @@ impl Job {
         let mut words = text.split(' ');
         let number = |word: Option<&str>| word.and_then(|w| w.parse().ok()).expect("a number");
         let mut job = Self::new(match words.next() {
-            Some("generate") => Kind::Generate {
-                prompt: Vec::new(),
-                tokens: number(words.next()),
-            },
-            Some("embed") => Kind::Embed {
-                tokens: number(words.next()),
-            },
+            Some("generate") => generate(0..0, number(words.next())),
+            Some("embed") => Kind::Embed(number(words.next())),
             Some("preload") => Kind::Preload,
             Some("unload") => Kind::Unload,
             other => panic!("{other:?} is no request: {text}"),
         });
         while let Some(name) = words.next() {
             let value = words.next().expect("a value for each name");
-            match name {
-                "ctx" => job.options.num_ctx = value.parse().ok(),
-                "gpu" => job.options.num_gpu = value.parse().ok(),
-                "shift" => job.options.shift = Some(value == "on"),
-                "predict" => job.num_predict = value.parse().ok(),
-                "model" => job.model = format!("{value}:latest"),
-                "on" => job.server = value.parse().expect("a server"),
-                "keep" => {
+            match (name, &mut job.kind) {
+                ("ctx", _) => job.options.num_ctx = value.parse().ok(),
+                ("gpu", _) => job.options.num_gpu = value.parse().ok(),
+                ("shift", _) => job.options.shift = Some(value == "on"),
+                ("model", _) => job.model = format!("{value}:latest"),
+                ("on", _) => job.server = value.parse().expect("a server"),
+                ("keep", _) => {
                     job.keep_alive = Some(match value {
                         "ever" => KeepAlive::Forever,
                         "0" => KeepAlive::Unload,
                         seconds => KeepAlive::For(Nanos::from_secs(seconds.parse().unwrap())),
                     });
                 }
-                "prompt" => {
+                ("predict", Kind::Generate(generation)) => {
+                    generation.num_predict = value.parse().ok();
+                }
+                ("prompt", Kind::Generate(generation)) => {
                     let ids = value.split(',').flat_map(|range| {
                         let (from, to) = range.split_once("..").expect("a range of ids");
                         from.parse::<u32>().unwrap()..to.parse().unwrap()
                     });
-                    job.kind = match job.kind {
-                        Kind::Generate { tokens, .. } => Kind::Generate {
-                            prompt: ids.collect(),
-                            tokens,
-                        },
-                        other => other,
-                    };
+                    generation.prompt = ids.collect();
                 }
-                other => panic!("{other} is not known: {text}"),
+                (other, _) => panic!("{other} is not known: {text}"),
             }
         }
         job
-    }
-
-    fn work(self, id: RequestId) -> Work {
-        let own = |n: u32| -> Arc<[u32]> { (0..n).map(|i| id.0 as u32 * 100_000 + i).collect() };
-        let kind = match self.kind {
-            Kind::Generate { prompt, tokens } => WorkKind::Generate(Generation {
-                prompt: if prompt.is_empty() {
-                    own(100)
-                } else {
-                    prompt.into()
-                },
-                output: (0..tokens).map(|i| 7_000_000 + i).collect(),
-                num_predict: self.num_predict,
-            }),
-            Kind::Preload => WorkKind::Preload,
-            Kind::Unload => WorkKind::Unload,
-            Kind::Embed { tokens } => WorkKind::Embed {
-                prompt: own(tokens),
-            },
-        };
-        Work {
-            id,
-            kind,
-            model: self.model,
-            runner: self.options,
-            keep_alive: self.keep_alive,
-            tag: self.tag.unwrap_or(id.0),
-        }
     }
 }

@@ -21,6 +21,7 @@ use std::fmt::Write as _;
 use super::rig::{Job, Rig, s};
 use super::*;
 use domain::{Nanos, Stamp};
+use serde_json::Value;
 
 pub(super) fn play(script: &str) -> String {
     let mut stories = script.split("\n== ");
@@ -67,7 +68,7 @@ impl Story {
                 .collect();
         }
         let mut story = Self {
-            rig: Rig::with(profile, specs),
+            rig: Rig::new(profile, specs),
             names: BTreeMap::new(),
             now: 0.0,
             shown: 0,
@@ -104,10 +105,7 @@ impl Story {
         let at: f64 = word.parse().expect("a moment");
         let (name, request) = rest.split_once(' ').unwrap_or((rest, ""));
         match name {
-            "crash" => {
-                self.rig.core.crash_runner(s(at), ServerId(0), None);
-                self.rig.collect();
-            }
+            "crash" => self.rig.crash(at),
             "cancel" => {
                 let named = self.names.iter().find(|(_, name)| *name == request);
                 self.rig
@@ -120,86 +118,40 @@ impl Story {
                 let (times, every) = times.split_once(" times every ").expect("N times every T");
                 let times: u32 = times.parse().unwrap();
                 for i in 0..times {
-                    let job = Job::parse(request);
                     let at = at + f64::from(i) * every.parse::<f64>().unwrap();
-                    let id = self.rig.submit(at, job);
-                    let number = if times > 1 {
-                        (i + 1).to_string()
-                    } else {
-                        String::new()
-                    };
-                    self.names.insert(id, format!("{name}{number}"));
+                    let id = self.rig.submit(at, &Job::parse(request));
+                    let number = (times > 1).then(|| (i + 1).to_string());
+                    let name = format!("{name}{}", number.unwrap_or_default());
+                    self.names.insert(id, name);
                 }
             }
         }
     }
 
+    /// Shows what happened since it was last shown: the members of each event of the log, with
+    /// names in place of ids, and seconds.
     fn show_log(&mut self, seen: &mut String) {
         for event in &self.rig.log[self.shown..] {
-            let server = match event.server.0 {
-                0 => String::new(),
-                server => format!(" on server {server}"),
+            let Value::Object(members) = serde_json::to_value(event).unwrap() else {
+                panic!("an event is an object");
             };
-            let what = self.describe(&event.happened);
-            let _ = writeln!(seen, "  {} {what}{server}", event.at.as_secs_f64());
+            let seconds = |value: &Value| Nanos(value.as_u64().unwrap()).as_secs_f64();
+            let _ = write!(seen, "  {}", seconds(&members["at"]));
+            if let Some(id) = members.get("id").and_then(Value::as_u64) {
+                let _ = write!(seen, " {}", self.names[&RequestId(id)]);
+            }
+            let _ = write!(seen, " {}", members["event"].as_str().unwrap());
+            for (key, value) in members {
+                let _ = match key.as_str() {
+                    "at" | "event" | "id" | "tag" => Ok(()),
+                    "server" if value == 0 => Ok(()),
+                    "load" | "took" | "waited" => write!(seen, " {key} {}", seconds(&value)),
+                    _ => write!(seen, " {key} {value}"),
+                };
+            }
+            seen.push('\n');
         }
         self.shown = self.rig.log.len();
-    }
-
-    fn describe(&self, happened: &Happened) -> String {
-        let name = |id: &RequestId| &self.names[id];
-        let seconds = |d: &Nanos| d.as_secs_f64();
-        match happened {
-            Happened::Arrived { id, .. } => format!("{} arrives", name(id)),
-            Happened::Queued { id, depth } => format!("{} queued ({depth})", name(id)),
-            Happened::Refused { id } => format!("{} refused", name(id)),
-            Happened::Attached {
-                id,
-                load,
-                fast_path,
-                ..
-            } => format!(
-                "{} attached, load {}{}",
-                name(id),
-                seconds(load),
-                if *fast_path { ", past the queue" } else { "" }
-            ),
-            Happened::Served {
-                id,
-                slot,
-                cached,
-                waited,
-                ..
-            } => format!(
-                "{} in slot {slot}, waited {}, {cached} cached",
-                name(id),
-                seconds(waited)
-            ),
-            Happened::Finished { id, tokens, .. } => format!("{} done, {tokens} tokens", name(id)),
-            Happened::Cancelled { id, state, .. } => {
-                format!("{} cancelled while {state}", name(id))
-            }
-            Happened::Skipped { id } => format!("{} skipped", name(id)),
-            Happened::Evicting {
-                id,
-                victim,
-                reason,
-                in_flight,
-            } => format!(
-                "{} wants {victim} gone: {reason:?}, {in_flight} in flight",
-                name(id)
-            ),
-            Happened::LoadStarted { id, num_ctx, .. } => {
-                format!("load for {} with ctx {num_ctx}", name(id))
-            }
-            Happened::LoadFinished { took, .. } => format!("loaded in {}", seconds(took)),
-            Happened::LoadFailed { message, .. } => format!("load failed: {message}"),
-            Happened::LoadAborted { id, .. } => format!("load for {} aborted", name(id)),
-            Happened::Expired { model } => format!("{model} expired"),
-            Happened::UnloadStarted { model } => format!("unloading {model}"),
-            Happened::Unloaded { took, .. } => format!("unloaded in {}", seconds(took)),
-            Happened::Crashed { lost, .. } => format!("crashed with {lost}"),
-        }
     }
 
     /// A request's end, its counters and the gaps between its tokens.
@@ -228,24 +180,20 @@ impl Story {
             t.eval.as_secs_f64(),
             t.total.as_secs_f64()
         );
-        let tokens: Vec<Stamp> = notices
+        let tokens = notices
             .iter()
-            .filter(|n| matches!(n.what, NoticeKind::Token { .. }))
-            .map(|n| n.at)
-            .collect();
-        let mut gaps: Vec<(Nanos, usize)> = Vec::new();
-        for pair in tokens.windows(2) {
-            let gap = pair[1].since(pair[0]);
-            match gaps.last_mut() {
-                Some((last, count)) if *last == gap => *count += 1,
-                _ => gaps.push((gap, 1)),
-            }
-        }
+            .filter(|n| matches!(n.what, NoticeKind::Token { .. }));
+        let tokens: Vec<Stamp> = tokens.map(|n| n.at).collect();
         if let Some(first) = tokens.first() {
             let _ = write!(outcome, ", first token at {}", first.as_secs_f64());
         }
-        for (gap, count) in gaps {
-            let _ = write!(outcome, ", then {count} x {}", gap.as_secs_f64());
+        let gaps: Vec<Nanos> = tokens
+            .windows(2)
+            .map(|pair| pair[1].since(pair[0]))
+            .collect();
+        for equal in gaps.chunk_by(|a, b| a == b) {
+            let (count, gap) = (equal.len(), equal[0].as_secs_f64());
+            let _ = write!(outcome, ", then {count} x {gap}");
         }
         outcome
     }

@@ -2,13 +2,14 @@
 
 use domain::Nanos;
 
-use super::{End, Generation, RUNNER_ERROR, Reply, Stall};
+use super::{End, RUNNER_ERROR, Reply};
 use crate::core::{RUNNER_STOPPED, ServerId};
 use crate::faults::{FaultKind, FaultRule};
+use crate::http::encode::Encoder;
 
 impl Reply {
     /// Plays a fault on the object that begins at `from`, in the middle of a stream.
-    pub(super) fn play(&mut self, generation: &mut Generation, from: usize) {
+    pub(super) fn play(&mut self, encoder: &mut Encoder, model: &str, from: usize) {
         let Some(fault) = &self.fault else { return };
         match fault.kind {
             FaultKind::ResetMidToken => {
@@ -20,45 +21,49 @@ impl Reply {
             FaultKind::MalformedJson | FaultKind::InvalidUtf8 | FaultKind::HugeLine => {
                 let good = self.out.split_off(from);
                 let bad = bad_object(fault);
-                generation.encoder.raw(&bad, &mut self.out);
+                encoder.raw(&bad, &mut self.out);
                 self.out.extend_from_slice(&good);
             }
             FaultKind::ErrorLine => {
                 self.out.truncate(from);
-                generation.encoder.error(RUNNER_ERROR, &mut self.out);
+                encoder.error(RUNNER_ERROR, &mut self.out);
                 self.end = Some(End::Clean);
             }
             FaultKind::EofWithoutDone => {
                 self.out.truncate(from);
                 self.end = Some(End::Clean);
             }
-            FaultKind::RunnerCrash => self.crash(generation),
+            FaultKind::RunnerCrash => self.crash(model),
             _ => {}
         }
     }
 
     /// Holds back the bytes from `from` on.
     fn stall_from(&mut self, from: usize, pause: Option<Nanos>) {
-        self.held = self.out.split_off(from);
-        self.stall = Some(pause.map_or(Stall::Forever, |pause| Stall::For(self.sleep(pause))));
+        self.stall = Some((self.out.split_off(from), pause));
     }
 
-    pub(super) fn crash(&self, generation: &Generation) {
+    pub(super) fn crash(&self, model: &str) {
         if self.plays(FaultKind::RunnerCrash) {
             let server = ServerId(self.exchange.line.server);
-            let world = &self.exchange.world;
-            world.crash_runner(server, &generation.model);
+            self.exchange.world.crash_runner(server, model);
         }
     }
 
     /// Plays a fault on the final object, which begins at `from`. `unplayed` is true when the
     /// stream was too short for a fault in its middle.
-    pub(super) fn spoil_last(&mut self, generation: &mut Generation, from: usize, unplayed: bool) {
+    pub(super) fn spoil_last(
+        &mut self,
+        encoder: &mut Encoder,
+        model: &str,
+        from: usize,
+        unplayed: bool,
+    ) {
         let Some(fault) = &self.fault else { return };
         match fault.kind {
             FaultKind::TruncatedFinal => {
                 let mut half = usize::midpoint(from, self.out.len());
-                if generation.encoder.dialect().is_v1() {
+                if encoder.dialect().is_v1() {
                     // Half of the object with the finish reason, not of all the final events.
                     let object = self.out[from..].windows(2).position(|w| w == b"\n\n");
                     half = from + object.unwrap_or(self.out.len() - from) / 2;
@@ -67,11 +72,11 @@ impl Reply {
             }
             FaultKind::DuplicateFinal => self.out.extend_from_within(from..),
             FaultKind::RunnerCrash if unplayed => {
-                self.crash(generation);
+                self.crash(model);
                 self.out.truncate(from);
-                generation.encoder.error(RUNNER_STOPPED, &mut self.out);
+                encoder.error(RUNNER_STOPPED, &mut self.out);
             }
-            _ if unplayed => self.play(generation, from),
+            _ if unplayed => self.play(encoder, model, from),
             _ => {}
         }
     }

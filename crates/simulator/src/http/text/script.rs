@@ -186,6 +186,11 @@ impl Script {
         end_of(&self.generated, tokens)
     }
 
+    /// The ids of this many tokens.
+    pub(crate) fn ids_of(&self, tokens: u32) -> &[u32] {
+        &self.ids[..tokens as usize]
+    }
+
     /// The thinking and the content between two offsets in the text.
     pub(crate) fn between(&self, from: u32, to: u32) -> Message<'_> {
         let (from, to, border) = (from as usize, to as usize, self.content_from as usize);
