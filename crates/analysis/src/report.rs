@@ -126,7 +126,7 @@ pub fn build(dataset: &Dataset, options: &ReportOptions) -> Result<Report, Repor
     let everything = Summary::of(dataset);
     let summary = tables::with_runs(&everything);
     let view = View::new(dataset, &summary);
-    let mut differences = tables::differences(dataset, &summary);
+    let mut differences = tables::differences(&view);
     let mut attachments = BTreeMap::new();
     let mut ledger = None;
     if let Some(folder) = &options.published {

@@ -2,23 +2,24 @@
 //! against several, and what a published table says against what its runs give.
 
 mod differences;
-mod lost;
-mod topologies;
 
-use document::Field;
+use std::collections::BTreeMap;
+
 use domain::{OPTIONS, OptionSpec, OptionValue};
-use metrics::summary::{AgentSummary, Best, ContentionRuns};
-use metrics::{AgentObservation, ConfigSummary};
+use metrics::cause::LostSeconds;
+use metrics::summary::{Best, BothWays, TopologyComparison};
+use metrics::{AgentObservation, ConfigSummary, Estimate};
+use polars::prelude::{IntoLazy as _, LazyFrame, SortMultipleOptions, col, lit};
+use serde_json::{Value, json};
 
-use super::facts::{agent_letter, cause_phrase};
+use super::column::{TableColumn, estimate, label, number, p_value, setting};
+use super::facts::agent_letter;
+use super::frame::{collect, frame, join, means, with_columns};
 use super::view::{View, agents_of};
-use super::{Cell, Kind, Mean, Number, Origin, Table, means, numbers, percent, taking_part};
-use super::{topology_cell, topology_word};
+use super::{Table, topology_word};
 
 pub use self::differences::{Difference, Shown};
 pub(crate) use self::differences::{cell_difference, differences, differences_table};
-use self::lost::{lost, waits};
-use self::topologies::topologies;
 
 pub(super) fn tables(view: &View<'_>) -> Vec<Table> {
     if view.summary.configs.is_empty() {
@@ -35,140 +36,128 @@ pub(super) fn tables(view: &View<'_>) -> Vec<Table> {
         outcomes(view),
         best(view),
     ];
-    tables.extend(topologies(view));
+    let compared = &view.summary.topologies;
+    tables.extend(compared.iter().map(|comparison| servers(view, comparison)));
     tables
 }
 
-/// The columns that a table by configuration begins with: the configuration, the servers where both kinds
-/// were used, and the runs that take part.
-fn config_columns<'f>(view: &View<'_>) -> Vec<Field<'f, ConfigSummary>> {
-    let mut columns = vec![Field::label("config", "config", |c: &ConfigSummary| {
-        Cell::text(c.id.as_str())
-    })];
-    if view.several_topologies() {
-        columns.push(Field::label("topology", "servers", |c: &ConfigSummary| {
-            topology_cell(c.topology)
-        }));
-    }
-    columns.push(Field::number("n", "runs (n)", view.origin(), |c| {
-        Cell::count(taking_part(c))
-    }));
-    columns
+/// The measured configurations, in the data's order.
+fn measured_rows(view: &View<'_>) -> LazyFrame {
+    let measured = view.configs_frame().filter(col("is_data"));
+    measured.sort(["place"], SortMultipleOptions::default())
 }
 
-/// A table with a row for each configuration.
-pub(super) fn by_config<'f>(
+/// A table by configuration. It begins with the configuration, the servers where both kinds were used, and the runs
+/// that take part.
+fn by_config(
     view: &View<'_>,
-    id: &str,
-    title: &str,
-    columns: impl IntoIterator<Item = Field<'f, ConfigSummary>>,
+    (id, title): (&str, &str),
+    rows: LazyFrame,
+    columns: impl IntoIterator<Item = TableColumn>,
 ) -> Table {
-    let columns = config_columns(view).into_iter().chain(columns);
-    Table::of(id, title, columns.collect(), &view.summary.configs)
+    let mut all = vec![label("config", "config")];
+    all.extend(view.several_topologies().then(servers_column));
+    all.push(number("n", "runs (n)", 0));
+    all.extend(columns);
+    view.table(id, title, rows, &all)
 }
 
-/// What one row is about where a configuration has several.
-type OfConfig<'v, T> = (&'v ConfigSummary, T);
-
-/// A table with several rows for each configuration.
-fn within_configs<'f, 'v: 'f, T: 'f>(
-    view: &'v View<'_>,
-    id: &str,
-    title: &str,
-    columns: impl IntoIterator<Item = Field<'f, OfConfig<'v, T>>>,
-    rows: impl IntoIterator<Item = OfConfig<'v, T>>,
-) -> Table {
-    let columns_of_config = config_columns(view).into_iter();
-    let of_config = columns_of_config.map(|column| column.of_each(|row: &OfConfig<'v, T>| row.0));
-    Table::of(id, title, of_config.chain(columns).collect(), rows)
+fn servers_column() -> TableColumn {
+    label("topology", "servers").from("servers")
 }
 
-fn verdict_column<'f>() -> Field<'f, ConfigSummary> {
-    Field::label("verdict", "verdict", |c: &ConfigSummary| {
-        Cell::text(c.verdict.word())
-    })
+/// A row for each of several items of each configuration, with the configuration's name, servers and runs.
+fn within_configs(view: &View<'_>, items: impl IntoIterator<Item = (usize, Value)>) -> LazyFrame {
+    let items = items
+        .into_iter()
+        .map(|(place, item)| json!({ "place": place, "item": item }));
+    let items = with_columns(frame(items), &["place"]).lazy();
+    let configs = measured_rows(view).select(["place", "config", "servers", "n"].map(col));
+    join(items, configs, &["place"])
 }
 
 /// An option's value for all agents of a configuration: a number where they agree on one.
-fn option_cell(option: &OptionSpec, agents: &[AgentObservation]) -> Cell {
+fn option_value(option: &OptionSpec, agents: &[AgentObservation]) -> Value {
     let values: Vec<Option<OptionValue>> = agents.iter().map(|a| option.get(&a.options)).collect();
     if values.windows(2).all(|pair| pair[0] == pair[1]) {
         return match values.first() {
-            Some(Some(value)) => value.as_f64().map_or_else(
-                || Cell::text(value.to_string()),
-                |n| Cell::number(n, usize::from(n.fract() != 0.0)),
-            ),
-            _ => Cell::Empty,
+            Some(Some(value)) => match value.as_f64() {
+                Some(number) => json!({ "number": number }),
+                None => json!({ "words": value.to_string() }),
+            },
+            _ => Value::Null,
         };
     }
     let word = |value: &Option<OptionValue>| match value {
         Some(value) => value.to_string(),
         None => "unset".to_owned(),
     };
-    Cell::text(values.iter().map(word).collect::<Vec<_>>().join("/"))
+    json!({ "words": values.iter().map(word).collect::<Vec<_>>().join("/") })
 }
 
 /// What decides, by configuration: the options that vary, the speedup, the verdict and its cause.
 fn configurations(view: &View<'_>) -> Table {
+    let configs = &view.summary.configs;
     let agents = |config: &ConfigSummary| agents_of(view.dataset, config);
     let varies = |option: &&OptionSpec| {
-        let agents = view.summary.configs.iter().flat_map(agents);
-        let mut values = agents.map(|a| option.get(&a.options));
+        let mut values = configs
+            .iter()
+            .flat_map(agents)
+            .map(|a| option.get(&a.options));
         let first = values.next();
         values.any(|value| Some(value) != first)
     };
-    let varying = OPTIONS.iter().filter(varies);
-    let options = varying.map(|option| {
-        let cell = move |c: &ConfigSummary| option_cell(option, agents(c));
-        Field::new(option.name, option.name, Kind::Number, Origin::Label, cell)
+    let varying: Vec<&OptionSpec> = OPTIONS.iter().filter(varies).collect();
+    let options = configs.iter().enumerate().map(|(place, config)| {
+        let values = varying
+            .iter()
+            .map(|option| (option.name, option_value(option, agents(config))));
+        json!({ "place": place, "option": values.collect::<BTreeMap<_, _>>() })
     });
-    let figures: [Mean<ConfigSummary>; 3] = [
-        ("speedup", "true speedup (×)", 2, |c| c.stats.speedup),
-        ("overlap_percent", "decode overlap (%)", 0, |c| {
-            c.stats.decode_overlap.map(percent)
-        }),
-        ("wall_s", "wall together (s)", 2, |c| c.stats.wall_s),
+    let rows = join(measured_rows(view), frame(options).lazy(), &["place"]);
+    let options = varying.iter().map(|option| {
+        let [number, words] =
+            ["number", "words"].map(|kind| format!("option.{}.{kind}", option.name));
+        setting(option.name, option.name)
+            .from(&number)
+            .otherwise(&words)
+    });
+    let figures = [
+        estimate("speedup", "true speedup (×)", 2),
+        estimate("overlap_percent", "decode overlap (%)", 0)
+            .from("decode_overlap")
+            .percent(),
+        estimate("wall_s", "wall together (s)", 2),
+        label("verdict", "verdict"),
+        label("cause", "main cause of what was lost"),
     ];
-    let cause = Field::label("cause", "main cause of what was lost", |c| {
-        cause_phrase(c).map_or(Cell::Unknown, Cell::Text)
-    });
-    let columns = options.chain(means(view.origin(), figures));
-    let columns = columns.chain([verdict_column(), cause]);
-    by_config(view, "configurations", "What each configuration gains", columns).note(
+    let name = ("configurations", "What each configuration gains");
+    by_config(view, name, rows, options.chain(figures)).note(
         "`true speedup` is measured against running the same agents in turn, at equal work; an option in which \
          agents differ is listed for each agent.",
     )
 }
 
 fn measured(view: &View<'_>) -> Table {
-    let figures: [Mean<ConfigSummary>; 12] = [
-        ("wall_s", "wall together (s)", 2, |c| c.stats.wall_s),
-        ("wall_sequential_s", "wall in turn (s)", 2, |c| {
-            c.stats.wall_sequential_s
-        }),
-        ("speedup", "true speedup (×)", 3, |c| c.stats.speedup),
-        ("speedup_upper_bound", "at most (×)", 3, |c| {
-            c.stats.speedup_upper_bound
-        }),
-        ("efficiency_percent", "true efficiency (%)", 1, |c| {
-            c.stats.efficiency
-        }),
-        ("stp", "STP", 3, |c| c.stats.stp),
-        ("antt", "ANTT", 3, |c| c.stats.antt),
-        ("fairness", "fairness", 3, |c| c.stats.fairness),
-        ("jain", "Jain", 3, |c| c.stats.jain),
-        ("decode_overlap_percent", "decode overlap (%)", 1, |c| {
-            c.stats.decode_overlap.map(percent)
-        }),
-        ("throughput_together", "together (tok/s)", 1, |c| {
-            c.stats.throughput_together
-        }),
-        ("throughput_sequential", "in turn (tok/s)", 1, |c| {
-            c.stats.throughput_sequential
-        }),
+    let name = ("truth-measured", "Together against in turn");
+    let columns = [
+        estimate("wall_s", "wall together (s)", 2),
+        estimate("wall_sequential_s", "wall in turn (s)", 2),
+        estimate("speedup", "true speedup (×)", 3),
+        estimate("speedup_upper_bound", "at most (×)", 3),
+        estimate("efficiency_percent", "true efficiency (%)", 1).from("efficiency"),
+        estimate("stp", "STP", 3),
+        estimate("antt", "ANTT", 3),
+        estimate("fairness", "fairness", 3),
+        estimate("jain", "Jain", 3),
+        estimate("decode_overlap_percent", "decode overlap (%)", 1)
+            .from("decode_overlap")
+            .percent(),
+        estimate("throughput_together", "together (tok/s)", 1),
+        estimate("throughput_sequential", "in turn (tok/s)", 1),
+        label("verdict", "verdict"),
     ];
-    let columns = means(view.origin(), figures).chain([verdict_column()]);
-    by_config(view, "truth-measured", "Together against in turn", columns)
+    by_config(view, name, measured_rows(view), columns)
         .without_empty_columns(&["topology", "speedup"])
         .note(
             "Wall times and `true speedup` are at equal work: the sequential arm is taken at the output \
@@ -177,133 +166,232 @@ fn measured(view: &View<'_>) -> Table {
         )
 }
 
+fn lost(view: &View<'_>) -> Table {
+    let runs = &view.summary.runs;
+    let (limited, offloaded) = (
+        limited(view),
+        runs.iter().any(|r| r.cause.offload.is_some()),
+    );
+    let inferred = if runs.iter().any(|r| r.cause.inferred) {
+        " The server reports phases and no total: `slot_queue`, and the part of `shared_prefill` that is a wait, \
+         are inferred from the client's own stamps."
+    } else {
+        ""
+    };
+    let configs = view.summary.configs.iter().enumerate();
+    let losses = configs.filter_map(|(place, config)| {
+        let lost = config.stats.lost_s?;
+        Some((place, json!({ "lost": lost, "total": lost.total() })))
+    });
+    let rows = within_configs(view, losses);
+    let parts = LostSeconds::default().named().map(|(name, _)| name);
+    let parts = parts.into_iter().filter(|name| match *name {
+        "admission" => limited,
+        "offload" => offloaded,
+        _ => true,
+    });
+    let parts = parts.map(|name| {
+        let heading = format!("{} (s)", name.replace('_', " "));
+        number(&format!("{name}_s"), &heading, 2)
+            .from(&format!("item.lost.{name}"))
+            .derived()
+    });
+    let columns = [number("lost_s", "lost (s)", 2).from("item.total")]
+        .into_iter()
+        .chain(parts);
+    by_config(view, ("truth-lost", "Where the lost seconds went"), rows, columns).note(format!(
+        "Mean seconds per run lost against perfect concurrency (wall time less the longest solo \
+         time), by cause. The parts add up to `lost`; a negative part is time won. `cold_load` is loading that \
+         running in turn pays too.{inferred}"
+    ))
+}
+
+/// Whether the client limited requests in flight.
+fn limited(view: &View<'_>) -> bool {
+    let mut waits = view.summary.runs.iter().flat_map(|r| &r.cause.waits);
+    waits.any(|w| w.admission.is_some())
+}
+
+/// What agents waited for, from stamps and counters alone; shown where no loss could be split.
+fn waits(view: &View<'_>) -> Table {
+    const WAITS: [&str; 4] = [
+        "wait_other_config_s",
+        "load_after_wait_s",
+        "slot_queue_s",
+        "admission_s",
+    ];
+    let configs = view.summary.configs.iter().enumerate();
+    let unknown = configs.filter(|(_, config)| config.stats.lost_s.is_none());
+    let waits = unknown.flat_map(|(place, config)| {
+        let runs = view.summary.runs.iter().filter(|r| r.excluded.is_none());
+        let own = runs.filter(|r| r.config == config.id && r.topology == config.topology);
+        let waits = own.flat_map(|r| &r.cause.waits).map(|w| {
+            let waits = [
+                w.wait_other_config,
+                w.load_after_wait,
+                w.slot_queue,
+                w.admission,
+            ];
+            let waits = waits.map(|wait| wait.map(domain::Nanos::as_secs_f64));
+            (w.agent, WAITS.into_iter().zip(waits).collect())
+        });
+        // Every agent has a row, even one of which nothing is known.
+        let all = (0..config.agents).map(|agent| (agent, BTreeMap::new()));
+        all.chain(waits).map(move |(agent, waits)| {
+            (
+                place,
+                json!({ "number": agent, "agent": agent_letter(agent), "wait": waits }),
+            )
+        })
+    });
+    let names = WAITS.map(|name| format!("item.wait.{name}"));
+    let names = names.each_ref().map(String::as_str);
+    let rows = collect(within_configs(view, waits));
+    if rows.height() == 0 {
+        return Table::new("truth-waits", "");
+    }
+    let keys = [
+        "place",
+        "config",
+        "servers",
+        "n",
+        "item.number",
+        "item.agent",
+    ];
+    let rows = means(with_columns(rows, &names).lazy(), &keys, &names).lazy();
+    let mut columns = vec![
+        label("agent", "agent").from("item.agent"),
+        estimate(WAITS[0], "waited behind other options (s)", 2).from(names[0]),
+        estimate(WAITS[1], "load after the wait (s)", 2).from(names[1]),
+        estimate(WAITS[2], "waited for a slot (s)", 2).from(names[2]),
+        estimate(WAITS[3], "waited for a permit (s)", 2).from(names[3]),
+    ];
+    columns.truncate(if limited(view) { 5 } else { 4 });
+    by_config(view, ("truth-waits", "What each agent waited for"), rows, columns).note(
+        "From the recorded load time and the time the other agent was in flight; no solo times are \
+         needed. Means over runs. `load after the wait` holds reloading and what a ready model costs, \
+         which cannot be told apart here.",
+    )
+}
+
 fn agents(view: &View<'_>) -> Table {
-    let names = [
-        Field::label("agent", "agent", |a: &AgentSummary| {
-            Cell::text(agent_letter(a.agent))
+    let configs = view.summary.configs.iter().enumerate();
+    let rows = within_configs(
+        view,
+        configs.flat_map(|(place, config)| {
+            let agents = config.per_agent.iter();
+            agents.map(move |agent| {
+                (
+                    place,
+                    json!({ "letter": agent_letter(agent.agent), "of": agent }),
+                )
+            })
         }),
-        Field::label("name", "name", |a: &AgentSummary| Cell::text(&*a.name)),
+    );
+    let figure = |key: &str, heading, decimals| {
+        estimate(key, heading, decimals).from(&format!("item.of.{key}"))
+    };
+    let columns = [
+        label("agent", "agent").from("item.letter"),
+        label("name", "name").from("item.of.name"),
+        figure("time_s", "together (s)", 2),
+        figure("solo_s", "alone (s)", 2),
+        figure("np", "progress", 3),
+        figure("ttft_ms", "TTFT together (ms)", 0),
+        figure("ttft_solo_ms", "TTFT alone (ms)", 0),
+        figure("rate", "decode together (tok/s)", 1),
+        figure("rate_sequential", "decode in turn (tok/s)", 1),
+        figure("tokens", "tokens", 0),
     ];
-    let figures: [Mean<AgentSummary>; 8] = [
-        ("time_s", "together (s)", 2, |a| a.time_s),
-        ("solo_s", "alone (s)", 2, |a| a.solo_s),
-        ("np", "progress", 3, |a| a.np),
-        ("ttft_ms", "TTFT together (ms)", 0, |a| a.ttft_ms),
-        ("ttft_solo_ms", "TTFT alone (ms)", 0, |a| a.ttft_solo_ms),
-        ("rate", "decode together (tok/s)", 1, |a| a.rate),
-        ("rate_sequential", "decode in turn (tok/s)", 1, |a| {
-            a.rate_sequential
-        }),
-        ("tokens", "tokens", 0, |a| a.tokens),
-    ];
-    let columns = names.into_iter().chain(means(view.origin(), figures));
-    let columns = columns.map(|column| column.of_each(|row: &OfConfig<'_, &AgentSummary>| row.1));
-    let configs = view.summary.configs.iter();
-    let rows = configs.flat_map(|config| config.per_agent.iter().map(move |agent| (config, agent)));
-    within_configs(view, "agents", "Per agent", columns, rows).note(
+    by_config(view, ("agents", "Per agent"), rows, columns).note(
         "`alone` is the warm solo time: the agent by itself on a ready model, at the output length of \
          the together arm. `progress` is alone over together.",
     )
 }
 
-/// The rules of contention: key, heading, the runs that it finds.
-pub(super) type Rule = (
-    &'static str,
-    &'static str,
-    fn(&ContentionRuns) -> Option<u32>,
-);
-
-pub(super) const RULES: [Rule; 4] = [
-    ("flag", "flag", |r| r.published),
-    ("ttft_rule", "ttft rule", |r| r.ttft_rule),
-    ("speedup_rule", "speedup rule", |r| r.speedup_rule),
-    ("cause", "cause", |r| r.cause),
-];
-
 fn rules(view: &View<'_>) -> Table {
-    let columns = RULES.map(|(key, heading, runs)| {
-        Field::number(key, heading, view.origin(), move |c: &ConfigSummary| {
-            runs(&c.stats.contention_runs).map_or(Cell::Unknown, Cell::count)
-        })
-    });
-    let title = "Contention by every rule, per configuration";
-    by_config(view, "contention-rules", title, columns).note(
+    let rule =
+        |key, heading, from: &str| number(key, heading, 0).from(&format!("contention_runs.{from}"));
+    let columns = [
+        rule("flag", "flag", "published"),
+        rule("ttft_rule", "ttft rule", "ttft_rule"),
+        rule("speedup_rule", "speedup rule", "speedup_rule"),
+        rule("cause", "cause", "cause"),
+    ];
+    let name = (
+        "contention-rules",
+        "Contention by every rule, per configuration",
+    );
+    by_config(view, name, measured_rows(view), columns).note(
         "Runs with contention by each rule; see 4.3 for the rules. Unknown: the data cannot test the rule.",
     )
 }
 
-/// A percentile: key, heading, the figure, s.
-type Percentile = (
-    &'static str,
-    &'static str,
-    fn(&ConfigSummary) -> Option<f64>,
-);
-
 fn tails(view: &View<'_>) -> Table {
-    let percentile = |p: Option<f64>| p.map_or(Cell::Empty, |v| Cell::number(v, 2));
-    let requests = Field::number(
-        "requests",
-        "requests (n)",
-        view.origin(),
-        |c: &ConfigSummary| Cell::count(c.ttft.n),
-    );
-    let percentiles: [Percentile; 4] = [
-        ("p50_s", "p50 (s)", |c| c.ttft.p50),
-        ("p90_s", "p90 (s)", |c| c.ttft.p90),
-        ("p95_s", "p95 (s)", |c| c.ttft.p95),
-        ("p99_s", "p99 (s)", |c| c.ttft.p99),
+    let columns = [
+        number("requests", "requests (n)", 0).from("ttft.n"),
+        number("p50_s", "p50 (s)", 2).from("ttft.p50").or_dash(),
+        number("p90_s", "p90 (s)", 2).from("ttft.p90").or_dash(),
+        number("p95_s", "p95 (s)", 2).from("ttft.p95").or_dash(),
+        number("p99_s", "p99 (s)", 2).from("ttft.p99").or_dash(),
     ];
-    let percentiles = percentiles.map(|(key, heading, get)| {
-        Field::number(key, heading, view.origin(), move |c| percentile(get(c)))
-    });
-    let mut columns = config_columns(view);
-    columns.push(requests);
-    columns.extend(percentiles);
-    let known = view.summary.configs.iter().filter(|c| c.ttft.n > 0);
-    Table::of("ttft-percentiles", "TTFT percentiles", columns, known).note(
+    let known = measured_rows(view).filter(col("ttft.n").gt(lit(0)));
+    by_config(view, ("ttft-percentiles", "TTFT percentiles"), known, columns).note(
         "Over all main requests of the together arm. A percentile is given only where the sample can \
          carry it: p90 from 64 requests, p95 from 130, p99 from 662; a dash means too few.",
     )
 }
 
-/// An end of a request: its name, how many ended so.
-type End = (&'static str, fn(&domain::OutcomeCounts) -> u32);
-
 fn outcomes(view: &View<'_>) -> Table {
-    let ends: [End; 5] = [
-        ("completed", |o| o.completed),
-        ("failed", |o| o.failed),
-        ("incomplete", |o| o.incomplete),
-        ("cancelled", |o| o.cancelled),
-        ("timed_out", |o| o.timed_out),
-    ];
-    let ends = ends.map(|(name, get)| {
-        let heading = name.replace('_', " ");
-        Field::number(name, heading, view.origin(), move |c: &ConfigSummary| {
-            let together = get(&c.stats.outcomes);
-            match &c.stats.outcomes_sequential {
-                Some(sequential) => Cell::text(format!("{together}/{}", get(sequential))),
-                None => Cell::count(together),
-            }
-        })
+    let ends = [
+        "completed",
+        "failed",
+        "incomplete",
+        "cancelled",
+        "timed_out",
+    ]
+    .map(|end| {
+        let column = number(end, &end.replace('_', " "), 0).from(&format!("outcomes.{end}"));
+        column.beside(&format!("outcomes_sequential.{end}"))
     });
-    let left_out: [Number<ConfigSummary>; 1] = [("runs_excluded", "runs left out", |c| {
-        Cell::count(c.runs_excluded)
-    })];
-    let columns = ends.into_iter().chain(numbers(view.origin(), left_out));
-    by_config(view, "outcomes", "How requests ended", columns).note(
+    let columns = ends
+        .into_iter()
+        .chain([number("runs_excluded", "runs left out", 0)]);
+    by_config(view, ("outcomes", "How requests ended"), measured_rows(view), columns).note(
         "Main requests of the together arm, and of the sequential arm after the slash. A request that \
          did not complete takes its run out of every aggregate.",
     )
 }
 
+/// Device energy by configuration; no rows where no device reports it.
+pub(super) fn energy(view: &View<'_>) -> Table {
+    if view.summary.configs.iter().all(|c| c.energy.is_none()) {
+        return Table::default();
+    }
+    let figure = |key: &str, heading, decimals| {
+        estimate(key, heading, decimals).from(&format!("energy.{key}"))
+    };
+    let columns = [
+        figure("joules_per_token", "together (J/token)", 3),
+        figure("joules_per_token_sequential", "in turn (J/token)", 3),
+        figure("joules", "together (J)", 1),
+        figure("joules_sequential", "in turn (J)", 1),
+        label("energy_source", "source").from("energy.source"),
+    ];
+    by_config(view, ("energy", "Device energy"), measured_rows(view), columns).note(
+        "From the first send to the last answer of an arm, idle draw of the devices included, the \
+         rest of the machine not. Tokens are those that were generated. `counter`: the devices' own \
+         energy counters; `estimated`: power samples added up over time.",
+    )
+}
+
 fn best(view: &View<'_>) -> Table {
     let several = view.several_topologies();
-    let name = move |(id, topology): &(domain::plan::ConfigId, Option<_>)| match topology {
+    let name = |(id, topology): &(domain::plan::ConfigId, Option<_>)| match topology {
         Some(t) if several => format!("{id} ({})", topology_word(*t)),
         _ => id.to_string(),
     };
-    let like_it = move |best: &Best| match best.not_told_apart.len() {
+    let like_it = |best: &Best| match best.not_told_apart.len() {
         0 => "none".to_owned(),
         1 if best.compared == 2 => "the other one".to_owned(),
         others if others + 1 == best.compared as usize => format!("all {others} others"),
@@ -314,30 +402,84 @@ fn best(view: &View<'_>) -> Table {
             .collect::<Vec<_>>()
             .join(", "),
     };
+    let rows = view.summary.best.iter().map(|best| {
+        json!({ "best": best, "servers": best.topology.map(topology_word), "like_it": like_it(best) })
+    });
     let mut columns = vec![
-        Field::label("by", "by", |b: &Best| Cell::text(b.by)),
-        Field::label("config", "best", |b: &Best| Cell::text(b.id.as_str())),
+        label("by", "by").from("best.by"),
+        label("config", "best").from("best.id"),
     ];
-    if several {
-        columns.push(Field::label("topology", "servers", |b: &Best| {
-            topology_cell(b.topology)
-        }));
-    }
+    columns.extend(several.then(servers_column));
     columns.extend([
-        Field::estimate("value", "value", view.origin(), |b: &Best| {
-            Cell::estimate(Some(&b.value), 3)
-        }),
-        Field::number("compared", "compared (n)", view.origin(), |b: &Best| {
-            Cell::count(b.compared)
-        }),
-        Field::label(
-            "not_told_apart",
-            "cannot be told apart from it",
-            move |b: &Best| Cell::text(like_it(b)),
-        ),
+        estimate("value", "value", 3).from("best.value"),
+        number("compared", "compared (n)", 0).from("best.compared"),
+        label("not_told_apart", "cannot be told apart from it").from("like_it"),
     ]);
-    Table::of("best", "Best configurations", columns, &view.summary.best).note(
+    view.table("best", "Best configurations", frame(rows).lazy(), &columns).note(
         "The best geometric mean, and every configuration that cannot be told apart from it: comparisons with the best, \
          corrected for having chosen it, 5 % by quantity. Fewer than three runs are not ranked.",
     )
+}
+
+/// One server against one per agent, of a configuration measured on both.
+fn servers(view: &View<'_>, of: &TopologyComparison) -> Table {
+    // Name with unit, values, factor to that unit, decimals.
+    let quantities = [
+        ("wall time (s)", Some(&of.wall_s), 1.0, 2),
+        (
+            "aggregate throughput (tok/s)",
+            of.throughput.as_ref(),
+            1.0,
+            1,
+        ),
+        ("TTFT, mean over agents (s)", of.ttft_s.as_ref(), 1.0, 2),
+        ("decode rate per agent (tok/s)", of.rate.as_ref(), 1.0, 1),
+        ("speedup est (×)", of.speedup_est.as_ref(), 1.0, 3),
+        ("true speedup (×)", of.speedup.as_ref(), 1.0, 3),
+        (
+            "peak device memory (GB)",
+            of.memory_peak_bytes.as_ref(),
+            1e-9,
+            2,
+        ),
+    ];
+    let known = quantities
+        .into_iter()
+        .filter_map(|(name, both, factor, decimals)| {
+            let BothWays {
+                shared,
+                per_agent,
+                ratio,
+            } = both?;
+            let scaled = |e: &Estimate| Estimate {
+                mean: e.mean * factor,
+                lo: e.lo.map(|lo| lo * factor),
+                hi: e.hi.map(|hi| hi * factor),
+                ..*e
+            };
+            Some(json!({
+                "quantity": name,
+                "decimals": decimals,
+                "one_server": scaled(shared),
+                "per_agent": scaled(per_agent),
+                "ratio": ratio,
+                "p": of.p.filter(|_| name == "wall time (s)"),
+            }))
+        });
+    let columns = [
+        label("quantity", "quantity"),
+        estimate("one_server", "one server", 0).decimals_by_row(),
+        estimate("per_agent", "a server per agent", 0).decimals_by_row(),
+        estimate("ratio", "ratio", 3).derived(),
+        p_value("p", "p"),
+    ];
+    let (id, configs) = (&of.id, view.summary.topologies.len());
+    let title = format!("One server or one per agent: {id}");
+    view.table(&format!("servers-{id}"), &title, frame(known).lazy(), &columns).note(format!(
+        "{} {}repetitions. Ratio: `a server per agent` over `one server`, averaged on logarithms. The wall time ranks; \
+         the other quantities stand beside it. Intervals of ratios and p hold for all {configs} configurations at \
+         once; p: none below three repetitions.",
+        of.repetitions,
+        if of.paired { "paired " } else { "" },
+    ))
 }
