@@ -1,13 +1,45 @@
-//! What a table shows of a frame: each column's name, heading and unit, and how its cells are written.
+//! What a table shows of a frame. `tables.toml` declares the tables: title, note, and for each column its key, its heading
+//! with the unit, and how its cells are written.
 
-use document::{Cell, Kind, Origin, Table};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use document::{Cell, Kind, Origin};
 use metrics::Estimate;
 use polars::prelude::{DataFrame, LazyFrame};
+use serde::Deserialize;
 
 use super::frame::{collect, floats};
 
+/// A table as it is declared.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Declaration {
+    pub(super) title: String,
+    pub(super) note: String,
+    columns: String,
+}
+
+static DECLARATIONS: LazyLock<BTreeMap<String, Declaration>> = LazyLock::new(|| {
+    toml::from_str(include_str!("tables.toml")).expect("the tables are parsed by a test")
+});
+
+pub(super) fn declaration(name: &str) -> &'static Declaration {
+    &DECLARATIONS[name]
+}
+
+/// The declared columns of a table, those of other entries in the place of their names.
+pub(super) fn declared_columns(name: &str) -> Vec<TableColumn> {
+    let lines = declaration(name).columns.lines();
+    let columns = lines.flat_map(|line| match line.strip_prefix("..") {
+        Some(other) => declared_columns(other),
+        None => vec![TableColumn::parse(line)],
+    });
+    columns.collect()
+}
+
 /// A column of a table, made from one of a frame.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct TableColumn {
     pub(super) key: String,
     pub(super) heading: String,
@@ -15,14 +47,13 @@ pub(super) struct TableColumn {
     from: String,
     /// The end of the names of all columns of the frame that this one is made from.
     ending: String,
-    kind: Kind,
+    kind: ColumnKind,
     /// None: where the table's data come from.
     pub(super) origin: Option<Origin>,
     /// None: as the frame's column `decimals` says, else one for a number with a fraction.
     decimals: Option<usize>,
-    signed: bool,
-    factor: f64,
-    is_p: bool,
+    is_signed: bool,
+    is_percent: bool,
     /// The column of a number to show after this one and a slash.
     after: Option<String>,
     /// The number after the slash is what this one is out of: nothing can be said where it is 0.
@@ -30,11 +61,27 @@ pub(super) struct TableColumn {
     /// The column with the words to show where this one has no value.
     otherwise: Option<String>,
     absent: Absent,
+    /// The column is repeated for each source.
+    pub(super) is_of_each_source: bool,
+    /// The column is repeated for each agent.
+    pub(super) is_of_each_agent: bool,
+    /// What must hold for the column to be shown.
+    pub(super) condition: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum ColumnKind {
+    #[default]
+    Text,
+    Number,
+    Estimate,
+    PValue,
 }
 
 /// How an absent value is shown.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 enum Absent {
+    #[default]
     Unknown,
     /// It does not apply.
     Empty,
@@ -42,137 +89,88 @@ enum Absent {
     UnknownIf(String),
 }
 
-/// A name or an option. It is shown as the frame has it.
-pub(super) fn label(key: &str, heading: &str) -> TableColumn {
-    TableColumn {
-        key: key.to_owned(),
-        heading: heading.to_owned(),
-        from: key.to_owned(),
-        ending: String::new(),
-        kind: Kind::Text,
-        origin: Some(Origin::Label),
-        decimals: None,
-        signed: false,
-        factor: 1.0,
-        is_p: false,
-        after: None,
-        is_part: false,
-        otherwise: None,
-        absent: Absent::Unknown,
-    }
-}
-
-/// Words that are computed.
-pub(super) fn words(key: &str, heading: &str) -> TableColumn {
-    TableColumn {
-        origin: Some(Origin::Derived),
-        ..label(key, heading)
-    }
-}
-
-/// The value of an option; a dash where it is not set.
-pub(super) fn setting(key: &str, heading: &str) -> TableColumn {
-    TableColumn {
-        kind: Kind::Number,
-        ..label(key, heading).or_dash()
-    }
-}
-
-pub(super) fn number(key: &str, heading: &str, decimals: usize) -> TableColumn {
-    TableColumn {
-        kind: Kind::Number,
-        origin: None,
-        decimals: Some(decimals),
-        ..label(key, heading)
-    }
-}
-
-/// A mean with its interval.
-pub(super) fn estimate(key: &str, heading: &str, decimals: usize) -> TableColumn {
-    TableColumn {
-        kind: Kind::Estimate,
-        ..number(key, heading, decimals)
-    }
-}
-
-/// A p value; a dash where there is none.
-pub(super) fn p_value(key: &str, heading: &str) -> TableColumn {
-    TableColumn {
-        is_p: true,
-        ..number(key, heading, 3).derived().or_dash()
-    }
-}
-
 impl TableColumn {
-    /// Shows this column of the frame instead of the one named like the key.
-    pub(super) fn from(mut self, column: &str) -> Self {
-        column.clone_into(&mut self.from);
-        self
+    /// Panics when the line is not as `tables.toml` describes it; a test parses all.
+    fn parse(line: &str) -> Self {
+        let mut parts = line.split('|').map(|part| part.trim().to_owned());
+        let mut part = || parts.next().expect("key | heading | properties");
+        let (key, heading, properties) = (part(), part(), part());
+        let mut column = Self {
+            from: key.clone(),
+            key,
+            heading,
+            origin: Some(Origin::Label),
+            ..Self::default()
+        };
+        let mut words = properties.split(' ');
+        while let Some(word) = words.next() {
+            let mut name = || words.next().expect("a name follows").to_owned();
+            match word {
+                "label" => {}
+                "words" | "derived" => column.origin = Some(Origin::Derived),
+                "setting" => (column.kind, column.absent) = (ColumnKind::Number, Absent::Empty),
+                "number" | "estimate" => {
+                    let is_number = word == "number";
+                    column.kind = if is_number {
+                        ColumnKind::Number
+                    } else {
+                        ColumnKind::Estimate
+                    };
+                    column.decimals = name().parse().ok();
+                    column.origin = None;
+                }
+                "p" => {
+                    (column.kind, column.absent) = (ColumnKind::PValue, Absent::Empty);
+                    column.origin = Some(Origin::Derived);
+                }
+                "from" => column.from = name(),
+                "signed" => column.is_signed = true,
+                "percent" => column.is_percent = true,
+                "published" => column.origin = Some(Origin::Published),
+                "named" => column.origin = Some(Origin::Label),
+                "data" => column.origin = None,
+                "of" => (column.after, column.is_part) = (Some(name()), true),
+                "beside" => column.after = Some(name()),
+                "else" => column.otherwise = Some(name()),
+                "dash" => column.absent = Absent::Empty,
+                "unknown-if" => column.absent = Absent::UnknownIf(name()),
+                "each" => column.is_of_each_source = true,
+                "agents" => column.is_of_each_agent = true,
+                "if" => column.condition = Some(name()),
+                other => panic!("`{other}` is no property of a column"),
+            }
+        }
+        column
     }
 
-    pub(super) fn origin(mut self, origin: Origin) -> Self {
-        self.origin = Some(origin);
-        self
-    }
-
-    /// Of the origin of the table's data.
-    pub(super) fn of_data(mut self) -> Self {
-        self.origin = None;
-        self
-    }
-
-    pub(super) fn derived(self) -> Self {
-        self.origin(Origin::Derived)
-    }
-
-    pub(super) fn signed(mut self) -> Self {
-        self.signed = true;
-        self
-    }
-
-    /// Shows a share as a percentage.
-    pub(super) fn percent(mut self) -> Self {
-        self.factor = 100.0;
-        self
-    }
-
-    /// Takes the decimals from the frame's column `decimals`.
-    pub(super) fn decimals_by_row(mut self) -> Self {
-        self.decimals = None;
-        self
-    }
-
-    /// Shows `k/n`, with n from this column; unknown where n is 0.
-    pub(super) fn out_of(mut self, column: &str) -> Self {
-        self.is_part = true;
-        self.beside(column)
-    }
-
-    /// Shows `a/b`, with b from this column, or a alone where there is no b.
-    pub(super) fn beside(mut self, column: &str) -> Self {
-        self.after = Some(column.to_owned());
-        self
-    }
-
-    pub(super) fn otherwise(mut self, column: &str) -> Self {
-        self.otherwise = Some(column.to_owned());
-        self
-    }
-
-    pub(super) fn or_dash(mut self) -> Self {
-        self.absent = Absent::Empty;
-        self
-    }
-
-    pub(super) fn unknown_if(mut self, column: &str) -> Self {
-        self.absent = Absent::UnknownIf(column.to_owned());
-        self
+    /// The column of an option, by the names of the columns with its number and with its words.
+    pub(super) fn of_option(name: &str) -> Self {
+        let line =
+            format!("{name} | {name} | setting from option.{name}.number else option.{name}.words");
+        Self::parse(&line)
     }
 
     /// The column of one of several sources, whose columns in a wide frame end with its place.
     pub(super) fn of_source(mut self, place: usize) -> Self {
         self.ending = format!("@{place}");
         self
+    }
+
+    /// The column with a word in the place of its name in braces.
+    pub(super) fn with(mut self, name: &str, word: &str) -> Self {
+        let name = format!("{{{name}}}");
+        for text in [&mut self.key, &mut self.heading, &mut self.from] {
+            *text = text.replace(&name, word);
+        }
+        self
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        match self.kind {
+            ColumnKind::Text => Kind::Text,
+            ColumnKind::Number | ColumnKind::PValue => Kind::Number,
+            ColumnKind::Estimate => Kind::Estimate,
+        }
     }
 
     fn cell(&self, frame: &DataFrame, row: usize) -> Cell {
@@ -189,20 +187,22 @@ impl TableColumn {
         let is_of_nothing = self.is_part && after == Some(0.0);
         let Some(value) = value.filter(|value| !value.is_nan() && !is_of_nothing) else {
             let other = self.otherwise.as_ref().and_then(|column| text(column));
-            return match &self.absent {
-                _ if other.is_some() => Cell::text(other.unwrap_or_default()),
-                Absent::Empty => Cell::Empty,
-                Absent::UnknownIf(column) if flag(column) != Some(true) => Cell::Empty,
-                _ => Cell::Unknown,
+            return match (&self.absent, other) {
+                (_, Some(other)) => Cell::text(other),
+                (Absent::UnknownIf(column), _) if flag(column) == Some(true) => Cell::Unknown,
+                (Absent::Unknown, _) => Cell::Unknown,
+                _ => Cell::Empty,
             };
         };
         if let Some(after) = after {
             return Cell::text(format!("{}/{}", value.round(), after.round()));
         }
+        if self.kind == ColumnKind::PValue {
+            return Cell::P(value);
+        }
         let decimals = self.decimals.or_else(|| Some(number("decimals")? as usize));
         let decimals = decimals.unwrap_or_else(|| usize::from(value.fract() != 0.0));
         match part("n") {
-            _ if self.is_p => Cell::P(value),
             Some(n) => {
                 let estimate = Estimate {
                     mean: value,
@@ -211,10 +211,11 @@ impl TableColumn {
                     sd: None,
                     n: n as u32,
                 };
-                Cell::scaled(Some(&estimate), self.factor, decimals, self.signed)
+                let factor = if self.is_percent { 100.0 } else { 1.0 };
+                Cell::scaled(Some(&estimate), factor, decimals, self.is_signed)
             }
-            None if self.signed => Cell::signed(value * self.factor, decimals),
-            None => Cell::number(value * self.factor, decimals),
+            None if self.is_signed => Cell::signed(value, decimals),
+            None => Cell::number(value, decimals),
         }
     }
 }
@@ -229,20 +230,4 @@ pub(super) fn rows(frame: LazyFrame, columns: &[TableColumn]) -> Vec<Vec<Cell>> 
             .collect()
     };
     (0..frame.height()).map(row).collect()
-}
-
-/// A table with a row for each of the frame's. `origin` is where its data come from.
-pub(super) fn table(
-    (id, title): (&str, &str),
-    origin: Origin,
-    frame: LazyFrame,
-    columns: &[TableColumn],
-) -> Table {
-    let mut table = Table::new(id, title);
-    table.rows = rows(frame, columns);
-    for column in columns {
-        let origin = column.origin.unwrap_or(origin);
-        table.column(&*column.key, &*column.heading, column.kind, origin);
-    }
-    table
 }

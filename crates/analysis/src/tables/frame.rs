@@ -13,18 +13,18 @@ use serde_json::Value;
 /// A frame with a row for each item and a column for each value in it, named by its path: `speedup.mean`. The path
 /// leaves out `stats`; lists are left out. All numbers are floats; a column without values is one of floats.
 pub(super) fn frame<T: Serialize>(items: impl IntoIterator<Item = T>) -> DataFrame {
-    let mut columns: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    let mut all: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     let mut height = 0;
     for item in items {
         let item = serde_json::to_value(item).expect("figures and names can be JSON");
         flatten("", item, &mut |name, value| {
-            let column = columns.entry(name).or_default();
+            let column = all.entry(name).or_default();
             column.resize(height, Value::Null);
             column.push(value);
         });
         height += 1;
     }
-    let columns = columns.into_iter().map(|(name, mut values)| {
+    let columns = all.into_iter().map(|(name, mut values)| {
         values.resize(height, Value::Null);
         let name = name.into();
         if values.iter().any(Value::is_string) {
@@ -76,9 +76,14 @@ pub(super) fn collect(frame: LazyFrame) -> DataFrame {
         .expect("the frame has these columns, of these types")
 }
 
+/// Expressions of columns.
+pub(super) fn columns(names: &[&str]) -> Vec<Expr> {
+    names.iter().map(|name| col(*name)).collect()
+}
+
 /// `left` with the columns of the row of `right` that has the same `keys`; nulls where there is none.
 pub(super) fn join(left: LazyFrame, right: LazyFrame, keys: &[&str]) -> LazyFrame {
-    let keys: Vec<Expr> = keys.iter().map(|key| col(*key)).collect();
+    let keys = columns(keys);
     let how = JoinArgs {
         nulls_equal: true,
         ..JoinArgs::new(JoinType::Left)
@@ -94,9 +99,8 @@ pub(super) fn join(left: LazyFrame, right: LazyFrame, keys: &[&str]) -> LazyFram
 /// One row for each group of `keys`, with the mean of each of `figures` and its interval as an estimate's columns.
 /// Amounts only: no interval reaches below zero.
 pub(super) fn means(rows: LazyFrame, keys: &[&str], figures: &[&str]) -> DataFrame {
-    let keys: Vec<Expr> = keys.iter().map(|key| col(*key)).collect();
     let lists: Vec<Expr> = figures.iter().map(|name| col(*name).drop_nulls()).collect();
-    let mut groups = collect(rows.group_by_stable(keys).agg(lists));
+    let mut groups = collect(rows.group_by_stable(columns(keys)).agg(lists));
     for name in figures {
         let lists = groups.column(name).and_then(|column| column.list());
         let lists = lists.expect("an aggregated column holds lists");

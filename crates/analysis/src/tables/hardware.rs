@@ -1,11 +1,10 @@
 //! TR113's 8.3 from telemetry: each resource's mean and peak over the frame `samples`.
 
-use document::{Origin, Table};
+use document::Table;
 use polars::prelude::{
     DataType, Expr, IntoLazy as _, LazyFrame, SortMultipleOptions, UnionArgs, col, concat, lit,
 };
 
-use super::column::{self, label, number as number_column};
 use super::view::View;
 use crate::frames;
 
@@ -89,24 +88,12 @@ pub(super) fn table(view: &View<'_>) -> Option<Table> {
     let rows = concat(rows, UnionArgs::default()).expect("all have the same columns");
     let rows = rows.filter(col("mean").is_not_null());
     let rows = rows.sort(["part", "key", "place"], SortMultipleOptions::default());
-    let (id, title) = if view.tr113 {
-        ("8.3-hardware", "8.3 Hardware utilisation")
-    } else {
-        ("hardware", "Hardware utilisation")
-    };
-    let columns = [
-        label("resource", "resource"),
-        number_column("mean", "mean", 0).decimals_by_row(),
-        number_column("peak", "peak", 0).decimals_by_row(),
-        label("unit", "unit"),
-        number_column("n", "samples (n)", 0),
-    ];
-    let origin = Origin::from(view.dataset.provenance);
-    let table = column::table((id, title), origin, rows, &columns);
-    Some(
+    let table = view.table("8.3-hardware", rows);
+    Some(if view.tr113 {
         table
-            .note("Over all samples of the sweep, pauses between arms included. n counts samples."),
-    )
+    } else {
+        table.named("hardware", "Hardware utilisation")
+    })
 }
 
 /// What each server's processes hold on all devices, for each sample in which all of it is known. On a

@@ -3,16 +3,14 @@
 
 use std::sync::LazyLock;
 
-use document::Origin;
 use metrics::summary::{AgentSummary, Group};
 use metrics::{Estimate, RequestMetrics};
-use polars::prelude::{DataFrame, IntoLazy as _, LazyFrame, SortMultipleOptions, col};
+use polars::prelude::{Column, DataFrame, IntoLazy as _, SortMultipleOptions, col};
 use serde_json::{Value, json};
 
 use super::Table;
-use super::column::{TableColumn, estimate, label, number};
-use super::facts::{agent_letter, scenario_title};
-use super::frame::{collect, frame, join, means, with_columns};
+use super::facts::scenario_title;
+use super::frame::{collect, columns, frame, join, means, with_columns};
 use super::view::View;
 
 /// TR110's figures, as kept in `fixtures/tr113/tr110.toml`: `cited` by TR113, and those of the TR110 report.
@@ -130,138 +128,40 @@ fn per_agent(view: &View<'_>, scenario: &Group) -> Value {
         let values: Vec<f64> = agents.filter_map(get).map(|e| e.mean).collect();
         Estimate::of_sizes(&values)
     };
+    let agents = view.summary.configs.iter().map(|c| c.agents).max();
+    let agents = agents.unwrap_or_default();
     let of_agents = |(name, get): (&str, OfAgent)| {
-        let agents =
-            (0..most_agents(view)).map(|agent| (agent.to_string(), json!(of_agent(agent, get))));
+        let agents = (0..agents).map(|agent| (agent.to_string(), json!(of_agent(agent, get))));
         (name.to_owned(), Value::Object(agents.collect()))
     };
     Value::Object(figures.map(of_agents).into_iter().collect())
 }
 
-fn most_agents(view: &View<'_>) -> u32 {
-    let agents = view.summary.configs.iter().map(|c| c.agents);
-    agents.max().unwrap_or_default()
-}
-
-/// The columns that name a scenario, its source and how many configurations it has.
-fn scenario_columns() -> Vec<TableColumn> {
-    vec![
-        label("scenario", "scenario"),
-        label("source", "source"),
-        number("configs", "configs (n)", 0).derived(),
-    ]
-}
-
-/// A figure of the data, and the TR110 report's; a dash where it prints none.
-fn beside(column: TableColumn) -> TableColumn {
-    column.unknown_if("is_data")
-}
-
 fn scenarios(view: &View<'_>) -> Table {
-    let mut columns = scenario_columns();
-    columns.extend([
-        number("runs", "runs (n)", 0).derived(),
-        beside(estimate("speedup_est", "speedup est (×)", 2)),
-        beside(estimate("efficiency_est_percent", "efficiency est (%)", 1).from("efficiency_est")),
-        beside(estimate("wall_s", "wall (s)", 2)),
-        number("contention", "contention flag (runs)", 0)
-            .from("contended")
-            .out_of("runs"),
-        beside(estimate("speedup", "true speedup (×)", 2)),
-        beside(estimate("decode_overlap_percent", "decode overlap (%)", 0))
-            .from("decode_overlap")
-            .percent(),
-        beside(estimate("throughput", "aggregate (tok/s)", 1).from("throughput_together")),
-    ]);
-    let (id, title) = ("multi-agent-scenarios", "Multi-agent report: scenarios");
-    view.table(id, title, scenario_rows(view).lazy(), &columns).note(
-        "Means over configurations. The TR110 report's rows are as published, three runs each on a \
-         server per agent.",
-    )
-}
-
-/// The columns of a figure of each agent: together, the difference between two agents, alone.
-fn agent_columns(
-    view: &View<'_>,
-    (key, unit): (&str, &str),
-    [together, alone]: [&str; 2],
-    delta: TableColumn,
-    decimals: usize,
-) -> Vec<TableColumn> {
-    let of_agents = |ending: &str, word: &str, figure: &str| {
-        let column = |agent| {
-            let letter = agent_letter(agent);
-            let key = format!("{}_{key}{ending}", letter.to_lowercase().replace(' ', "_"));
-            let column = estimate(&key, &format!("{letter} {word} ({unit})"), decimals);
-            beside(column.from(&format!("a.{figure}.{agent}")))
-        };
-        (0..most_agents(view)).map(column).collect::<Vec<_>>()
-    };
-    let mut columns = scenario_columns();
-    columns.extend(of_agents("", "together", together));
-    columns.push(beside(delta.signed()));
-    columns.extend(of_agents("_alone", "alone", alone));
-    columns
+    view.table("multi-agent-scenarios", scenario_rows(view).lazy())
 }
 
 fn throughput(view: &View<'_>) -> Table {
-    let delta = estimate("tp_delta", "delta (tok/s)", 1);
-    let columns = agent_columns(
-        view,
-        ("tok_s", "tok/s"),
-        ["rate", "rate_sequential"],
-        delta,
-        1,
-    );
-    let title = "Multi-agent report: throughput per agent";
-    let rows = scenario_rows(view).lazy();
-    view.table("multi-agent-throughput", title, rows, &columns).note(
-        "Each agent's own decode rate, from the server's counters; delta is B less A. A rate per agent is not the \
-         aggregate: an agent that waits decodes at full rate once it runs.",
-    )
+    view.table("multi-agent-throughput", scenario_rows(view).lazy())
 }
 
 fn ttft(view: &View<'_>) -> Table {
-    let delta = estimate("ttft_delta_ms", "delta (ms)", 0);
-    let columns = agent_columns(
-        view,
-        ("ttft_ms", "ms"),
-        ["ttft_ms", "ttft_solo_ms"],
-        delta,
-        0,
-    );
-    let title = "Multi-agent report: time to first token";
-    view.table(
-        "multi-agent-ttft",
-        title,
-        scenario_rows(view).lazy(),
-        &columns,
-    )
-    .note(
-        "Delta is A less B: positive means that B is sooner. The TR110 report prints the opposite \
-         sign. `alone`: on a ready model, with no other agent running.",
-    )
+    view.table("multi-agent-ttft", scenario_rows(view).lazy())
 }
 
 fn ranking(view: &View<'_>) -> Table {
     let by = "efficiency_est.mean";
-    let ours = scenario_rows(view)
-        .lazy()
-        .filter(col("is_data").and(col(by).is_not_null()));
+    let ours = col("is_data").and(col(by).is_not_null());
     let descending = SortMultipleOptions::default()
         .with_order_descending(true)
         .with_maintain_order(true);
-    let ranked = ours.sort([by], descending).with_row_index("rank", Some(1));
-    let mut columns = vec![number("rank", "rank", 0).derived()];
-    columns.extend(scenario_columns());
-    columns.extend([
-        estimate("efficiency_est_percent", "efficiency est (%)", 1).from("efficiency_est"),
-        estimate("efficiency_percent", "true efficiency (%)", 1).from("efficiency"),
-    ]);
-    let title = "Multi-agent report: efficiency ranking";
-    view.table("multi-agent-ranking", title, ranked, &columns).note(
-        "By TR113's efficiency est, as the TR110 report ranks. Ranks of means whose intervals overlap \
-         are not a finding.",
+    let ranked = scenario_rows(view)
+        .lazy()
+        .filter(ours)
+        .sort([by], descending);
+    view.table(
+        "multi-agent-ranking",
+        ranked.with_row_index("rank", Some(1)),
     )
 }
 
@@ -298,58 +198,28 @@ fn requests(view: &View<'_>) -> DataFrame {
 }
 
 pub(super) fn instances(view: &View<'_>) -> Table {
-    let (id, title) = if view.tr113 {
-        ("multi-agent-instances", "Multi-agent report: per instance")
-    } else {
-        ("instances", "Per server")
-    };
     let requests = requests(view);
     if requests.height() == 0 {
-        return Table::new(id, title);
+        return Table::default();
     }
-    let columns = [
-        label("source", "source"),
-        number("server", "server", 0).origin(Origin::Label),
-        label("agents", "agents"),
-        number("requests", "requests", 0),
-        number("runs", "runs (n)", 0),
-        estimate("ttft_ms", "TTFT (ms)", 0),
-        estimate("rate_tok_s", "decode rate (tok/s)", 1),
-    ];
     let keys = ["topology", "source", "server"];
     let figures = ["ttft_ms", "rate_tok_s"];
-    let of = |rows: LazyFrame, by: &[&str], figures: Vec<_>| {
-        rows.group_by_stable(by.iter().map(|key| col(*key)).collect::<Vec<_>>())
-            .agg(figures)
-    };
     let requests = requests.lazy();
-    let of_runs = figures.map(|figure| col(figure).mean()).to_vec();
-    let of_runs = of(requests.clone(), &[&keys[..], &["run"]].concat(), of_runs);
-    let counts = of(
-        requests.clone(),
-        &keys,
-        vec![
-            col("is_request").sum().alias("requests"),
-            col("agent").unique_stable().alias("names"),
-        ],
-    );
-    let runs = of(
-        of_runs.clone(),
-        &keys,
-        vec![col("ttft_ms").count().alias("runs")],
-    );
-    let rows = join(
-        means(of_runs, &keys, &figures).lazy(),
-        join(counts, runs, &keys),
-        &keys,
-    );
-    let rows = rows.sort(["topology", "server"], SortMultipleOptions::default());
-    let mut rows = collect(rows);
-    let names = rows
-        .column("names")
-        .and_then(|names| names.list())
-        .expect("a list of names");
-    let names = names.series_iter().map(|names| {
+    let of_runs = requests
+        .clone()
+        .group_by_stable(columns(&[&keys[..], &["run"]].concat()));
+    let of_runs = of_runs.agg(figures.map(|figure| col(figure).mean()));
+    let counts = requests.group_by_stable(columns(&keys)).agg([
+        col("is_request").sum().alias("requests"),
+        col("agent").unique_stable().alias("names"),
+    ]);
+    let runs = of_runs.clone().group_by_stable(columns(&keys));
+    let runs = runs.agg([col("ttft_ms").count().alias("runs")]);
+    let means = means(of_runs, &keys, &figures).lazy();
+    let rows = join(means, join(counts, runs, &keys), &keys);
+    let mut rows = collect(rows.sort(["topology", "server"], SortMultipleOptions::default()));
+    let names = rows.column("names").and_then(|names| names.list());
+    let names = names.expect("a list of names").series_iter().map(|names| {
         let names = names?;
         Some(
             names
@@ -361,11 +231,12 @@ pub(super) fn instances(view: &View<'_>) -> Table {
                 .join(", "),
         )
     });
-    let names = polars::prelude::Column::new("agents".into(), names.collect::<Vec<_>>());
+    let names = Column::new("agents".into(), names.collect::<Vec<_>>());
     rows.with_column(names).expect("as many rows");
-    view.table(id, title, rows.lazy(), &columns).note(
-        "Completed main requests of the together arm, by the server that answered: means of the runs' means, for \
-         requests of one run are not independent. Agents differ between instances too: a difference need not \
-         be the server's.",
-    )
+    let table = view.table("multi-agent-instances", rows.lazy());
+    if view.tr113 {
+        table
+    } else {
+        table.named("instances", "Per server")
+    }
 }

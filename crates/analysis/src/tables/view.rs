@@ -5,12 +5,12 @@ use domain::ModelOptions;
 use domain::plan::{ConfigId, ReportStyle, Topology};
 use domain::record::Provenance;
 use metrics::{AgentObservation, ConfigSummary, Dataset, PublishedRow, Summary, in_order};
-use polars::prelude::{DataFrame, Expr, IntoLazy as _, LazyFrame, col, len, lit};
+use polars::prelude::{DataFrame, IntoLazy as _, LazyFrame, col, len, lit};
 use serde_json::{Value, json};
 
-use super::column::{self, TableColumn};
-use super::facts::{cause_phrase, scenario_title};
-use super::frame::{collect, frame, join, number, with_columns};
+use super::column::{self, Declaration, TableColumn, declaration, declared_columns};
+use super::facts::{agent_letter, cause_phrase, scenario_title};
+use super::frame::{collect, columns, frame, join, number, with_columns};
 use super::settings::{Settings, in_words};
 use super::{Origin, Table, taking_part, topology_word};
 
@@ -251,7 +251,7 @@ impl<'a> View<'a> {
 
     /// A row for each value of the keys, with every source's own columns after it: `n@0`, `n@1`, ….
     pub(super) fn by_source(&self, rows: LazyFrame, keys: &[&str]) -> LazyFrame {
-        let columns: Vec<Expr> = keys.iter().map(|key| col(*key)).collect();
+        let columns = columns(keys);
         let all = rows
             .clone()
             .group_by_stable(&columns)
@@ -264,13 +264,47 @@ impl<'a> View<'a> {
         })
     }
 
-    /// The column once for each source.
-    pub(super) fn each_source(&self, column: &TableColumn) -> Vec<TableColumn> {
-        let several = self.sources.len() > 1;
-        let places = 0..self.sources.len();
-        places
-            .map(|place| self.of_source(column, place, several))
-            .collect()
+    /// The columns of a declared table, as these data have them.
+    pub(super) fn columns(&self, name: &str) -> Vec<TableColumn> {
+        let mut columns = Vec::new();
+        for column in declared_columns(name) {
+            let holds = column
+                .condition
+                .as_deref()
+                .is_none_or(|condition| match condition {
+                    "servers" => self.several_topologies(),
+                    "admission" => self.has_admission_limit(),
+                    other => {
+                        other == "offload"
+                            && self.summary.runs.iter().any(|r| r.cause.offload.is_some())
+                    }
+                });
+            if !holds {
+                continue;
+            }
+            if column.is_of_each_source {
+                let several = self.sources.len() > 1;
+                let sources = 0..self.sources.len();
+                columns.extend(sources.map(|place| self.of_source(&column, place, several)));
+            } else if column.is_of_each_agent {
+                let agents = self.summary.configs.iter().map(|c| c.agents).max();
+                columns.extend((0..agents.unwrap_or_default()).map(|agent| {
+                    let letter = agent_letter(agent);
+                    let column = column.clone().with("number", &agent.to_string());
+                    let column = column.with("key", &letter.to_lowercase().replace(' ', "_"));
+                    column.with("agent", &letter)
+                }));
+            } else {
+                columns.push(column);
+            }
+        }
+        columns
+    }
+
+    /// Whether the client limited requests in flight.
+    fn has_admission_limit(&self) -> bool {
+        let mut waits = self.summary.runs.iter().flat_map(|r| &r.cause.waits);
+        waits.any(|w| w.admission.is_some())
     }
 
     /// The column of one source; where there are `several`, its key and heading name the source.
@@ -290,15 +324,21 @@ impl<'a> View<'a> {
         column
     }
 
-    /// A table of figures of the data.
-    pub(super) fn table(
-        &self,
-        id: &str,
-        title: &str,
-        frame: LazyFrame,
-        columns: &[TableColumn],
-    ) -> Table {
-        column::table((id, title), self.origin(), frame, columns)
+    /// A declared table.
+    pub(super) fn table(&self, id: &str, rows: LazyFrame) -> Table {
+        self.table_of(id, &self.columns(id), rows)
+    }
+
+    /// A declared table with these columns.
+    pub(super) fn table_of(&self, id: &str, columns: &[TableColumn], rows: LazyFrame) -> Table {
+        let Declaration { title, note, .. } = declaration(id);
+        let mut table = Table::new(id, title.as_str()).note(note.as_str());
+        table.rows = column::rows(rows, columns);
+        for column in columns {
+            let origin = column.origin.unwrap_or(self.origin());
+            table.column(&*column.key, &*column.heading, column.kind(), origin);
+        }
+        table
     }
 
     /// Where the figures of the data come from, published ones apart.
@@ -345,10 +385,8 @@ impl<'a> View<'a> {
 
     /// The configurations by source and all settings, in order of appearance.
     pub(crate) fn group_by_settings(&'a self) -> Vec<Group<'a>> {
-        let keys = ["source", "temperatures", "temperature"]
-            .iter()
-            .chain(&SETTINGS);
-        let keys: Vec<Expr> = keys.map(|key| col(*key)).collect();
+        let keys = ["source", "temperatures", "temperature"];
+        let keys = columns(&[&keys[..], &SETTINGS].concat());
         let figures = [col("row").first(), col("efficiency_est.mean").mean()];
         let groups = collect(self.configs_frame().group_by_stable(keys).agg(figures));
         let group = |place| {

@@ -19,7 +19,7 @@ pub struct Best {
     /// Geometric mean.
     pub value: Estimate,
     /// The others that are not distinguishable from it, and those with fewer than three runs.
-    pub not_told_apart: Vec<(ConfigId, Option<Topology>)>,
+    pub undistinguished: Vec<(ConfigId, Option<Topology>)>,
     /// Configurations compared, itself included.
     pub compared: u32,
 }
@@ -159,7 +159,7 @@ fn best_by(
         id: best.id.clone(),
         topology: best.topology,
         value: Estimate::of_ratios(&of_best)?,
-        not_told_apart: known
+        undistinguished: known
             .iter()
             .filter(|(c, _)| !apart(c))
             .map(|(c, _)| (c.id.clone(), c.topology))

@@ -3,12 +3,11 @@
 use polars::prelude::IntoLazy as _;
 use serde_json::json;
 
-use super::super::column::{self, label, number as number_column};
 use super::super::facts::section;
 use super::super::figures::FIGURES;
 use super::super::frame::{collect, frame, number};
 use super::super::view::View;
-use super::super::{Origin, Table, plain};
+use super::super::{Table, plain};
 use crate::audit::{CellCheck, Published, Value};
 
 /// A published figure beside the recomputed one.
@@ -128,15 +127,11 @@ pub(crate) fn cell_difference(check: &CellCheck) -> Difference {
 }
 
 /// The comparisons as a table; `only_differing` keeps those that differ.
-pub(crate) fn differences_table(all: &[Difference], only_differing: bool) -> Table {
-    let name = if only_differing {
-        ("differences", "Differences from the published report")
-    } else {
-        (
-            "comparison",
-            "Every published figure beside the recomputed one",
-        )
-    };
+pub(crate) fn differences_table(
+    view: &View<'_>,
+    all: &[Difference],
+    only_differing: bool,
+) -> Table {
     let shown = all.iter().filter(|d| d.differs || !only_differing);
     let rows = shown.map(|d| {
         json!({
@@ -147,14 +142,10 @@ pub(crate) fn differences_table(all: &[Difference], only_differing: bool) -> Tab
             "differs": if d.differs { "yes" } else { "no" },
         })
     });
-    let mut columns = vec![
-        label("where", "where"),
-        number_column("published", "published", 0).origin(Origin::Published),
-        number_column("recomputed", "recomputed", 0).derived(),
-        label("from", "recomputed from"),
-    ];
-    if !only_differing {
-        columns.push(label("differs", "differs"));
-    }
-    column::table(name, Origin::Derived, frame(rows).lazy(), &columns)
+    let id = if only_differing {
+        "differences"
+    } else {
+        "comparison"
+    };
+    view.table(id, frame(rows).lazy())
 }
