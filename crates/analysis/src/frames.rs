@@ -20,7 +20,6 @@ use polars::prelude::{DataFrame, PolarsResult};
 
 use crate::load::{self, InputKind, Skipped};
 use crate::{capacity, kind, load_report};
-pub(crate) use columns::Columns;
 pub use export::{ExportError, Exported, Format, export};
 use schema::{AgentRow, RequestRow, RunRow};
 

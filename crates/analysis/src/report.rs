@@ -126,7 +126,7 @@ pub fn build(dataset: &Dataset, options: &ReportOptions) -> Result<Report, Repor
     let everything = Summary::of(dataset);
     let summary = tables::with_runs(&everything);
     let view = View::new(dataset, &summary);
-    let mut differences = tables::differences(dataset, &summary);
+    let mut differences = tables::differences(&view);
     let mut attachments = BTreeMap::new();
     let mut ledger = None;
     if let Some(folder) = &options.published {
@@ -140,11 +140,11 @@ pub fn build(dataset: &Dataset, options: &ReportOptions) -> Result<Report, Repor
         ledger = Some(claims);
     }
     let mut tables = tables::all(&view);
-    let comparison = tables::differences_table(&differences, false);
+    let comparison = tables::differences_table(&view, &differences, false);
     if !comparison.rows.is_empty() {
         tables.push(comparison);
     }
-    let differing = tables::differences_table(&differences, true);
+    let differing = tables::differences_table(&view, &differences, true);
     let pictures = pictures::draw(&view)?;
     let conditions = metrics::conditions::conditions(dataset);
     let found = metrics::advice::findings(dataset, &summary);

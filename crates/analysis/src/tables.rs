@@ -1,9 +1,10 @@
 //! Tables: TR113's, the TR110 report's, and the measured truth beside them, from whatever data
 //! there are. A table renders to aligned Markdown for readers and to CSV for machines.
 
-mod energy;
+mod column;
 mod facts;
 mod figures;
+mod frame;
 mod hardware;
 mod settings;
 #[cfg(test)]
@@ -13,12 +14,11 @@ mod tr113;
 mod truth;
 mod view;
 
-use document::Field;
 pub(crate) use document::number::{four_digits as short_number, plain, signed};
 pub(crate) use document::verdict::topology as topology_word;
 pub use document::{Cell, Column, Kind, Origin, Table};
 use domain::plan::Topology;
-use metrics::{ConfigSummary, Estimate, Summary};
+use metrics::{ConfigSummary, Summary};
 
 pub(crate) use facts::scenario_title;
 pub(crate) use settings::{Setting, Settings};
@@ -53,47 +53,6 @@ pub(crate) fn topology_cell(topology: Option<Topology>) -> Cell {
     topology.map_or(Cell::Unknown, |t| Cell::text(topology_word(t)))
 }
 
-/// Converts a mean of shares to percent.
-fn percent(share: Estimate) -> Estimate {
-    Estimate {
-        mean: 100.0 * share.mean,
-        lo: share.lo.map(|lo| 100.0 * lo),
-        hi: share.hi.map(|hi| 100.0 * hi),
-        ..share
-    }
-}
-
-/// Columns of means: key, heading, decimals, the figure of a row.
-type Mean<T> = (
-    &'static str,
-    &'static str,
-    usize,
-    fn(&T) -> Option<Estimate>,
-);
-
-fn means<'f, T: 'f>(
-    origin: Origin,
-    columns: impl IntoIterator<Item = Mean<T>>,
-) -> impl Iterator<Item = Field<'f, T>> {
-    let column = move |(key, heading, decimals, get): Mean<T>| {
-        Field::estimate(key, heading, origin, move |row| {
-            Cell::estimate(get(row).as_ref(), decimals)
-        })
-    };
-    columns.into_iter().map(column)
-}
-
-/// Columns of numbers without intervals: key, heading, the cell of a row.
-type Number<T> = (&'static str, &'static str, fn(&T) -> Cell);
-
-fn numbers<'f, T: 'f>(
-    origin: Origin,
-    columns: impl IntoIterator<Item = Number<T>>,
-) -> impl Iterator<Item = Field<'f, T>> {
-    let columns = columns.into_iter();
-    columns.map(move |(key, heading, cell)| Field::number(key, heading, origin, cell))
-}
-
 /// Every table the data can fill, TR113's first, in TR113's order.
 pub(crate) fn all(view: &View<'_>) -> Vec<Table> {
     if view.rows.is_empty() {
@@ -108,7 +67,7 @@ pub(crate) fn all(view: &View<'_>) -> Vec<Table> {
     }
     tables.extend(truth::tables(view));
     tables.extend(hardware::table(view));
-    tables.extend(energy::table(view));
+    tables.push(truth::energy(view));
     tables.retain(|table| !table.rows.is_empty());
     tables
 }

@@ -267,6 +267,13 @@ impl Table {
         }
     }
 
+    /// The table under another id and title.
+    #[must_use]
+    pub fn named(self, id: impl Into<String>, title: impl Into<String>) -> Self {
+        let (id, title) = (id.into(), title.into());
+        Self { id, title, ..self }
+    }
+
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();

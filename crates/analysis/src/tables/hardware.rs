@@ -1,13 +1,12 @@
 //! TR113's 8.3 from telemetry: each resource's mean and peak over the frame `samples`.
 
-use document::{Cell, Kind, Origin, Table};
-use polars::prelude::{DataType, Expr, IntoLazy as _, LazyFrame, SortMultipleOptions, col, lit};
+use document::Table;
+use polars::prelude::{
+    DataType, Expr, IntoLazy as _, LazyFrame, SortMultipleOptions, UnionArgs, col, concat, lit,
+};
 
 use super::view::View;
 use crate::frames;
-
-/// A resource: its name, its unit, decimals, and its value in a row of `samples`.
-type Resource = (&'static str, &'static str, usize, Expr);
 
 fn number(column: &str) -> Expr {
     col(column).cast(DataType::Float64)
@@ -25,6 +24,7 @@ pub(super) fn table(view: &View<'_>) -> Option<Table> {
     let samples = frames::samples(&view.dataset.telemetry).lazy();
     let from = |source: &'static str| samples.clone().filter(col("source").eq(lit(source)));
     let share = number("memory_used_bytes") / number("memory_total_bytes");
+    // Each resource: its name, its unit, decimals, and its value in a row of `samples`.
     let gpu = [
         ("memory", "GB", 2, gigabytes()),
         ("memory, of all", "%", 0, lit(100.0) * share),
@@ -42,82 +42,58 @@ pub(super) fn table(view: &View<'_>) -> Option<Table> {
         ("memory", "GB", 2, gigabytes()),
     ];
     let on_gpus = [("memory on GPUs", "GB", 2, gigabytes())];
-    let of_server = |server: u32| format!("server {} ", server + 1);
-    let mut servers = rows(from("server"), "endpoint", of_server, &server);
-    let held = device_memory(from("gpu_process"));
-    servers.extend(rows(held, "endpoint", of_server, &on_gpus));
-    servers.sort_by_key(|(server, _)| *server);
-    let gpus = rows(from("gpu"), "gpu", |gpu| format!("GPU {gpu} "), &gpu);
-    let host = rows(from("host"), "gpu", |_| String::new(), &host);
-    let (id, title) = if view.tr113 {
-        ("8.3-hardware", "8.3 Hardware utilisation")
-    } else {
-        ("hardware", "Hardware utilisation")
-    };
-    let note = "Over all samples of the sweep, pauses between arms included. n counts samples.";
-    let mut table = Table::new(id, title).note(note);
-    let origin = Origin::from(view.dataset.provenance);
-    table.label("resource", "resource");
-    table.column("mean", "mean", Kind::Number, origin);
-    table.column("peak", "peak", Kind::Number, origin);
-    table.label("unit", "unit");
-    table.column("n", "samples (n)", Kind::Number, origin);
-    for (_, cells) in gpus.into_iter().chain(host).chain(servers) {
-        table.row(cells);
-    }
-    Some(table)
-}
-
-/// The rows of each device or server that `key` numbers, with its number and with `whose` before the names;
-/// none for a resource that is never known.
-fn rows(
-    samples: LazyFrame,
-    key: &str,
-    whose: impl Fn(u32) -> String,
-    resources: &[Resource],
-) -> Vec<(u32, Vec<Cell>)> {
-    let aggregates = resources.iter().flat_map(|(name, _, _, value)| {
-        [
-            value.clone().mean().alias(format!("{name} mean")),
-            value.clone().max().alias(format!("{name} peak")),
-            value
-                .clone()
-                .count()
-                .cast(DataType::Float64)
-                .alias(format!("{name} n")),
-        ]
-    });
-    let groups = samples
-        .group_by([col(key)])
-        .agg(aggregates.collect::<Vec<_>>())
-        .sort([key], SortMultipleOptions::default())
-        .collect()
-        .expect("the frame has these columns, of these types");
+    let parts = [
+        (0, "gpu", "GPU ", &gpu[..], from("gpu")),
+        (1, "gpu", "", &host, from("host")),
+        (2, "endpoint", "server ", &server, from("server")),
+        (
+            2,
+            "endpoint",
+            "server ",
+            &on_gpus,
+            device_memory(from("gpu_process")),
+        ),
+    ];
     let mut rows = Vec::new();
-    for place in 0..groups.height() {
-        let keys = groups.column(key).and_then(|keys| keys.u32());
-        let key = keys
-            .ok()
-            .and_then(|keys| keys.get(place))
-            .unwrap_or_default();
-        for (name, unit, decimals, _) in resources {
-            let get = |what: &str| {
-                let column = groups.column(&format!("{name} {what}")).ok()?;
-                column.f64().ok()?.get(place)
+    for (part, key, whose, resources, samples) in parts {
+        for (name, unit, decimals, value) in resources {
+            // GPUs are numbered from 0, as their tools do it, servers from 1.
+            let first = lit(u32::from(key == "endpoint"));
+            let name = match whose {
+                "" => lit(*name),
+                whose => {
+                    let number = (col("key") + first).cast(DataType::String);
+                    lit(whose) + number + lit(format!(" {name}"))
+                }
             };
-            if let Some(mean) = get("mean") {
-                let cells = vec![
-                    Cell::text(format!("{}{name}", whose(key))),
-                    Cell::number(mean, *decimals),
-                    Cell::known(get("peak"), *decimals),
-                    Cell::text(*unit),
-                    Cell::known(get("n"), 0),
-                ];
-                rows.push((key, cells));
-            }
+            let aggregates = [
+                value.clone().mean().alias("mean"),
+                value.clone().max().alias("peak"),
+                value.clone().count().alias("n"),
+            ];
+            let groups = samples
+                .clone()
+                .group_by([col(key).alias("key")])
+                .agg(aggregates);
+            let place = rows.len() as u32;
+            rows.push(groups.with_columns([
+                name.alias("resource"),
+                lit(*unit).alias("unit"),
+                lit(*decimals).alias("decimals"),
+                lit(part).alias("part"),
+                lit(place).alias("place"),
+            ]));
         }
     }
-    rows
+    let rows = concat(rows, UnionArgs::default()).expect("all have the same columns");
+    let rows = rows.filter(col("mean").is_not_null());
+    let rows = rows.sort(["part", "key", "place"], SortMultipleOptions::default());
+    let table = view.table("8.3-hardware", rows);
+    Some(if view.tr113 {
+        table
+    } else {
+        table.named("hardware", "Hardware utilisation")
+    })
 }
 
 /// What each server's processes hold on all devices, for each sample in which all of it is known. On a

@@ -5,8 +5,6 @@ use std::fmt::Display;
 use domain::ModelOptions;
 use domain::plan::ConfigId;
 
-use super::Cell;
-
 /// The value of one option for two agents. Where the first sets none, as TR113's baseline agent does, the
 /// second's stands for both.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,22 +29,11 @@ impl<T: Copy + PartialEq + Display> Setting<T> {
             [None, None] => None,
         }
     }
-
-    pub(super) fn cell(self) -> Cell {
-        self.words().map_or(Cell::Empty, Cell::Text)
-    }
 }
 
 impl<T> Default for Setting<T> {
     fn default() -> Self {
         Self([None, None])
-    }
-}
-
-impl<T: Copy> From<T> for Setting<T> {
-    /// The same value for both agents.
-    fn from(value: T) -> Self {
-        Self([Some(value); 2])
     }
 }
 

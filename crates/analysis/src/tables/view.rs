@@ -1,18 +1,18 @@
-//! The data as tables need them: one row per source and configuration, and the aggregates over them,
-//! which polars computes.
+//! The data as tables need them: sources, the configurations in each, and a frame of their figures.
 
 use document::provenance_word;
 use domain::ModelOptions;
 use domain::plan::{ConfigId, ReportStyle, Topology};
 use domain::record::Provenance;
-use metrics::{
-    AgentObservation, ConfigSummary, Dataset, Estimate, PublishedRow, Summary, in_order,
-};
-use polars::prelude::{DataType, Expr, IntoLazy as _, col, lit};
+use metrics::{AgentObservation, ConfigSummary, Dataset, PublishedRow, Summary, in_order};
+use polars::prelude::{DataFrame, IntoLazy as _, LazyFrame, col, len, lit};
+use serde_json::{Value, json};
 
-use super::settings::Settings;
-use super::{Origin, taking_part, topology_word};
-use crate::frames::Columns;
+use super::column::{self, Declaration, TableColumn, declaration, declared_columns};
+use super::facts::{agent_letter, cause_phrase, scenario_title};
+use super::frame::{collect, columns, frame, join, number, with_columns};
+use super::settings::{Settings, in_words};
+use super::{Origin, Table, taking_part, topology_word};
 
 /// Where a group of rows comes from: the published table, or the data on one topology.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +44,6 @@ pub(crate) struct RowData<'a> {
     pub(crate) efficiency_est: Option<f64>,
     /// Contention by the published or recorded flag, as a share of runs.
     pub(crate) contended: Option<f64>,
-    /// The row of the published table, where it comes from there.
-    pub(crate) published: Option<&'a PublishedRow>,
     /// What was computed from runs; none for a published row.
     pub(crate) summary: Option<&'a ConfigSummary>,
 }
@@ -60,7 +58,6 @@ impl<'a> RowData<'a> {
             speedup_est: Some(row.speedup),
             efficiency_est: Some(row.efficiency_percent),
             contended: Some(f64::from(u8::from(row.contention))),
-            published: Some(row),
             summary: None,
         }
     }
@@ -81,7 +78,6 @@ impl<'a> RowData<'a> {
             contended: flagged
                 .filter(|_| runs > 0)
                 .map(|k| f64::from(k) / f64::from(runs)),
-            published: None,
             summary: Some(config),
         }
     }
@@ -110,49 +106,22 @@ pub(crate) struct View<'a> {
     pub(crate) tr113: bool,
     pub(crate) sources: Vec<Source>,
     pub(crate) rows: Vec<RowData<'a>>,
+    /// A row for each of `rows`, with all that is known of it.
+    configs: DataFrame,
 }
 
-/// Mean, spread and range of a quantity over configurations.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Spread {
-    pub(crate) n: u32,
-    pub(crate) mean: Option<f64>,
-    /// Sample standard deviation; none below three.
-    pub(crate) sd: Option<f64>,
-    pub(crate) min: Option<f64>,
-    pub(crate) max: Option<f64>,
-}
-
-/// A group of configurations of one source.
+/// A group of configurations of one source that have all settings in common.
 #[derive(Debug, Clone)]
 pub(crate) struct Group<'v> {
-    /// The first of its rows, which has what all of them are grouped by.
+    /// The first of its rows.
     pub(crate) first: &'v RowData<'v>,
-    pub(crate) configs: u32,
-    pub(crate) speedup: Spread,
-    pub(crate) efficiency: Spread,
-    /// Configurations with contention by the published or recorded flag, and how many have one.
-    pub(crate) contended: (u32, u32),
-    /// Configurations above 95 % efficiency.
-    pub(crate) above_95: u32,
+    /// Mean efficiency est, percent.
+    pub(crate) efficiency: Option<f64>,
 }
 
-/// The columns that rows are grouped by and aggregated over.
-fn columns<'f>() -> Columns<'f, RowData<'f>> {
-    Columns::<RowData<'f>>::new()
-        .uint("source", |r| u32::try_from(r.source).ok())
-        .text("scenario", |r| Some(r.scenario))
-        .text("family", |r| Some(r.settings().family))
-        .int("num_gpu_a", |r| r.settings().num_gpu.0[0])
-        .int("num_gpu_b", |r| r.settings().num_gpu.0[1])
-        .int("num_ctx_a", |r| r.settings().num_ctx.0[0])
-        .int("num_ctx_b", |r| r.settings().num_ctx.0[1])
-        .float("temperature_a", |r| r.settings().temperature.0[0])
-        .float("temperature_b", |r| r.settings().temperature.0[1])
-        .float("speedup", |r| r.speedup_est)
-        .float("efficiency", |r| r.efficiency_est)
-        .float("contended", |r| r.contended)
-}
+/// What configurations with the same settings have in common. Words do not tell agents that share a value from one
+/// whose partner sets none; the second agent's value does.
+pub(super) const SETTINGS: [&str; 5] = ["family", "num_gpu", "num_gpu_b", "num_ctx", "num_ctx_b"];
 
 impl<'a> View<'a> {
     pub(crate) fn new(dataset: &'a Dataset, summary: &'a Summary) -> Self {
@@ -189,13 +158,187 @@ impl<'a> View<'a> {
                 topology: *topology,
             });
         }
-        Self {
+        let mut view = Self {
             dataset,
             summary,
             tr113: is_tr113(dataset),
             sources,
             rows,
+            configs: DataFrame::empty(),
+        };
+        let configs = frame((0..view.rows.len()).map(|row| view.figures_of(row)));
+        view.configs = with_columns(
+            configs,
+            &[
+                "efficiency_est.mean",
+                "contention_runs.cause",
+                "contention_runs.speedup_rule",
+                "contention_runs.ttft_rule",
+            ],
+        );
+        view
+    }
+
+    /// A row of the frame: the figures of its summary or of the published table, and what tables group and name by.
+    fn figures_of(&self, place: usize) -> Value {
+        let row = &self.rows[place];
+        let (own, best) = (row.settings(), self.options(row.config));
+        let known = Settings::of(row.config, &best);
+        let published = || {
+            let mut published = self.dataset.published.iter();
+            let published = published.find(|p| p.config == *row.config);
+            json!({
+                "speedup_est": { "mean": row.speedup_est },
+                "efficiency_est": { "mean": row.efficiency_est },
+                "ttft_delta_ms": { "mean": published.and_then(|p| p.ttft_delta_ms) },
+                "tp_delta": { "mean": published.and_then(|p| p.tp_delta) },
+            })
+        };
+        // `yes` or `no` of a single run, else how many of the runs had contention by the flag.
+        let runs = row.summary.map_or(1, |s| s.runs);
+        let flag = row.contended.map(|share| match runs {
+            ..=1 => if share > 0.0 { "yes" } else { "no" }.to_owned(),
+            _ => format!("{}/{runs}", (share * f64::from(runs)).round()),
+        });
+        let mut configs = self.summary.configs.iter();
+        let mut all = row.summary.map_or_else(published, |summary| json!(summary));
+        let more = json!({
+            "row": place,
+            "place": configs.position(|c| row.summary.is_some_and(|s| std::ptr::eq(s, c))),
+            "source": row.source,
+            "label": self.sources[row.source].label,
+            "is_there": true,
+            "is_data": row.summary.is_some(),
+            "config": row.config,
+            "scenario": row.scenario,
+            "scenario_place": self.scenarios().iter().position(|s| *s == row.scenario),
+            "title": scenario_title(row.scenario),
+            "servers": row.summary.and_then(|s| s.topology).map(topology_word),
+            "n": row.summary.map(taking_part),
+            "speedup_est_mean": row.speedup_est,
+            "contended": row.contended,
+            "flag": flag,
+            "cause": row.summary.and_then(cause_phrase),
+            "family": own.family,
+            "num_gpu": own.num_gpu.words(),
+            "num_gpu_b": own.num_gpu.0[1],
+            "num_ctx": own.num_ctx.words(),
+            "num_ctx_b": own.num_ctx.0[1],
+            "temperature": own.temperature.shared(),
+            "temperatures": own.temperature.words(),
+            "known_num_gpu": known.num_gpu.words(),
+            "known_num_ctx": known.num_ctx.words(),
+            "known_temperature": known.temperature.words(),
+            "agent_a": in_words(&best[0]),
+            "agent_b": in_words(&best[1]),
+        });
+        if let (Value::Object(all), Value::Object(more)) = (&mut all, more) {
+            all.extend(more);
         }
+        all
+    }
+
+    /// A row for each configuration in each source, in order of the sources.
+    pub(super) fn configs_frame(&self) -> LazyFrame {
+        self.configs.clone().lazy()
+    }
+
+    /// The rows of a scenario.
+    pub(super) fn scenario_frame(&self, scenario: &str) -> LazyFrame {
+        self.configs_frame()
+            .filter(col("scenario").eq(lit(scenario.to_owned())))
+    }
+
+    /// A row for each value of the keys, with every source's own columns after it: `n@0`, `n@1`, ….
+    pub(super) fn by_source(&self, rows: LazyFrame, keys: &[&str]) -> LazyFrame {
+        let columns = columns(keys);
+        let all = rows
+            .clone()
+            .group_by_stable(&columns)
+            .agg([len().alias("rows")]);
+        (0..self.sources.len()).fold(all, |wide, place| {
+            let own = rows.clone().filter(col("source").eq(lit(place as f64)));
+            let others = polars::prelude::all().exclude_cols(keys.to_vec()).as_expr();
+            let others = others.name().suffix(&format!("@{place}"));
+            join(wide, own.select([&columns[..], &[others]].concat()), keys)
+        })
+    }
+
+    /// The columns of a declared table, as these data have them.
+    pub(super) fn columns(&self, name: &str) -> Vec<TableColumn> {
+        let mut columns = Vec::new();
+        for column in declared_columns(name) {
+            let holds = column
+                .condition
+                .as_deref()
+                .is_none_or(|condition| match condition {
+                    "servers" => self.several_topologies(),
+                    "admission" => self.has_admission_limit(),
+                    other => {
+                        other == "offload"
+                            && self.summary.runs.iter().any(|r| r.cause.offload.is_some())
+                    }
+                });
+            if !holds {
+                continue;
+            }
+            if column.is_of_each_source {
+                let several = self.sources.len() > 1;
+                let sources = 0..self.sources.len();
+                columns.extend(sources.map(|place| self.of_source(&column, place, several)));
+            } else if column.is_of_each_agent {
+                let agents = self.summary.configs.iter().map(|c| c.agents).max();
+                columns.extend((0..agents.unwrap_or_default()).map(|agent| {
+                    let letter = agent_letter(agent);
+                    let column = column.clone().with("number", &agent.to_string());
+                    let column = column.with("key", &letter.to_lowercase().replace(' ', "_"));
+                    column.with("agent", &letter)
+                }));
+            } else {
+                columns.push(column);
+            }
+        }
+        columns
+    }
+
+    /// Whether the client limited requests in flight.
+    fn has_admission_limit(&self) -> bool {
+        let mut waits = self.summary.runs.iter().flat_map(|r| &r.cause.waits);
+        waits.any(|w| w.admission.is_some())
+    }
+
+    /// The column of one source; where there are `several`, its key and heading name the source.
+    pub(super) fn of_source(
+        &self,
+        column: &TableColumn,
+        place: usize,
+        several: bool,
+    ) -> TableColumn {
+        let source = &self.sources[place];
+        let mut column = column.clone().of_source(place);
+        column.origin = column.origin.or(Some(source.origin));
+        if several {
+            column.key = format!("{}_{}", column.key, source.key);
+            column.heading = format!("{}, {}", column.heading, source.label);
+        }
+        column
+    }
+
+    /// A declared table.
+    pub(super) fn table(&self, id: &str, rows: LazyFrame) -> Table {
+        self.table_of(id, &self.columns(id), rows)
+    }
+
+    /// A declared table with these columns.
+    pub(super) fn table_of(&self, id: &str, columns: &[TableColumn], rows: LazyFrame) -> Table {
+        let Declaration { title, note, .. } = declaration(id);
+        let mut table = Table::new(id, title.as_str()).note(note.as_str());
+        table.rows = column::rows(rows, columns);
+        for column in columns {
+            let origin = column.origin.unwrap_or(self.origin());
+            table.column(&*column.key, &*column.heading, column.kind(), origin);
+        }
+        table
     }
 
     /// Where the figures of the data come from, published ones apart.
@@ -234,83 +377,25 @@ impl<'a> View<'a> {
     }
 
     /// The options of a configuration's first two agents, by the source that knows most of them.
-    pub(crate) fn options(&self, config: &ConfigId) -> [ModelOptions; 2] {
+    fn options(&self, config: &ConfigId) -> [ModelOptions; 2] {
         let known = self.rows.iter().filter(|r| r.config == config);
         let best = known.max_by_key(|r| r.options.iter().filter(|o| !o.is_empty()).count());
         best.map(|r| r.options.clone()).unwrap_or_default()
     }
 
-    /// The settings by [`Self::options`].
-    pub(crate) fn settings<'c>(&self, config: &'c ConfigId) -> Settings<'c> {
-        Settings::of(config, &self.options(config))
-    }
-
-    /// Aggregates over the configurations of a scenario, or of all, by source and then by columns of
-    /// [`columns`], in order of appearance.
-    pub(crate) fn group(&'a self, scenario: Option<&str>, by: &[&str]) -> Vec<Group<'a>> {
-        let rows = self.rows.iter();
-        let rows = rows.filter(|row| scenario.is_none_or(|scenario| row.scenario == scenario));
-        let rows: Vec<&RowData<'a>> = rows.collect();
-        let spread = |name: &str| {
-            [
-                col(name).count().alias(format!("{name}_n")),
-                col(name).mean().alias(format!("{name}_mean")),
-                col(name).std(1).alias(format!("{name}_sd")),
-                col(name).min().alias(format!("{name}_min")),
-                col(name).max().alias(format!("{name}_max")),
-            ]
+    /// The configurations by source and all settings, in order of appearance.
+    pub(crate) fn group_by_settings(&'a self) -> Vec<Group<'a>> {
+        let keys = ["source", "temperatures", "temperature"];
+        let keys = columns(&[&keys[..], &SETTINGS].concat());
+        let figures = [col("row").first(), col("efficiency_est.mean").mean()];
+        let groups = collect(self.configs_frame().group_by_stable(keys).agg(figures));
+        let group = |place| {
+            Some(Group {
+                first: &self.rows[number(&groups, "row", place)? as usize],
+                efficiency: number(&groups, "efficiency_est.mean", place),
+            })
         };
-        let counts = [
-            col("row").first().alias("first"),
-            col("row").count().alias("configs"),
-            col("contended").gt(lit(0.0)).sum().alias("contended"),
-            col("contended").count().alias("contended_known"),
-            col("efficiency").gt(lit(95.0)).sum().alias("above_95"),
-        ];
-        let aggregates = [spread("speedup"), spread("efficiency")].concat();
-        let aggregates = counts.into_iter().chain(aggregates);
-        let keys: Vec<Expr> = ["source"].iter().chain(by).map(|name| col(*name)).collect();
-        let frame = columns().frame(rows.iter().copied());
-        let frame = frame.lazy().with_row_index("row", None);
-        let groups = frame
-            .group_by_stable(keys)
-            .agg(
-                aggregates
-                    .map(|e| e.cast(DataType::Float64))
-                    .collect::<Vec<_>>(),
-            )
-            .collect()
-            .expect("the frame has these columns, of these types");
-        let group = |place: usize| {
-            let number = |name: &str| groups.column(name).ok()?.f64().ok()?.get(place);
-            let count = |name: &str| number(name).map_or(0, |v| v as u32);
-            let spread = |name: &str| {
-                let n = count(&format!("{name}_n"));
-                Spread {
-                    n,
-                    mean: number(&format!("{name}_mean")),
-                    sd: number(&format!("{name}_sd")).filter(|_| n >= 3),
-                    min: number(&format!("{name}_min")),
-                    max: number(&format!("{name}_max")),
-                }
-            };
-            Group {
-                first: rows[count("first") as usize],
-                configs: count("configs"),
-                speedup: spread("speedup"),
-                efficiency: spread("efficiency"),
-                contended: (count("contended"), count("contended_known")),
-                above_95: count("above_95"),
-            }
-        };
-        (0..groups.height()).map(group).collect()
-    }
-
-    /// [`Self::group`] by all settings.
-    pub(crate) fn group_by_settings(&'a self, scenario: Option<&str>) -> Vec<Group<'a>> {
-        let settings = ["num_gpu_a", "num_gpu_b", "num_ctx_a", "num_ctx_b"];
-        let by = ["family", "temperature_a", "temperature_b"];
-        self.group(scenario, &[&by[..], &settings].concat())
+        (0..groups.height()).filter_map(group).collect()
     }
 }
 
@@ -321,9 +406,4 @@ fn is_tr113(dataset: &Dataset) -> bool {
         || manifest.map_or(dataset.provenance == Provenance::Imported, |manifest| {
             manifest.plan.report == Some(ReportStyle::Tr113)
         })
-}
-
-/// The mean of times, rates or counts: its interval is cut at zero, below which none of them can lie.
-pub(super) fn mean_of_amounts(values: &[f64]) -> Option<Estimate> {
-    Estimate::of(values).map(|e| e.within((0.0, f64::INFINITY)))
 }

@@ -32,7 +32,7 @@ impl Estimate {
     }
 
     /// Of values that cannot be negative, such as times, sizes and rates.
-    pub(crate) fn of_sizes(values: &[f64]) -> Option<Self> {
+    pub fn of_sizes(values: &[f64]) -> Option<Self> {
         Some(Self::of(values)?.within(NOT_NEGATIVE))
     }
 

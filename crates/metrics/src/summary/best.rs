@@ -20,7 +20,7 @@ pub struct Best {
     /// Geometric mean.
     pub value: Estimate,
     /// The others that are not distinguishable from it, and those with fewer than three runs.
-    pub not_told_apart: Vec<(ConfigId, Option<Topology>)>,
+    pub undistinguished: Vec<(ConfigId, Option<Topology>)>,
     /// Configurations compared, itself included.
     pub compared: u32,
 }
@@ -153,7 +153,7 @@ fn best_by(
         id: best.id.clone(),
         topology: best.topology,
         value: Estimate::of_ratios(&of_best)?,
-        not_told_apart: not_apart.map(|(c, _)| (c.id.clone(), c.topology)).collect(),
+        undistinguished: not_apart.map(|(c, _)| (c.id.clone(), c.topology)).collect(),
         compared: known.len() as u32,
     })
 }

@@ -162,7 +162,7 @@ fn best_is_said_with_its_equals() {
     let summary = Summary::of(&dataset(runs));
     let best = summary.best.iter().find(|b| b.by == "speedup").unwrap();
     assert_eq!((best.id.as_str(), best.compared), ("fast", 3));
-    let equals = best.not_told_apart.iter().map(|(id, _)| id.as_str());
+    let equals = best.undistinguished.iter().map(|(id, _)| id.as_str());
     assert!(equals.eq(["equal"]));
     // Single runs are not ranked.
     let single = ["a", "b"].iter().zip([100, 190]);

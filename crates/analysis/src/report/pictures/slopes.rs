@@ -60,7 +60,7 @@ pub(super) fn options(view: &View<'_>, album: &mut Album) {
     else {
         return;
     };
-    let mut groups = view.group_by_settings(None);
+    let mut groups = view.group_by_settings();
     groups.retain(|group| group.first.source == source);
     let panel = |label: &str, unit: &str, axis: Axis| {
         let mut settings: Vec<f64> = groups
@@ -80,8 +80,8 @@ pub(super) fn options(view: &View<'_>, album: &mut Album) {
             let partner = groups.iter().find(|g| alike(&g.first.settings()))?;
             Some(Pair {
                 label: axis.label(&group.first.settings()),
-                left: group.efficiency.mean?.into(),
-                right: partner.efficiency.mean?.into(),
+                left: group.efficiency?.into(),
+                right: partner.efficiency?.into(),
                 // It is an estimate that cannot tell serial from parallel: more of it is not better.
                 change: Change::Neutral,
             })

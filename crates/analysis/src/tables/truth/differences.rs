@@ -1,11 +1,13 @@
 //! What a published table says against what its runs give.
 
-use document::Field;
-use metrics::{Dataset, Summary};
+use polars::prelude::IntoLazy as _;
+use serde_json::json;
 
 use super::super::facts::section;
 use super::super::figures::FIGURES;
-use super::super::{Cell, Origin, Table, plain};
+use super::super::frame::{collect, frame, number};
+use super::super::view::View;
+use super::super::{Table, plain};
 use crate::audit::{CellCheck, Published, Value};
 
 /// A published figure beside the recomputed one.
@@ -50,30 +52,31 @@ impl Shown {
 }
 
 /// Every figure of the published rows beside what the recorded runs of the same configuration give.
-pub(crate) fn differences(dataset: &Dataset, summary: &Summary) -> Vec<Difference> {
+pub(crate) fn differences(view: &View<'_>) -> Vec<Difference> {
     let mut all = Vec::new();
-    for row in &dataset.published {
-        let mut configs = summary.configs.iter();
-        let Some(config) = configs.find(|c| c.id == row.config) else {
+    let figures = collect(view.configs_frame());
+    let rows = || view.rows.iter().enumerate();
+    for (place, row) in rows().filter(|(_, row)| row.summary.is_none()) {
+        let mut measured = rows().filter(|(_, own)| own.summary.is_some());
+        let Some((own_place, own)) = measured.find(|(_, own)| own.config == row.config) else {
             continue;
         };
-        let section = section(&row.scenario).unwrap_or("table");
+        let section = section(row.scenario).unwrap_or("table");
         let mut add = |name: &str, published, recomputed, differs| {
-            let place = format!("{section} {} {name}", row.config);
-            let from = "recorded runs";
             all.push(Difference {
-                place,
-                from,
+                place: format!("{section} {} {name}", row.config),
+                from: "recorded runs",
                 published,
                 recomputed,
                 differs,
             });
         };
         for figure in FIGURES {
-            let Some(published) = (figure.published)(row) else {
+            let mean = |place| number(&figures, &format!("{}.mean", figure.column), place);
+            let Some(published) = mean(place) else {
                 continue;
             };
-            let recomputed = (figure.of)(&config.stats).map(|e| e.mean);
+            let recomputed = mean(own_place);
             // Half a unit of the last printed place, plus rounding of floats.
             let half = 0.5 / 10_f64.powf(figure.decimals as f64);
             let tolerance = half + 1e-9 * published.abs().max(1.0);
@@ -86,15 +89,11 @@ pub(crate) fn differences(dataset: &Dataset, summary: &Summary) -> Vec<Differenc
                 differs,
             );
         }
+        let [published, recorded] = [row, own].map(|row| row.contended.map(|share| share > 0.0));
         let word = |flag: bool| Shown::Word(if flag { "yes" } else { "no" }.to_owned());
-        let recorded = config.stats.contention_runs.published.map(|k| k > 0);
-        let differs = recorded.is_some_and(|flag| flag != row.contention);
-        add(
-            "contention",
-            word(row.contention),
-            recorded.map(word),
-            differs,
-        );
+        let differs = recorded.is_some() && recorded != published;
+        let published = word(published.unwrap_or_default());
+        add("contention", published, recorded.map(word), differs);
     }
     all
 }
@@ -128,30 +127,25 @@ pub(crate) fn cell_difference(check: &CellCheck) -> Difference {
 }
 
 /// The comparisons as a table; `only_differing` keeps those that differ.
-pub(crate) fn differences_table(all: &[Difference], only_differing: bool) -> Table {
-    let (id, title) = if only_differing {
-        ("differences", "Differences from the published report")
+pub(crate) fn differences_table(
+    view: &View<'_>,
+    all: &[Difference],
+    only_differing: bool,
+) -> Table {
+    let shown = all.iter().filter(|d| d.differs || !only_differing);
+    let rows = shown.map(|d| {
+        json!({
+            "where": d.place,
+            "published": d.published.show(),
+            "recomputed": d.recomputed.as_ref().map(Shown::show),
+            "from": d.from,
+            "differs": if d.differs { "yes" } else { "no" },
+        })
+    });
+    let id = if only_differing {
+        "differences"
     } else {
-        let title = "Every published figure beside the recomputed one";
-        ("comparison", title)
+        "comparison"
     };
-    let recomputed = |d: &Difference| {
-        let shown = d.recomputed.as_ref().map(Shown::show);
-        shown.map_or(Cell::Unknown, Cell::Text)
-    };
-    let published = |d: &Difference| Cell::text(d.published.show());
-    let from = |d: &Difference| Cell::text(d.from);
-    let mut fields = vec![
-        Field::label("where", "where", |d: &Difference| Cell::text(&*d.place)),
-        Field::number("published", "published", Origin::Published, published),
-        Field::number("recomputed", "recomputed", Origin::Derived, recomputed),
-        Field::label("from", "recomputed from", from),
-    ];
-    if !only_differing {
-        fields.push(Field::label("differs", "differs", |d: &Difference| {
-            Cell::text(if d.differs { "yes" } else { "no" })
-        }));
-    }
-    let rows = all.iter().filter(|d| d.differs || !only_differing);
-    Table::of(id, title, fields, rows)
+    view.table(id, frame(rows).lazy())
 }

@@ -64,7 +64,7 @@ fn the_best_is_found_where_it_is_better() {
 }
 
 #[test]
-fn options_that_scatter_more_are_not_told_apart_by_the_others_small_errors() {
+fn options_that_scatter_more_are_undistinguished_by_the_others_small_errors() {
     // One of three options scatters three times as much. Of a pooled error alone it would be 8 %.
     let found = told_apart(300, &[0.06, 0.02, 0.02], 0.0, 5, true);
     assert!(found <= 26, "{found} of 300");
