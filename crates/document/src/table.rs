@@ -241,6 +241,83 @@ impl<'f, T: ?Sized> Field<'f, T> {
     }
 }
 
+/// The columns of a table that are made from its rows' items, most of them numbers of one origin.
+#[derive(Debug)]
+pub struct Columns<'f, T> {
+    origin: Origin,
+    fields: Vec<Field<'f, T>>,
+}
+
+impl<'f, T> Columns<'f, T> {
+    pub const fn new(origin: Origin) -> Self {
+        Self {
+            origin,
+            fields: Vec::new(),
+        }
+    }
+
+    /// Adds columns.
+    #[must_use]
+    pub fn with(mut self, fields: impl IntoIterator<Item = Field<'f, T>>) -> Self {
+        self.fields.extend(fields);
+        self
+    }
+
+    /// Adds a column of words.
+    #[must_use]
+    pub fn words<S: Into<String>>(
+        self,
+        key: &str,
+        heading: &str,
+        words: impl Fn(&T) -> S + 'f,
+    ) -> Self {
+        let cell = move |item: &T| Cell::text(words(item));
+        self.with([Field::label(key, heading, cell)])
+    }
+
+    /// Adds a column of numbers with this many decimals, unknown where there is none.
+    #[must_use]
+    pub fn figure<N: Into<Option<f64>>>(
+        self,
+        key: &str,
+        heading: &str,
+        decimals: usize,
+        figure: impl Fn(&T) -> N + 'f,
+    ) -> Self {
+        let cell = move |item: &T| Cell::known(figure(item).into(), decimals);
+        let field = Field::number(key, heading, self.origin, cell);
+        self.with([field])
+    }
+
+    /// Adds a column of whole numbers.
+    #[must_use]
+    pub fn count<N: Into<u64>>(
+        self,
+        key: &str,
+        heading: &str,
+        count: impl Fn(&T) -> N + 'f,
+    ) -> Self {
+        self.figure(key, heading, 0, move |item| count(item).into() as f64)
+    }
+
+    /// Sets the origin of the columns that are added after it.
+    #[must_use]
+    pub const fn origin(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        self
+    }
+
+    /// The table with a row for each item.
+    pub fn table(
+        self,
+        id: impl Into<String>,
+        title: impl Into<String>,
+        items: impl IntoIterator<Item: Borrow<T>>,
+    ) -> Table {
+        Table::of(id, title, self.fields, items)
+    }
+}
+
 impl Table {
     pub fn new(id: impl Into<String>, title: impl Into<String>) -> Self {
         Self {
@@ -321,21 +398,6 @@ impl Table {
     pub fn first(&self, rows: usize) -> Self {
         Self {
             rows: self.rows.iter().take(rows).cloned().collect(),
-            ..self.clone()
-        }
-    }
-
-    /// The columns with these keys, in this order; a key that the table lacks is left out.
-    #[must_use]
-    pub fn only(&self, keys: &[&str]) -> Self {
-        let places: Vec<usize> = keys
-            .iter()
-            .filter_map(|key| self.columns.iter().position(|c| c.key == *key))
-            .collect();
-        let pick = |row: &Vec<Cell>| places.iter().map(|i| row[*i].clone()).collect();
-        Self {
-            columns: places.iter().map(|i| self.columns[*i].clone()).collect(),
-            rows: self.rows.iter().map(pick).collect(),
             ..self.clone()
         }
     }
