@@ -405,30 +405,20 @@ impl Table {
 
 /// The column dictionary: heading, content and origin of every column of every table.
 pub fn dictionary<'t>(tables: impl IntoIterator<Item = &'t Table>) -> Table {
-    let mut all = Table::new("columns", "Columns");
-    for key in ["table", "column", "heading", "holds", "origin"] {
-        all.label(key, key);
-    }
-    for table in tables {
-        for column in &table.columns {
-            let holds = match (column.kind, column.origin) {
-                (_, Origin::Label) => "label",
-                (Kind::Text, _) => "words",
-                (Kind::Number, _) => "number",
-                (Kind::Estimate, _) => "mean, lo, hi, n",
-            };
-            let origin = column.origin.word();
-            let cells = [
-                table.id.as_str(),
-                &column.key,
-                &column.heading,
-                holds,
-                origin,
-            ];
-            all.row(cells.map(Cell::text).to_vec());
-        }
-    }
-    all
+    let holds = |column: &Column| match (column.kind, column.origin) {
+        (_, Origin::Label) => "label",
+        (Kind::Text, _) => "words",
+        (Kind::Number, _) => "number",
+        (Kind::Estimate, _) => "mean, lo, hi, n",
+    };
+    let columns = |table: &'t Table| table.columns.iter().map(move |column| (table, column));
+    Columns::<(&Table, &Column)>::new(Origin::Label)
+        .words("table", "table", |row| row.0.id.clone())
+        .words("column", "column", |row| row.1.key.clone())
+        .words("heading", "heading", |row| row.1.heading.clone())
+        .words("holds", "holds", move |row| holds(row.1))
+        .words("origin", "origin", |row| row.1.origin.word())
+        .table("columns", "Columns", tables.into_iter().flat_map(columns))
 }
 
 #[cfg(test)]
