@@ -1,27 +1,21 @@
 //! The pictures of a report while they are drawn.
 
 use document::Picture;
+use document::words::fill;
 use metrics::Estimate;
 
 use crate::charts::theme::WIDTH;
-use crate::charts::{ChartError, Draw, Heading, Value};
+use crate::charts::{Chart, ChartError, Draw, Heading, Value};
+
+/// A line for each picture: its key, its title, its subtitle (units, arm, protocol; may be empty), and the caption that the
+/// report prints beneath it.
+const WORDS: &str = include_str!("pictures.txt");
 
 #[derive(Debug)]
 pub(crate) struct Album {
     simulated: bool,
     source: String,
     pictures: Vec<Result<Picture, ChartError>>,
-}
-
-/// The text in and beside a picture.
-pub(crate) struct Words<'a> {
-    /// The file's name, without its ending.
-    pub(crate) name: &'a str,
-    pub(crate) title: &'a str,
-    /// Units, arm, protocol; may be empty.
-    pub(crate) subtitle: &'a str,
-    /// Printed beneath the picture in the report.
-    pub(crate) caption: &'a str,
 }
 
 impl Album {
@@ -34,22 +28,39 @@ impl Album {
         }
     }
 
-    /// Adds a picture, unless it has nothing to show.
-    pub(crate) fn put(&mut self, words: &Words<'_>, chart: &dyn Draw) {
+    /// Adds a picture, unless it has nothing to show. `key` names its line of words, in which each `{name}` is replaced by
+    /// its value; the file's name is the part between `/` and `:`.
+    pub(crate) fn put(&mut self, key: &str, values: &[(&str, &str)], chart: &dyn Draw) {
+        let line = WORDS.lines().find_map(|line| {
+            let words = line.strip_prefix(key)?.strip_prefix(" | ")?;
+            Some(words.split(" | "))
+        });
+        let filled = |template: &str| {
+            fill(template, |name| {
+                let value = values.iter().find(|(own, _)| *own == name);
+                value.expect("every name has a value").1.to_owned()
+            })
+        };
+        let mut words = line.expect("every picture has its words").map(filled);
+        let mut next = || words.next().unwrap_or_default();
         let heading = Heading {
-            title: words.title.to_owned(),
-            subtitle: words.subtitle.to_owned(),
+            title: next(),
+            subtitle: next(),
             simulated: self.simulated,
             source: self.source.clone(),
         };
-        if let Some(chart) = chart.render(&heading, WIDTH).transpose() {
-            self.pictures.push(chart.map(|chart| Picture {
-                name: words.name.to_owned(),
-                caption: words.caption.to_owned(),
-                svg: chart.svg,
-                png: chart.png,
-            }));
-        }
+        let (_, name) = key.split_once('/').unwrap_or(("", key));
+        let name = name.split(':').next().unwrap_or(name);
+        let picture = |chart: Chart| Picture {
+            name: filled(name),
+            caption: next(),
+            svg: chart.svg,
+            png: chart.png,
+        };
+        let drawn = chart
+            .render(&heading, WIDTH)
+            .map(|chart| chart.map(picture));
+        self.pictures.extend(drawn.transpose());
     }
 
     /// The pictures in order, or the first that could not be drawn.
@@ -64,4 +75,16 @@ pub(crate) fn value(estimate: Option<&Estimate>, factor: f64) -> Value {
         point: Some(e.mean * factor),
         interval: e.lo.zip(e.hi).map(|(lo, hi)| (lo * factor, hi * factor)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::WORDS;
+
+    #[test]
+    fn every_line_has_a_key_a_title_a_subtitle_and_a_caption() {
+        for line in WORDS.lines() {
+            assert_eq!(line.split(" | ").count(), 4, "{line}");
+        }
+    }
 }

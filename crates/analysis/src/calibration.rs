@@ -7,6 +7,8 @@ mod tables;
 mod tests;
 mod words;
 
+pub use words::warnings;
+
 use document::environment::{Line, line};
 use document::number::plain;
 use document::{Block, Document, Section};
@@ -53,42 +55,16 @@ pub fn build(calibration: &Calibration, options: &ReportOptions) -> Result<Repor
         kind::evidence(&page.pictures),
         Section::new("Tables", tables.collect()),
     ];
-    page.method = METHOD.map(str::to_owned).to_vec();
+    page.method = kind::statements("calibration:method");
     page.environment = environment(calibration, &page, options);
-    page.limits = LIMITS.map(str::to_owned).to_vec();
+    page.limits = kind::statements("calibration:limits");
     let calibrated = budget::calibrated_to(&calibration.budget);
-    for (key, value) in [
-        (
-            "calibrated_to_tokens_per_s",
-            json!(calibrated.map(|step| step.tokens_per_s)),
-        ),
-        ("client_budget", json!(calibration.budget)),
-        ("warnings", json!(warnings(calibration))),
-    ] {
-        page.figures.insert(key.to_owned(), value);
-    }
+    page.figures = kind::figures(json!({
+        "calibrated_to_tokens_per_s": calibrated.map(|step| step.tokens_per_s),
+        "client_budget": calibration.budget,
+        "warnings": warnings(calibration),
+    }));
     Report::of(&page)
-}
-
-const METHOD: [&str; 4] = [
-    "The product's own client reads streams from a server in the same process, on a thread of its own, which \
-     stamps each token with the client's clock just before it hands it to the socket. What the client reports \
-     later than that is its error; the server's own lateness is in none of it.",
-    "A load counts as calibrated when every stream could be compared and the mean bias of a token's stamp is below \
-     1 ms, and so it was for every lower load.",
-    "A 99th percentile is given from 662 observations on.",
-    "How it is measured stands in `docs/calibration.md` of Tandem's repository.",
-];
-
-const LIMITS: [&str; 2] = [
-    "The server is on the same machine: the way through a network card is not in these figures.",
-    "One calibration is one sample of the machine as it was then. Runs on real servers measure a quick one of their \
-     own before they begin.",
-];
-
-/// Warnings about the calibration's validity.
-pub fn warnings(calibration: &Calibration) -> Vec<String> {
-    words::warnings(calibration)
 }
 
 /// The machine without its GPU, which a calibration does not use, and the client.
@@ -97,6 +73,7 @@ fn environment(calibration: &Calibration, page: &Document, options: &ReportOptio
     let load = budget.load_average.map(|load| plain(load, 2));
     let client = vec![
         line("client", words::client(budget)),
+        kind::http_client(Some(&budget.runtime)),
         line("cores", words::cores(budget)),
         line(
             "load average before",

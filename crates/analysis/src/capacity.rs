@@ -67,7 +67,8 @@ pub fn build(run: &CapacityRun, options: &ReportOptions) -> Result<Report, Repor
     let details = vec![table("latency"), table("search")];
     page.appendix = vec![Section::new("Latencies and search", details)];
     page.method = words::method(&material);
-    page.environment = kind::environment(&page, &record.header, Vec::new(), "run", options);
+    let http = kind::http_client(record.header.runtime.as_ref());
+    page.environment = kind::environment(&page, &record.header, vec![http], "run", options);
     page.limits = words::limits(&material);
     page.figures = figures(&material);
     Report::of(&page)
@@ -88,17 +89,13 @@ fn figures(material: &Material<'_>) -> Map<String, Value> {
         })
     };
     let levels: Vec<Value> = run.levels.iter().map(level).collect();
-    let figures = [
-        ("capacity", json!(material.answer)),
-        ("asked", json!(run.record.asked)),
-        ("end", json!(run.record.end)),
-        ("client_budget", json!(run.record.header.client_budget)),
-        ("levels", Value::Array(levels)),
-        ("scaling", json!(material.scaling)),
-        ("warnings", json!(run.warnings)),
-    ];
-    let named = figures
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value));
-    named.collect()
+    kind::figures(json!({
+        "capacity": material.answer,
+        "asked": run.record.asked,
+        "end": run.record.end,
+        "client_budget": run.record.header.client_budget,
+        "levels": levels,
+        "scaling": material.scaling,
+        "warnings": run.warnings,
+    }))
 }

@@ -18,7 +18,7 @@ use domain::telemetry::Sample;
 use metrics::{RequestMetrics, Summary};
 use polars::prelude::{DataFrame, PolarsResult};
 
-use crate::load::{self, InputKind, Skipped};
+use crate::load::{self, InputKind, Kind, Skipped};
 use crate::{capacity, kind, load_report};
 pub use export::{ExportError, Exported, Format, export};
 use schema::{AgentRow, RequestRow, RunRow};
@@ -98,9 +98,9 @@ pub(crate) fn read(
 ) -> Result<Source, ExportError> {
     let mut parts = Parts { take, requests: 0 };
     match load::detect(folder)? {
-        InputKind::Results => parts.sweep(folder, keep_going),
-        InputKind::Load => parts.load(folder, keep_going),
-        InputKind::Capacity => parts.capacity(folder, keep_going),
+        InputKind::Results(Kind::Sweep) => parts.sweep(folder, keep_going),
+        InputKind::Results(Kind::Load) => parts.load(folder, keep_going),
+        InputKind::Results(Kind::Capacity) => parts.capacity(folder, keep_going),
         _ => Err(ExportError::NotExportable(folder.to_owned())),
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use document::environment::{self, Line, line};
-use document::{Block, Cell, Document, Field, Front, Origin, Picture, Section, Table};
+use document::{Block, Cell, Columns, Document, Field, Front, Origin, Picture, Section, Table};
 use domain::record::load::Spread;
-use domain::record::{Provenance, RunHeader};
-use serde_json::Map;
+use domain::record::{Provenance, RunHeader, RuntimeFacts};
+use serde_json::{Map, Value};
 
 use crate::report::ReportOptions;
 
@@ -40,6 +40,14 @@ pub(crate) fn page(
     }
 }
 
+/// The members of an object, for `report.json`.
+pub(crate) fn figures(object: Value) -> Map<String, Value> {
+    match object {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
+}
+
 /// The source line of a run's report.
 pub(crate) fn source(what: &str, header: &RunHeader) -> String {
     let RunHeader {
@@ -70,6 +78,17 @@ pub(crate) fn environment(
     lines
 }
 
+/// What read the measured streams.
+pub(crate) fn http_client(runtime: Option<&RuntimeFacts>) -> Line {
+    let client = match runtime {
+        None => "not recorded".to_owned(),
+        Some(runtime) => runtime
+            .http_in_words()
+            .unwrap_or_else(|| "direct, Tandem's own on sockets".to_owned()),
+    };
+    line("HTTP client of the measured streams", client)
+}
+
 /// The section of the pictures that are not on the front page.
 pub(crate) fn evidence(pictures: &[Picture]) -> Section {
     let rest = pictures.iter().skip(1);
@@ -79,15 +98,40 @@ pub(crate) fn evidence(pictures: &[Picture]) -> Section {
 
 /// The three figures of a front page, each with name, value and unit.
 pub(crate) fn three_figures(figures: [(&str, Cell, &str); 3]) -> Table {
-    type Figure<'a> = (&'a str, Cell, &'a str);
-    let columns = vec![
-        Field::label("figure", "figure", |f: &Figure<'_>| Cell::text(f.0)),
-        Field::estimate("value", "value", Origin::Derived, |f: &Figure<'_>| {
-            f.1.clone()
-        }),
-        Field::label("unit", "unit", |f: &Figure<'_>| Cell::text(f.2)),
-    ];
-    Table::of("front", "Figures", columns, figures)
+    Columns::<(&str, Cell, &str)>::new(Origin::Derived)
+        .words("figure", "figure", |f| f.0.to_owned())
+        .with([Field::estimate(
+            "value",
+            "value",
+            Origin::Derived,
+            |f: &(&str, Cell, &str)| f.1.clone(),
+        )])
+        .words("unit", "unit", |f| f.2.to_owned())
+        .table("front", "Figures", figures)
+}
+
+/// A line for each note on a table (`load/turns`), and for each statement that every report of a kind makes of its method
+/// or its limits (`load:method`).
+const NOTES: &str = include_str!("notes.txt");
+
+/// The statements that every report of a kind makes: those of `load:method` for example.
+pub(crate) fn statements(key: &str) -> Vec<String> {
+    let lines = NOTES
+        .lines()
+        .filter_map(|line| line.strip_prefix(key)?.strip_prefix(" | "));
+    lines.map(str::to_owned).collect()
+}
+
+/// The tables that have rows, each with its note.
+pub(crate) fn with_notes(kind: &str, mut tables: Vec<Table>) -> Vec<Table> {
+    tables.retain(|table| !table.rows.is_empty());
+    for table in &mut tables {
+        let key = format!("{kind}/{} | ", table.id);
+        if let Some(note) = NOTES.lines().find_map(|line| line.strip_prefix(&key)) {
+            note.clone_into(&mut table.note);
+        }
+    }
+    tables
 }
 
 /// Columns for a spread of times, ms; each key ends with `ending`.
@@ -175,7 +219,9 @@ pub(crate) mod fixture {
         let json: serde_json::Value = serde_json::from_str(text(report, "report.json")).unwrap();
         assert_eq!(json["answer"], report.answer);
         for file in json["files"].as_array().unwrap() {
-            assert!(report.files.contains_key(file.as_str().unwrap()), "{file}");
+            let content = &report.files[file.as_str().unwrap()];
+            let is_large = matches!(content, Content::Png(_)) && content.bytes().len() > 150_000;
+            assert!(!is_large, "{file}");
         }
         let links = text(report, "report.md").matches("](..").count();
         assert_eq!(links, 0, "a link leaves the report");

@@ -20,20 +20,15 @@ use metrics::notes::Warning;
 use metrics::{Dataset, RunObservation};
 
 pub(crate) use grid::{Grid, stamp};
-use results::{Kind, read_json, short};
-pub use results::{LoadError, LoadErrorKind, Skipped};
+pub use results::{Kind, LoadError, LoadErrorKind, Skipped};
+use results::{read_json, short};
 pub use rows::{Load, read};
+use serde_json::Value;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputKind {
-    /// A results folder of a sweep.
-    Results,
-    /// A results folder of a load.
-    Load,
-    /// A results folder of a capacity run.
-    Capacity,
-    /// A results folder of a calibration.
-    Calibration,
+    /// One of our own results folders.
+    Results(Kind),
     /// A folder of recorded runs.
     RecordedRuns,
     /// The figures table of recorded runs.
@@ -49,18 +44,6 @@ pub struct Loaded {
     pub dataset: Dataset,
     /// Files, rows and runs that were left out.
     pub skipped: Vec<Skipped>,
-}
-
-impl InputKind {
-    /// The kind of one of our own results folders.
-    const fn of(kind: Kind) -> Self {
-        match kind {
-            Kind::Sweep => Self::Results,
-            Kind::Load => Self::Load,
-            Kind::Capacity => Self::Capacity,
-            Kind::Calibration => Self::Calibration,
-        }
-    }
 }
 
 /// Detects what kind of input a path holds.
@@ -83,7 +66,7 @@ pub fn detect(path: &Path) -> Result<InputKind, LoadError> {
         return Err(unknown());
     }
     if let Some(kind) = Kind::of(path) {
-        return Ok(InputKind::of(kind));
+        return Ok(InputKind::Results(kind));
     }
     if path.join("published.csv").is_file() && path.join("recorded.csv").is_file() {
         return Ok(InputKind::PublishedAndFigures);
@@ -105,11 +88,15 @@ pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
     let kind = detect(path)?;
     let mut skipped = Vec::new();
     let mut dataset = match kind {
+        InputKind::Results(Kind::Sweep) => {
+            let records = results::sweep::read(path, keep_going, &mut skipped)?;
+            metrics::from_records::dataset(records)
+        }
         // Each of these has a report of its own and cannot be pooled.
-        InputKind::Load => return Err(not_poolable(path, Kind::Load)),
-        InputKind::Capacity => return Err(not_poolable(path, Kind::Capacity)),
-        InputKind::Calibration => return Err(not_poolable(path, Kind::Calibration)),
-        InputKind::Results => sweep(path, keep_going, &mut skipped)?,
+        InputKind::Results(kind) => {
+            let what = kind.words();
+            return Err(LoadError::new(path, LoadErrorKind::Alone { what }));
+        }
         InputKind::RecordedRuns => {
             let runs = recorded::read(path, keep_going, &mut skipped)?;
             imported(path, format!("recorded runs `{}`", short(path)), runs)
@@ -119,22 +106,25 @@ pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
                 InputKind::PublishedAndFigures => Some(path.join(name)),
                 kind => (kind == alone).then(|| path.to_owned()),
             };
-            let published = file("published.csv", InputKind::Published);
-            let figures = file("recorded.csv", InputKind::Figures);
             let mut dataset = imported(path, String::new(), Vec::new());
             let mut sources = Vec::new();
-            if let Some(path) = published {
-                dataset.published = figures::read_published(&path, keep_going, &mut skipped)?;
+            if let Some(path) = file("published.csv", InputKind::Published) {
+                let row = figures::published_row;
+                dataset.published = figures::read_rows(&path, keep_going, &mut skipped, row)?;
                 sources.push(format!("published table `{}`", short(&path)));
             }
-            if let Some(path) = figures {
-                dataset.runs = figures::read_figures(&path, keep_going, &mut skipped)?;
+            if let Some(path) = file("recorded.csv", InputKind::Figures) {
+                let row = figures::figures_row;
+                dataset.runs = figures::read_rows(&path, keep_going, &mut skipped, row)?;
                 sources.push(format!("recorded figures `{}`", short(&path)));
             }
             dataset.source = sources.join(" and ");
             dataset
         }
     };
+    if dataset.runs.is_empty() && dataset.published.is_empty() {
+        return Err(LoadError::new(path, LoadErrorKind::NothingLoaded));
+    }
     sort_imported(&mut dataset);
     let lines = skipped.iter().map(Skipped::line);
     dataset.warnings.extend(lines.map(Warning::Said));
@@ -143,25 +133,6 @@ pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
         dataset,
         skipped,
     })
-}
-
-fn not_poolable(path: &Path, kind: Kind) -> LoadError {
-    let what = kind.words();
-    LoadError::new(path, LoadErrorKind::Alone { what })
-}
-
-/// Loads a sweep, which must have at least one run.
-fn sweep(
-    folder: &Path,
-    keep_going: bool,
-    skipped: &mut Vec<Skipped>,
-) -> Result<Dataset, LoadError> {
-    let records = results::sweep::read(folder, keep_going, skipped)?;
-    let dataset = metrics::from_records::dataset(records);
-    if dataset.runs.is_empty() {
-        return Err(LoadError::new(folder, LoadErrorKind::NothingLoaded));
-    }
-    Ok(dataset)
 }
 
 /// Loads several inputs into one dataset. Inputs of one provenance may be pooled; a run that two
@@ -235,21 +206,6 @@ fn run_group(run: &RunObservation) -> (ConfigId, Option<domain::plan::Topology>)
     (run.config.clone(), run.topology)
 }
 
-/// The start time in a run's manifest. Before results had a header, it was a key of its own.
-#[derive(Default, serde::Deserialize)]
-#[serde(default)]
-struct Started {
-    header: Option<Box<Self>>,
-    started_at: String,
-}
-
-impl Started {
-    fn at(self) -> String {
-        self.header
-            .map_or(self.started_at, |header| header.started_at)
-    }
-}
-
 /// The results folder in `results` of the sweep, load, capacity run or calibration that was
 /// started last.
 pub fn newest(results: &Path) -> Result<PathBuf, LoadError> {
@@ -261,9 +217,12 @@ pub fn newest(results: &Path) -> Result<PathBuf, LoadError> {
         };
         let facts = folder.join(kind.file());
         // An unreadable folder stays a candidate: loading it reports what is wrong.
-        let started =
-            read_json::<Started>(&facts, "manifest").map_or_else(|_| String::new(), Started::at);
-        found.push((started, folder));
+        let facts: Value = read_json(&facts, "manifest").unwrap_or_default();
+        // Before results had a header, the time was a key of its own.
+        let started = facts.pointer("/header/started_at");
+        let started = started.or_else(|| facts.get("started_at"));
+        let started = started.and_then(Value::as_str).unwrap_or_default();
+        found.push((started.to_owned(), folder));
     }
     found
         .into_iter()
@@ -313,20 +272,12 @@ fn sort_imported(dataset: &mut Dataset) {
 
 /// A sort key under which `g60` comes before `g120`.
 pub(crate) fn natural(name: &str) -> Vec<(String, u64)> {
-    let mut parts = vec![(String::new(), 0_u64)];
-    let mut in_number = false;
-    for c in name.chars() {
-        if let Some(digit) = c.to_digit(10) {
-            let (_, number) = parts.last_mut().expect("never empty");
-            *number = number.saturating_mul(10).saturating_add(u64::from(digit));
-            in_number = true;
-        } else {
-            if in_number {
-                parts.push((String::new(), 0));
-                in_number = false;
-            }
-            parts.last_mut().expect("never empty").0.push(c);
-        }
-    }
-    parts
+    let bytes = name.as_bytes();
+    let runs = bytes.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit());
+    let key = |run| {
+        let run = String::from_utf8_lossy(run);
+        let number = run.parse().map(|number| (String::new(), number));
+        number.unwrap_or_else(|_| (run.into_owned(), 0))
+    };
+    runs.map(key).collect()
 }

@@ -69,19 +69,17 @@ pub fn build(load: &Load, options: &ReportOptions) -> Result<Report, ReportError
     let helped = file.asked.cache_warning(&load.figures);
     page.limits.extend(helped.map(|words| sentence(&words)));
     let client = file.result.as_ref().map(|result| &result.client);
-    for (key, value) in [
-        ("asked", json!(file.asked)),
-        ("figures", json!(load.figures)),
-        ("fairness", json!(load.fairness)),
-        ("busiest_second_chunks", json!(series.busiest_second)),
-        ("probes", json!(load.probes)),
-        ("client", json!(client)),
-        ("client_budget", json!(file.header.client_budget)),
-        ("warnings", json!(load.warnings)),
-        ("skipped", json!(load.skipped.len())),
-    ] {
-        page.figures.insert(key.to_owned(), value);
-    }
+    page.figures = kind::figures(json!({
+        "asked": file.asked,
+        "figures": load.figures,
+        "fairness": load.fairness,
+        "busiest_second_chunks": series.busiest_second,
+        "probes": load.probes,
+        "client": client,
+        "client_budget": file.header.client_budget,
+        "warnings": load.warnings,
+        "skipped": load.skipped.len(),
+    }));
     Report::of(&page)
 }
 
@@ -92,17 +90,13 @@ fn client(header: &RunHeader) -> Vec<Line> {
             RuntimeFlavour::Multi => "several threads",
             RuntimeFlavour::Current => "one thread",
         };
-        let http = runtime.http_in_words();
-        let http = http.map_or_else(String::new, |http| format!(", through {http}"));
-        line(
-            "client",
-            format!("{flavour}, {} workers{http}", runtime.workers),
-        )
+        line("client", format!("{flavour}, {} workers", runtime.workers))
     });
+    let http = kind::http_client(header.runtime.as_ref());
     let time = header.time_scale.map(|scale| match scale {
         TimeScale::Virtual => "simulated; waits were skipped".to_owned(),
         TimeScale::Scaled(scale) => format!("simulated, {} times as fast", short(scale)),
     });
     let time = time.map(|time| line("time", time));
-    client.into_iter().chain(time).collect()
+    client.into_iter().chain([http]).chain(time).collect()
 }

@@ -1,6 +1,6 @@
 //! The budget in sentences, the same wherever it is shown.
 
-use domain::record::{BudgetDepth, BudgetEnd, ClientBudget};
+use domain::record::{BudgetDepth, BudgetEnd, BudgetStep, ClientBudget};
 
 use metrics::budget::{Beyond, calibrated_to};
 
@@ -42,10 +42,31 @@ pub fn in_words(budget: &ClientBudget) -> String {
     });
     format!(
         "calibrated to {} tok/s with bias under 1 ms ({measured}); there, with {} streams at once, \
-         stamps were late by {token}, TTFT by {ttft} mean{cpu}",
+         stamps were late by {token}, TTFT by {ttft} mean{cpu}{}",
         rate(step.tokens_per_s),
-        step.streams
+        step.streams,
+        worst_ttft(budget)
     )
+}
+
+/// The largest mean bias of TTFT among the calibrated loads, as the end of a sentence; empty where the highest of them
+/// has it.
+pub fn worst_ttft(budget: &ClientBudget) -> String {
+    let highest = calibrated_to(budget);
+    let within = budget
+        .steps
+        .iter()
+        .filter(|step| highest.is_some_and(|highest| step.tokens_per_s <= highest.tokens_per_s));
+    let late = |step: &BudgetStep| step.ttft_bias.map(|bias| bias.mean_ns);
+    let worst = within.max_by_key(|step| late(step));
+    match worst.filter(|step| late(step) > highest.and_then(late)) {
+        Some(step) => format!(
+            "; at a lower rate, with {} streams, TTFT was late by {} mean",
+            step.streams,
+            ms(late(step).unwrap_or_default())
+        ),
+        None => String::new(),
+    }
 }
 
 pub fn beyond_in_words(beyond: &Beyond) -> String {

@@ -64,7 +64,7 @@ pub fn answer(
     };
     let why = breaks.and_then(|b| {
         let probe = record.probes.iter().find(|p| p.agents == b)?;
-        why_broken(probe, objective, levels)
+        why_broken(probe, levels)
     });
     let broken = |b: u32| {
         let verb = if b == 1 { "breaks" } else { "break" };
@@ -73,38 +73,30 @@ pub fn answer(
             None => format!("{b} {verb} it"),
         }
     };
+    let reason = match record.end {
+        Some(RunEnd::Finished(_)) if !between.is_empty() => "",
+        Some(RunEnd::Finished(SearchEnd::MostAgents)) => ", the most that were asked for",
+        Some(RunEnd::Finished(SearchEnd::Saturated)) => ", and more were not tried",
+        _ => "",
+    };
     let mut sentence = match (kind, carries, breaks) {
-        (AnswerKind::Bracketed, Some(c), Some(b)) => format!(
-            "This server carries {} within {objective} ({})",
-            agents(c),
-            broken(b)
-        ),
+        (AnswerKind::Bracketed, Some(c), Some(b)) => {
+            let (carried, broken) = (agents(c), broken(b));
+            format!("This server carries {carried} within {objective} ({broken})")
+        }
         (AnswerKind::AtLeast, Some(c), _) => {
-            let reason = match record.end {
-                Some(RunEnd::Finished(SearchEnd::MostAgents)) if between.is_empty() => {
-                    ", the most that were asked for"
-                }
-                Some(RunEnd::Finished(SearchEnd::Saturated)) if between.is_empty() => {
-                    ", and more were not tried"
-                }
-                _ => "",
-            };
-            format!(
-                "This server carries at least {} within {objective}{reason}",
-                agents(c)
-            )
+            let carried = agents(c);
+            format!("This server carries at least {carried} within {objective}{reason}")
         }
         (AnswerKind::None, _, Some(b)) => {
             let why = why.as_ref().map_or_else(String::new, |w| format!(" ({w})"));
-            format!(
-                "This server does not carry even {} within {objective}{why}",
-                agents(b)
-            )
+            let least = agents(b);
+            format!("This server does not carry even {least} within {objective}{why}")
         }
-        (_, _, Some(b)) => format!(
-            "Unresolved: no level is shown to keep {objective}; {}",
-            broken(b)
-        ),
+        (_, _, Some(b)) => {
+            let broken = broken(b);
+            format!("Unresolved: no level is shown to keep {objective}; {broken}")
+        }
         _ => format!("Unresolved: no level is shown to keep or to break {objective}"),
     };
     for probe in &between {
@@ -120,29 +112,24 @@ pub fn answer(
     if interrupted {
         notes.push("Interrupted: the search did not come to its end; --resume goes on.".to_owned());
     }
-    for agents in search::out_of_order(&seen) {
-        notes.push(format!(
-            "{agents} agents pass although {} fail: the levels are not in order, and the lower one is \
-             taken.",
-            breaks.unwrap_or_default()
-        ));
-    }
-    for probe in record.probes.iter().filter(|p| p.failing) {
-        notes.push(format!(
-            "At {} more than {} % of the requests did not complete.",
-            agents(probe.agents),
-            100.0 * record.asked.max_failed
-        ));
-    }
-    if let Some(fit) = scaling
-        .and_then(|s| s.fit.as_ref())
-        .filter(|fit| fit.is_rejected())
-    {
-        notes.push(format!(
-            "No law fits the levels (the nearest, {}, is rejected at 1 %): no knee and no peak is taken from one.",
-            fit.kind.name()
-        ));
-    }
+    let failing = breaks.unwrap_or_default();
+    notes.extend(search::out_of_order(&seen).into_iter().map(|agents| {
+        format!(
+            "{agents} agents pass although {failing} fail: the levels are not in order, and the lower one is taken."
+        )
+    }));
+    let most = 100.0 * record.asked.max_failed;
+    notes.extend(record.probes.iter().filter(|p| p.failing).map(|probe| {
+        let agents = agents(probe.agents);
+        format!("At {agents} more than {most} % of the requests did not complete.")
+    }));
+    let fit = scaling.and_then(|s| s.fit.as_ref());
+    notes.extend(fit.filter(|fit| fit.is_rejected()).map(|fit| {
+        let nearest = fit.kind.name();
+        format!(
+            "No law fits the levels (the nearest, {nearest}, is rejected at 1 %): no knee and no peak is taken from one."
+        )
+    }));
     Answer {
         kind,
         carries,
@@ -159,53 +146,34 @@ fn agents(n: u32) -> String {
 
 /// Why a level is open, and what would decide it.
 fn open_in_words(probe: &Probe) -> String {
-    let one = probe.agents == 1;
     let who = agents(probe.agents);
+    let [be, need, lie] = match probe.agents {
+        1 => ["is", "needs", "lies"],
+        _ => ["are", "need", "lie"],
+    };
     let judged = &probe.decision.judged;
-    let is_open = |j: &&Judged| j.verdict == Verdict::Unresolved;
-    let open = judged.iter().filter(is_open).max_by_key(|j| j.needs);
-    let seen = open.and_then(figure_in_words);
+    let open = || judged.iter().filter(|j| j.verdict == Verdict::Unresolved);
+    let seen = open().max_by_key(|j| j.needs).and_then(figure_in_words);
     let seen = seen.map_or_else(String::new, |seen| format!(" ({seen})"));
     match probe.decision.needs {
-        Some(n) => {
-            let (be, need) = if one {
-                ("is", "needs")
-            } else {
-                ("are", "need")
-            };
-            format!("{who} {be} unresolved{seen} and {need} about {n} more requests")
-        }
+        Some(n) => format!("{who} {be} unresolved{seen} and {need} about {n} more requests"),
         None if judged.is_empty() => format!("{who} never came to a steady state"),
-        None if judged.iter().filter(is_open).any(|j| j.lo.is_none()) => {
-            format!("too few requests of {who} to tell")
-        }
-        None => {
-            let lie = if one { "lies" } else { "lie" };
-            format!("{who} {lie} too close to the limit to be told{seen}")
-        }
+        None if open().any(|j| j.lo.is_none()) => format!("too few requests of {who} to tell"),
+        None => format!("{who} {lie} too close to the limit to decide{seen}"),
     }
 }
 
 /// `ttft_p95 2.9 s [2.6 .. 3.4]`, of the limit that is broken.
-fn why_broken(probe: &Probe, objective: &Objective, levels: &[LevelFigures]) -> Option<String> {
-    let fails = |j: &&(&Criterion, &Judged)| j.1.verdict == Verdict::Fail;
-    let judged: Vec<_> = objective
-        .criteria()
-        .iter()
-        .zip(&probe.decision.judged)
-        .collect();
-    if let Some((_, judged)) = judged.iter().find(fails) {
-        return figure_in_words(judged);
+fn why_broken(probe: &Probe, levels: &[LevelFigures]) -> Option<String> {
+    let judged = &probe.decision.judged;
+    if let Some(broken) = judged.iter().find(|j| j.verdict == Verdict::Fail) {
+        return figure_in_words(broken);
     }
     let level = levels.iter().find(|l| l.agents == probe.agents)?;
     let outcomes = &level.load.outcomes;
-    probe.failing.then(|| {
-        format!(
-            "{} of {} requests did not complete",
-            outcomes.not_completed(),
-            outcomes.total()
-        )
-    })
+    let (lost, total) = (outcomes.not_completed(), outcomes.total());
+    let failing = probe.failing;
+    failing.then(|| format!("{lost} of {total} requests did not complete"))
 }
 
 /// A limited figure as it was seen: `ttft_p95 2.90 s [2.61 .. 3.48]`; none when none was.
@@ -236,35 +204,36 @@ pub fn figure_in_words(judged: &Judged) -> Option<String> {
 fn course(scaling: &Scaling) -> String {
     let highest = rate_at(&scaling.x_max);
     match scaling.course {
-        Course::Single { agents: n } => format!(
-            "throughput is {highest} with {}; a single level shows no course",
-            agents(n)
-        ),
+        Course::Single { agents: n } => {
+            let n = agents(n);
+            format!("throughput is {highest} with {n}; a single level shows no course")
+        }
         Course::Peak { top, above, below } => {
+            let top = agents(top);
             let from = above.map_or("below".to_owned(), |n| format!("between {n} and"));
-            let by_law = scaling.usl_peak().map_or_else(String::new, |peak| {
-                let name = LawKind::Usl.name();
-                format!(", near {} by the {name}", place(&peak))
-            });
+            let law = LawKind::Usl.name();
+            let peak = scaling.usl_peak();
+            let by_law = peak.map(|peak| format!(", near {} by the {law}", place(&peak)));
+            let by_law = by_law.unwrap_or_default();
             format!(
-                "throughput falls: the highest is {highest} with {}, and {below} get less; it peaks {from} \
-                 {below} agents{by_law}",
-                agents(top)
+                "throughput falls: the highest is {highest} with {top}, and {below} get less; it peaks {from} {below} \
+                 agents{by_law}"
             )
         }
         Course::Flat { from } => {
+            let from = agents(from);
             let saturates = match (scaling.batch.at, scaling.n_star.at) {
-                (Some(_), _) => format!("saturates near {}", place(&scaling.batch)),
+                (Some(_), _) => format!(
+                    "the fitted law, not a measurement, saturates near {}",
+                    place(&scaling.batch)
+                ),
                 (None, Some(_)) => format!(
                     "{} reach that at the earliest, if each adds as much as the first",
                     place(&scaling.n_star)
                 ),
                 (None, None) => "more only wait".to_owned(),
             };
-            format!(
-                "throughput is flat at {highest} from {} on, and {saturates}",
-                agents(from)
-            )
+            format!("throughput is flat at {highest} from {from} on, and {saturates}")
         }
         Course::Grows { from, to } => format!(
             "throughput still grows from {from} to {to} agents, the most that were looked at, up to {highest}; \

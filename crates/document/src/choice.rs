@@ -11,62 +11,55 @@ use crate::words::{capital, joined, plural};
 /// Configurations named one by one; of more, only their number is given.
 const MOST_NAMED: usize = 3;
 
+/// Whether one server or a server per agent is faster, in sentences.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+pub struct ChoiceInWords {
     /// The answer with its numbers; where nothing is decided, what would decide.
     pub answer: Vec<String>,
     pub qualifications: Vec<String>,
 }
 
 /// The answer itself stands between `strong` marks.
-pub fn said(choice: &Choice, each: &[TopologyComparison], strong: &str) -> Said {
-    let (mut said, mut more) = (Vec::new(), Vec::new());
+pub fn in_words(choice: &Choice, each: &[TopologyComparison], strong: &str) -> ChoiceInWords {
+    let (mut sentences, mut more) = (Vec::new(), Vec::new());
+    let overall = &choice.overall;
     if choice.depends_on_group() {
-        let answers = choice.groups.iter();
-        let answers = answers.map(|group| format!("{} {}", place(group), clause(group.faster)));
-        let answers: Vec<String> = answers.collect();
-        said.push(format!(
-            "{strong}It depends: {}.{strong}",
-            answers.join(", ")
-        ));
+        let groups = choice.groups.iter();
+        let answers = groups.map(|group| format!("{} {}", place(group), clause(group.faster)));
+        let answers = answers.collect::<Vec<_>>().join(", ");
+        sentences.push(format!("{strong}It depends: {answers}.{strong}"));
         for group in &choice.groups {
             let configs = plural(group.configs, "configuration");
-            let numbers = numbers(group);
-            said.push(capital(&format!(
-                "{} ({configs}): {numbers}.",
-                place(group)
-            )));
+            let numbers = format!("{} ({configs}): {}.", place(group), numbers(group));
+            sentences.push(capital(&numbers));
         }
-        said.push(format!(
-            "The groups differ (p {}).",
-            p_words(choice.p_interaction)
-        ));
+        let p = p_words(choice.p_interaction);
+        sentences.push(format!("The groups differ (p {p})."));
+        let (configs, faster) = (overall.configs, clause(overall.faster));
+        let numbers = numbers(overall);
         more.push(format!(
-            "Over all {} configurations {}: {}.",
-            choice.overall.configs,
-            clause(choice.overall.faster),
-            numbers(&choice.overall)
+            "Over all {configs} configurations {faster}: {numbers}."
         ));
     } else {
         let pair = if choice.paired { "paired " } else { "" };
         let repeated = plural(choice.repetitions, &format!("{pair}repetition"));
-        let over = match choice.overall.configs {
+        let over = match overall.configs {
             1 => repeated,
             configs => format!("{configs} configurations, {repeated} of each"),
         };
-        let (answer, numbers) = (answer(choice.overall.faster), numbers(&choice.overall));
-        said.push(format!("{strong}{answer}{strong}: {numbers} ({over})."));
+        let (answer, numbers) = (answer(overall.faster), numbers(overall));
+        sentences.push(format!("{strong}{answer}{strong}: {numbers} ({over})."));
     }
-    said.extend(would_decide(choice));
-    said.extend(choice.per_agent_servers.map(|n| {
+    sentences.extend(would_decide(choice));
+    sentences.extend(choice.per_agent_servers.map(|n| {
         format!(
             "\"A server per agent\" means {n} servers here that the agents share (`per_agent_servers`)."
         )
     }));
     more.extend(qualifications(&choice.overall));
     more.extend(by_themselves(each));
-    Said {
-        answer: said,
+    ChoiceInWords {
+        answer: sentences,
         qualifications: more,
     }
 }
@@ -91,36 +84,28 @@ fn place(group: &ChoiceOver) -> String {
     }
 }
 
-fn clause(faster: Faster) -> String {
-    match (faster.topology(), faster) {
-        (Some(better), _) => format!("{} is faster", topology(better)),
-        (None, Faster::Neither) => "neither is faster by 5 %".to_owned(),
-        (None, Faster::NotRanked) => "they are not ranked".to_owned(),
-        (None, _) => "they cannot be told apart".to_owned(),
+const fn clause(faster: Faster) -> &'static str {
+    match faster {
+        Faster::Shared => "one server is faster",
+        Faster::PerAgent => "a server per agent is faster",
+        Faster::Neither => "neither is faster by 5 %",
+        Faster::NotRanked => "they are not ranked",
+        Faster::Undecided => "they cannot be told apart",
     }
 }
 
 /// The walls, the shorter one first, and how much longer the other is.
 fn numbers(over: &ChoiceOver) -> String {
     let both = &over.wall_s;
-    let mut sides = [
-        (Topology::Shared, both.shared.mean),
-        (Topology::PerAgent, both.per_agent.mean),
-    ];
-    let mut ratio = both.ratio;
-    if ratio.mean < 1.0 {
-        sides.reverse();
-        ratio = inverse(&ratio);
-    }
-    let [(first, least), (second, most)] = sides;
-    format!(
-        "wall time {} s on {}, {} s on {}, {} as long",
-        plain(least, 2),
-        topology(first),
-        plain(most, 2),
-        topology(second),
-        times(&ratio)
-    )
+    let wall = |place, wall: &Estimate| format!("{} s on {}", plain(wall.mean, 2), topology(place));
+    let shared = wall(Topology::Shared, &both.shared);
+    let per_agent = wall(Topology::PerAgent, &both.per_agent);
+    let (first, second, ratio) = if both.ratio.mean < 1.0 {
+        (per_agent, shared, inverse(&both.ratio))
+    } else {
+        (shared, per_agent, both.ratio)
+    };
+    format!("wall time {first}, {second}, {} as long", times(&ratio))
 }
 
 fn p_words(p: Option<f64>) -> String {

@@ -105,46 +105,28 @@ mod tests {
             share: 0.5,
             shared_cores,
         };
-        let throttled = Condition::Throttled {
-            seconds: 0.5,
-            measured: 2.0,
-            reasons: vec!["sw_power_cap".to_owned(), "vrhot".to_owned()],
-        };
-        for (condition, expected) in [
-            (
-                Condition::Machine("governor is powersave".to_owned()),
-                "governor is powersave",
-            ),
-            (
-                throttled,
-                "GPU throttled: heat or power held its clocks down for 0.5 s of 2.0 s measured (25 %): \
-                 sw_power_cap, vrhot",
-            ),
-            (
-                Condition::GpuShared(vec![game]),
-                "another process uses the GPU: pid 20 (game), up to 2048 MiB",
-            ),
-            (
-                Condition::GpuShared(more),
-                "other processes use the GPU: pid 20 (game), up to 2048 MiB; pid 40 (Xorg), up to 50 MiB; \
-                 pid 41 (name not visible here), memory unknown; and 1 more",
-            ),
-            (
-                full(false),
-                "this machine's CPU was full (at 90 % or more) in 50 % of the samples while arms ran: the \
-                 client's stamps may be late",
-            ),
-            (
-                full(true),
-                "the server's CPU shares cores with the client, and they were full (at 90 % or more) in 50 % \
-                 of the samples while arms ran: the client's stamps may be late",
-            ),
-            (
-                Condition::Swapping(500_000_000),
-                "swap in use grew by 0.5 GB while this ran: memory was short",
-            ),
-        ] {
-            assert_eq!(sentence(&condition), expected);
-        }
+        let conditions = [
+            Condition::Machine("governor is powersave".to_owned()),
+            Condition::Throttled {
+                seconds: 0.5,
+                measured: 2.0,
+                reasons: vec!["sw_power_cap".to_owned(), "vrhot".to_owned()],
+            },
+            Condition::GpuShared(vec![game]),
+            Condition::GpuShared(more),
+            full(false),
+            full(true),
+            Condition::Swapping(500_000_000),
+        ];
+        let words = conditions.each_ref().map(sentence);
+        insta::assert_snapshot!(words.join("\n"), @r"
+        governor is powersave
+        GPU throttled: heat or power held its clocks down for 0.5 s of 2.0 s measured (25 %): sw_power_cap, vrhot
+        another process uses the GPU: pid 20 (game), up to 2048 MiB
+        other processes use the GPU: pid 20 (game), up to 2048 MiB; pid 40 (Xorg), up to 50 MiB; pid 41 (name not visible here), memory unknown; and 1 more
+        this machine's CPU was full (at 90 % or more) in 50 % of the samples while arms ran: the client's stamps may be late
+        the server's CPU shares cores with the client, and they were full (at 90 % or more) in 50 % of the samples while arms ran: the client's stamps may be late
+        swap in use grew by 0.5 GB while this ran: memory was short
+        ");
     }
 }

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use domain::record::Provenance;
 use serde_json::{Map, Value, json};
 
-use crate::number::plain;
 use crate::table::{Table, dictionary};
 
 pub const REPORT_SCHEMA: u32 = 1;
@@ -97,8 +96,6 @@ pub enum Block {
     Table(String),
     /// The first rows of a table of the document, by its id.
     Rows(String, usize),
-    /// These columns of a table of the document, by its id and their keys.
-    Columns(String, Vec<String>),
     /// A table that stands in no file of its own: an excerpt.
     Inline(Table),
     /// By its name.
@@ -108,7 +105,7 @@ pub enum Block {
 impl Block {
     fn table_id(&self) -> Option<&str> {
         match self {
-            Self::Table(id) | Self::Rows(id, _) | Self::Columns(id, _) => Some(id),
+            Self::Table(id) | Self::Rows(id, _) => Some(id),
             _ => None,
         }
     }
@@ -241,10 +238,6 @@ impl Document {
         }
         text
     }
-}
-
-pub(crate) fn count(n: usize) -> String {
-    plain(n as f64, 0)
 }
 
 #[cfg(test)]

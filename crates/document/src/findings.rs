@@ -8,12 +8,44 @@ use serde_json::{Value, json};
 use crate::choice::times;
 use crate::number::{bounds, plain, three_digits};
 use crate::safe;
-use crate::table::{Cell, Kind, Origin, Table};
+use crate::table::{Cell, Field, Origin, Table};
 use crate::verdict;
-use crate::words::{capital, joined, plural};
+use crate::words::{capital, fill, joined, plural};
+
+/// The words of a kind of finding. Sentences hold `{names}` of values: the digit of a piece of evidence is its value, and
+/// with an `n` before it the number of runs behind it.
+struct Words {
+    columns: Vec<&'static str>,
+    /// About one finding.
+    one: &'static str,
+    /// About several; empty for kinds whose tables say it.
+    several: &'static str,
+    /// What would help; empty where nothing is known to.
+    next: &'static str,
+}
+
+/// A line for each kind: its word in ids, the columns of its table, the sentence about one, that about several, and what
+/// would help.
+const WORDS: &str = include_str!("findings.txt");
+
+fn words(kind: &FindingKind) -> Words {
+    let of_line = |line: &'static str| {
+        let mut parts = line.split(" | ");
+        let is_own = parts.next() == Some(kind_word(kind));
+        let columns = parts.next()?.split(", ").filter(|name| !name.is_empty());
+        is_own.then_some(Words {
+            columns: columns.collect(),
+            one: parts.next()?,
+            several: parts.next().unwrap_or_default(),
+            next: parts.next().unwrap_or_default(),
+        })
+    };
+    let found = WORDS.lines().find_map(of_line);
+    found.expect("every kind has a line of words")
+}
 
 /// What a cause costs time with, as the end of a sentence.
-pub fn cause_words(cause: &str) -> &'static str {
+fn cause_words(cause: &str) -> &'static str {
     match cause {
         "wait_other_config" => "waiting for requests with other options",
         "model_reload" => "loading the model again",
@@ -30,7 +62,7 @@ pub fn cause_words(cause: &str) -> &'static str {
 }
 
 /// The kind of a finding, as in its id.
-pub const fn kind_word(kind: &FindingKind) -> &'static str {
+const fn kind_word(kind: &FindingKind) -> &'static str {
     match kind {
         FindingKind::NeverOverlapped => "never-overlapped",
         FindingKind::Verdict(_) => "verdict",
@@ -48,18 +80,10 @@ pub const fn kind_word(kind: &FindingKind) -> &'static str {
 
 /// A stable id: `serial-other-options:bvc_g60_c512_t0.6`.
 pub fn id(finding: &Finding) -> String {
-    let mut id = kind_word(&finding.kind).to_owned();
-    for part in [
-        finding.config.as_ref().map(ToString::to_string),
-        finding.topology.map(|t| t.to_string()),
-    ]
-    .into_iter()
-    .flatten()
-    {
-        id.push(':');
-        id.push_str(&part);
-    }
-    id
+    let config = finding.config.as_ref().map(|id| format!(":{id}"));
+    let topology = finding.topology.map(|topology| format!(":{topology}"));
+    let parts = [config, topology].into_iter().flatten();
+    kind_word(&finding.kind).to_owned() + &parts.collect::<String>()
 }
 
 pub fn json(findings: &[Finding]) -> Value {
@@ -83,10 +107,6 @@ fn place(finding: &Finding) -> String {
 
 fn value(finding: &Finding, at: usize) -> f64 {
     finding.evidence.get(at).map_or(f64::NAN, |e| e.value)
-}
-
-fn short(finding: &Finding, at: usize) -> String {
-    three_digits(value(finding, at))
 }
 
 /// `1.02 [0.98, 1.06], n = 5`.
@@ -138,133 +158,91 @@ fn change(ratio: &Estimate, more: &str, less: &str) -> String {
 }
 
 pub fn sentence(finding: &Finding) -> String {
-    let place = place(finding);
-    let n = |at: usize| finding.evidence.get(at).map_or(0, |e| e.n);
-    let runs = finding.runs;
-    match &finding.kind {
-        FindingKind::NeverOverlapped => {
-            let topology = finding
-                .topology
-                .map_or_else(String::new, |t| format!(" ({t})"));
-            format!(
-                "In {} of {runs} runs{topology} no two agents ever decoded at the same time, yet their estimated \
-                 speedup averages {}.",
-                value(finding, 0),
-                short(finding, 1)
-            )
+    let n = |at: usize| finding.evidence.get(at).map_or(0, |e| e.n).to_string();
+    fill(words(&finding.kind).one, |name| match name {
+        "place" => place(finding),
+        "runs" => finding.runs.to_string(),
+        "whole" => value(finding, 0).to_string(),
+        "n0" => n(0),
+        "n1" => n(1),
+        "topology" => {
+            let topology = finding.topology.map(|t| format!(" ({t})"));
+            topology.unwrap_or_default()
         }
-        FindingKind::Verdict(found) => {
-            let speedup = finding.evidence.first().map(with_interval);
-            let says = verdict::finding(*found, &speedup.unwrap_or_default());
-            format!("{place}: {}.", says.unwrap_or_default())
-        }
-        FindingKind::OtherOptions(differing) => format!(
-            "{place}: the agents took turns because their options differ ({}): in {} of {runs} runs one waited {} s \
-             for the other's requests and then {} s until the model was loaded with its own options.",
-            differing_words(differing),
-            n(1),
-            short(finding, 1),
-            short(finding, 2),
-        ),
-        FindingKind::Admission => format!(
-            "{place}: the agents took turns because the client let too few requests through (`--admission`): in {} \
-             of {runs} runs one waited {} s for a permit while the other was served.",
-            n(1),
-            short(finding, 1),
-        ),
-        FindingKind::SlotQueue => format!(
-            "{place}: the agents took turns because the server had no free slot: in {} of {runs} runs one waited {} \
-             s in its queue while the other was served.",
-            n(1),
-            short(finding, 1),
-        ),
-        FindingKind::EqualOptions => {
-            let count = value(finding, 0);
-            let reloads = if (count - 1.0).abs() < f64::EPSILON {
-                "one reload".to_owned()
-            } else {
-                format!("{} reloads", three_digits(count))
-            };
-            format!(
-                "{place}: equal options would have spared {reloads} of the model per run, about {} s (seen in {} of \
-                 {runs} runs).",
-                short(finding, 1),
-                n(1),
-            )
-        }
-        FindingKind::Costliest => format!(
-            "{place}: of {} s lost per run against perfect concurrency, {} s went to {}.",
-            short(finding, 0),
-            short(finding, 1),
-            finding
-                .evidence
-                .get(1)
-                .map_or("", |e| cause_words(e.figure)),
-        ),
-        FindingKind::Offload => {
-            let of = |figure| {
-                let found = finding.evidence.iter().find(|e| e.figure == figure);
-                found.map(|e| e.value)
-            };
-            let percent = |share: f64| format!("{} %", plain(100.0 * share, 0));
-            let in_turn = of("cause.offload.on_cpu_in_turn");
-            let alike = in_turn.is_some_and(|in_turn| value(finding, 0) <= in_turn + 0.01);
-            let cost = match of("lost_s.offload") {
-                Some(lost) if lost >= 0.05 => {
-                    format!("{} s per run were lost to it", three_digits(lost))
-                }
-                Some(_) if alike => {
-                    "the runs in turn were slowed alike, so that the speedup does not show what it costs".to_owned()
-                }
-                _ => "what it cost is unknown".to_owned(),
-            };
-            format!(
-                "{place}: the model did not fit on the device: {} of an agent's model ran on the CPU in {} of {runs} \
-                 runs, {} in turn; {cost}.",
-                percent(value(finding, 0)),
-                n(0),
-                in_turn.map_or_else(|| "an unknown part".to_owned(), percent),
-            )
-        }
-        FindingKind::Throttled => format!(
-            "{place}: the device held its clocks down; at least {} s per run were lost to it.",
-            short(finding, 0)
-        ),
-        FindingKind::LeftOut => format!(
-            "{place}: {} of {} runs are left out because a request did not complete or the arm was not usable.",
-            value(finding, 0),
-            n(0)
-        ),
-        FindingKind::TwoServers { changes } => {
-            let mut parts: Vec<String> = changes
-                .iter()
-                .map(|(quantity, ratio)| match quantity {
-                    Quantity::Wall => {
-                        format!("wall time is {}", change(ratio, "longer", "shorter"))
-                    }
-                    // Only the wall time ranks.
-                    Quantity::Throughput => format!("throughput is {}", times(ratio)),
-                    Quantity::Ttft => format!("time to the first token is {}", times(ratio)),
-                })
-                .collect();
-            for e in finding.evidence.iter().skip(changes.len()) {
-                let percent = three_digits(100.0 * e.value);
-                parts.push(match e.figure {
-                    "decode_overlap" => {
-                        format!("two or more agents decode in {percent} % of the decoding time")
-                    }
-                    "topologies.rate.ratio" => {
-                        format!("each agent decodes at {percent} % of its rate on one server")
-                    }
-                    _ => format!("each agent decodes at {percent} % of its rate in turn"),
-                });
+        "options" => match &finding.kind {
+            FindingKind::OtherOptions(differing) => differing_words(differing),
+            _ => String::new(),
+        },
+        "verdict" => match finding.kind {
+            FindingKind::Verdict(found) => {
+                let speedup = finding.evidence.first().map(with_interval);
+                verdict::finding(found, &speedup.unwrap_or_default()).unwrap_or_default()
             }
-            format!(
-                "{place}, a server per agent instead of one ({runs} repetitions): {}.",
-                parts.join("; ")
-            )
+            _ => String::new(),
+        },
+        "reloads" if value(finding, 0).to_bits() == 1_f64.to_bits() => "one reload".to_owned(),
+        "reloads" => format!("{} reloads", three_digits(value(finding, 0))),
+        "cause" => {
+            let cause = finding.evidence.get(1);
+            cause.map_or("", |e| cause_words(e.figure)).to_owned()
         }
+        "on_cpu" => plain(100.0 * value(finding, 0), 0),
+        "in_turn" => on_cpu_in_turn(finding).map_or_else(
+            || "an unknown part".to_owned(),
+            |share| format!("{} %", plain(100.0 * share, 0)),
+        ),
+        "cost" => offload_cost(finding),
+        "changes" => changes_in_words(finding),
+        place => three_digits(value(finding, place.parse().unwrap_or(usize::MAX))),
+    })
+}
+
+/// The part of an agent's model that ran on the CPU in turn, 0 to 1.
+fn on_cpu_in_turn(finding: &Finding) -> Option<f64> {
+    named(finding, "cause.offload.on_cpu_in_turn")
+}
+
+fn named(finding: &Finding, figure: &str) -> Option<f64> {
+    let found = finding.evidence.iter().find(|e| e.figure == figure);
+    found.map(|e| e.value)
+}
+
+fn offload_cost(finding: &Finding) -> String {
+    let alike = on_cpu_in_turn(finding).is_some_and(|share| value(finding, 0) <= share + 0.01);
+    match named(finding, "lost_s.offload") {
+        Some(lost) if lost >= 0.05 => format!("{} s per run were lost to it", three_digits(lost)),
+        Some(_) if alike => {
+            "the runs in turn were slowed alike, so that the speedup does not show what it costs"
+                .to_owned()
+        }
+        _ => "what it cost is unknown".to_owned(),
     }
+}
+
+/// What a server per agent changes, and how the agents decode on it.
+fn changes_in_words(finding: &Finding) -> String {
+    let FindingKind::TwoServers { changes } = &finding.kind else {
+        return String::new();
+    };
+    let changed = changes.iter().map(|(quantity, ratio)| match quantity {
+        Quantity::Wall => format!("wall time is {}", change(ratio, "longer", "shorter")),
+        // Only the wall time ranks.
+        Quantity::Throughput => format!("throughput is {}", times(ratio)),
+        Quantity::Ttft => format!("time to the first token is {}", times(ratio)),
+    });
+    let shares = finding.evidence.iter().skip(changes.len()).map(|e| {
+        let percent = three_digits(100.0 * e.value);
+        match e.figure {
+            "decode_overlap" => {
+                format!("two or more agents decode in {percent} % of the decoding time")
+            }
+            "topologies.rate.ratio" => {
+                format!("each agent decodes at {percent} % of its rate on one server")
+            }
+            _ => format!("each agent decodes at {percent} % of its rate in turn"),
+        }
+    });
+    changed.chain(shares).collect::<Vec<_>>().join("; ")
 }
 
 /// Findings of one kind.
@@ -328,155 +306,103 @@ fn options_named<'f>(findings: impl IntoIterator<Item = &'f Finding>) -> Vec<&'s
 
 /// One sentence over findings of one kind; none for kinds whose tables say it.
 fn over_all(group: &[&Finding]) -> Option<String> {
-    let all = group.len();
-    let span = |at: usize| range(group.iter().map(|f| value(f, at)));
-    Some(match &group[0].kind {
-        FindingKind::Verdict(_) | FindingKind::TwoServers { .. } => return None,
-        FindingKind::NeverOverlapped => {
-            let sentences: Vec<String> = group.iter().map(|f| sentence(f)).collect();
-            sentences.join(" ")
+    let template = words(&group[0].kind).several;
+    let sentence = fill(template, |name| value_over_all(group, name));
+    (!template.is_empty()).then_some(sentence)
+}
+
+/// The value of a name in a sentence over findings of one kind.
+fn value_over_all(group: &[&Finding], name: &str) -> String {
+    let first = || group.iter().filter_map(|f| f.evidence.first());
+    match name {
+        "all" => group.len().to_string(),
+        "configurations" => plural(group.len() as u64, "configuration"),
+        "each" => group
+            .iter()
+            .map(|f| sentence(f))
+            .collect::<Vec<_>>()
+            .join(" "),
+        "options" => joined(&options_named(group.iter().copied())),
+        "cause" => causes_counted(group),
+        "on_cpu" => range(group.iter().map(|f| 100.0 * value(f, 0))),
+        "whole" => plain(first().map(|e| e.value).sum(), 0),
+        "n0" => first().map(|e| e.n).sum::<u32>().to_string(),
+        place => {
+            let place = place.parse().unwrap_or(usize::MAX);
+            range(group.iter().map(|f| value(f, place)))
         }
-        FindingKind::OtherOptions(_) => {
-            let options = options_named(group.iter().copied());
-            format!(
-                "In {all} configurations the agents took turns because their options differ ({}): one waited {} s for \
-                 the other's requests and then {} s until the model was loaded with its own options.",
-                joined(&options),
-                span(1),
-                span(2)
-            )
+    }
+}
+
+/// What costs most, with the number of configurations in which it does, the commonest first.
+fn causes_counted(group: &[&Finding]) -> String {
+    let mut causes: Vec<(&str, u32)> = Vec::new();
+    for e in group.iter().filter_map(|f| f.evidence.get(1)) {
+        match causes.iter_mut().find(|(cause, _)| *cause == e.figure) {
+            Some((_, n)) => *n += 1,
+            None => causes.push((e.figure, 1)),
         }
-        FindingKind::Admission => format!(
-            "In {all} configurations the agents took turns because the client let too few requests through \
-             (`--admission`): one waited {} s for a permit while the other was served.",
-            span(1)
-        ),
-        FindingKind::SlotQueue => format!(
-            "In {all} configurations the agents took turns because the server had no free slot: one waited {} s in its \
-             queue while the other was served.",
-            span(1)
-        ),
-        FindingKind::EqualOptions => format!(
-            "In {all} configurations equal options would have spared reloads of the model: {} per run, about {} s.",
-            span(0),
-            span(1)
-        ),
-        FindingKind::Costliest => {
-            let mut causes: Vec<(&str, u32)> = Vec::new();
-            for e in group.iter().filter_map(|f| f.evidence.get(1)) {
-                match causes.iter_mut().find(|(cause, _)| *cause == e.figure) {
-                    Some((_, n)) => *n += 1,
-                    None => causes.push((e.figure, 1)),
-                }
-            }
-            causes.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-            let named: Vec<String> = causes
-                .iter()
-                .map(|(cause, n)| format!("{} in {n}", cause_words(cause)))
-                .collect();
-            format!(
-                "Against perfect concurrency a run loses {} s in {all} configurations; what costs most is {}.",
-                span(0),
-                joined(&named)
-            )
-        }
-        FindingKind::Offload => {
-            let shares = group.iter().map(|f| 100.0 * value(f, 0));
-            format!(
-                "In {all} configurations the model did not fit on the device: {} % of an agent's model ran on the CPU.",
-                range(shares)
-            )
-        }
-        FindingKind::Throttled => format!(
-            "In {all} configurations the device held its clocks down; at least {} s per run were lost to it.",
-            span(0)
-        ),
-        FindingKind::LeftOut => {
-            let left: f64 = group.iter().map(|f| value(f, 0)).sum();
-            let of: u32 = group
-                .iter()
-                .filter_map(|f| f.evidence.first())
-                .map(|e| e.n)
-                .sum();
-            format!(
-                "{} of {of} runs of {all} configurations are left out because a request did not complete or the arm was \
-                 not usable.",
-                plain(left, 0)
-            )
-        }
-    })
+    }
+    causes.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    let named = causes.iter();
+    let named = named.map(|(cause, n)| format!("{} in {n}", cause_words(cause)));
+    joined(&named.collect::<Vec<_>>())
 }
 
 /// A row for each finding; none for a kind that has no numbers of its own.
 fn numbers(group: &[&Finding], origin: Origin) -> Option<Table> {
-    let headings: &[&str] = match &group[0].kind {
-        FindingKind::OtherOptions(_) => &["wait (s)", "load after it (s)"],
-        FindingKind::Admission | FindingKind::SlotQueue => &["wait (s)"],
-        FindingKind::EqualOptions => &["reloads per run", "time (s)"],
-        FindingKind::Costliest => &["lost (s)", "of it (s)"],
-        FindingKind::Throttled => &["lost (s)"],
-        FindingKind::LeftOut => &["runs left out"],
-        FindingKind::NeverOverlapped
-        | FindingKind::Verdict(_)
-        | FindingKind::Offload
-        | FindingKind::TwoServers { .. } => {
-            return None;
-        }
+    let headings = words(&group[0].kind).columns;
+    if headings.is_empty() {
+        return None;
+    }
+    let topology = |finding: &Finding| {
+        let topology = finding.topology.map(verdict::topology);
+        topology.map_or(Cell::Unknown, Cell::text)
     };
-    let several = group.iter().any(|f| f.topology != group[0].topology);
+    let what = |finding: &Finding| {
+        let cause = finding.evidence.get(1).map_or("", |e| e.figure);
+        Cell::text(match &finding.kind {
+            FindingKind::OtherOptions(differing) => differing_words(differing),
+            _ => cause.replace('_', " "),
+        })
+    };
+    let mut fields = vec![Field::label("config", "config", |finding: &Finding| {
+        let config = finding.config.as_ref();
+        Cell::text(config.map_or("all", |c| c.as_str()))
+    })];
+    if group.iter().any(|f| f.topology != group[0].topology) {
+        fields.push(Field::label("topology", "servers", topology));
+    }
+    if let FindingKind::OtherOptions(_) | FindingKind::Costliest = group[0].kind {
+        fields.push(Field::label("what", "what", what));
+    }
+    let count = headings.len();
+    for (place, heading) in headings.into_iter().enumerate() {
+        let key = heading.split(" (").next().unwrap_or(heading);
+        let cell = move |finding: &Finding| {
+            // The last pieces of evidence are the numbers.
+            let place = (finding.evidence.len() + place).checked_sub(count);
+            let e = place.and_then(|place| finding.evidence.get(place));
+            e.map_or(Cell::Unknown, |e| {
+                let whole = !heading.ends_with("(s)") && e.value.fract() == 0.0;
+                Cell::number(e.value, if whole { 0 } else { 2 })
+            })
+        };
+        fields.push(Field::number(key.replace(' ', "_"), heading, origin, cell));
+    }
+    fields.push(Field::number(
+        "seen_in",
+        "runs (n)",
+        origin,
+        |finding: &Finding| {
+            let last = finding.evidence.last();
+            last.map_or(Cell::Unknown, |e| Cell::count(e.n))
+        },
+    ));
     let kind = kind_word(&group[0].kind);
-    let mut table = Table::new(format!("finding-{kind}"), capital(&kind.replace('-', " ")));
-    table.label("config", "config");
-    if several {
-        table.label("topology", "servers");
-    }
-    let words = matches!(
-        group[0].kind,
-        FindingKind::OtherOptions(_) | FindingKind::Costliest
-    );
-    if words {
-        table.label("what", "what");
-    }
-    for heading in headings {
-        let key = heading
-            .split(" (")
-            .next()
-            .unwrap_or(heading)
-            .replace(' ', "_");
-        table.column(key, *heading, Kind::Number, origin);
-    }
-    table.column("seen_in", "runs (n)", Kind::Number, origin);
-    for finding in group {
-        let config = finding.config.as_ref().map_or("all", |c| c.as_str());
-        let mut cells = vec![Cell::text(config)];
-        if several {
-            let topology = finding.topology.map(verdict::topology);
-            cells.push(topology.map_or(Cell::Unknown, Cell::text));
-        }
-        let numbers = finding.evidence.len() - headings.len().min(finding.evidence.len());
-        match &finding.kind {
-            FindingKind::OtherOptions(differing) => {
-                cells.push(Cell::text(differing_words(differing)));
-            }
-            FindingKind::Costliest => {
-                let cause = finding.evidence.get(1).map_or("", |e| e.figure);
-                cells.push(Cell::text(cause.replace('_', " ")));
-            }
-            _ => {}
-        }
-        for (e, heading) in finding.evidence.iter().skip(numbers).zip(headings) {
-            let whole = !heading.ends_with("(s)") && e.value.fract() == 0.0;
-            cells.push(Cell::number(e.value, if whole { 0 } else { 2 }));
-        }
-        cells.push(
-            finding
-                .evidence
-                .last()
-                .map_or(Cell::Unknown, |e| Cell::count(e.n)),
-        );
-        table.row(cells);
-    }
-    Some(table)
+    let title = capital(&kind.replace('-', " "));
+    let rows = group.iter().copied();
+    Some(Table::of(format!("finding-{kind}"), title, fields, rows))
 }
 
 /// What would help, by the evidence; `slots` is how many an agent each would take on `server`.
@@ -485,53 +411,37 @@ pub fn what_to_try(
     slots: u64,
     server: Option<&ServerIdentity>,
 ) -> Vec<String> {
-    let of = |kind: FindingKind| -> Vec<&Finding> {
-        let found = findings.iter().filter(|f| f.kind == kind);
-        found.collect()
+    let options: Vec<String> = options_named(findings)
+        .into_iter()
+        .map(safe::code)
+        .collect();
+    let what = match &options[..] {
+        [] => "the same options".to_owned(),
+        options => format!("the same {}", joined(options)),
     };
-    let configurations = |found: &[&Finding]| plural(found.len() as u64, "configuration");
-    let mut next = Vec::new();
-    let spared = of(FindingKind::EqualOptions);
-    if !spared.is_empty() {
-        let options = options_named(findings);
-        let options: Vec<String> = options.iter().map(|o| safe::code(o)).collect();
-        let what = if options.is_empty() {
-            "the same options".to_owned()
-        } else {
-            format!("the same {}", joined(&options))
-        };
-        next.push(format!(
-            "Give all agents {what}: it would have spared {} s of reloading per run, in {}.",
-            range(spared.iter().map(|f| value(f, 1))),
-            configurations(&spared)
-        ));
-    }
-    let offloaded = of(FindingKind::Offload);
-    if !offloaded.is_empty() {
-        next.push(format!(
-            "Make room on the device, by a smaller `num_ctx`, one server for all agents or a smaller model: {} % of an \
-             agent's model ran on the CPU, in {}.",
-            range(offloaded.iter().map(|f| 100.0 * value(f, 0))),
-            configurations(&offloaded)
-        ));
-    }
-    let queued = of(FindingKind::SlotQueue);
-    if !queued.is_empty() {
-        let serve = format!("Let the server serve {slots} requests at once");
-        let start = match server.map(|server| server.slots_setting(slots)) {
-            Some(Some(setting)) => format!("Start the server with `{setting}`"),
-            Some(None) => serve,
-            None => format!("{serve} (Ollama: `OLLAMA_NUM_PARALLEL={slots}`)"),
-        };
-        next.push(format!(
-            "{start}, a slot for each agent: agents waited for one in {}.",
-            configurations(&queued)
-        ));
-    }
-    if !of(FindingKind::Admission).is_empty() {
-        next.push("Raise `--admission`: the client itself kept requests back.".to_owned());
-    }
-    next
+    let serve = format!("Let the server serve {slots} requests at once");
+    let start = match server.map(|server| server.slots_setting(slots)) {
+        Some(Some(setting)) => format!("Start the server with `{setting}`"),
+        Some(None) => serve,
+        None => format!("{serve} (Ollama: `OLLAMA_NUM_PARALLEL={slots}`)"),
+    };
+    let next = |kind: FindingKind| {
+        let found = findings.iter().filter(|f| f.kind == kind);
+        let found: Vec<&Finding> = found.collect();
+        let sentence = fill(words(&kind).next, |name| match name {
+            "what" => what.clone(),
+            "start" => start.clone(),
+            name => value_over_all(&found, name),
+        });
+        (!found.is_empty()).then_some(sentence)
+    };
+    let kinds = [
+        FindingKind::EqualOptions,
+        FindingKind::Offload,
+        FindingKind::SlotQueue,
+        FindingKind::Admission,
+    ];
+    kinds.into_iter().filter_map(next).collect()
 }
 
 #[cfg(test)]

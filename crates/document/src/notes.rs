@@ -147,48 +147,35 @@ mod tests {
     use domain::{FailureKind, Nanos};
 
     #[test]
-    fn a_server_that_changed_is_named_with_what_it_was_and_is() {
+    fn notes_and_warnings_name_what_they_are_about() {
         let server = |version: &str| ServerIdentity {
             kind: "ollama".to_owned(),
             version: version.to_owned(),
         };
         let identities = [server("0.32.1"), server("0.33.0")];
         let changed = Warning::ServerChanged("http://a:1".to_owned(), identities, 3);
-        assert_eq!(
-            warning(&changed),
-            "the server at http://a:1 was ollama 0.32.1 when the sweep began and ollama 0.33.0 in 3 arms, which cannot be \
-             compared with the others"
-        );
-    }
-
-    #[test]
-    fn reasons_name_the_agent_and_its_request() {
         let of = |fault| Unusable::Request(1, "writer".to_owned(), 2, fault);
         let failed = RequestFault::NotCompleted(Outcome::Failed {
             failure: FailureKind::MidStream,
             message: "out of memory".to_owned(),
         });
-        assert_eq!(
-            note(&Note::LeftOut(3, of(failed))),
-            "run 3 is left out: together arm: agent 1 (writer), request 2 failed: out of memory"
-        );
-        let cancelled = of(RequestFault::NotCompleted(Outcome::Cancelled));
-        assert_eq!(
-            of_run(&RunWarning::SequentialLeftOut(cancelled)),
-            "sequential arm left out: agent 1 (writer), request 2 was cancelled"
-        );
-        let lacks = of(RequestFault::Lacks(ResponseNote::NoFinishReason));
-        assert_eq!(
-            of_run(&RunWarning::SequentialLeftOut(lacks)),
-            "sequential arm left out: agent 1 (writer), request 2 is incomplete: the stream ended without a \
-             finish reason"
-        );
-        let stepped = of(RequestFault::EndsBeforeItBegins(Nanos::from_millis(5)));
-        let stepped = note(&Note::LeftOut(3, stepped));
-        assert!(stepped.ends_with("before it was sent: the clock stepped"));
-        assert_eq!(
-            note(&Note::LeftOut(1, Unusable::NoTogetherArm)),
-            "run 1 is left out: there is no together arm"
-        );
+        let sequential = |fault| of_run(&RunWarning::SequentialLeftOut(of(fault)));
+        let left_out = |why| note(&Note::LeftOut(3, why));
+        let words = [
+            warning(&changed),
+            left_out(of(failed)),
+            sequential(RequestFault::NotCompleted(Outcome::Cancelled)),
+            sequential(RequestFault::Lacks(ResponseNote::NoFinishReason)),
+            left_out(of(RequestFault::EndsBeforeItBegins(Nanos::from_millis(5)))),
+            left_out(Unusable::NoTogetherArm),
+        ];
+        insta::assert_snapshot!(words.join("\n"), @r"
+        the server at http://a:1 was ollama 0.32.1 when the sweep began and ollama 0.33.0 in 3 arms, which cannot be compared with the others
+        run 3 is left out: together arm: agent 1 (writer), request 2 failed: out of memory
+        sequential arm left out: agent 1 (writer), request 2 was cancelled
+        sequential arm left out: agent 1 (writer), request 2 is incomplete: the stream ended without a finish reason
+        run 3 is left out: together arm: agent 1 (writer), request 2 ends 0.005 s before it was sent: the clock stepped
+        run 3 is left out: there is no together arm
+        ");
     }
 }

@@ -107,22 +107,6 @@ pub fn code(text: &str) -> String {
     format!("`{}`", terminal(text).replace('`', "'"))
 }
 
-/// The string as text or as an attribute in HTML.
-pub fn html(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in terminal(text).chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            c => safe.push(c),
-        }
-    }
-    safe
-}
-
 /// A cell of a CSV file that no spreadsheet takes for a formula; signed numbers stay. Quoting is the writer's.
 pub fn csv_cell(text: &str) -> String {
     let text = terminal(text);
@@ -179,11 +163,10 @@ mod tests {
         for string in STRINGS {
             let _ = write!(
                 text,
-                "{string:?}\n  terminal  {}\n  markdown  {}\n  code      {}\n  html      {}\n  csv       {}\n  file      {}\n",
+                "{string:?}\n  terminal  {}\n  markdown  {}\n  code      {}\n  csv       {}\n  file      {}\n",
                 terminal(string),
                 markdown(string),
                 code(string),
-                html(string),
                 csv_cell(string),
                 file_name(string),
             );

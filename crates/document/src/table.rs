@@ -241,6 +241,83 @@ impl<'f, T: ?Sized> Field<'f, T> {
     }
 }
 
+/// The columns of a table that are made from its rows' items, most of them numbers of one origin.
+#[derive(Debug)]
+pub struct Columns<'f, T> {
+    origin: Origin,
+    fields: Vec<Field<'f, T>>,
+}
+
+impl<'f, T> Columns<'f, T> {
+    pub const fn new(origin: Origin) -> Self {
+        Self {
+            origin,
+            fields: Vec::new(),
+        }
+    }
+
+    /// Adds columns.
+    #[must_use]
+    pub fn with(mut self, fields: impl IntoIterator<Item = Field<'f, T>>) -> Self {
+        self.fields.extend(fields);
+        self
+    }
+
+    /// Adds a column of words.
+    #[must_use]
+    pub fn words<S: Into<String>>(
+        self,
+        key: &str,
+        heading: &str,
+        words: impl Fn(&T) -> S + 'f,
+    ) -> Self {
+        let cell = move |item: &T| Cell::text(words(item));
+        self.with([Field::label(key, heading, cell)])
+    }
+
+    /// Adds a column of numbers with this many decimals, unknown where there is none.
+    #[must_use]
+    pub fn figure<N: Into<Option<f64>>>(
+        self,
+        key: &str,
+        heading: &str,
+        decimals: usize,
+        figure: impl Fn(&T) -> N + 'f,
+    ) -> Self {
+        let cell = move |item: &T| Cell::known(figure(item).into(), decimals);
+        let field = Field::number(key, heading, self.origin, cell);
+        self.with([field])
+    }
+
+    /// Adds a column of whole numbers.
+    #[must_use]
+    pub fn count<N: Into<u64>>(
+        self,
+        key: &str,
+        heading: &str,
+        count: impl Fn(&T) -> N + 'f,
+    ) -> Self {
+        self.figure(key, heading, 0, move |item| count(item).into() as f64)
+    }
+
+    /// Sets the origin of the columns that are added after it.
+    #[must_use]
+    pub const fn origin(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        self
+    }
+
+    /// The table with a row for each item.
+    pub fn table(
+        self,
+        id: impl Into<String>,
+        title: impl Into<String>,
+        items: impl IntoIterator<Item: Borrow<T>>,
+    ) -> Table {
+        Table::of(id, title, self.fields, items)
+    }
+}
+
 impl Table {
     pub fn new(id: impl Into<String>, title: impl Into<String>) -> Self {
         Self {
@@ -331,49 +408,24 @@ impl Table {
             ..self.clone()
         }
     }
-
-    /// The columns with these keys, in this order; a key that the table lacks is left out.
-    #[must_use]
-    pub fn only(&self, keys: &[&str]) -> Self {
-        let places: Vec<usize> = keys
-            .iter()
-            .filter_map(|key| self.columns.iter().position(|c| c.key == *key))
-            .collect();
-        let pick = |row: &Vec<Cell>| places.iter().map(|i| row[*i].clone()).collect();
-        Self {
-            columns: places.iter().map(|i| self.columns[*i].clone()).collect(),
-            rows: self.rows.iter().map(pick).collect(),
-            ..self.clone()
-        }
-    }
 }
 
 /// The column dictionary: heading, content and origin of every column of every table.
 pub fn dictionary<'t>(tables: impl IntoIterator<Item = &'t Table>) -> Table {
-    let mut all = Table::new("columns", "Columns");
-    for key in ["table", "column", "heading", "holds", "origin"] {
-        all.label(key, key);
-    }
-    for table in tables {
-        for column in &table.columns {
-            let holds = match (column.kind, column.origin) {
-                (_, Origin::Label) => "label",
-                (Kind::Text, _) => "words",
-                (Kind::Number, _) => "number",
-                (Kind::Estimate, _) => "mean, lo, hi, n",
-            };
-            let origin = column.origin.word();
-            let cells = [
-                table.id.as_str(),
-                &column.key,
-                &column.heading,
-                holds,
-                origin,
-            ];
-            all.row(cells.map(Cell::text).to_vec());
-        }
-    }
-    all
+    let holds = |column: &Column| match (column.kind, column.origin) {
+        (_, Origin::Label) => "label",
+        (Kind::Text, _) => "words",
+        (Kind::Number, _) => "number",
+        (Kind::Estimate, _) => "mean, lo, hi, n",
+    };
+    let columns = |table: &'t Table| table.columns.iter().map(move |column| (table, column));
+    Columns::<(&Table, &Column)>::new(Origin::Label)
+        .words("table", "table", |row| row.0.id.clone())
+        .words("column", "column", |row| row.1.key.clone())
+        .words("heading", "heading", |row| row.1.heading.clone())
+        .words("holds", "holds", move |row| holds(row.1))
+        .words("origin", "origin", |row| row.1.origin.word())
+        .table("columns", "Columns", tables.into_iter().flat_map(columns))
 }
 
 #[cfg(test)]

@@ -53,6 +53,16 @@ pub fn not_completed(counts: &OutcomeCounts) -> Vec<String> {
     .collect()
 }
 
+/// A template with each `{name}` replaced by its value.
+pub fn fill(template: &str, value: impl Fn(&str) -> String) -> String {
+    let parts = template.split(['{', '}']).enumerate();
+    let part = |(place, part): (usize, &str)| match place % 2 {
+        0 => part.to_owned(),
+        _ => value(part),
+    };
+    parts.map(part).collect()
+}
+
 /// A fragment as a sentence; a first word that holds a dot or an underscore is a name and keeps its case.
 pub fn sentence(fragment: &str) -> String {
     let name = fragment

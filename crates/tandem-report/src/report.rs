@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use analysis::calibration;
 use analysis::capacity;
-use analysis::load::{self, InputKind};
+use analysis::load::{self, InputKind, Kind};
 use analysis::load_report;
 use analysis::report::{self as reporting, CheckOutcome, Report, ReportOptions};
 use document::Invocation;
@@ -68,7 +68,7 @@ fn make(inputs: &[PathBuf], name: Option<&str>, keep_going: bool) -> Result<Made
     };
     if let [input] = inputs {
         match load::detect(input)? {
-            InputKind::Load => {
+            InputKind::Results(Kind::Load) => {
                 let loaded = load::read(input, keep_going)?;
                 return Ok(Made {
                     report: load_report::build(&loaded, &options(&loaded.file.header.name)?)?,
@@ -78,7 +78,7 @@ fn make(inputs: &[PathBuf], name: Option<&str>, keep_going: bool) -> Result<Made
                     warnings: loaded.warnings,
                 });
             }
-            InputKind::Capacity => {
+            InputKind::Results(Kind::Capacity) => {
                 let run = capacity::read(input, keep_going)?;
                 return Ok(Made {
                     report: capacity::build(&run, &options(&run.record.header.name)?)?,
@@ -88,7 +88,7 @@ fn make(inputs: &[PathBuf], name: Option<&str>, keep_going: bool) -> Result<Made
                     warnings: run.warnings,
                 });
             }
-            InputKind::Calibration => {
+            InputKind::Results(Kind::Calibration) => {
                 let measured = calibration::read(input)?;
                 return Ok(Made {
                     report: calibration::build(&measured, &options(&measured.header.name)?)?,

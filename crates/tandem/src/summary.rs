@@ -56,7 +56,7 @@ pub(crate) fn print(dir: &Path, sweep: &SweepSummary, json: bool) -> Result<(), 
     let _ = writeln!(out, "\n{}", table(&summary).to_text(terminal::width()));
     if let Some(choice) = &summary.choice {
         let simulated = if simulated { "SIMULATED: " } else { "" };
-        let said = choice::said(choice, &summary.topologies, "");
+        let said = choice::in_words(choice, &summary.topologies, "");
         let sentences = [said.answer, said.qualifications].concat();
         let _ = writeln!(out, "{simulated}{}\n", sentences.join("\n"));
     }

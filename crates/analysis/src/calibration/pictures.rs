@@ -4,7 +4,7 @@ use domain::Nanos;
 use domain::record::{Bias, BudgetStep, Calibration};
 use metrics::budget::{LIMIT, calibrated_to};
 
-use crate::album::{Album, Words};
+use crate::album::Album;
 use crate::charts::theme::GREY;
 use crate::charts::{ChartError, LineSeries, Lines, Mark, Panel, ReferenceLine, Span, XAxis};
 use document::Picture;
@@ -77,16 +77,11 @@ fn bias(calibration: &Calibration, steps: &[&BudgetStep], album: &mut Album) {
             )
         },
     );
-    let words = Words {
-        name: "bias",
-        title: "How late the client's figures are at rising load",
-        subtitle: "The client's figure less the truth: above zero is late. A load is calibrated while the mean of a \
-                   token's stamp is under 1 ms.",
-        caption: &format!(
-            "The client's own error against the tokens it received per second: mean and median. {kept}"
-        ),
-    };
-    album.put(&words, &rates(calibration, panels));
+    album.put(
+        "calibration/bias",
+        &[("calibrated", &kept)],
+        &rates(calibration, panels),
+    );
 }
 
 /// 99th percentiles, where a sample is large enough.
@@ -98,16 +93,8 @@ fn tails(calibration: &Calibration, steps: &[&BudgetStep], album: &mut Album) {
         against_rate("a token's stamp", steps, p99(|step| step.token_bias)),
         against_rate("a gap between tokens", steps, jitter),
     ];
-    let words = Words {
-        name: "tails",
-        title: "How late one in a hundred is",
-        subtitle: "99th percentiles of the error; of a gap between tokens, of the error's size. From 662 \
-                   observations on.",
-        caption: "99th percentiles of the client's error, where the sample carries one. A machine that is busy \
-                  with something else shows here first.",
-    };
     let panel = Panel::new("99th percentile (ms)", series).lines_at(one_ms());
-    album.put(&words, &rates(calibration, vec![panel]));
+    album.put("calibration/tails", &[], &rates(calibration, vec![panel]));
 }
 
 /// CPU per token against the number of streams, where the system reports it.
@@ -131,11 +118,5 @@ fn cost(steps: &[&BudgetStep], album: &mut Album) {
         x_axis: XAxis::Doubling,
         ..Lines::new("streams at once (each doubling equally wide)", panels)
     };
-    let words = Words {
-        name: "cpu",
-        title: "What a token costs the client",
-        subtitle: "CPU time of the client, the server's taken off, over the tokens.",
-        caption: "CPU time that a token costs the client, against the streams at once.",
-    };
-    album.put(&words, &lines);
+    album.put("calibration/cpu", &[], &lines);
 }

@@ -6,51 +6,38 @@ use domain::record::{CALIBRATION_FILE, CALIBRATION_SCHEMA};
 
 use super::*;
 use crate::kind::fixture::{check, folder, options, text};
-use crate::load::{InputKind, LoadErrorKind, detect, load};
+use crate::load::{InputKind, Kind, LoadErrorKind, detect, load};
 
 fn committed() -> Calibration {
     read(&folder("calibration")).unwrap()
 }
 
 #[test]
-fn the_committed_calibration_is_told_whole_and_in_one_sentence() {
-    assert_eq!(
-        detect(&folder("calibration")).unwrap(),
-        InputKind::Calibration
-    );
+fn the_committed_calibration_is_reported_whole() {
+    let kind = detect(&folder("calibration")).unwrap();
+    assert_eq!(kind, InputKind::Results(Kind::Calibration));
     let calibration = committed();
     let report = build(&calibration, &options("calibration")).unwrap();
-    assert!(
-        report.answer.starts_with("The client is calibrated to "),
-        "{}",
-        report.answer
-    );
     check(&report);
+    insta::assert_snapshot!(
+        "the_words_of_the_committed_calibration",
+        text(&report, "report.md")
+    );
     let document: serde_json::Value = serde_json::from_str(text(&report, "report.json")).unwrap();
     assert_eq!(document["kind"], "calibration");
-    let again: domain::record::ClientBudget =
-        serde_json::from_value(document["client_budget"].clone()).unwrap();
-    assert_eq!(again.steps.len(), calibration.budget.steps.len());
+    let steps = document["client_budget"]["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), calibration.budget.steps.len());
     let calibrated = budget::calibrated_to(&calibration.budget).unwrap();
-    assert_eq!(
-        document["calibrated_to_tokens_per_s"],
-        calibrated.tokens_per_s
-    );
+    let rate = &document["calibrated_to_tokens_per_s"];
+    assert_eq!(*rate, calibrated.tokens_per_s);
     for table in ["bias", "cost"] {
         let csv = text(&report, &format!("tables/{table}.csv"));
-        assert_eq!(csv.lines().count(), 1 + calibration.budget.steps.len());
+        assert_eq!(csv.lines().count(), 1 + steps.len());
     }
 }
 
 #[test]
-fn the_words_of_the_committed_calibration() {
-    let calibration = committed();
-    let report = build(&calibration, &options("calibration")).unwrap();
-    insta::assert_snapshot!(text(&report, "report.md"));
-}
-
-#[test]
-fn a_client_that_holds_nowhere_and_a_system_that_tells_nothing_have_reports_too() {
+fn a_client_that_is_calibrated_to_nothing_on_a_system_without_figures_has_a_report_too() {
     let mut calibration = committed();
     let budget = &mut calibration.budget;
     budget.load_average = None;
@@ -63,13 +50,8 @@ fn a_client_that_holds_nowhere_and_a_system_that_tells_nothing_have_reports_too(
     step.ttft_bias = None;
     step.gap_error = None;
     let report = build(&calibration, &options("calibration")).unwrap();
-    assert!(
-        report
-            .answer
-            .starts_with("The client is calibrated to nothing"),
-        "{}",
-        report.answer
-    );
+    let start = "The client is calibrated to nothing";
+    assert!(report.answer.starts_with(start), "{}", report.answer);
     let page = text(&report, "report.md");
     assert!(page.contains("1 stream did not complete"), "{page}");
     assert!(page.contains("load average before: unknown"), "{page}");

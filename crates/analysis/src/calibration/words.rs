@@ -1,6 +1,6 @@
 //! The front page of a calibration: one sentence, and its evidence.
 
-use document::budget::ended_in_words;
+use document::budget::{ended_in_words, worst_ttft};
 use document::number::{ms, plain};
 use document::words::{plural, sentence};
 use document::{Cell, Front};
@@ -58,7 +58,7 @@ pub(super) fn front(calibration: &Calibration, steps: &[&BudgetStep], front: &mu
 }
 
 /// Warnings about the calibration's validity.
-pub(super) fn warnings(calibration: &Calibration) -> Vec<String> {
+pub fn warnings(calibration: &Calibration) -> Vec<String> {
     let budget = &calibration.budget;
     let mut warnings = Vec::new();
     if let Some(load) = budget
@@ -93,16 +93,16 @@ fn answer(budget: &ClientBudget, steps: &[&BudgetStep]) -> String {
             plain(least, 0)
         );
     };
-    let token = step
-        .token_bias
-        .map_or_else(|| "unknown".to_owned(), |b| spread(b.mean_ns, b.p99_ns));
-    let ttft = step
-        .ttft_bias
-        .map_or_else(|| "unknown".to_owned(), |b| spread(b.mean_ns, b.p99_ns));
+    let late = |bias: Option<Bias>| {
+        bias.map_or_else(|| "unknown".to_owned(), |b| spread(b.mean_ns, b.p99_ns))
+    };
     format!(
-        "**The client is calibrated to {} tok/s, in {}: there a token's stamp was late by {token}, a TTFT by {ttft}.**",
+        "**The client is calibrated to {} tok/s, in {}: there a token's stamp was late by {}, a TTFT by {}{}.**",
         plain(step.tokens_per_s, 0),
         plural(step.streams, "stream"),
+        late(step.token_bias),
+        late(step.ttft_bias),
+        worst_ttft(budget)
     )
 }
 
@@ -110,66 +110,50 @@ fn answer(budget: &ClientBudget, steps: &[&BudgetStep]) -> String {
 fn first_uncalibrated_step(budget: &ClientBudget, steps: &[&BudgetStep]) -> Option<String> {
     let first = steps.iter().find(|step| !is_within(step))?;
     let bias = first.token_bias?;
-    let reached = calibrated_to(budget).is_some();
-    Some(format!(
-        "{} {} tok/s in {} a stamp was late by {}.",
-        if reached {
-            "The next load was too much: at"
-        } else {
-            "At"
-        },
+    let at = match calibrated_to(budget) {
+        Some(_) => "The next load was too much: at",
+        None => "At",
+    };
+    let (rate, streams) = (
         plain(first.tokens_per_s, 0),
         plural(first.streams, "stream"),
-        spread(bias.mean_ns, bias.p99_ns)
+    );
+    let late = spread(bias.mean_ns, bias.p99_ns);
+    Some(format!(
+        "{at} {rate} tok/s in {streams} a stamp was late by {late}."
     ))
 }
 
 fn one_stream(steps: &[&BudgetStep]) -> Option<String> {
     let step = steps.iter().find(|step| step.streams == 1)?;
-    let (ttft, token) = step.ttft_bias.zip(step.token_bias)?;
+    let [ttft, token] = [step.ttft_bias?, step.token_bias?].map(|bias| ms(bias.mean_ns));
     Some(format!(
-        "A single stream: a stamp is late by {} mean, a TTFT by {}.",
-        ms(token.mean_ns),
-        ms(ttft.mean_ns)
+        "A single stream: a stamp is late by {token} mean, a TTFT by {ttft}."
     ))
 }
 
 /// Gaps between tokens have two errors that partly cancel each other.
 fn gap_errors(budget: &ClientBudget) -> Option<String> {
     let step = calibrated_to(budget)?;
-    let error = step.gap_error?;
-    let jitter = step.jitter_p99_ns.map_or_else(String::new, |ns| {
-        format!(
-            ", and 99 of 100 gaps are measured to within {}",
-            ms(ns.0.cast_signed())
-        )
-    });
+    let mean = ms(step.gap_error?.mean_ns);
+    let jitter = step.jitter_p99_ns.map(|ns| ms(ns.0.cast_signed()));
+    let jitter = jitter.map(|p99| format!(", and 99 of 100 gaps are measured to within {p99}"));
     Some(format!(
-        "Gaps between tokens are measured correctly on average: at the calibrated load their mean error is {}{jitter}.",
-        ms(error.mean_ns)
+        "Gaps between tokens are measured correctly on average: at the calibrated load their mean error is {mean}{}.",
+        jitter.unwrap_or_default()
     ))
 }
 
 fn cost(steps: &[&BudgetStep]) -> Option<String> {
-    let cpu: Vec<f64> = steps
-        .iter()
-        .filter_map(|step| Some(step.cpu_per_token_ns?.0 as f64 / 1e3))
-        .collect();
-    let (first, last) = (cpu.first()?, cpu.last()?);
-    let memory = steps
-        .iter()
-        .filter_map(|step| step.memory_per_agent_bytes)
-        .max()
-        .map_or_else(String::new, |bytes| {
-            format!(
-                "; an agent takes up to {} KiB",
-                plain(bytes as f64 / 1024.0, 0)
-            )
-        });
+    let cpu_us = |step: &&BudgetStep| Some(step.cpu_per_token_ns?.0 as f64 / 1e3);
+    let cpu: Vec<f64> = steps.iter().filter_map(cpu_us).collect();
+    let [first, last] = [cpu.first()?, cpu.last()?].map(|us| plain(*us, 1));
+    let memory = steps.iter().filter_map(|step| step.memory_per_agent_bytes);
+    let memory = memory.max().map(|bytes| plain(bytes as f64 / 1024.0, 0));
+    let memory = memory.map(|kib| format!("; an agent takes up to {kib} KiB"));
     Some(format!(
-        "A token costs {} µs of CPU at the lowest load and {} µs at the highest{memory}.",
-        plain(*first, 1),
-        plain(*last, 1)
+        "A token costs {first} µs of CPU at the lowest load and {last} µs at the highest{}.",
+        memory.unwrap_or_default()
     ))
 }
 
@@ -191,9 +175,7 @@ pub(super) fn client(budget: &ClientBudget) -> String {
     } else {
         format!(", held to CPU {}", pinned.join(", "))
     };
-    let http = budget.runtime.http_in_words();
-    let http = http.map_or_else(String::new, |http| format!(", through {http}"));
-    format!("a client of {api} on {runtime}{pinned}{http}")
+    format!("a client of {api} on {runtime}{pinned}")
 }
 
 /// A description of the cores that the client ran on.

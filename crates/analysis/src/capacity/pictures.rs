@@ -5,13 +5,13 @@ use domain::record::load::Spread;
 use metrics::capacity::{Criterion, LatencyFigure, LevelFigures, Statistic};
 
 use super::Material;
-use crate::album::{Album, Words, value};
+use crate::album::{Album, value};
 use crate::charts::theme::{BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION};
 use crate::charts::{
-    ChartError, LineSeries, Lines, Mark, Note, Panel, ReferenceLine, Span, Value, XAxis,
+    ChartError, LineSeries, Lines, Mark, Panel, ReferenceLine, Span, Value, XAxis,
 };
 use document::Picture;
-use document::number::plain;
+use document::number::{plain, short};
 
 /// Points of the drawn law per doubling of the agents.
 const STEPS: u32 = 24;
@@ -78,8 +78,13 @@ fn throughput(material: &Material<'_>, album: &mut Album) {
     let highest = f64::from(highest);
     let mut series = Vec::new();
     let mut spans: Vec<Span> = carried_level(material).into_iter().collect();
-    let mut said = Vec::new();
+    let mut subtitle = Vec::new();
     if let Some(scaling) = &material.scaling {
+        if let Some((most, star)) = scaling.x_max.at.zip(scaling.n_star.at) {
+            let bound = log_spaced(highest).map(|x| (x, Value::from(most * (x / star).min(1.0))));
+            let name = "as if each added as much as the first, up to the highest";
+            series.push(LineSeries::new(name, Mark::Line, bound).color(GREY));
+        }
         if let Some(fit) = scaling.law() {
             let points = log_spaced(highest).map(|x| {
                 let interval = fit.interval(|law| law.at(x)).map(|i| (i.lo, i.hi));
@@ -89,20 +94,14 @@ fn throughput(material: &Material<'_>, album: &mut Album) {
             let name = format!("{}, 95 % band", fit.kind.name());
             series.push(LineSeries::new(name, Mark::Band, points).color(ORANGE));
         } else {
-            said.push("no law that fits".to_owned());
-        }
-        let one = scaling.x_max.at.zip(scaling.n_star.at);
-        if let Some((most, star)) = one {
-            let bound = log_spaced(highest).map(|x| (x, Value::from(most * (x / star).min(1.0))));
-            let name = "as if each added as much as the first, up to the highest";
-            series.push(LineSeries::new(name, Mark::Line, bound).color(GREY));
+            subtitle.push("no law that fits".to_owned());
         }
         let peak = scaling.usl_peak().and_then(|peak| peak.at);
         let places = [("knee", scaling.knee.at, PURPLE), ("peak", peak, ORANGE)];
         for (name, at, color) in places {
             let Some(at) = at else { continue };
             let shown = plain(at, 1);
-            said.push(format!("{name} at {shown} agents"));
+            subtitle.push(format!("{name} at {shown} agents"));
             spans.push(Span::mark(at, format!("{name} {shown}"), color));
         }
     }
@@ -111,16 +110,12 @@ fn throughput(material: &Material<'_>, album: &mut Album) {
     });
     measured.mark = Mark::Dots;
     series.push(measured.color(BLUE));
-    let words = Words {
-        name: "throughput",
-        title: "Throughput against agents",
-        subtitle: &said.join(", "),
-        caption: "Throughput of each level in its steady window, with its asymptotic bounds and, where one fits, the \
-                  law of all levels. The knee is where throughput over time in the system is highest; beyond it \
-                  more agents mostly wait.",
-    };
     let panels = vec![Panel::new("throughput (tok/s)", series)];
-    album.put(&words, &against_agents(panels, spans));
+    album.put(
+        "capacity/throughput",
+        &[("law", &subtitle.join(", "))],
+        &against_agents(panels, spans),
+    );
 }
 
 /// A percentile of a spread, ms.
@@ -136,46 +131,14 @@ fn percentile(spread: &Spread, p: u8) -> Option<f64> {
 
 fn spread(level: &LevelFigures, figure: LatencyFigure) -> Option<&Spread> {
     let load = &level.load;
-    match figure {
-        LatencyFigure::Ttft => load.ttft_ms.as_ref(),
-        LatencyFigure::TtftScheduled => load.ttft_scheduled_ms.as_ref(),
-        LatencyFigure::Tpot => load.tpot_ms.as_ref(),
-        LatencyFigure::Itl => load.itl_ms.as_ref(),
-        LatencyFigure::E2e => load.e2e_ms.as_ref(),
-    }
-}
-
-/// A limit on a latency.
-struct Limit {
-    figure: LatencyFigure,
-    statistic: Statistic,
-    /// The limit as the levels' decisions spell it.
-    text: String,
-    line: ReferenceLine,
-}
-
-fn limits(material: &Material<'_>) -> Vec<Limit> {
-    let criteria = material.objective.criteria().iter();
-    let limit = |criterion: &Criterion| match criterion {
-        Criterion::Latency {
-            figure,
-            statistic,
-            below,
-        } => {
-            let label = match statistic {
-                Statistic::Percentile(p) => format!("limit of p{p}"),
-                Statistic::Mean => "limit of the mean".to_owned(),
-            };
-            Some(Limit {
-                figure: *figure,
-                statistic: *statistic,
-                text: criterion.to_string(),
-                line: ReferenceLine::new(below.as_millis_f64(), label),
-            })
-        }
-        _ => None,
+    let spread = match figure {
+        LatencyFigure::Ttft => &load.ttft_ms,
+        LatencyFigure::TtftScheduled => &load.ttft_scheduled_ms,
+        LatencyFigure::Tpot => &load.tpot_ms,
+        LatencyFigure::Itl => &load.itl_ms,
+        LatencyFigure::E2e => &load.e2e_ms,
     };
-    criteria.filter_map(limit).collect()
+    spread.as_ref()
 }
 
 /// The value of a limited latency at a level, ms, with its interval.
@@ -195,80 +158,85 @@ fn observed_latency(material: &Material<'_>, agents: u32, limit: &str) -> Value 
 }
 
 fn latency(material: &Material<'_>, album: &mut Album) {
-    let limits = limits(material);
+    let limits = material.objective.criteria().iter();
+    // Figure, statistic and value of each limit on a latency, and the limit as the levels' decisions spell it.
+    let limits: Vec<_> = limits
+        .filter_map(|criterion| match criterion {
+            Criterion::Latency {
+                figure,
+                statistic,
+                below,
+            } => Some((*figure, *statistic, *below, criterion.to_string())),
+            _ => None,
+        })
+        .collect();
     let usual = [LatencyFigure::Ttft, LatencyFigure::E2e];
     let mut figures = Vec::new();
-    for figure in limits.iter().map(|limit| limit.figure).chain(usual) {
+    for figure in limits.iter().map(|limit| limit.0).chain(usual) {
         if !figures.contains(&figure) {
             figures.push(figure);
         }
     }
-    let panel = |figure: &LatencyFigure| {
-        let own = || limits.iter().filter(|limit| limit.figure == *figure);
-        let limit_of = |p: u8| own().find(|l| l.statistic == Statistic::Percentile(p));
-        // Percentiles with a limit come last, so that they are drawn over the others.
-        let mut percentiles = vec![50, 95, 99];
-        percentiles.retain(|p| limit_of(*p).is_none());
-        percentiles.extend(own().filter_map(|limit| match limit.statistic {
-            Statistic::Percentile(p) => Some(p),
-            Statistic::Mean => None,
-        }));
+    let panel = |figure: LatencyFigure| {
+        let own = || limits.iter().filter(|limit| limit.0 == figure);
+        let limit_of = |p: u8| own().find(|limit| limit.1 == Statistic::Percentile(p));
+        // From the highest down, as the curves lie.
+        let is_shown = |p: &u8| [50, 95, 99].contains(p) || limit_of(*p).is_some();
+        let percentiles = (1..100).rev().filter(is_shown);
         let line = |p: u8| {
             level_series(material, &format!("p{p}"), |l| match limit_of(p) {
-                Some(limit) => observed_latency(material, l.agents, &limit.text),
-                None => spread(l, *figure).and_then(|s| percentile(s, p)).into(),
+                Some((.., text)) => observed_latency(material, l.agents, text),
+                None => spread(l, figure).and_then(|s| percentile(s, p)).into(),
             })
         };
-        let mut series: Vec<LineSeries> = percentiles.into_iter().map(line).collect();
-        if own().any(|limit| limit.statistic == Statistic::Mean) {
-            let mut mean = level_series(material, "mean", |l| spread(l, *figure).map(|s| s.mean));
+        let mut series: Vec<LineSeries> = percentiles.map(line).collect();
+        if own().any(|limit| limit.1 == Statistic::Mean) {
+            let mut mean = level_series(material, "mean", |l| spread(l, figure).map(|s| s.mean));
             mean.mark = Mark::Line;
             series.push(mean);
         }
-        let lines = own().map(|limit| limit.line.clone());
+        let lines = own().map(|(_, statistic, below, _)| {
+            let of = match statistic {
+                Statistic::Percentile(p) => format!("p{p}"),
+                Statistic::Mean => "mean".to_owned(),
+            };
+            let ms = below.as_millis_f64();
+            ReferenceLine::new(ms, format!("{of} limit: {} ms", short(ms)))
+        });
         Panel::new(format!("{} (ms)", figure.name()), series).lines_at(lines)
     };
-    let words = Words {
-        name: "latency",
-        title: "Latency against agents",
-        subtitle: "completed requests of the steady window; percentiles that the sample can carry",
-        caption: &format!(
-            "Latencies of each level with the limits of `{}`.",
-            material.objective
-        ),
-    };
-    let panels = figures.iter().map(panel).collect();
-    album.put(&words, &against_agents(panels, answer_marks(material)));
+    let panels = figures.into_iter().map(panel).collect();
+    album.put(
+        "capacity/latency",
+        &[("limits", &material.objective.to_string())],
+        &against_agents(panels, answer_marks(material)),
+    );
 }
 
 fn hockey_stick(material: &Material<'_>, album: &mut Album) {
-    let median = |spread: Option<&Spread>| spread.map(|s| s.p50);
-    let e2e = |l: &LevelFigures| median(l.load.e2e_ms.as_ref());
-    let against = |name: &str, of: &dyn Fn(&LevelFigures) -> Option<f64>| {
+    let median = |l: &LevelFigures, figure| spread(l, figure).map(|s| s.p50);
+    let panel = |(label, figure): (&str, LatencyFigure)| {
         let levels = material.levels.iter();
-        let points = levels.map(|l| (l.tokens_per_s.mean, of(l)));
-        LineSeries::new(name, Mark::LineAndDots, points)
+        let points = levels.map(|l| (l.tokens_per_s.mean, median(l, figure)));
+        Panel::new(label, vec![LineSeries::new("", Mark::LineAndDots, points)])
     };
-    let ttft = against("TTFT", &|l| median(l.load.ttft_ms.as_ref()));
-    let series = vec![against("end to end", &e2e), ttft];
     let note = |level: &LevelFigures| {
-        Some(Note {
-            at: (level.tokens_per_s.mean, e2e(level)?),
-            label: level.agents.to_string(),
-        })
+        let at = (level.tokens_per_s.mean, median(level, LatencyFigure::E2e)?);
+        Some((at, level.agents.to_string()))
     };
-    let words = Words {
-        name: "latency-throughput",
-        title: "Latency against throughput",
-        subtitle: "each dot a level, with its number of agents where there is room",
-        caption: "The hockey stick: where the line turns upwards, more agents buy waiting and no throughput.",
-    };
-    let panels = vec![Panel::new("median (ms)", series)];
-    let lines = Lines {
-        notes: material.levels.iter().filter_map(note).collect(),
-        ..Lines::new("throughput (tok/s)", panels)
-    };
-    album.put(&words, &lines);
+    let panels = [
+        ("median end to end (ms)", LatencyFigure::E2e),
+        ("median TTFT (ms)", LatencyFigure::Ttft),
+    ];
+    let panels = panels.into_iter().map(panel).collect();
+    album.put(
+        "capacity/latency-throughput",
+        &[],
+        &Lines {
+            notes: material.levels.iter().filter_map(note).collect(),
+            ..Lines::new("throughput (tok/s)", panels)
+        },
+    );
 }
 
 fn goodput(material: &Material<'_>, album: &mut Album) {
@@ -282,19 +250,17 @@ fn goodput(material: &Material<'_>, album: &mut Album) {
         Criterion::Goodput { at_least } => Some(ReferenceLine::new(100.0 * at_least, "limit")),
         _ => None,
     });
-    let words = Words {
-        name: "goodput",
-        title: "Goodput against agents",
-        subtitle: "good: a request that keeps every limit on its own latency",
-        caption: "Goodput: requests per second that keep every limit. It falls where throughput does not.",
-    };
     let panels = vec![
         Panel::new("requests per second", rates),
         Panel::new("good requests (%)", vec![share])
             .reaching(100.0)
             .lines_at(targets),
     ];
-    album.put(&words, &against_agents(panels, answer_marks(material)));
+    album.put(
+        "capacity/goodput",
+        &[],
+        &against_agents(panels, answer_marks(material)),
+    );
 }
 
 fn fairness(material: &Material<'_>, album: &mut Album) {
@@ -303,16 +269,13 @@ fn fairness(material: &Material<'_>, album: &mut Album) {
         level_series(material, "least / most", |l| l.fairness.min_over_max),
     ];
     let wait = level_series(material, "longest wait", |l| l.fairness.longest_wait_s);
-    let words = Words {
-        name: "fairness",
-        title: "Fairness and starvation against agents",
-        subtitle: "throughput of each agent in the steady window",
-        caption: "How evenly the agents were served, and the longest that one with a request open waited for a \
-                  token.",
-    };
     let panels = vec![
         Panel::new("1 = every agent served alike", alike).reaching(1.0),
         Panel::new("longest wait for a token (s)", vec![wait]),
     ];
-    album.put(&words, &against_agents(panels, answer_marks(material)));
+    album.put(
+        "capacity/fairness",
+        &[],
+        &against_agents(panels, answer_marks(material)),
+    );
 }

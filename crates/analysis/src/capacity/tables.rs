@@ -1,6 +1,6 @@
 //! The tables of a capacity run.
 
-use document::{Cell, Field, Kind, Origin, Table, verdict};
+use document::{Cell, Columns, Field, Origin, Table, verdict};
 use domain::record::capacity::{Judged, LevelEnd, Phase};
 use domain::record::load::Spread;
 use metrics::Estimate;
@@ -8,13 +8,13 @@ use metrics::capacity::{Course, Criterion, LevelFigures, Located, Objective, Sta
 
 use super::Material;
 use super::read::Level;
-use crate::kind::spread_columns;
+use crate::kind::{spread_columns, with_notes};
 
 pub(super) fn all(material: &Material<'_>) -> Vec<Table> {
     let mut levels: Vec<&Level> = material.run.levels.iter().collect();
     levels.sort_by_key(|l| l.probe.agents);
     let origin = Origin::from(material.run.record.header.provenance);
-    let mut tables = vec![
+    let tables = vec![
         level_table(&levels, origin),
         limit_table(&levels, origin),
         latency_table(material, origin),
@@ -22,8 +22,7 @@ pub(super) fn all(material: &Material<'_>) -> Vec<Table> {
         scaling_table(material),
         search_table(&material.run.levels),
     ];
-    tables.retain(|t| !t.rows.is_empty());
-    tables
+    with_notes("capacity", tables)
 }
 
 fn outcome(level: &Level) -> &'static str {
@@ -34,18 +33,15 @@ fn outcome(level: &Level) -> &'static str {
     }
 }
 
-/// A column with the number of agents.
-fn agents<'f, T: 'f>(agents: fn(&T) -> u32) -> Field<'f, T> {
-    let cell = move |item: &T| Cell::count(agents(item));
-    Field::number("agents", "agents", Origin::Label, cell)
-}
+/// A figure of a level: its key, its heading, its decimals, and how to get it.
+type Figure = (
+    &'static str,
+    &'static str,
+    usize,
+    fn(&LevelFigures) -> Option<f64>,
+);
 
 fn level_table(levels: &[&Level], origin: Origin) -> Table {
-    let figure = |key: &str, heading: &str, get: fn(&LevelFigures) -> Cell| {
-        Field::number(key, heading, origin, move |level: &Level| {
-            level.figures.as_ref().map_or(Cell::Unknown, get)
-        })
-    };
     let throughput = |level: &Level| {
         let figures = level.figures.as_ref();
         Cell::estimate(figures.map(|f| &f.tokens_per_s), 1)
@@ -54,78 +50,65 @@ fn level_table(levels: &[&Level], origin: Origin) -> Table {
         let saturation = level.probe.saturation;
         saturation.map_or(Cell::Empty, |s| Cell::text(format!("against {}", s.from)))
     };
-    let fields = vec![
-        agents(|level: &Level| level.probe.agents),
-        Field::label("verdict", "verdict", |level: &Level| {
-            Cell::text(outcome(level))
+    let figure = |(key, heading, decimals, get): Figure| {
+        Field::number(key, heading, origin, move |level: &Level| {
+            Cell::known(level.figures.as_ref().and_then(get), decimals)
+        })
+    };
+    let requests: [Figure; 4] = [
+        ("window_s", "window (s)", 1, |f| Some(f.window.seconds())),
+        ("requests", "requests", 0, |f| {
+            Some(f.load.outcomes.total().into())
         }),
-        Field::label("saturated", "saturated", saturated),
-        figure("window_s", "window (s)", |f| {
-            Cell::number(f.window.seconds(), 1)
+        ("completed", "completed", 0, |f| {
+            Some(f.load.outcomes.completed.into())
         }),
-        figure("requests", "requests", |f| {
-            Cell::count(f.load.outcomes.total())
-        }),
-        figure("completed", "completed", |f| {
-            Cell::count(f.load.outcomes.completed)
-        }),
-        figure("not_completed", "not completed", |f| {
-            Cell::count(f.load.outcomes.not_completed())
-        }),
-        Field::estimate("tokens_per_s", "throughput (tok/s)", origin, throughput),
-        figure("requests_per_s", "requests/s", |f| {
-            Cell::number(f.requests_per_s, 2)
-        }),
-        figure("goodput_per_s", "goodput (requests/s)", |f| {
-            Cell::number(f.goodput_per_s, 2)
-        }),
-        figure("good_percent", "good (%)", |f| {
-            Cell::known(f.good_share.map(|s| 100.0 * s), 1)
+        ("not_completed", "not completed", 0, |f| {
+            Some(f.load.outcomes.not_completed().into())
         }),
     ];
-    Table::of("levels", "Levels", fields, levels.iter().copied()).note(
-        "Figures of the steady window: requests that began in it, tokens that arrived in it. Throughput \
-         has the interval of ten equal stretches of it. Saturated: throughput is not above that of the \
-         lower level by 5 %, and requests take longer, both at 95 %.",
-    )
+    let rates: [Figure; 3] = [
+        ("requests_per_s", "requests/s", 2, |f| {
+            Some(f.requests_per_s)
+        }),
+        ("goodput_per_s", "goodput (requests/s)", 2, |f| {
+            Some(f.goodput_per_s)
+        }),
+        ("good_percent", "good (%)", 1, |f| {
+            Some(100.0 * f.good_share?)
+        }),
+    ];
+    Columns::<Level>::new(Origin::Label)
+        .count("agents", "agents", |level| level.probe.agents)
+        .words("verdict", "verdict", outcome)
+        .with([Field::label("saturated", "saturated", saturated)])
+        .with(requests.map(figure))
+        .with([Field::estimate(
+            "tokens_per_s",
+            "throughput (tok/s)",
+            origin,
+            throughput,
+        )])
+        .with(rates.map(figure))
+        .table("levels", "Levels", levels.iter().copied())
 }
 
-/// A limit at a level; shares in %, times in ms.
-struct Limited<'l> {
-    agents: u32,
-    judged: &'l Judged,
-    /// Factor for the observed value: 1000 for a latency, 100 for a share.
-    seen: f64,
-    /// Factor for the judged value: 1000 for a mean latency, else 100.
-    factor: f64,
-}
-
-fn limited(agents: u32, judged: &Judged) -> Limited<'_> {
+/// The factors of a limit's observed value and of its judged value: to ms for a latency and its mean, else to %.
+fn factors(judged: &Judged) -> (f64, f64) {
     let objective = judged.limit.parse::<Objective>().ok();
-    let criterion = objective.and_then(|o| o.criteria().first().copied());
-    let (seen, factor) = match criterion {
+    match objective.and_then(|o| o.criteria().first().copied()) {
         Some(Criterion::Latency {
             statistic: Statistic::Mean,
             ..
         }) => (1e3, 1e3),
         Some(Criterion::Latency { .. }) => (1e3, 100.0),
         _ => (100.0, 100.0),
-    };
-    Limited {
-        agents,
-        judged,
-        seen,
-        factor,
     }
 }
 
 fn limit_table(levels: &[&Level], origin: Origin) -> Table {
-    type Row<'l> = Limited<'l>;
-    let derived = |key: &str, heading: &str, get: fn(&Row<'_>) -> Cell| {
-        Field::number(key, heading, Origin::Derived, get)
-    };
-    let seen = |row: &Row<'_>| {
-        let judged = row.judged;
+    let seen = |row: &(u32, &Judged)| {
+        let judged = row.1;
         let seen = judged.seen.map(|mean| Estimate {
             mean,
             lo: judged.seen_lo,
@@ -133,214 +116,171 @@ fn limit_table(levels: &[&Level], origin: Origin) -> Table {
             sd: None,
             n: u32::try_from(judged.n).unwrap_or(u32::MAX),
         });
-        Cell::scaled(seen.as_ref(), row.seen, 1, false)
+        Cell::scaled(seen.as_ref(), factors(judged).0, 1, false)
     };
-    let fields = vec![
-        agents(|row: &Row<'_>| row.agents),
-        Field::label("limit", "limit", |row: &Row<'_>| {
-            Cell::text(&row.judged.limit)
-        }),
-        Field::label("verdict", "verdict", |row: &Row<'_>| {
-            Cell::text(verdict::level(row.judged.verdict))
-        }),
-        Field::estimate("seen", "seen (ms or %)", origin, seen),
-        derived("statistic", "within (%) or mean (ms)", |row| {
-            Cell::known(row.judged.statistic.map(|s| row.factor * s), 2)
-        }),
-        derived("lo", "lower bound", |row| {
-            Cell::known(row.judged.lo.map(|s| row.factor * s), 2)
-        }),
-        derived("hi", "upper bound", |row| {
-            Cell::known(row.judged.hi.map(|s| row.factor * s), 2)
-        }),
-        derived("target", "target", |row| {
-            Cell::number(row.factor * row.judged.target, 2)
-        }),
-        derived("n", "n", |row| Cell::number(row.judged.n as f64, 0)),
-        derived("design_effect", "design effect", |row| {
-            Cell::number(row.judged.design_effect, 2)
-        }),
-        derived("needs", "needs", |row| {
-            let needs = row.judged.needs;
-            needs.map_or(Cell::Empty, |n| Cell::number(n as f64, 0))
-        }),
-    ];
+    let needs = |row: &(u32, &Judged)| {
+        let needs = row.1.needs;
+        needs.map_or(Cell::Empty, |n| Cell::number(n as f64, 0))
+    };
+    let scaled = |judged: &Judged, value: Option<f64>| Some(factors(judged).1 * value?);
     let rows = levels.iter().flat_map(|level| {
         let judged = level.probe.decision.judged.iter();
-        judged.map(|judged| limited(level.probe.agents, judged))
+        judged.map(|judged| (level.probe.agents, judged))
     });
-    Table::of("limits", "Limits at each level", fields, rows).note(
-        "A percentile limit is judged by the share of requests within it: the level passes when the lower \
-         bound of that share reaches the target and each agent has had 12 requests on average, fails when \
-         the upper bound stays below it. The bounds hold at the confidence of the look at which the level \
-         was decided; so does the interval of the figure itself, whose end is unknown where so few requests give \
-         none. Design effect: how many times as many \
-         requests it takes because they come in bunches. Needs: about so many more requests would decide \
-         it.",
-    )
+    Columns::<(u32, &Judged)>::new(Origin::Label)
+        .count("agents", "agents", |row| row.0)
+        .words("limit", "limit", |row| row.1.limit.clone())
+        .words("verdict", "verdict", |row| verdict::level(row.1.verdict))
+        .with([Field::estimate("seen", "seen (ms or %)", origin, seen)])
+        .origin(Origin::Derived)
+        .figure("statistic", "within (%) or mean (ms)", 2, move |row| {
+            scaled(row.1, row.1.statistic)
+        })
+        .figure("lo", "lower bound", 2, move |row| scaled(row.1, row.1.lo))
+        .figure("hi", "upper bound", 2, move |row| scaled(row.1, row.1.hi))
+        .figure("target", "target", 2, move |row| {
+            scaled(row.1, Some(row.1.target))
+        })
+        .count("n", "n", |row| row.1.n)
+        .figure("design_effect", "design effect", 2, |row| {
+            row.1.design_effect
+        })
+        .with([Field::number("needs", "needs", Origin::Derived, needs)])
+        .table("limits", "Limits at each level", rows)
 }
 
 fn latency_table(material: &Material<'_>, origin: Origin) -> Table {
     type Row<'l> = (u32, &'static str, &'l Spread);
-    let mut fields = vec![
-        agents(|row: &Row<'_>| row.0),
-        Field::label("figure", "figure", |row: &Row<'_>| Cell::text(row.1)),
-    ];
-    fields.extend(spread_columns(origin, "", |row: &Row<'_>| row.2, |_| 1));
     let rows = material.levels.iter().flat_map(|level| {
-        let spreads = spreads(level).into_iter();
-        spreads.filter_map(|(name, spread)| Some((level.agents, name, spread?)))
+        let load = &level.load;
+        let spreads = [
+            ("TTFT", &load.ttft_ms),
+            ("TPOT", &load.tpot_ms),
+            ("ITL", &load.itl_ms),
+            ("end to end", &load.e2e_ms),
+            ("client queue", &load.client_queue_ms),
+        ];
+        let known = spreads.into_iter();
+        known.filter_map(|(name, spread)| Some((level.agents, name, spread.as_ref()?)))
     });
-    Table::of("latency", "Latencies (ms)", fields, rows).note(
-        "Of completed requests. A percentile that the sample cannot carry is unknown, and `needs` says how \
-         many observations it takes.",
-    )
+    let spreads = spread_columns(origin, "", |row: &Row<'_>| row.2, |_| 1);
+    Columns::<Row<'_>>::new(Origin::Label)
+        .count("agents", "agents", |row| row.0)
+        .words("figure", "figure", |row| row.1)
+        .with(spreads)
+        .table("latency", "Latencies (ms)", rows)
 }
 
-fn spreads(level: &LevelFigures) -> [(&'static str, Option<&Spread>); 5] {
-    let load = &level.load;
-    [
-        ("TTFT", load.ttft_ms.as_ref()),
-        ("TPOT", load.tpot_ms.as_ref()),
-        ("ITL", load.itl_ms.as_ref()),
-        ("end to end", load.e2e_ms.as_ref()),
-        ("client queue", load.client_queue_ms.as_ref()),
-    ]
-}
-
-fn fairness_table(material: &Material<'_>, origin: Origin) -> Table {
-    type Row = LevelFigures;
-    let column =
-        |key: &str, heading: &str, get: fn(&Row) -> Cell| Field::number(key, heading, origin, get);
-    let fields = vec![
-        agents(|level: &Row| level.agents),
-        column("jain", "Jain's index", |l| Cell::known(l.fairness.jain, 4)),
-        column("min_over_max", "least / most", |l| {
-            Cell::known(l.fairness.min_over_max, 3)
-        }),
-        column("least_tokens_per_s", "least (tok/s)", |l| {
-            Cell::number(l.fairness.least, 2)
-        }),
-        column("median_tokens_per_s", "median (tok/s)", |l| {
-            Cell::number(l.fairness.median, 2)
-        }),
-        column("most_tokens_per_s", "most (tok/s)", |l| {
-            Cell::number(l.fairness.most, 2)
-        }),
-        column("starved", "starved", |l| Cell::count(l.fairness.starved)),
-        column("longest_wait_s", "longest wait (s)", |l| {
-            Cell::number(l.fairness.longest_wait_s, 3)
-        }),
-    ];
-    Table::of("fairness", "Fairness and starvation", fields, &material.levels).note(
-        "Throughput of each agent in the window. Starved: agents with less than half of the median agent's \
-         throughput. Longest wait: the longest that an agent with a request open waited for a token.",
-    )
+fn fairness_table(material: &Material<'_>, own: Origin) -> Table {
+    Columns::<LevelFigures>::new(Origin::Label)
+        .count("agents", "agents", |level| level.agents)
+        .origin(own)
+        .figure("jain", "Jain's index", 4, |l| l.fairness.jain)
+        .figure("min_over_max", "least / most", 3, |l| {
+            l.fairness.min_over_max
+        })
+        .figure("least_tokens_per_s", "least (tok/s)", 2, |l| {
+            l.fairness.least
+        })
+        .figure("median_tokens_per_s", "median (tok/s)", 2, |l| {
+            l.fairness.median
+        })
+        .figure("most_tokens_per_s", "most (tok/s)", 2, |l| l.fairness.most)
+        .count("starved", "starved", |l| l.fairness.starved)
+        .figure("longest_wait_s", "longest wait (s)", 3, |l| {
+            l.fairness.longest_wait_s
+        })
+        .table("fairness", "Fairness and starvation", &material.levels)
 }
 
 fn scaling_table(material: &Material<'_>) -> Table {
-    let mut table = Table::new("scaling", "Throughput by number of agents").note(
-        "Highest throughput: the mean of the levels where it is flat, else the best level's, and without an upper \
-         end where it may still grow. Saturation at the earliest: that over one agent's throughput. Of linear \
-         growth, a bound, Amdahl's law, a saturating batch and the Universal Scalability Law, \
-         λ n / (1 + σ (n - 1) + κ n (n - 1)) with n = min(N, B), the law is the one with the least AICc that the \
-         levels do not reject (p at least 0.01), with intervals of what the levels scatter by. Knee: where \
-         throughput over time in the system is highest. Peak: only where a higher level has less throughput. \
-         `docs/capacity.md` says how often these are right.",
-    );
-    table.label("quantity", "quantity");
-    table.column("value", "value", Kind::Number, Origin::Derived);
-    table.column("lo", "lower", Kind::Number, Origin::Derived);
-    table.column("hi", "upper", Kind::Number, Origin::Derived);
-    table.label("note", "note");
+    type Row<'l> = (&'static str, usize, Located, Cell);
     let Some(scaling) = &material.scaling else {
-        return table;
+        return Table::default();
     };
-    let mut put = |name: &str, located: &Located, decimals: usize, note: Cell| {
-        table.row(vec![
-            Cell::text(name),
-            Cell::known(located.at, decimals),
-            Cell::known(located.lo, decimals),
-            Cell::known(located.hi, decimals),
-            note,
-        ]);
-    };
-    let course = Cell::text(match scaling.course {
+    let course = match scaling.course {
         Course::Single { .. } => "a single level".to_owned(),
         Course::Peak { top, below, .. } => format!("falls from {top} to {below} agents"),
         Course::Flat { from } => format!("flat from {from} on"),
         Course::Grows { .. } => "still grows".to_owned(),
         Course::Open { .. } => "may still grow".to_owned(),
-    });
-    put("highest throughput (tok/s)", &scaling.x_max, 2, course);
+    };
     let earliest = "saturation at the earliest (agents)";
-    put(earliest, &scaling.n_star, 1, Cell::Empty);
-    let Some(fit) = &scaling.fit else {
-        return table;
-    };
-    let chance = Located {
-        at: Some(fit.p),
-        ..Located::NOWHERE
-    };
-    let name = fit.kind.name();
-    let law = Cell::text(if fit.is_rejected() {
-        format!("{name}, the nearest, is rejected")
-    } else {
-        name.to_owned()
-    });
-    put("law: p of the levels' distance", &chance, 4, law);
-    for (name, located, decimals) in [
-        ("λ, one agent's throughput (tok/s)", &scaling.lambda, 2),
-        ("σ, contention", &scaling.sigma, 5),
-        ("κ, coherency", &scaling.kappa, 6),
-        ("B, bound (agents)", &scaling.batch, 1),
-        ("knee (agents)", &scaling.knee, 1),
-        ("peak (agents)", &scaling.peak, 1),
-    ] {
-        if located.at.is_some() {
-            put(name, located, decimals, Cell::Empty);
-        }
+    let mut rows: Vec<Row<'_>> = vec![
+        (
+            "highest throughput (tok/s)",
+            2,
+            scaling.x_max,
+            Cell::text(course),
+        ),
+        (earliest, 1, scaling.n_star, Cell::Empty),
+    ];
+    if let Some(fit) = &scaling.fit {
+        let chance = Located {
+            at: Some(fit.p),
+            ..Located::NOWHERE
+        };
+        let rejected = if fit.is_rejected() {
+            ", the nearest, is rejected"
+        } else {
+            ""
+        };
+        let law = Cell::text(format!("{}{rejected}", fit.kind.name()));
+        rows.push(("law: p of the levels' distance", 4, chance, law));
+        let parameters = [
+            ("λ, one agent's throughput (tok/s)", 2, scaling.lambda),
+            ("σ, contention", 5, scaling.sigma),
+            ("κ, coherency", 6, scaling.kappa),
+            ("B, bound (agents)", 1, scaling.batch),
+            ("knee (agents)", 1, scaling.knee),
+            ("peak (agents)", 1, scaling.peak),
+        ];
+        let known = parameters.into_iter().filter(|(.., at)| at.at.is_some());
+        rows.extend(known.map(|(name, decimals, at)| (name, decimals, at, Cell::Empty)));
     }
-    table
+    let number = |key: &str, heading: &str, get: fn(&Located) -> Option<f64>| {
+        Field::number(key, heading, Origin::Derived, move |row: &Row<'_>| {
+            Cell::known(get(&row.2), row.1)
+        })
+    };
+    Columns::<Row<'_>>::new(Origin::Derived)
+        .words("quantity", "quantity", |row| row.0)
+        .with([number("value", "value", |located| located.at)])
+        .with([number("lo", "lower", |located| located.lo)])
+        .with([number("hi", "upper", |located| located.hi)])
+        .with([Field::label("note", "note", |row: &Row<'_>| row.3.clone())])
+        .table("scaling", "Throughput by number of agents", rows)
 }
 
 fn search_table(levels: &[Level]) -> Table {
-    type Row<'l> = (u32, &'l Level);
-    let derived = |key: &str, heading: &str, get: fn(&Row<'_>) -> Cell| {
-        Field::number(key, heading, Origin::Derived, get)
+    let figures = |level: &Level, get: fn(&LevelFigures) -> u32| {
+        level
+            .figures
+            .as_ref()
+            .map(|figures| f64::from(get(figures)))
     };
-    let label = |key: &str, heading: &str, get: fn(&Level) -> &'static str| {
-        Field::label(key, heading, move |row: &Row<'_>| Cell::text(get(row.1)))
-    };
-    let place = |row: &Row<'_>| Cell::count(row.0);
-    let fields = vec![
-        Field::number("place", "level", Origin::Label, place),
-        agents(|row: &Row<'_>| row.1.probe.agents),
-        label("phase", "for", |level| match level.probe.phase {
+    Columns::<(u32, &Level)>::new(Origin::Label)
+        .count("place", "level", |row| row.0)
+        .count("agents", "agents", |row| row.1.probe.agents)
+        .words("phase", "for", |row| match row.1.probe.phase {
             Phase::Doubling => "doubling",
             Phase::Bisection => "bisection",
             Phase::Beyond => "beyond",
-        }),
-        label("verdict", "verdict", outcome),
-        label("end", "ended by", |level| match level.probe.end {
+        })
+        .words("verdict", "verdict", |row| outcome(row.1))
+        .words("end", "ended by", |row| match row.1.probe.end {
             LevelEnd::Decided => "decision",
             LevelEnd::Budget => "budget",
             LevelEnd::Interrupted => "interrupted",
-        }),
-        derived("looks", "looks", |row| {
-            Cell::count(row.1.probe.decision.look)
-        }),
-        derived("counted", "counted", |row| {
-            Cell::count(row.1.probe.decision.requests)
-        }),
-        derived("warmup", "warm-up", |row| {
-            let figures = row.1.figures.as_ref();
-            figures.map_or(Cell::Unknown, |f| Cell::count(f.warmup))
-        }),
-        derived("after", "after the window", |row| {
-            let figures = row.1.figures.as_ref();
-            figures.map_or(Cell::Unknown, |f| Cell::count(f.after))
-        }),
-    ];
-    Table::of("search", "The search, in order", fields, (1..).zip(levels))
+        })
+        .origin(Origin::Derived)
+        .count("looks", "looks", |row| row.1.probe.decision.look)
+        .count("counted", "counted", |row| row.1.probe.decision.requests)
+        .figure("warmup", "warm-up", 0, move |row| {
+            figures(row.1, |f| f.warmup)
+        })
+        .figure("after", "after the window", 0, move |row| {
+            figures(row.1, |f| f.after)
+        })
+        .table("search", "The search, in order", (1..).zip(levels))
 }

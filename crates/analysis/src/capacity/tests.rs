@@ -9,6 +9,7 @@ use domain::record::capacity::{LevelEnd, Probe, Verdict};
 
 use super::{CapacityRun, Level, build, read};
 use crate::kind::fixture::{self, check, front, options};
+use crate::load;
 
 fn warns(run: &CapacityRun, words: &str) -> bool {
     run.warnings.iter().any(|warning| warning.contains(words))
@@ -35,10 +36,8 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn decisions_are_derived_again_from_the_requests() {
-    assert_eq!(
-        crate::load::detect(&fixture::folder("capacity")).unwrap(),
-        crate::load::InputKind::Capacity
-    );
+    let kind = load::detect(&fixture::folder("capacity")).unwrap();
+    assert_eq!(kind, load::InputKind::Results(load::Kind::Capacity));
     let run = read(&fixture::folder("capacity"), false).unwrap();
     let text = fs::read_to_string(fixture::folder("capacity").join("capacity.json")).unwrap();
     let recorded: domain::record::capacity::CapacityRecord = serde_json::from_str(&text).unwrap();

@@ -7,10 +7,10 @@ use document::{Cell, Front, safe};
 use domain::cache::{CacheCheck, prompts_in_words};
 use domain::plan::CachePolicy;
 use domain::record::capacity::RunEnd;
-use metrics::capacity::LevelFigures;
+use metrics::capacity::{Criterion, LevelFigures, Objective};
 
 use super::Material;
-use crate::kind::three_figures;
+use crate::kind::{self, three_figures};
 
 pub(super) fn front(material: &Material<'_>, front: &mut Front) {
     let run = material.run;
@@ -62,36 +62,34 @@ fn why(material: &Material<'_>) -> Vec<String> {
     let levels = &material.levels;
     let at = carried_figures(material).and_then(|own| levels.iter().position(|level| level == own));
     if let Some([lower, own]) = at.and_then(|at| levels.get(at.checked_sub(1)?..=at)) {
+        let agents = [lower, own].map(|level| level.agents);
+        let rates = [lower, own].map(|level| plain(level.tokens_per_s.mean, 1));
+        let waits = [lower, own].map(|level| plain(level.fairness.longest_wait_s, 3));
         why.push(format!(
-            "From {} to {} agents throughput goes from {} to {} tok/s, and the longest wait for a token from {} to \
-             {} s.",
-            lower.agents,
-            own.agents,
-            plain(lower.tokens_per_s.mean, 1),
-            plain(own.tokens_per_s.mean, 1),
-            plain(lower.fairness.longest_wait_s, 3),
-            plain(own.fairness.longest_wait_s, 3)
+            "From {} to {} agents throughput goes from {} to {} tok/s, and the longest wait for a token from {} to {} s.",
+            agents[0], agents[1], rates[0], rates[1], waits[0], waits[1]
         ));
     }
-    if let Some(knee) = material
+    let knee = material
         .scaling
         .as_ref()
-        .and_then(|scaling| scaling.knee.at)
-    {
-        why.push(format!(
-            "By the law that fits throughput over time in the system is highest at {} agents: beyond them, more \
-             agents mostly wait.",
+        .and_then(|scaling| scaling.knee.at);
+    why.extend(knee.map(|knee| {
+        format!(
+            "By the law that fits, throughput over time in the system is highest at {} agents: beyond them, more agents \
+             mostly wait. That is a fit, not a measurement.",
             plain(knee, 1)
-        ));
-    }
+        )
+    }));
     why
 }
 
 fn next(material: &Material<'_>) -> String {
     match (material.answer.kind, material.answer.carries) {
-        (AnswerKind::Bracketed, Some(n)) => {
-            format!("Run up to {n} agents against this server, or loosen the limits.")
-        }
+        (AnswerKind::Bracketed, Some(n)) => format!(
+            "Run up to {n} agents against this server, or loosen the limits.{}",
+            margin(material, n).unwrap_or_default()
+        ),
         (AnswerKind::AtLeast, _) => {
             "Raise `--max-agents`: every level that was tried keeps the limits.".to_owned()
         }
@@ -101,6 +99,38 @@ fn next(material: &Material<'_>) -> String {
         _ => "Give each level more requests (`--requests-per-agent`) until they decide it."
             .to_owned(),
     }
+}
+
+/// How far the tightest limit on a latency is at a level; none where no latency is limited or seen.
+fn margin(material: &Material<'_>, agents: u32) -> Option<String> {
+    let level = material
+        .run
+        .levels
+        .iter()
+        .find(|level| level.probe.agents == agents)?;
+    let limited = level.probe.decision.judged.iter().filter_map(|judged| {
+        let objective: Objective = judged.limit.parse().ok()?;
+        match objective.criteria().first()? {
+            Criterion::Latency { below, .. } => {
+                let left = |seen_s: f64| 1.0 - seen_s / below.as_secs_f64();
+                Some((left(judged.seen?), judged.seen_hi.map(left), judged))
+            }
+            _ => None,
+        }
+    });
+    let (left, least, judged) = limited.min_by(|a, b| a.0.total_cmp(&b.0))?;
+    let seen = document::capacity::figure_in_words(judged)?;
+    let margin = match least {
+        Some(least) if least > 0.0 => format!("a margin of {} %", plain(100.0 * left, 1)),
+        _ => format!(
+            "{} % below it with an interval that reaches it: no margin",
+            plain(100.0 * left, 1)
+        ),
+    };
+    let limit = &judged.limit;
+    Some(format!(
+        " The tightest limit there is `{limit}`: {seen}, {margin}."
+    ))
 }
 
 pub(super) fn method(material: &Material<'_>) -> Vec<String> {
@@ -115,7 +145,7 @@ pub(super) fn method(material: &Material<'_>) -> Vec<String> {
         [] => "1,024 requests in all, at least 16 of each agent".to_owned(),
         budget => budget.join(" or "),
     };
-    vec![
+    let mut method = vec![
         format!(
             "Closed loop: each agent sends its next request {} s after its last one has ended; model {}, up to {} \
              tokens an answer; seed {}.",
@@ -143,10 +173,9 @@ pub(super) fn method(material: &Material<'_>) -> Vec<String> {
              {budget} count, then it is unresolved.",
             plain(100.0 * asked.error, 0)
         ),
-        "Every number of this report is derived again from the `requests.jsonl` of the levels.".to_owned(),
-        "The rule, what it rests on and how often it errs stand in `docs/capacity.md` of Tandem's repository."
-            .to_owned(),
-    ]
+    ];
+    method.extend(kind::statements("capacity:method"));
+    method
 }
 
 fn policy(material: &Material<'_>) -> CachePolicy {
@@ -185,15 +214,7 @@ pub(super) fn limits(material: &Material<'_>) -> Vec<String> {
         limits.push("The run did not come to its end.".to_owned());
     }
     limits.extend(cache_warning(material));
-    limits.extend(
-        [
-            "The answer holds for this prompt, these answer lengths and this think time. Longer contexts or answers \
-             take more of the server.",
-            "Each level is decided with the stated error; the answer rests on several of them.",
-            "What lasts longer than a level (heat, another user, a cache that fills) is not seen in it.",
-        ]
-        .map(str::to_owned),
-    );
+    limits.extend(kind::statements("capacity:limits"));
     limits.push(match &record.header.client_budget {
         None if material.simulated() => {
             "Virtual time: the client costs no time, so there is no client error to state."

@@ -9,8 +9,6 @@ use plotters::coord::ranged1d::{
 };
 use plotters::coord::types::RangedCoordf64;
 
-use super::text::Font;
-
 /// A value, with an interval where one is known; unknown when it has no point.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Value {
@@ -146,48 +144,21 @@ impl Axis {
         Self::labelled(*low..*high, ticks)
     }
 
-    /// A logarithmic axis `pixels` long, with a tick at each place. Labels that would overlap are left out, those of
-    /// powers of two last.
-    pub(crate) fn doubling(range: Range<f64>, places: Vec<f64>, pixels: i32) -> Self {
-        let mut axis = Self {
+    /// A logarithmic axis with a label at powers of two.
+    pub(crate) fn doubling(range: Range<f64>) -> Self {
+        let first = range.start.log2().ceil() as i32;
+        let last = range.end.log2().floor() as i32;
+        let step = 1 + (last - first).unsigned_abs() as usize / 12;
+        let powers = (first..=last).step_by(step).map(|power| 2_f64.powi(power));
+        Self {
             range,
             is_logarithmic: true,
-            ticks: places.into_iter().map(|x| (x, String::new())).collect(),
-        };
-        let mut taken: Vec<Range<i32>> = Vec::new();
-        for is_power in [true, false] {
-            for index in 0..axis.ticks.len() {
-                let value = axis.ticks[index].0;
-                let text = label(value);
-                let (at, half) = (
-                    axis.map(&value, (0, pixels)),
-                    Font::SMALL.width(&text) / 2 + 5,
-                );
-                let area = at - half..at + half;
-                let is_free =
-                    |other: &Range<i32>| other.end <= area.start || area.end <= other.start;
-                if (value.log2().fract() == 0.0) == is_power && taken.iter().all(is_free) {
-                    taken.push(area);
-                    axis.ticks[index].1 = text;
-                }
-            }
+            ticks: powers.map(|value| (value, label(value))).collect(),
         }
-        axis
     }
 
     pub(crate) fn labels(&self) -> impl Iterator<Item = &str> {
         self.ticks.iter().map(|(_, label)| &**label)
-    }
-
-    /// The value that lies `shift` pixels beside `value`, on an axis `pixels` long.
-    pub(crate) fn beside(&self, value: f64, shift: i32, pixels: i32) -> f64 {
-        let Range { start, end } = self.range;
-        let share = f64::from(shift) / f64::from(pixels);
-        if self.is_logarithmic {
-            value * (end / start).powf(share)
-        } else {
-            value + (end - start) * share
-        }
     }
 }
 

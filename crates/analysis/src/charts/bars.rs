@@ -9,9 +9,12 @@ use plotters::style::text_anchor::HPos;
 use super::axis::{Axis, ReferenceLine, Value, drawable, range, short};
 use super::error::ChartError;
 use super::labels::CoveredAreas;
-use super::page::{Area, Chart, Draw, DrawResult, Entry, Grid, Heading, Plot, dash, paint, plot};
+use super::page::{
+    Area, Chart, Draw, DrawResult, Entry, Grid, Heading, Plot, SECTION, block, dash, paint, plot,
+    section,
+};
 use super::text::Font;
-use super::theme::{AXIS, Color, FREE, GRID, INK, MARGIN, TICK, WHITE, X_LABELS, text_color_on};
+use super::theme::{AXIS, Color, FREE, INK, MARGIN, TICK, WHITE, X_LABELS, series_color};
 
 /// Rows of bars along one axis of values, in sections.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -46,7 +49,6 @@ pub(crate) struct Bar {
     pub(crate) interval: Option<(f64, f64)>,
 }
 
-const SECTION: i32 = 48;
 /// Width of the hollow box that stands for an unknown part, px.
 const UNKNOWN: i32 = 30;
 
@@ -94,6 +96,29 @@ impl Bar {
     }
 }
 
+impl Bars {
+    /// Rows with a bar for each series: its name in the legend, and its value in each row.
+    pub(crate) fn grouped(
+        value_label: &str,
+        mut rows: Vec<Row>,
+        series: &[(String, Vec<Value>)],
+    ) -> Self {
+        for (place, (_, values)) in series.iter().enumerate() {
+            for (row, value) in rows.iter_mut().zip(values) {
+                row.bars.push(Bar::single(place, *value));
+            }
+        }
+        let legend = series.iter().enumerate();
+        let legend = legend.map(|(place, (name, _))| (name.clone(), series_color(place)));
+        Self {
+            value_label: value_label.to_owned(),
+            legend: legend.collect(),
+            rows,
+            ..Self::default()
+        }
+    }
+}
+
 impl Row {
     fn name(&self) -> String {
         // An em space, because SVG joins several spaces to one.
@@ -125,7 +150,7 @@ impl Draw for Bars {
         let values = range(sums.chain(lines)).unwrap_or(0.0..1.0);
         let names: Vec<String> = self.rows.iter().map(Row::name).collect();
         let column = Font::LABEL.widest(names.iter().map(|name| &**name));
-        let column = column.min(width * 3 / 8);
+        let column = column.min(width * 9 / 20);
         let texts: Vec<String> = bars().map(|bar| bar.text(self.unit)).collect();
         let text = Font::SMALL.widest(texts.iter().map(|text| &**text)) + UNKNOWN + 16;
         let (left, inner) = (column + 2 * TICK, width - 2 * MARGIN);
@@ -147,55 +172,40 @@ impl Draw for Bars {
             ticks.push((f64::from(y + height / 2), Font::LABEL.elide(name, column)));
             y += height;
         }
-        let rows = Axis::labelled(f64::from(y)..0.0, ticks);
+        let axes = (x, Axis::labelled(f64::from(y)..0.0, ticks));
         let above = if self.reference_lines.is_empty() {
             8
         } else {
             44
         };
-        paint(
-            heading,
-            width,
-            &self.legend(span),
-            above + y + X_LABELS,
-            |page| {
-                let area = page.margin(above, 0, 0, 0);
-                let mut plot = plot(
-                    &area,
-                    (left, FREE, X_LABELS),
-                    (x, rows),
-                    (&self.value_label, Grid::Upright),
-                )?;
-                let mut ends = Vec::new();
-                for (row, top) in self.rows.iter().zip(tops) {
-                    let (height, whole) = row.heights();
-                    let gap = (whole - row.bars.len() as i32 * (height + 3)) / 2;
-                    for (bar, place) in row.bars.iter().zip(0..) {
-                        let top = f64::from(top + gap + place * (height + 3));
-                        let y = top..top + f64::from(height);
-                        let end = self.draw_bar(&mut plot, bar, &y)?;
-                        ends.push((bar, (end, f64::midpoint(y.start, y.end))));
-                    }
+        let (legend, body) = (self.legend(span), above + y + X_LABELS);
+        paint(heading, width, &legend, body, |page| {
+            let area = page.margin(above, 0, 0, 0);
+            let names = (&*self.value_label, Grid::Upright);
+            let mut plot = plot(&area, (left, FREE, X_LABELS), axes, names)?;
+            let zero = [(0.0, f64::from(y)), (0.0, 0.0)];
+            plot.draw_series([PathElement::new(zero, AXIS.stroke_width(2))])?;
+            let mut ends = Vec::new();
+            for (row, top) in self.rows.iter().zip(tops) {
+                let (height, whole) = row.heights();
+                let gap = (whole - row.bars.len() as i32 * (height + 3)) / 2;
+                for (bar, place) in row.bars.iter().zip(0..) {
+                    let top = f64::from(top + gap + place * (height + 3));
+                    let y = top..top + f64::from(height);
+                    let end = self.draw_bar(&mut plot, bar, &y)?;
+                    ends.push((bar, (end, f64::midpoint(y.start, y.end))));
                 }
-                let zero = [(0.0, f64::from(y)), (0.0, 0.0)];
-                plot.draw_series([PathElement::new(zero, AXIS.stroke_width(2))])?;
-                self.draw_references(page, &mut plot, (inner, f64::from(y)))?;
-                for (bar, end) in ends {
-                    self.draw_value(&mut plot, bar, end)?;
-                }
-                for (name, y) in sections {
-                    area.draw(&Rectangle::new(
-                        [(0, y), (inner, y + SECTION)],
-                        WHITE.filled(),
-                    ))?;
-                    area.draw(&PathElement::new([(0, y + 4), (inner, y + 4)], GRID))?;
-                    let font = Font::LABEL.bold();
-                    let name = font.elide(name, inner);
-                    area.draw_text(&name, &font.style(HPos::Left), (0, y + 30))?;
-                }
-                Ok(())
-            },
-        )
+            }
+            self.draw_references(page, &mut plot, (inner, f64::from(y)))?;
+            for (bar, end) in ends {
+                self.draw_value(&mut plot, bar, end)?;
+            }
+            // Last, so that no line runs through a heading.
+            for (name, y) in sections {
+                section(&area, (inner, y), [name, "", ""])?;
+            }
+            Ok(())
+        })
     }
 }
 
@@ -232,15 +242,8 @@ impl Bars {
             let from = *edge;
             *edge += value;
             let color = self.legend.get(part).map_or(AXIS, |(_, color)| *color);
-            let corners = [(from, y.start), (*edge, y.end)];
-            plot.draw_series([Rectangle::new(corners, color.filled())])?;
-            let pixels = corners.map(|corner| plot.backend_coord(&corner).0);
-            let text = short(value);
-            if !is_one && Font::SMALL.width(&text) + 14 <= (pixels[1] - pixels[0]).abs() {
-                let style = Font::SMALL.color(text_color_on(color)).style(HPos::Center);
-                let at = EmptyElement::at((from + value / 2.0, middle));
-                plot.draw_series([at + Text::new(text, (0, 2), style)])?;
-            }
+            let text = if is_one { String::new() } else { short(value) };
+            block(plot, [(from, y.start), (*edge, y.end)], color, &text)?;
         }
         let mut end = high;
         let sum = bar.sum();

@@ -1,4 +1,4 @@
-//! Where labels may stand: apart from each other, and off the data.
+//! Where labels may stand: off the data and off each other.
 
 /// A rectangle in pixels: left, top, width, height.
 pub(crate) type Area = (i32, i32, i32, i32);
@@ -37,29 +37,4 @@ impl CoveredAreas {
         }
         is_free
     }
-}
-
-/// Moves sorted places apart to a least distance, neighbours by equal amounts, between 0 and `lowest`.
-pub(crate) fn apart(wanted: &[i32], distance: i32, lowest: i32) -> Vec<i32> {
-    let mut places = wanted.to_vec();
-    for _ in 0..wanted.len() * 8 {
-        for at in 1..places.len() {
-            let missing = distance - (places[at] - places[at - 1]);
-            if missing > 0 {
-                places[at - 1] -= missing / 2;
-                places[at] += missing - missing / 2;
-            }
-        }
-    }
-    let mut highest = 0;
-    for place in &mut places {
-        *place = highest.max(*place);
-        highest = *place + distance;
-    }
-    let mut limit = lowest;
-    for place in places.iter_mut().rev() {
-        *place = limit.min(*place);
-        limit = *place - distance;
-    }
-    places
 }

@@ -8,7 +8,7 @@ use plotters::style::text_anchor::HPos;
 
 use super::axis::{Axis, ReferenceLine, Value, drawable, range};
 use super::error::ChartError;
-use super::labels::{CoveredAreas, apart};
+use super::labels::CoveredAreas;
 use super::page::{Area, Chart, Draw, DrawResult, Entry, Grid, Heading, Plot, dash, paint, plot};
 use super::text::Font;
 use super::theme::{Color, FREE, INK, MARGIN, TICK, X_LABELS, series_color};
@@ -21,8 +21,8 @@ pub(crate) struct Lines {
     pub(crate) panels: Vec<Panel>,
     /// Stretches of x to shade in every panel: arms, warm-ups.
     pub(crate) spans: Vec<Span>,
-    /// Words beside points of the first panel.
-    pub(crate) notes: Vec<Note>,
+    /// Words beside points of the first panel, left out where they would cover data or other words.
+    pub(crate) notes: Vec<((f64, f64), String)>,
 }
 
 impl Lines {
@@ -40,15 +40,8 @@ pub(crate) enum XAxis {
     /// Equal differences are equally far apart.
     #[default]
     Linear,
-    /// Equal ratios are equally far apart, with a tick at each point that has a dot. For values above zero.
+    /// Equal ratios are equally far apart, with a tick at powers of two. For values above zero.
     Doubling,
-}
-
-/// Words beside a point, left out where they would cover data or other words.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Note {
-    pub(crate) at: (f64, f64),
-    pub(crate) label: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -95,20 +88,6 @@ impl Panel {
         let all = values.chain(self.include.iter().copied()).chain(lines);
         Axis::rounded(range(all).unwrap_or(0.0..1.0), labels)
     }
-
-    /// How far each series is moved aside, px, so that error bars stand side by side.
-    fn shifts(&self) -> Vec<i32> {
-        let places = 0..self.series.len();
-        let barred = places
-            .clone()
-            .filter(|at| self.series[*at].has_error_bars());
-        let barred: Vec<usize> = barred.collect();
-        let shift = |at| match barred.iter().position(|other| *other == at) {
-            Some(place) => 9 * (2 * place as i32 - barred.len() as i32 + 1),
-            None => 0,
-        };
-        places.map(shift).collect()
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -143,6 +122,14 @@ impl LineSeries {
         self
     }
 
+    /// Its colour, where the series of the chart have these names. One without a name gets a colour that the legend
+    /// does not explain.
+    fn color_among(&self, names: &[&str]) -> Color {
+        let place = names.iter().position(|name| *name == self.name);
+        let place = place.unwrap_or(names.len());
+        self.color.unwrap_or_else(|| series_color(place))
+    }
+
     /// Points that can be drawn.
     fn known(&self) -> impl Iterator<Item = (f64, Value)> {
         let points = self.points.iter();
@@ -153,25 +140,22 @@ impl LineSeries {
         self.known().next().is_some()
     }
 
-    fn has_error_bars(&self) -> bool {
-        let mut known = self.known().filter(|_| self.mark.has_dots());
-        known.any(|(_, value)| value.known_interval().is_some())
-    }
-
-    /// The points in pieces that unknown ones separate, each x passed through `shifted`.
-    fn pieces(&self, shifted: impl Fn(f64) -> f64) -> Vec<Vec<(f64, f64, Value)>> {
-        let pieces = self
-            .points
-            .split(|(x, y)| !x.is_finite() || y.known().is_none());
-        let point = |(x, y): &(f64, Value)| Some((shifted(drawable(*x)?), y.known()?, *y));
-        let pieces = pieces.map(|piece| piece.iter().filter_map(point).collect());
-        pieces.filter(|piece: &Vec<_>| !piece.is_empty()).collect()
+    /// The points in pieces that unknown ones separate.
+    fn pieces(&self) -> Vec<Vec<(f64, f64, Value)>> {
+        let unknown = |(x, y): &(f64, Value)| !x.is_finite() || y.known().is_none();
+        let pieces = self.points.split(unknown).filter(|piece| !piece.is_empty());
+        let point = |(x, y): &(f64, Value)| Some((drawable(*x)?, y.known()?, *y));
+        pieces
+            .map(|piece| piece.iter().filter_map(point).collect())
+            .collect()
     }
 
     fn draw_band(&self, plot: &mut Plot<'_>, color: Color) -> DrawResult {
-        for piece in self.pieces(|x| x) {
-            let ends = |(x, _, value): &(f64, f64, Value)| Some((*x, value.known_interval()?));
-            let ends: Vec<_> = piece.iter().filter_map(ends).collect();
+        for piece in self.pieces() {
+            let ends = piece
+                .iter()
+                .filter_map(|(x, _, y)| Some((*x, y.known_interval()?)));
+            let ends: Vec<(f64, (f64, f64))> = ends.collect();
             let upper = ends.iter().map(|(x, (_, high))| (*x, *high));
             let lower = ends.iter().rev().map(|(x, (low, _))| (*x, *low));
             let outline: Vec<_> = upper.chain(lower).collect();
@@ -180,9 +164,9 @@ impl LineSeries {
         Ok(())
     }
 
-    fn draw(&self, plot: &mut Plot<'_>, color: Color, shifted: impl Fn(f64) -> f64) -> DrawResult {
+    fn draw(&self, plot: &mut Plot<'_>, color: Color) -> DrawResult {
         let dot = if self.points.len() <= FEW { 7 } else { 4 };
-        for piece in self.pieces(shifted) {
+        for piece in self.pieces() {
             if self.mark != Mark::Dots {
                 let points = piece.iter().map(|(x, y, _)| (*x, *y));
                 plot.draw_series(Path::new(points, color.stroke_width(3)))?;
@@ -260,27 +244,19 @@ impl Draw for Lines {
             3 => 230,
             _ => 170,
         };
-        let colors = colors(&panels);
+        let names = names(&panels);
         let axes: Vec<Axis> = panels
             .iter()
             .map(|p| p.axis(height as usize / 60))
             .collect();
         let left = Font::SMALL.widest(axes.iter().flat_map(Axis::labels)) + 2 * TICK;
-        let references = panels.iter().flat_map(|panel| &panel.reference_lines);
-        let free = match Font::NOTE
-            .widest(references.map(|line| &*line.label))
-            .min(240)
-        {
-            0 => FREE,
-            label => label + 14,
-        };
         let inner = width - 2 * MARGIN;
-        let right = inner - free;
-        let x = self.axis(&panels, right - left);
+        let right = inner - FREE;
+        let x = self.axis(&panels);
         let spans = self.place_spans(&x, (left, right), inner);
         let rows = spans.iter().map(|span| span.row + 1).max().unwrap_or(0);
         let body = panels.len() as i32 * (TITLE + height + GAP) - GAP + rows * LABEL_ROW + X_LABELS;
-        paint(heading, width, &legend(&panels, &colors), body, |page| {
+        paint(heading, width, &legend(&panels, &names), body, |page| {
             let mut top = 0;
             for (index, (panel, y)) in panels.iter().zip(axes).enumerate() {
                 let is_first = index == 0;
@@ -295,15 +271,14 @@ impl Draw for Lines {
                 top += TITLE + if is_first { rows * LABEL_ROW } else { 0 };
                 let area = page.margin(top, body - top - height - below, 0, 0);
                 let (axes, name) = ((x.clone(), y), &self.x_label);
-                let mut plot = plot(&area, (left, free, below), axes, (name, Grid::Level))?;
+                let mut plot = plot(&area, (left, FREE, below), axes, (name, Grid::Level))?;
                 for span in &spans {
                     span.draw(&area, height, is_first)?;
                 }
-                panel.draw_references(&plot, &area, (left, right, height))?;
-                let shifted = |at: f64, shift: i32| x.beside(at, shift, right - left);
-                panel.draw_series(&mut plot, &colors[index], shifted)?;
+                panel.draw_references(&plot, &area, (left, right))?;
+                panel.draw_series(&mut plot, &names)?;
                 if is_first {
-                    self.draw_notes(panel, &plot, &area, (left, height), &spans)?;
+                    self.draw_notes(panel, &plot, &area, left)?;
                 }
                 top += height + GAP;
             }
@@ -317,7 +292,7 @@ struct PlacedSpan {
     ends: (i32, i32),
     color: Color,
     label: String,
-    /// Row of the label, counted from the plot upwards; -1 where there is none.
+    /// Row of the label, counted from the plot upwards.
     row: i32,
     label_from: i32,
 }
@@ -330,17 +305,14 @@ impl PlacedSpan {
     fn draw(&self, area: &Area<'_>, height: i32, is_first: bool) -> DrawResult {
         let (from, to) = self.ends;
         if self.is_line() {
-            let top = if is_first {
-                -4 - self.row.max(0) * LABEL_ROW
-            } else {
-                0
-            };
+            let above = 4 + self.row * LABEL_ROW;
+            let top = if is_first { -above } else { 0 };
             dash(area, (from, top), (from, height), self.color)?;
         } else {
             let shade = self.color.mix(0.16).filled();
             area.draw(&Rectangle::new([(from, 0), (to, height)], shade))?;
         }
-        if is_first && self.row >= 0 {
+        if is_first {
             let at = (self.label_from, -self.row * LABEL_ROW - LABEL_ROW / 2 - 2);
             area.draw_text(&self.label, &Font::NOTE.style(HPos::Left), at)?;
         }
@@ -349,115 +321,85 @@ impl PlacedSpan {
 }
 
 impl Lines {
-    fn axis(&self, panels: &[&Panel], pixels: i32) -> Axis {
+    fn axis(&self, panels: &[&Panel]) -> Axis {
         let fits = |x: &f64| x.is_finite() && (self.x_axis == XAxis::Linear || *x > 0.0);
         let all = || series(panels).flat_map(|series| &series.points);
         let points = || all().map(|(x, _)| *x).filter(fits);
         let spans = self.spans.iter().flat_map(|span| [span.from, span.to]);
         let range = range(points().chain(spans.filter(fits))).unwrap_or(1.0..2.0);
         // Dots need air at the edges; lines may touch them.
-        let dotted = || series(panels).filter(|series| series.mark.has_dots());
-        let air = if dotted().next().is_some() { 0.03 } else { 0.0 };
-        if self.x_axis == XAxis::Linear {
-            let length = range.end - range.start;
-            // Where all x are whole numbers, no fractions.
-            let is_whole = length < 9.0 && points().all(|x| x.fract() == 0.0);
-            let most = if is_whole { length as usize + 1 } else { 10 };
-            let air = air * length;
-            return Axis::linear(range.start - air..range.end + air, most);
+        let has_dots = series(panels).any(|series| series.mark.has_dots());
+        let air = if has_dots { 0.03 } else { 0.0 };
+        if self.x_axis == XAxis::Doubling {
+            let air = (range.end / range.start).powf(air).max(1.05);
+            return Axis::doubling(range.start / air..range.end * air);
         }
-        let air = (range.end / range.start).powf(air).max(1.05);
-        let places = dotted().flat_map(|series| &series.points);
-        let mut places: Vec<f64> = places.map(|(x, _)| *x).filter(fits).collect();
-        places.sort_by(f64::total_cmp);
-        places.dedup();
-        Axis::doubling(range.start / air..range.end * air, places, pixels)
+        let length = range.end - range.start;
+        // Where all x are whole numbers, no fractions.
+        let is_whole = length < 9.0 && points().all(|x| x.fract() == 0.0);
+        let most = if is_whole { length as usize + 1 } else { 10 };
+        let air = air * length;
+        Axis::linear(range.start - air..range.end + air, most)
     }
 
-    /// Labels stand over the middle of their span or beside it, in the lowest row in which they meet neither another
-    /// label nor another span's line.
+    /// The label of a stretch stands over its middle, that of the last line at its right, and those of the others at
+    /// their left, each in a row above the one before: no line runs through a label.
     fn place_spans(&self, x: &Axis, (left, right): (i32, i32), inner: i32) -> Vec<PlacedSpan> {
         let at = |value| Some(x.map(&drawable(value)?, (left, right - 1)));
-        let placed = self.spans.iter().filter_map(|span| {
+        let ends = |span: &Span| {
             let (from, to) = (at(span.from)?, at(span.to)?);
-            Some(PlacedSpan {
-                ends: (from.min(to), from.max(to)),
-                color: span.color,
-                label: Font::NOTE.elide(&span.label, inner),
-                row: -1,
-                label_from: 0,
-            })
-        });
-        let mut placed: Vec<PlacedSpan> = placed.collect();
-        let lines = placed.iter().filter(|span| span.is_line());
-        let lines: Vec<i32> = lines.map(|span| span.ends.0).collect();
-        let (rows, mut covered) = (placed.len() as i32, CoveredAreas::default());
-        for (span, place) in placed
-            .iter_mut()
-            .zip(0..)
-            .filter(|(span, _)| !span.label.is_empty())
-        {
-            let width = Font::NOTE.width(&span.label);
-            let (from, to) = span.ends;
-            let middle = i32::midpoint(from, to) - width / 2;
-            let is_crossed = |left: i32| {
-                let mut others = lines.iter().filter(|line| **line != from);
-                others.any(|line| (left - 6..=left + width + 6).contains(line))
+            Some((from.min(to), from.max(to)))
+        };
+        let spans = self.spans.iter();
+        let mut spans: Vec<_> = spans.filter_map(|s| Some((ends(s)?, s))).collect();
+        spans.sort_by_key(|(ends, _)| *ends);
+        let count = spans.len() as i32;
+        let place = |(((from, to), span), place): ((_, &Span), i32)| {
+            let is_line = from == to;
+            let room = if is_line { inner / 2 } else { to - from };
+            let label = Font::NOTE.elide(&span.label, room);
+            let width = Font::NOTE.width(&label);
+            let is_last = place + 1 == count && to + 8 + width <= inner;
+            let (row, label_from) = match (is_line, is_last) {
+                (false, _) => (0, i32::midpoint(from, to) - width / 2),
+                (true, true) => (0, to + 8),
+                (true, false) => (place, (from - 8 - width).max(0)),
             };
-            let wanted = [middle, from - width - 8, to + 8].into_iter();
-            let wanted =
-                wanted.filter(|left| *left >= 0 && left + width <= inner && !is_crossed(*left));
-            let wanted: Vec<i32> = wanted.collect();
-            let mut all = (0..rows).flat_map(|row| wanted.iter().map(move |left| (row, *left)));
-            let area = |left: i32, row: i32| (left - 8, row, width + 16, 1);
-            let free = all.find(|(row, left)| covered.claim(area(*left, *row)));
-            // Where every place is crossed by a line, above all others.
-            let above = (place, middle.min(inner - width).max(0));
-            (span.row, span.label_from) = free.unwrap_or(above);
-            covered.cover(area(span.label_from, span.row));
-        }
-        placed
+            PlacedSpan {
+                ends: (from, to),
+                color: span.color,
+                label,
+                row,
+                label_from,
+            }
+        };
+        spans.into_iter().zip(0..).map(place).collect()
     }
 
     /// Words beside points, where they cover neither data nor each other.
-    fn draw_notes(
-        &self,
-        panel: &Panel,
-        plot: &Plot<'_>,
-        area: &Area<'_>,
-        (left, height): (i32, i32),
-        spans: &[PlacedSpan],
-    ) -> DrawResult {
+    fn draw_notes(&self, panel: &Panel, plot: &Plot<'_>, area: &Area<'_>, left: i32) -> DrawResult {
         let base = area.get_base_pixel();
         let pixels = |x: f64, y: f64| {
             let (x, y) = plot.backend_coord(&(x, y));
             (x - base.0, y - base.1)
         };
         let mut covered = CoveredAreas::default();
-        for span in spans.iter().filter(|span| span.is_line()) {
-            covered.cover((span.ends.0 - 3, 0, 6, height));
-        }
-        for piece in panel.series.iter().flat_map(|series| series.pieces(|x| x)) {
+        for piece in panel.series.iter().flat_map(LineSeries::pieces) {
             let line: Vec<_> = piece.iter().map(|(x, y, _)| pixels(*x, *y)).collect();
             covered.cover_line(&line);
         }
-        for Note { at, label } in &self.notes {
-            let Some((x, y)) = drawable(at.0).zip(drawable(at.1)) else {
+        for ((x, y), label) in &self.notes {
+            let Some((x, y)) = drawable(*x).zip(drawable(*y)) else {
                 continue;
             };
             let ((x, y), width) = (pixels(x, y), Font::NOTE.width(label));
             let (before, after) = (x - 10 - width, x + 10);
-            let mut places = [
-                (before, y - 34),
-                (after, y - 34),
-                (before, y - 12),
-                (after, y - 12),
-            ]
-            .into_iter()
-            .filter(|(from, _)| *from > left);
-            if let Some((from, top)) =
-                places.find(|(from, top)| covered.claim((*from, *top, width, 24)))
-            {
+            // At the height of the dot or right above it, so that the label is not taken for another's.
+            let above = (x - width / 2, y - 36);
+            let mut places = [(after, y - 12), (before, y - 12), above].into_iter();
+            let is_free =
+                |(from, top): &(i32, i32)| *from > left && covered.claim((*from, *top, width, 24));
+            if let Some((from, top)) = places.find(is_free) {
                 area.draw_text(label, &Font::NOTE.style(HPos::Left), (from, top + 14))?;
             }
         }
@@ -466,44 +408,34 @@ impl Lines {
 }
 
 impl Panel {
-    /// Lines at fixed values, their labels at the right, moved apart where they would overlap.
+    /// Lines at fixed values, each with its label above its left end, or below it at the top of the plot.
     fn draw_references(
         &self,
         plot: &Plot<'_>,
         area: &Area<'_>,
-        (left, right, height): (i32, i32, i32),
+        (left, right): (i32, i32),
     ) -> DrawResult {
-        let (_, top) = area.get_base_pixel();
-        let known = self.reference_lines.iter().filter(|l| l.value.is_finite());
-        let pixels = |line: &ReferenceLine| plot.backend_coord(&(0.0, line.value)).1 - top;
-        let mut lines: Vec<(i32, &str)> = known.map(|line| (pixels(line), &*line.label)).collect();
-        lines.sort_unstable();
-        let wanted: Vec<i32> = lines.iter().map(|(at, _)| *at).collect();
-        for ((at, label), place) in lines.into_iter().zip(apart(&wanted, 27, height)) {
-            dash(area, (left, at), (right, at), INK)?;
-            let label = Font::NOTE.elide(label, 240);
-            area.draw_text(
-                &label,
-                &Font::NOTE.style(HPos::Left),
-                (right + 12, place + 2),
-            )?;
+        for line in self.reference_lines.iter().filter(|l| l.value.is_finite()) {
+            let y = plot.backend_coord(&(0.0, line.value)).1 - area.get_base_pixel().1;
+            dash(area, (left, y), (right, y), INK)?;
+            let label = Font::NOTE.elide(&line.label, right - left);
+            let at = (left + 8, if y < 26 { y + 16 } else { y - 12 });
+            area.draw_text(&label, &Font::NOTE.style(HPos::Left), at)?;
         }
         Ok(())
     }
 
-    fn draw_series(
-        &self,
-        plot: &mut Plot<'_>,
-        colors: &[Color],
-        shifted: impl Fn(f64, i32) -> f64,
-    ) -> DrawResult {
-        let series = || self.series.iter().zip(colors);
+    fn draw_series(&self, plot: &mut Plot<'_>, names: &[&str]) -> DrawResult {
         // Bands first: they must not veil other series.
-        for (series, color) in series().filter(|(series, _)| series.mark == Mark::Band) {
-            series.draw_band(plot, *color)?;
+        for series in self
+            .series
+            .iter()
+            .filter(|series| series.mark == Mark::Band)
+        {
+            series.draw_band(plot, series.color_among(names))?;
         }
-        for ((series, color), shift) in series().zip(self.shifts()) {
-            series.draw(plot, *color, |x| shifted(x, shift))?;
+        for series in &self.series {
+            series.draw(plot, series.color_among(names))?;
         }
         Ok(())
     }
@@ -513,39 +445,32 @@ fn series<'p>(panels: &'p [&Panel]) -> impl Iterator<Item = &'p LineSeries> {
     panels.iter().flat_map(|panel| &panel.series)
 }
 
-/// A colour for each series of each panel: equal names, equal colours.
-fn colors(panels: &[&Panel]) -> Vec<Vec<Color>> {
-    let mut names: Vec<&str> = Vec::new();
-    for series in series(panels) {
-        if !series.name.is_empty() && !names.contains(&&*series.name) {
-            names.push(&series.name);
+/// The names of the series in order of appearance: equal names share a colour and a place in the legend.
+fn names<'p>(panels: &'p [&Panel]) -> Vec<&'p str> {
+    let mut names = Vec::new();
+    for name in series(panels).map(|series| &*series.name) {
+        if !name.is_empty() && !names.contains(&name) {
+            names.push(name);
         }
     }
-    let of_panel = |panel: &&Panel| {
-        // A series without a name gets a colour that the legend does not explain.
-        let mut nameless = names.len()..;
-        let color = |series: &LineSeries| {
-            let named = names.iter().position(|name| *name == series.name);
-            let place = named.or_else(|| nameless.next()).unwrap_or(0);
-            series.color.unwrap_or_else(|| series_color(place))
-        };
-        panel.series.iter().map(color).collect()
-    };
-    panels.iter().map(of_panel).collect()
+    names
 }
 
-fn legend(panels: &[&Panel], colors: &[Vec<Color>]) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = Vec::new();
-    for (series, color) in series(panels).zip(colors.iter().flatten()) {
-        let is_new = entries.iter().all(|entry| entry.name != series.name);
-        if is_new && !series.name.is_empty() && series.is_known() {
-            let (half, dot) = match series.mark {
-                Mark::Line | Mark::Band => (2, 0),
-                Mark::LineAndDots => (2, 7),
-                Mark::Dots => (0, 8),
-            };
-            entries.push(Entry::new(&series.name, color.filled(), half, dot));
-        }
-    }
-    entries
+fn legend(panels: &[&Panel], names: &[&str]) -> Vec<Entry> {
+    let entry = |name: &&str| {
+        let mut own = series(panels).filter(|series| series.name == **name);
+        let series = own.find(|series| series.is_known())?;
+        let (half, dot) = match series.mark {
+            Mark::Line | Mark::Band => (2, 0),
+            Mark::LineAndDots => (2, 7),
+            Mark::Dots => (0, 8),
+        };
+        Some(Entry::new(
+            name,
+            series.color_among(names).filled(),
+            half,
+            dot,
+        ))
+    };
+    names.iter().filter_map(entry).collect()
 }

@@ -5,12 +5,12 @@ use std::io;
 use std::sync::{Arc, LazyLock};
 
 use plotters::backend::SVGBackend;
-use plotters::chart::{ChartBuilder, ChartContext, SeriesLabelPosition};
+use plotters::chart::{ChartBuilder, ChartContext};
 use plotters::coord::Shift;
 use plotters::coord::cartesian::Cartesian2d;
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea as _};
-use plotters::element::{Circle, DashedPathElement, EmptyElement, Rectangle};
-use plotters::style::text_anchor::{HPos, Pos};
+use plotters::element::{Circle, DashedPathElement, EmptyElement, PathElement, Rectangle, Text};
+use plotters::style::text_anchor::HPos;
 use plotters::style::{Color as _, ShapeStyle, TRANSPARENT};
 use resvg::tiny_skia::Pixmap;
 use resvg::usvg::fontdb::Database;
@@ -20,7 +20,7 @@ use super::axis::Axis;
 use super::error::{ChartError, MAX_HEIGHT};
 use super::png;
 use super::text::{BOLD, Font, REGULAR};
-use super::theme::{AXIS, Color, GRID, MARGIN, TICK, WHITE};
+use super::theme::{AXIS, Color, GRID, MARGIN, TICK, WHITE, text_color_on};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Chart {
@@ -71,6 +71,17 @@ impl Entry {
         }
     }
 
+    /// Draws it from its top left, in a legend of this width, px.
+    fn draw(&self, area: &Area<'_>, (x, y): (i32, i32), inner: i32) -> DrawResult {
+        let (y, half) = (y + 13, self.half);
+        let bar = [(x, y - half), (x + SWATCH, y + half)];
+        area.draw(&Rectangle::new(bar, self.style))?;
+        area.draw(&Circle::new((x + SWATCH / 2, y), self.dot, self.style))?;
+        let name = Font::LABEL.elide(&self.name, inner - SWATCH - 12);
+        let at = (x + SWATCH + 12, y + 2);
+        area.draw_text(&name, &Font::LABEL.style(HPos::Left), at)
+    }
+
     /// A filled box.
     pub(crate) fn fill(name: &str, color: Color) -> Self {
         Self::new(name, color.filled(), 11, 0)
@@ -98,23 +109,16 @@ pub(crate) fn paint(
     } else {
         0
     };
-    let above = [
-        (
-            Font::TITLE,
-            Font::TITLE.wrap(&heading.title, inner - badge - 24, 2),
-        ),
-        (
-            Font::SUBTITLE,
-            Font::SUBTITLE.wrap(&heading.subtitle, inner, 2),
-        ),
-    ];
+    let title = Font::TITLE.wrap(&heading.title, inner - badge - 24, 2);
+    let subtitle = Font::SUBTITLE.wrap(&heading.subtitle, inner, 2);
+    let above = [(Font::TITLE, title), (Font::SUBTITLE, subtitle)];
     let source = Font::SMALL.wrap(&heading.source, inner, 3);
-    let texts: i32 = above
-        .iter()
+    let texts = above.iter();
+    let texts: i32 = texts
         .map(|(font, lines)| font.leading() * lines.len() as i32)
         .sum();
-    let (rows, columns) = legend_grid(legend, inner);
-    let top = texts + 12 + rows.min(legend.len()) as i32 * LEGEND_ROW;
+    let (places, legend_height) = legend_places(legend, inner);
+    let top = texts + 12 + legend_height;
     let below = top + 18 + body;
     let height = below + 22 + source.len() as i32 * Font::SMALL.leading() + 2 * MARGIN;
     if height > MAX_HEIGHT {
@@ -140,7 +144,9 @@ pub(crate) fn paint(
             let at = (i32::midpoint(left, right), middle + 2);
             page.draw_text(BADGE, &BADGE_FONT.style(HPos::Center), at)?;
         }
-        draw_legend(&page.margin(y + 12, 0, 0, 0), legend, rows, &columns)?;
+        for (entry, (left, top)) in legend.iter().zip(&places) {
+            entry.draw(&page, (*left, y + 12 + top), inner)?;
+        }
         draw(&page.margin(top + 18, height - 2 * MARGIN - below, 0, 0))?;
         text_block(&page, &source, below + 22, Font::SMALL)?;
         root.present()
@@ -164,45 +170,59 @@ fn text_block(area: &Area<'_>, lines: &[String], mut y: i32, font: Font) -> Draw
     Ok(y)
 }
 
-/// The fewest rows in which the legend's columns fit side by side, and the width of each column.
-fn legend_grid(legend: &[Entry], inner: i32) -> (usize, Vec<i32>) {
-    let column = |entries: &[Entry]| {
-        let names = entries.iter().map(|entry| &*entry.name);
-        (Font::LABEL.widest(names) + SWATCH + 44).min(inner)
-    };
-    let grid = |rows| (rows, legend.chunks(rows).map(column).collect());
-    let mut grids = (1..legend.len()).map(grid);
-    let fitting =
-        grids.find(|(_, columns): &(_, Vec<i32>)| columns.iter().sum::<i32>() <= inner + 30);
-    fitting.unwrap_or_else(|| grid(legend.len().max(1)))
+/// Where each entry of the legend stands, from its top left, and the legend's height, px: entries flow into rows.
+fn legend_places(legend: &[Entry], inner: i32) -> (Vec<(i32, i32)>, i32) {
+    let (mut x, mut y, mut places) = (0, 0, Vec::new());
+    for entry in legend {
+        let width = SWATCH + 12 + Font::LABEL.width(&entry.name);
+        if x > 0 && x + width > inner {
+            (x, y) = (0, y + LEGEND_ROW);
+        }
+        places.push((x, y));
+        x += width + 32;
+    }
+    let rows = i32::from(!legend.is_empty());
+    (places, y + rows * LEGEND_ROW)
 }
 
-/// Draws the legend in several columns; plotters' own has one.
-fn draw_legend(area: &Area<'_>, legend: &[Entry], rows: usize, columns: &[i32]) -> DrawResult {
-    let mut left = 0;
-    for (entries, column) in legend.chunks(rows).zip(columns) {
-        let area = area.margin(0, 0, left, 0);
-        left += column;
-        let mut chart = ChartBuilder::on(&area).build_cartesian_2d(0..1, 0..1)?;
-        for entry in entries {
-            let (style, half, dot) = (entry.style, entry.half, entry.dot);
-            let swatch = move |(x, y)| {
-                EmptyElement::at((x, y - 2))
-                    + Rectangle::new([(0, -half), (SWATCH, half)], style)
-                    + Circle::new((SWATCH / 2, 0), dot, style)
-            };
-            let name = Font::LABEL.elide(&entry.name, column - SWATCH - 12);
-            let series = chart.draw_series(None::<Circle<_, i32>>)?;
-            series.label(name).legend(swatch);
-        }
-        let font = Font::LABEL.style(HPos::Left).pos(Pos::default());
-        let mut labels = chart.configure_series_labels();
-        let labels = labels.position(SeriesLabelPosition::Coordinate(0, 0));
-        labels
-            .margin(0)
-            .legend_area_size(SWATCH + 12)
-            .label_font(font)
-            .draw()?;
+/// Height of the heading of a section of rows, px.
+pub(crate) const SECTION: i32 = 48;
+
+/// The heading of a section, on a white ground under a rule: its name, a quiet detail beside it, and a remark at the
+/// right edge.
+pub(crate) fn section(
+    area: &Area<'_>,
+    (width, top): (i32, i32),
+    [name, detail, remark]: [&str; 3],
+) -> DrawResult {
+    let ground = [(0, top), (width, top + SECTION - 4)];
+    area.draw(&Rectangle::new(ground, WHITE.filled()))?;
+    area.draw(&PathElement::new([(0, top + 4), (width, top + 4)], GRID))?;
+    let (bold, small, y) = (Font::LABEL.bold(), Font::SMALL, top + 26);
+    let remark = small.elide(remark, width * 3 / 5);
+    area.draw_text(&remark, &small.style(HPos::Right), (width, y))?;
+    let room = width - small.width(&remark) - 18;
+    let name = bold.elide(name, room);
+    area.draw_text(&name, &bold.style(HPos::Left), (0, y))?;
+    let beside = bold.width(&name) + 18;
+    let detail = small.elide(detail, room - beside);
+    area.draw_text(&detail, &small.style(HPos::Left), (beside, y))
+}
+
+/// A filled rectangle between two corners, with a text in its middle where that fits.
+pub(crate) fn block(
+    plot: &mut Plot<'_>,
+    corners: [(f64, f64); 2],
+    color: Color,
+    text: &str,
+) -> DrawResult {
+    plot.draw_series([Rectangle::new(corners, color.filled())])?;
+    let [left, right] = corners.map(|corner| plot.backend_coord(&corner).0);
+    if Font::SMALL.width(text) + 14 <= (right - left).abs() {
+        let [(x0, y0), (x1, y1)] = corners;
+        let style = Font::SMALL.color(text_color_on(color)).style(HPos::Center);
+        let at = EmptyElement::at((f64::midpoint(x0, x1), f64::midpoint(y0, y1)));
+        plot.draw_series([at + Text::new(text.to_owned(), (0, 2), style)])?;
     }
     Ok(())
 }

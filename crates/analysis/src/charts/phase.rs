@@ -3,7 +3,12 @@
 use plotters::style::RGBColor;
 
 use super::axis::drawable;
-use super::theme::{BLUE, Color, GREY, ORANGE, PURPLE, SKY};
+use super::theme::{BLUE, Color, GREY, ORANGE, SKY};
+
+const DARK_GREY: Color = RGBColor(0x8C, 0x92, 0x9A);
+const LIGHT_GREY: Color = RGBColor(0xD3, 0xD6, 0xDA);
+const SAND: Color = RGBColor(0xC9, 0xBB, 0x9E);
+const PALE_PURPLE: Color = RGBColor(0xE9, 0xDD, 0xE4);
 
 /// What a request was doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,52 +16,30 @@ pub(crate) enum Phase {
     ClientQueue,
     /// Waiting for a permit under the client's own limit of requests in flight.
     Admission,
-    /// Waiting for a free slot of the server.
-    SlotQueue,
     /// Waiting while the server worked for another configuration.
     WaitOther,
     /// The model was loaded or reloaded.
     Load,
-    /// Loading and waiting, which the data cannot tell apart.
-    LoadOrWait,
+    /// Waiting for a free slot of the server.
+    SlotQueue,
     Prefill,
     Decode,
-    /// Tools, files, thinking: the agent's own work.
-    Agent,
     /// Not attributed.
     Other,
 }
 
 impl Phase {
-    /// Each with its name in the legend and its colour, which are the same in every picture: work
-    /// is blue, waiting grey, loading orange.
-    pub(crate) const ALL: [(Self, &str, Color); 10] = [
-        (
-            Self::ClientQueue,
-            "client queue",
-            RGBColor(0x8C, 0x92, 0x9A),
-        ),
-        (
-            Self::Admission,
-            "wait for a permit",
-            RGBColor(0xC9, 0xBB, 0x9E),
-        ),
-        (Self::SlotQueue, "slot queue", GREY),
-        (
-            Self::WaitOther,
-            "wait for the other agent",
-            RGBColor(0xD3, 0xD6, 0xDA),
-        ),
+    /// In the order in which a request passes through them, each with its name in the legend and its colour, which are the
+    /// same in every picture: work is blue, waiting grey, loading orange.
+    pub(crate) const ALL: [(Self, &str, Color); 8] = [
+        (Self::ClientQueue, "client queue", DARK_GREY),
+        (Self::Admission, "wait for a permit", SAND),
+        (Self::WaitOther, "wait for the other agent", LIGHT_GREY),
         (Self::Load, "model load", ORANGE),
-        (
-            Self::LoadOrWait,
-            "load or wait for the other agent",
-            RGBColor(0xF3, 0xCF, 0x80),
-        ),
+        (Self::SlotQueue, "slot queue", GREY),
         (Self::Prefill, "prefill", SKY),
         (Self::Decode, "decode", BLUE),
-        (Self::Agent, "agent's own work", PURPLE),
-        (Self::Other, "unattributed", RGBColor(0xE9, 0xDD, 0xE4)),
+        (Self::Other, "unattributed", PALE_PURPLE),
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -88,36 +71,26 @@ impl Segment {
 /// Stretches in which two or more lanes decode, in time order. Only for shading: the figure beside
 /// the group is measured elsewhere.
 pub(crate) fn overlaps<'s>(lanes: impl Iterator<Item = &'s [Segment]>) -> Vec<(f64, f64)> {
-    let mut edges: Vec<(f64, i32)> = Vec::new();
-    for lane in lanes {
-        // A lane counts once even if its own segments overlap.
-        let mut own: Vec<(f64, f64)> = lane
-            .iter()
-            .filter(|segment| segment.phase == Phase::Decode)
-            .filter_map(Segment::span)
-            .collect();
-        own.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let mut merged: Vec<(f64, f64)> = Vec::new();
-        for (start, end) in own {
-            match merged.last_mut() {
-                Some(last) if start <= last.1 => last.1 = last.1.max(end),
-                _ => merged.push((start, end)),
-            }
+    let decoding = |lane: &[Segment]| -> Vec<(f64, f64)> {
+        let decoding = lane.iter().filter(|s| s.phase == Phase::Decode);
+        decoding.filter_map(Segment::span).collect()
+    };
+    let lanes: Vec<_> = lanes.map(decoding).collect();
+    let ends = lanes.iter().flatten().flat_map(|(from, to)| [*from, *to]);
+    let mut edges: Vec<f64> = ends.collect();
+    edges.sort_by(f64::total_cmp);
+    edges.dedup();
+    let mut spans: Vec<(f64, f64)> = Vec::new();
+    for pair in edges.windows(2) {
+        let (from, to) = (pair[0], pair[1]);
+        let decodes = |(start, end): &(f64, f64)| (*start..*end).contains(&from);
+        if lanes.iter().filter(|lane| lane.iter().any(decodes)).count() < 2 {
+            continue;
         }
-        let ends = |(start, end)| [(start, 1), (end, -1)];
-        edges.extend(merged.into_iter().flat_map(ends));
-    }
-    // At one instant ends come before starts: touching is not overlapping.
-    edges.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let mut spans = Vec::new();
-    let (mut active, mut since) = (0, 0.0);
-    for (at, change) in edges {
-        if active < 2 && active + change >= 2 {
-            since = at;
-        } else if active >= 2 && active + change < 2 && at > since {
-            spans.push((since, at));
+        match spans.last_mut() {
+            Some(last) if last.1 >= from => last.1 = to,
+            _ => spans.push((from, to)),
         }
-        active += change;
     }
     spans
 }

@@ -6,6 +6,7 @@ pub(crate) type Color = RGBColor;
 
 // Okabe and Ito's palette, which colour-blind readers can tell apart.
 pub(crate) const ORANGE: Color = RGBColor(0xE6, 0x9F, 0x00);
+pub(crate) const PALE_ORANGE: Color = RGBColor(0xF3, 0xCF, 0x80);
 pub(crate) const SKY: Color = RGBColor(0x56, 0xB4, 0xE9);
 pub(crate) const GREEN: Color = RGBColor(0x00, 0x9E, 0x73);
 pub(crate) const BLUE: Color = RGBColor(0x00, 0x72, 0xB2);

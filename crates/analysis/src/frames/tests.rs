@@ -155,7 +155,7 @@ fn an_export_is_only_replaced_on_request_and_a_failed_one_leaves_nothing() {
     let refused = export(&folder("calibration"), &new, Format::Csv, false, false).unwrap_err();
     assert_eq!(
         load::detect(&folder("calibration")).unwrap(),
-        InputKind::Calibration
+        InputKind::Results(load::Kind::Calibration)
     );
     assert!(
         matches!(refused, ExportError::NotExportable(_)),

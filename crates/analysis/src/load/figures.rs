@@ -97,23 +97,9 @@ pub(crate) fn is_published(header: &[String]) -> bool {
     header.iter().any(|c| c == "efficiency_percent") && !is_figures(header)
 }
 
-pub(crate) fn read_figures(
-    path: &Path,
-    keep_going: bool,
-    skipped: &mut Vec<Skipped>,
-) -> Result<Vec<RunObservation>, LoadError> {
-    each_row(path, keep_going, skipped, figures_row)
-}
-
-pub(crate) fn read_published(
-    path: &Path,
-    keep_going: bool,
-    skipped: &mut Vec<Skipped>,
-) -> Result<Vec<PublishedRow>, LoadError> {
-    each_row(path, keep_going, skipped, published_row)
-}
-
-fn each_row<T>(
+/// Reads each row of a table. Errors: a column is missing, a cell cannot be read (left out with `keep_going`), or there is no
+/// row.
+pub(super) fn read_rows<T>(
     path: &Path,
     keep_going: bool,
     skipped: &mut Vec<Skipped>,
@@ -138,7 +124,7 @@ fn each_row<T>(
     Ok(rows)
 }
 
-fn figures_row(row: Row<'_>) -> Result<RunObservation, LoadError> {
+pub(super) fn figures_row(row: Row<'_>) -> Result<RunObservation, LoadError> {
     let own_servers = row.if_there("servers", Row::count)?.unwrap_or(1) > 1;
     let repetition = row.if_there("run", Row::count)?.unwrap_or(1);
     let (config, scenario) = row.names()?;
@@ -190,7 +176,7 @@ fn options(row: Row<'_>, prefix: &str) -> Result<ModelOptions, LoadError> {
     })
 }
 
-fn published_row(row: Row<'_>) -> Result<PublishedRow, LoadError> {
+pub(super) fn published_row(row: Row<'_>) -> Result<PublishedRow, LoadError> {
     let (config, scenario) = row.names()?;
     Ok(PublishedRow {
         config,

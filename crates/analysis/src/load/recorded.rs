@@ -106,9 +106,6 @@ pub(crate) fn read(
     for config in configs {
         read_config(&config, keep_going, skipped, &mut runs)?;
     }
-    if runs.is_empty() {
-        return Err(LoadError::new(folder, LoadErrorKind::NothingLoaded));
-    }
     Ok(runs)
 }
 

@@ -6,7 +6,7 @@ use metrics::stats::percentile;
 
 use super::series::{Latency, Series, Window};
 use super::tables::{Turn, by_turn};
-use crate::album::{Album, Words};
+use crate::album::Album;
 use crate::charts::{ChartError, LineSeries, Lines, Mark, Panel, ReferenceLine};
 use crate::load::Load;
 use crate::windows::is_sliver;
@@ -58,27 +58,28 @@ fn over_time(series: &Series, album: &mut Album) {
     ];
     let chunks = vec![line("", |w| w.chunks as f64 / w.width_s())];
     let width = format!("{} s", short(first.width_s()));
-    let words = Words {
-        name: "over-time",
-        title: "Throughput and requests in flight over the load",
-        subtitle: &format!("Windows of {width}; requests in flight are averages over each window."),
-        caption: &format!(
-            "What arrived, what was in flight and what ended, in windows of {width}. Where more and more \
-             requests wait for their first token, the server does not keep up."
-        ),
-    };
     let panels = vec![
         Panel::new("chunks with text per second", chunks),
         Panel::new("requests in flight", in_flight),
         Panel::new("requests ended per second", ended),
     ];
     let x_label = "seconds since the first planned start";
-    album.put(&words, &Lines::new(x_label, panels));
+    album.put(
+        "load/over-time",
+        &[("width", &width)],
+        &Lines::new(x_label, panels),
+    );
 }
 
 fn latency(load: &Load, series: &Series, album: &mut Album) {
     let completed = || load.requests.iter().filter(|r| r.end.is_completed());
-    let (subtitle, caption, panels) = if completed().count() <= MAX_DOTS {
+    let n = completed().count();
+    let x_label = "planned start, seconds since the first one";
+    let panels = |ttft, tpot| {
+        let panels = vec![Panel::new("TTFT (ms)", ttft), Panel::new("TPOT (ms)", tpot)];
+        Lines::new(x_label, panels)
+    };
+    if n <= MAX_DOTS {
         let each = |name: &str, get: fn(&Request) -> Option<f64>| {
             let points = completed().map(|r| (series.at_s(r.scheduled), get(r)));
             LineSeries::new(name, Mark::Dots, points)
@@ -86,22 +87,16 @@ fn latency(load: &Load, series: &Series, album: &mut Album) {
         let mut ttft = vec![each("from the send", |r| {
             r.ttft().map(Nanos::as_millis_f64)
         })];
-        let caption = if sent_as_planned(load) {
+        let key = if sent_as_planned(load) {
             ttft[0].name.clear();
-            "Latency of each completed request at its planned start, which was its send."
+            "load/latency:as-planned"
         } else {
             let planned = |r: &Request| r.ttft_scheduled().map(Nanos::as_millis_f64);
             ttft.insert(0, each("from the planned start", planned));
-            "Latency of each completed request at its planned start. TTFT from the plan lies above TTFT from \
-             the send where the client held the request back."
+            "load/latency"
         };
-        let panels = vec![
-            Panel::new("TTFT (ms)", ttft),
-            Panel::new("TPOT (ms)", vec![each("", Request::tpot_ms)]),
-        ];
-        let n = completed().count();
-        let subtitle = format!("Each of {n} completed requests, at its planned start.");
-        (subtitle, caption.to_owned(), panels)
+        let chart = panels(ttft, vec![each("", Request::tpot_ms)]);
+        album.put(key, &[("n", &n.to_string())], &chart);
     } else {
         let line = |name: &str, get: fn(&Latency) -> Option<f64>| {
             let middle = |l: &Latency| f64::midpoint(l.span_s.0, l.span_s.1);
@@ -118,25 +113,12 @@ fn latency(load: &Load, series: &Series, album: &mut Album) {
             line("median", |l| l.tpot_ms.0),
         ];
         let least = series.latencies.iter().map(|l| l.n).min().unwrap_or(0);
-        let caption = format!(
-            "Median and 95th percentile of the requests planned in each of {} windows ({} requests at \
-             least). A line that rises says that the server fell behind.",
-            series.latencies.len(),
-            plain(least as f64, 0)
-        );
-        let subtitle = "Requests by their planned start; a 95th percentile is drawn where a window has the 130 \
-                        requests it takes.";
-        let panels = vec![Panel::new("TTFT (ms)", ttft), Panel::new("TPOT (ms)", tpot)];
-        (subtitle.to_owned(), caption, panels)
-    };
-    let words = Words {
-        name: "latency",
-        title: "Latency over the load",
-        subtitle: &subtitle,
-        caption: &caption,
-    };
-    let x_label = "planned start, seconds since the first one";
-    album.put(&words, &Lines::new(x_label, panels));
+        let values = [
+            ("windows", &*series.latencies.len().to_string()),
+            ("least", &plain(least as f64, 0)),
+        ];
+        album.put("load/latency:windows", &values, &panels(ttft, tpot));
+    }
 }
 
 /// The cumulative share of requests at each time, as a line of few points.
@@ -191,16 +173,12 @@ fn distribution(load: &Load, album: &mut Album) {
         .reaching(100.0)
         .lines_at(percentiles);
     let n = plain(n as f64, 0);
-    let words = Words {
-        name: "ttft",
-        title: "How long the first token takes",
-        subtitle: &format!("Time to first token of {n} completed requests.{beyond}"),
-        caption: &format!(
-            "The share of completed requests whose first token had come after so long. {remark}{beyond}"
-        ),
-    };
     let x_label = "time to first token (ms)";
-    album.put(&words, &Lines::new(x_label, vec![panel]));
+    album.put(
+        "load/ttft",
+        &[("n", &n), ("remark", remark), ("beyond", beyond)],
+        &Lines::new(x_label, vec![panel]),
+    );
 }
 
 fn turns(load: &Load, album: &mut Album) {
@@ -216,15 +194,8 @@ fn turns(load: &Load, album: &mut Album) {
         line("p95", |t| t.ttft_ms.1),
         line("median", |t| t.ttft_ms.0),
     ];
-    let words = Words {
-        name: "turns",
-        title: "Time to first token by turn of the session",
-        subtitle: "Each turn sends all that was said before it.",
-        caption: "Time to first token by turn. It rises with the context unless a prefix cache holds what was \
-                  said before.",
-    };
     let panel = Panel::new("TTFT from the send (ms)", both);
-    album.put(&words, &Lines::new("turn", vec![panel]));
+    album.put("load/turns", &[], &Lines::new("turn", vec![panel]));
 }
 
 fn agents(load: &Load, album: &mut Album) {
@@ -245,13 +216,10 @@ fn agents(load: &Load, album: &mut Album) {
         Mark::Line
     };
     let line = LineSeries::new("", mark, points);
-    let words = Words {
-        name: "agents",
-        title: "How fast each agent was served",
-        subtitle: "Tokens over the agent's time in requests, from the agent served fastest to the slowest.",
-        caption: "The agents by how fast they were served. A level line is a fair server; an end at zero is an \
-                  agent that got nothing.",
-    };
     let panel = Panel::new("tok/s of one agent", vec![line]);
-    album.put(&words, &Lines::new("agents, fastest first", vec![panel]));
+    album.put(
+        "load/agents",
+        &[],
+        &Lines::new("agents, fastest first", vec![panel]),
+    );
 }

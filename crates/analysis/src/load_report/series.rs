@@ -1,7 +1,7 @@
 //! A load over time, in equal windows.
 
 use domain::{Nanos, Stamp};
-use metrics::load::{End, Request};
+use metrics::load::Request;
 use metrics::stats::{percentile, printable_percentile};
 
 use crate::load::Load;
@@ -88,15 +88,13 @@ fn windows(load: &Load, origin: Stamp, end: Stamp) -> Vec<Window> {
     let length = end.since(origin);
     let width = round_width(length, MAX_WINDOWS, load.arrivals.width());
     let count = length.0.div_ceil(width.0) as usize;
-    let mut windows: Vec<Window> = (0..count)
-        .map(|place| Window {
-            from_s: Nanos(place as u64 * width.0).as_secs_f64(),
-            to_s: Nanos((place as u64 + 1) * width.0)
-                .min(length)
-                .as_secs_f64(),
-            ..Window::default()
-        })
-        .collect();
+    let edge_s = |place: usize| Nanos(place as u64 * width.0).min(length).as_secs_f64();
+    let window = |place| Window {
+        from_s: edge_s(place),
+        to_s: edge_s(place + 1),
+        ..Window::default()
+    };
+    let mut windows: Vec<Window> = (0..count).map(window).collect();
     let slot = |at: Stamp| ((at.since(origin).0 / width.0) as usize).min(count - 1);
     for (at, chunks) in load.arrivals.windows() {
         windows[slot(at)].chunks += u64::from(chunks);
@@ -137,11 +135,8 @@ fn windows(load: &Load, origin: Stamp, end: Stamp) -> Vec<Window> {
 }
 
 fn latencies(load: &Load, origin: Stamp) -> Vec<Latency> {
-    let completed: Vec<&Request> = load
-        .requests
-        .iter()
-        .filter(|r| matches!(r.end, End::Good | End::OverLimit))
-        .collect();
+    let requests = load.requests.iter();
+    let completed: Vec<&Request> = requests.filter(|r| r.end.is_completed()).collect();
     let Some(last) = completed.iter().map(|r| r.scheduled).max() else {
         return Vec::new();
     };
@@ -153,29 +148,23 @@ fn latencies(load: &Load, origin: Stamp) -> Vec<Latency> {
     for request in completed {
         windows[(request.scheduled.since(origin).0 / width.0) as usize].push(request);
     }
-    (0_u64..)
-        .zip(windows)
-        .map(|(place, requests)| {
-            let spread = |get: fn(&Request) -> Option<f64>| {
-                let mut values: Vec<f64> = requests.iter().filter_map(|r| get(r)).collect();
-                values.sort_unstable_by(f64::total_cmp);
-                (
-                    percentile(&values, 50.0),
-                    printable_percentile(&values, 95.0),
-                )
-            };
-            Latency {
-                span_s: (
-                    Nanos(place * width.0).as_secs_f64(),
-                    Nanos((place + 1) * width.0).as_secs_f64(),
-                ),
-                n: requests.len(),
-                ttft_ms: spread(|r| r.ttft().map(Nanos::as_millis_f64)),
-                planned_ms: spread(|r| r.ttft_scheduled().map(Nanos::as_millis_f64)),
-                tpot_ms: spread(Request::tpot_ms),
-            }
-        })
-        .collect()
+    let latency = |(place, requests): (u64, Vec<&Request>)| {
+        let spread = |get: fn(&Request) -> Option<f64>| {
+            let mut values: Vec<f64> = requests.iter().filter_map(|r| get(r)).collect();
+            values.sort_unstable_by(f64::total_cmp);
+            let p95 = printable_percentile(&values, 95.0);
+            (percentile(&values, 50.0), p95)
+        };
+        let edge_s = |place| Nanos(place * width.0).as_secs_f64();
+        Latency {
+            span_s: (edge_s(place), edge_s(place + 1)),
+            n: requests.len(),
+            ttft_ms: spread(|r| r.ttft().map(Nanos::as_millis_f64)),
+            planned_ms: spread(|r| r.ttft_scheduled().map(Nanos::as_millis_f64)),
+            tpot_ms: spread(Request::tpot_ms),
+        }
+    };
+    (0..).zip(windows).map(latency).collect()
 }
 
 fn busiest_second(load: &Load) -> u64 {

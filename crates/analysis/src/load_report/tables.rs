@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use document::{Cell, Field, Origin, Table};
+use document::{Columns, Origin, Table};
 use domain::Nanos;
 use domain::record::load::Spread;
 use metrics::load::AgentFigures;
 use metrics::stats::{percentile, printable_percentile};
 
 use super::series::{Latency, Series, Window};
-use crate::kind::spread_columns;
+use crate::kind::{spread_columns, with_notes};
 use crate::load::Load;
 
 /// Most agents that a CSV lists one by one.
@@ -17,7 +17,7 @@ const MAX_AGENTS: usize = 10_000;
 
 pub(super) fn all(load: &Load, series: &Series) -> Vec<Table> {
     let own = Origin::from(load.file.header.provenance);
-    let mut tables = vec![
+    let tables = vec![
         latency(load, own),
         outcomes(load, own),
         failures(load, own),
@@ -27,12 +27,7 @@ pub(super) fn all(load: &Load, series: &Series) -> Vec<Table> {
         over_time(series, own),
         latency_over_time(series, own),
     ];
-    tables.retain(|table| !table.rows.is_empty());
-    tables
-}
-
-fn whole<T>(value: impl Fn(&T) -> u64 + 'static) -> impl Fn(&T) -> Cell {
-    move |item| Cell::number(value(item) as f64, 0)
+    with_notes("load", tables)
 }
 
 fn latency(load: &Load, own: Origin) -> Table {
@@ -48,18 +43,12 @@ fn latency(load: &Load, own: Origin) -> Table {
         ("client queue", &f.client_queue_ms),
         ("connection", &f.connect_ms),
     ];
-    let mut fields = vec![Field::label("figure", "figure", |row: &Row<'_>| {
-        Cell::text(row.0)
-    })];
-    fields.extend(spread_columns(own, "_ms", |row: &Row<'_>| row.1, decimals));
-    let rows = rows
-        .into_iter()
-        .filter_map(|(name, s)| Some((name, s.as_ref()?)));
-    Table::of("latency", "Latency", fields, rows).note(
-        "Of completed requests, ms; connections of every request that made one. A tail is given when the \
-         sample can certify it at 99 % confidence; `needs` says how many observations it takes. TTFT from \
-         the plan counts from the planned start, so that a late send does not hide in it.",
-    )
+    let rows = rows.into_iter();
+    let rows = rows.filter_map(|(name, s)| Some((name, s.as_ref()?)));
+    let spreads = spread_columns(own, "_ms", |row: &Row<'_>| row.1, decimals);
+    let columns = Columns::new(own).words("figure", "figure", |row: &Row<'_>| row.0);
+    let columns = columns.with(spreads);
+    columns.table("latency", "Latency", rows)
 }
 
 /// Decimals with which the median shows three digits.
@@ -73,44 +62,28 @@ fn decimals(spread: &Spread) -> usize {
 }
 
 fn outcomes(load: &Load, own: Origin) -> Table {
-    type Row = (&'static str, u32);
-
     let counts = load.figures.outcomes;
     let total = f64::from(counts.total());
-    let fields = vec![
-        Field::label("outcome", "outcome", |row: &Row| Cell::text(row.0)),
-        Field::number("requests", "requests", own, |row: &Row| Cell::count(row.1)),
-        Field::number(
-            "share_percent",
-            "share (%)",
-            Origin::Derived,
-            move |row: &Row| Cell::number(100.0 * f64::from(row.1) / total, 2),
-        ),
-    ];
+    let share = move |row: &(&str, u32)| 100.0 * f64::from(row.1) / total;
     let rows = counts.in_words().into_iter().filter(|(_, n)| *n > 0);
-    Table::of("outcomes", "Outcomes", fields, rows)
+    Columns::<(&str, u32)>::new(own)
+        .words("outcome", "outcome", |row| row.0.to_owned())
+        .count("requests", "requests", |row| row.1)
+        .origin(Origin::Derived)
+        .figure("share_percent", "share (%)", 2, share)
+        .table("outcomes", "Outcomes", rows)
 }
 
 fn failures(load: &Load, own: Origin) -> Table {
-    type Row<'l> = (&'l String, &'l u32);
-
     let mut failures: Vec<(&String, &u32)> = load.figures.failures.iter().collect();
     failures.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-    let fields = vec![
-        Field::label("words", "words", |row: &Row<'_>| {
-            Cell::text(row.0.replace('\n', " "))
-        }),
-        Field::number("requests", "requests", own, |row: &Row<'_>| {
-            Cell::count(*row.1)
-        }),
-    ];
-    Table::of("failures", "Failures by cause", fields, failures)
-        .note("In the server's or the transport's own words, the commonest first.")
+    Columns::<(&String, &u32)>::new(own)
+        .words("words", "words", |row| row.0.replace('\n', " "))
+        .count("requests", "requests", |row| *row.1)
+        .table("failures", "Failures by cause", failures)
 }
 
 fn phases(load: &Load, own: Origin) -> Table {
-    type Row = (&'static str, Option<Nanos>);
-
     let p = load.phases;
     let known = p.n > 0 && p.whole > Nanos::ZERO;
     let waits = |time: Nanos| (p.waits_known == p.n).then_some(time);
@@ -123,25 +96,9 @@ fn phases(load: &Load, own: Origin) -> Table {
     ];
     let times = named.iter().filter_map(|(_, time)| *time);
     let rest = times.fold(p.whole, Nanos::saturating_sub);
-    let fields = vec![
-        Field::label("phase", "phase", |row: &Row| Cell::text(row.0)),
-        Field::number("mean_ms", "mean (ms)", own, move |row: &Row| {
-            Cell::known(row.1.map(|time| time.as_millis_f64() / f64::from(p.n)), 2)
-        }),
-        Field::number(
-            "share_percent",
-            "share (%)",
-            Origin::Derived,
-            move |row: &Row| {
-                let share = |time: Nanos| 100.0 * time.as_secs_f64() / p.whole.as_secs_f64();
-                Cell::known(row.1.map(share), 1)
-            },
-        ),
-    ];
-    let rows = named
-        .into_iter()
-        .chain([("the rest", Some(rest))])
-        .filter(|_| known);
+    let mean_ms = move |time: Nanos| time.as_millis_f64() / f64::from(p.n);
+    let share = move |time: Nanos| 100.0 * time.as_secs_f64() / p.whole.as_secs_f64();
+    let rows = named.into_iter().chain([("the rest", Some(rest))]);
     let waits = if p.waits_known < p.n {
         "Some requests' servers report neither a total nor a load, so `waiting for a slot` and `model load` are \
          unknown and stand in `the rest`, with the transport."
@@ -152,21 +109,28 @@ fn phases(load: &Load, own: Origin) -> Table {
         "`waiting for a slot` is what the server spent on a request in none of its own phases; `the rest` is the \
          transport and what no counter names."
     };
-    Table::of("phases", "Where a request's time goes", fields, rows).note(format!(
-        "Means over completed requests whose server reports its phases. {waits}"
-    ))
+    let title = "Where a request's time goes";
+    Columns::<(&str, Option<Nanos>)>::new(own)
+        .words("phase", "phase", |row| row.0.to_owned())
+        .figure("mean_ms", "mean (ms)", 2, move |row| row.1.map(mean_ms))
+        .origin(Origin::Derived)
+        .figure("share_percent", "share (%)", 1, move |row| row.1.map(share))
+        .table("phases", title, rows.filter(|_| known))
+        .note(format!(
+            "Means over completed requests whose server reports its phases. {waits}"
+        ))
 }
 
 /// The requests of one turn, over all sessions.
 pub(super) struct Turn {
     /// From 1.
     pub(super) place: u32,
-    pub(super) requests: u32,
-    pub(super) completed: u32,
+    requests: u32,
+    completed: u32,
     /// Median and 95th percentile, ms.
     pub(super) ttft_ms: (Option<f64>, Option<f64>),
     /// Mean tokens of the prompt, and mean tokens of it that the server's cache held.
-    pub(super) prompt_tokens: (Option<f64>, Option<f64>),
+    prompt_tokens: (Option<f64>, Option<f64>),
 }
 
 /// The turns in order; empty where requests are not part of sessions.
@@ -180,128 +144,92 @@ pub(super) fn by_turn(load: &Load) -> Vec<Turn> {
             ttft.extend(request.ttft().map(Nanos::as_millis_f64));
         }
     }
-    by.into_iter()
-        .map(|(turn, (requests, completed, mut ttft))| {
-            ttft.sort_unstable_by(f64::total_cmp);
-            let figures = load.figures.turns.iter().find(|f| f.turn == turn);
-            Turn {
-                place: turn,
-                requests,
-                completed,
-                ttft_ms: (percentile(&ttft, 50.0), printable_percentile(&ttft, 95.0)),
-                prompt_tokens: figures.map_or((None, None), |f| {
-                    (f.prompt_tokens_mean, f.cached_tokens_mean)
-                }),
-            }
-        })
-        .collect()
+    let turn = |(place, (requests, completed, mut ttft)): (u32, (u32, u32, Vec<f64>))| {
+        ttft.sort_unstable_by(f64::total_cmp);
+        let figures = load.figures.turns.iter().find(|f| f.turn == place);
+        let tokens = figures.map(|f| (f.prompt_tokens_mean, f.cached_tokens_mean));
+        Turn {
+            place,
+            requests,
+            completed,
+            ttft_ms: (percentile(&ttft, 50.0), printable_percentile(&ttft, 95.0)),
+            prompt_tokens: tokens.unwrap_or_default(),
+        }
+    };
+    by.into_iter().map(turn).collect()
 }
 
 fn turns(load: &Load, own: Origin) -> Table {
-    let count = |key: &str, get: fn(&Turn) -> u32| {
-        Field::number(key, key, own, move |turn: &Turn| Cell::count(get(turn)))
-    };
-    let known = |key: &str, heading: &str, get: fn(&Turn) -> Option<f64>| {
-        Field::number(key, heading, own, move |t: &Turn| Cell::known(get(t), 1))
-    };
-    let fields = vec![
-        count("turn", |t| t.place),
-        count("requests", |t| t.requests),
-        count("completed", |t| t.completed),
-        known("ttft_p50_ms", "TTFT p50 (ms)", |t| t.ttft_ms.0),
-        known("ttft_p95_ms", "TTFT p95 (ms)", |t| t.ttft_ms.1),
-        known("prompt_tokens", "prompt (tokens)", |t| t.prompt_tokens.0),
-        known("cached_tokens", "cached (tokens)", |t| t.prompt_tokens.1),
-    ];
-    Table::of("turns", "Turn by turn", fields, by_turn(load)).note(
-        "Each turn sends all that was said before it. TTFT from the send. Prompt and cached tokens are means of \
-         completed requests, as the server counts them; unknown where it reports none.",
-    )
+    Columns::<Turn>::new(own)
+        .count("turn", "turn", |t| t.place)
+        .count("requests", "requests", |t| t.requests)
+        .count("completed", "completed", |t| t.completed)
+        .figure("ttft_p50_ms", "TTFT p50 (ms)", 1, |t| t.ttft_ms.0)
+        .figure("ttft_p95_ms", "TTFT p95 (ms)", 1, |t| t.ttft_ms.1)
+        .figure("prompt_tokens", "prompt (tokens)", 1, |t| t.prompt_tokens.0)
+        .figure("cached_tokens", "cached (tokens)", 1, |t| t.prompt_tokens.1)
+        .table("turns", "Turn by turn", by_turn(load))
 }
 
 fn agents(load: &Load, own: Origin) -> Table {
-    type Row = AgentFigures;
-    let count = |key: &str, get: fn(&Row) -> u32| {
-        Field::number(key, key, own, move |agent: &Row| Cell::count(get(agent)))
-    };
-    let known = |key: &str, heading: &str, decimals, get: fn(&Row) -> Option<f64>| {
-        Field::number(key, heading, own, move |agent: &Row| {
-            Cell::known(get(agent), decimals)
-        })
-    };
-    let fields = vec![
-        count("agent", |a| a.agent),
-        count("requests", |a| a.requests),
-        count("completed", |a| a.completed),
-        Field::number("tokens", "tokens", own, whole(|a: &Row| a.tokens)),
-        known("tokens_per_s", "tok/s", 2, |a| a.tokens_per_s),
-        known("ttft_scheduled_mean_ms", "mean TTFT (ms)", 1, |a| {
-            a.ttft_scheduled_mean_ms
-        }),
-        known("ttft_scheduled_max_ms", "longest TTFT (ms)", 1, |a| {
-            a.ttft_scheduled_max_ms
-        }),
-        known("e2e_mean_ms", "mean end to end (ms)", 1, |a| a.e2e_mean_ms),
-    ];
-    let rate = |a: &Row| a.tokens_per_s.unwrap_or(0.0);
-    let mut agents: Vec<&Row> = load.agents.iter().collect();
+    let rate = |a: &AgentFigures| a.tokens_per_s.unwrap_or(0.0);
+    let mut agents: Vec<&AgentFigures> = load.agents.iter().collect();
     agents.sort_by(|a, b| rate(a).total_cmp(&rate(b)).then(a.agent.cmp(&b.agent)));
     let most = load.fairness.as_ref().map_or(0, |_| MAX_AGENTS);
     let title = "Agents, the one served slowest first";
-    Table::of("agents", title, fields, agents.into_iter().take(most)).note(
-        "`tok/s` is an agent's tokens over its time in requests, from each planned start to its end. TTFT is \
-         from the plan.",
-    )
+    Columns::<AgentFigures>::new(own)
+        .count("agent", "agent", |a| a.agent)
+        .count("requests", "requests", |a| a.requests)
+        .count("completed", "completed", |a| a.completed)
+        .count("tokens", "tokens", |a| a.tokens)
+        .figure("tokens_per_s", "tok/s", 2, |a| a.tokens_per_s)
+        .figure("ttft_scheduled_mean_ms", "mean TTFT (ms)", 1, |a| {
+            a.ttft_scheduled_mean_ms
+        })
+        .figure("ttft_scheduled_max_ms", "longest TTFT (ms)", 1, |a| {
+            a.ttft_scheduled_max_ms
+        })
+        .figure("e2e_mean_ms", "mean end to end (ms)", 1, |a| a.e2e_mean_ms)
+        .table("agents", title, agents.into_iter().take(most))
 }
 
 fn over_time(series: &Series, own: Origin) -> Table {
-    let number = |key: &str, heading: &str, decimals, get: fn(&Window) -> f64| {
-        Field::number(key, heading, own, move |w: &Window| {
-            Cell::number(get(w), decimals)
-        })
-    };
-    let fields = vec![
-        number("from_s", "from (s)", 3, |w| w.from_s),
-        number("to_s", "to (s)", 3, |w| w.to_s),
-        number("chunks", "chunks with text", 0, |w| w.chunks as f64),
-        number("completed", "completed", 0, |w| f64::from(w.completed)),
-        number("not_completed", "not completed", 0, |w| {
-            f64::from(w.not_completed)
-        }),
-        number("waiting", "waiting for the first token", 2, |w| w.waiting),
-        number("answering", "being answered", 2, |w| w.answering),
-    ];
-    Table::of("over-time", "Window by window", fields, &series.windows)
+    let waiting = "waiting for the first token";
+    Columns::<Window>::new(own)
+        .figure("from_s", "from (s)", 3, |w| w.from_s)
+        .figure("to_s", "to (s)", 3, |w| w.to_s)
+        .count("chunks", "chunks with text", |w| w.chunks)
+        .count("completed", "completed", |w| w.completed)
+        .count("not_completed", "not completed", |w| w.not_completed)
+        .figure("waiting", waiting, 2, |w| w.waiting)
+        .figure("answering", "being answered", 2, |w| w.answering)
+        .table("over-time", "Window by window", &series.windows)
 }
 
 fn latency_over_time(series: &Series, own: Origin) -> Table {
-    let known = |key: &str, heading: &str, get: fn(&Latency) -> Option<f64>| {
-        Field::number(key, heading, own, move |l: &Latency| Cell::known(get(l), 3))
-    };
-    let fields = vec![
-        known("from_s", "from (s)", |l| Some(l.span_s.0)),
-        known("to_s", "to (s)", |l| Some(l.span_s.1)),
-        Field::number(
-            "completed",
-            "completed",
-            own,
-            whole(|l: &Latency| l.n as u64),
-        ),
-        known("ttft_p50_ms", "TTFT p50 (ms)", |l| l.ttft_ms.0),
-        known("ttft_p95_ms", "TTFT p95 (ms)", |l| l.ttft_ms.1),
-        known(
+    Columns::<Latency>::new(own)
+        .figure("from_s", "from (s)", 3, |l| l.span_s.0)
+        .figure("to_s", "to (s)", 3, |l| l.span_s.1)
+        .count("completed", "completed", |l| l.n as u64)
+        .figure("ttft_p50_ms", "TTFT p50 (ms)", 3, |l| l.ttft_ms.0)
+        .figure("ttft_p95_ms", "TTFT p95 (ms)", 3, |l| l.ttft_ms.1)
+        .figure(
             "ttft_scheduled_p50_ms",
             "TTFT from the plan p50 (ms)",
+            3,
             |l| l.planned_ms.0,
-        ),
-        known(
+        )
+        .figure(
             "ttft_scheduled_p95_ms",
             "TTFT from the plan p95 (ms)",
+            3,
             |l| l.planned_ms.1,
-        ),
-        known("tpot_p50_ms", "TPOT p50 (ms)", |l| l.tpot_ms.0),
-        known("tpot_p95_ms", "TPOT p95 (ms)", |l| l.tpot_ms.1),
-    ];
-    let title = "Latency window by window";
-    Table::of("latency-over-time", title, fields, &series.latencies)
+        )
+        .figure("tpot_p50_ms", "TPOT p50 (ms)", 3, |l| l.tpot_ms.0)
+        .figure("tpot_p95_ms", "TPOT p95 (ms)", 3, |l| l.tpot_ms.1)
+        .table(
+            "latency-over-time",
+            "Latency window by window",
+            &series.latencies,
+        )
 }

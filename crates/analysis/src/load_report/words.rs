@@ -10,7 +10,7 @@ use domain::record::load::{Shape, Spread};
 use metrics::budget;
 
 use super::series::Series;
-use crate::kind::three_figures;
+use crate::kind::{self, three_figures};
 use crate::load::Load;
 
 /// A phase whose share of the requests' time exceeds this is named as what limited the load.
@@ -57,19 +57,16 @@ pub(super) fn front(load: &Load, series: &Series, front: &mut Front) {
 /// A description of the requested load.
 pub(super) fn shape(shape: &Shape, requests: u32) -> String {
     let n = count(requests);
-    let of = |agents: &Option<u32>| {
-        agents.map_or_else(String::new, |agents| {
-            format!(", up to {} at a time", count(agents))
-        })
+    let at_a_time = |agents: &Option<u32>| {
+        let words = agents.map(|agents| format!(", up to {} at a time", count(agents)));
+        words.unwrap_or_default()
     };
     match shape {
         Shape::Closed { agents, think_s } => {
-            let think = if *think_s > 0.0 {
-                format!(" that think for {} s after each answer", short(*think_s))
-            } else {
-                String::new()
-            };
-            format!("{n} requests of {}{think}", plural(*agents, "agent"))
+            let agents = plural(*agents, "agent");
+            let think = Some(short(*think_s)).filter(|_| *think_s > 0.0);
+            let think = think.map(|s| format!(" that think for {s} s after each answer"));
+            format!("{n} requests of {agents}{}", think.unwrap_or_default())
         }
         Shape::Open {
             arrivals,
@@ -78,18 +75,13 @@ pub(super) fn shape(shape: &Shape, requests: u32) -> String {
             agents,
             ..
         } => {
-            let ramp = ramp.map_or_else(String::new, |ramp| {
-                format!(
-                    " after a ramp from {} over {} s",
-                    short(ramp.from),
-                    short(ramp.over_s)
-                )
+            let (rate, agents) = (short(*rate), at_a_time(agents));
+            let ramp = ramp.map(|ramp| {
+                let (from, over_s) = (short(ramp.from), short(ramp.over_s));
+                format!(" after a ramp from {from} over {over_s} s")
             });
-            format!(
-                "{n} requests that start {} a second ({arrivals}{ramp}){}",
-                short(*rate),
-                of(agents)
-            )
+            let ramp = ramp.unwrap_or_default();
+            format!("{n} requests that start {rate} a second ({arrivals}{ramp}){agents}")
         }
         Shape::Replay {
             trace,
@@ -97,12 +89,8 @@ pub(super) fn shape(shape: &Shape, requests: u32) -> String {
             agents,
             ..
         } => {
-            format!(
-                "{n} requests of the trace {} at {} times its speed{}",
-                safe::code(trace),
-                short(*speed),
-                of(agents)
-            )
+            let (trace, speed, agents) = (safe::code(trace), short(*speed), at_a_time(agents));
+            format!("{n} requests of the trace {trace} at {speed} times its speed{agents}")
         }
     }
 }
@@ -118,13 +106,10 @@ fn median_and_tail(spread: &Spread) -> String {
 
 fn carried(load: &Load) -> String {
     let f = &load.figures;
-    let total = f.outcomes.total();
+    let total = count(f.outcomes.total());
     let completed = f.outcomes.completed;
     if completed == 0 {
-        return format!(
-            "**The server carried nothing: none of {} requests completed.**",
-            count(total)
-        );
+        return format!("**The server carried nothing: none of {total} requests completed.**");
     }
     let rate = match f.requests_per_s.zip(f.tokens_per_s) {
         Some((requests, tokens)) => {
@@ -138,16 +123,11 @@ fn carried(load: &Load) -> String {
         let spread = median_and_tail(spread.as_ref()?);
         Some(format!("{name} {spread}"))
     });
-    let latency: Vec<String> = latencies.collect();
-    let lost = match total - completed {
+    let latency = latencies.collect::<Vec<_>>().join(", ");
+    let lost = match f.outcomes.total() - completed {
         0 => String::new(),
-        lost => format!(
-            "; {} of {} requests did not complete",
-            count(lost),
-            count(total)
-        ),
+        lost => format!("; {} of {total} requests did not complete", count(lost)),
     };
-    let latency = latency.join(", ");
     format!("**The server carried {rate}: {latency}{lost}.**")
 }
 
@@ -159,45 +139,44 @@ fn reasons(load: &Load, series: &Series) -> Vec<String> {
     if lost > 0.0 {
         let most = f.failures.iter().max_by_key(|(_, n)| **n);
         let words = most.map_or_else(String::new, |(words, n)| {
-            let times = count(*n);
-            format!("; most often ({times}): {}", safe::markdown(words))
+            let (times, words) = (count(*n), safe::markdown(words));
+            format!("; most often ({times}): {words}")
         });
+        let percent = plain(100.0 * lost, 2);
         because.push(format!(
-            "{} % of the requests did not complete{words}.",
-            plain(100.0 * lost, 2)
+            "{percent} % of the requests did not complete{words}."
         ));
     }
     if let Some((early, late)) = growth(series) {
+        let [early, late] = [early, late].map(|waiting| plain(waiting, 1));
         because.push(format!(
-            "Requests waiting for their first token: {} on average in the first third of the load, {} in the \
-             last third before sending ended.",
-            plain(early, 1),
-            plain(late, 1)
+            "Requests waiting for their first token: {early} on average in the first third of the load, {late} in the \
+             last third before sending ended."
         ));
     }
     if let Some(share) = shares(load) {
         let p = load.phases;
         let percent = |time| plain(100.0 * share(time), 1);
-        let waits = if waits_are_known(load) {
+        let (prefill, decode, queue) = (p.prefill, p.decode, p.client_queue);
+        let [prefill, decode, queue] = [prefill, decode, queue].map(percent);
+        let (waits, inferred) = if waits_are_known(load) {
             let (slot, load) = (percent(p.slot_wait), percent(p.load));
-            format!("{slot} % went to waiting for a slot, {load} % to loading, ")
+            let inferred = if p.waits_inferred > 0 {
+                " The wait for a slot is inferred where a server reports no total, and holds the transport there."
+            } else {
+                ""
+            };
+            let waits =
+                format!("{slot} % went to waiting for a slot, {load} % to loading, {prefill} % ");
+            (waits, inferred)
         } else {
-            String::new()
-        };
-        let inferred = if !waits_are_known(load) {
-            " How long they waited for a slot or a load is unknown: a server reports neither a total nor its loads."
-        } else if p.waits_inferred > 0 {
-            " The wait for a slot is inferred where a server reports no total, and holds the transport there."
-        } else {
-            ""
+            let unknown = " How long they waited for a slot or a load is unknown: a server reports neither a total nor \
+                           its loads.";
+            (format!("{prefill} % went "), unknown)
         };
         because.push(format!(
-            "Of a request's time {waits}{} % {}to prefill, {} % to decoding, {} % to the client's queue (means over \
+            "Of a request's time {waits}to prefill, {decode} % to decoding, {queue} % to the client's queue (means over \
              {} requests whose server reports them).{inferred}",
-            percent(p.prefill),
-            if waits.is_empty() { "went " } else { "" },
-            percent(p.decode),
-            percent(p.client_queue),
             count(p.n)
         ));
     }
@@ -260,102 +239,101 @@ fn limit(load: &Load, series: &Series) -> (String, &'static str) {
         let words = "What limited it is unknown: the server does not report its phases.";
         return (words.to_owned(), more);
     };
+    let percent = |time| plain(100.0 * share(time), 0);
     let reported = [p.prefill, p.decode, p.client_queue];
     let unreported = reported.into_iter().fold(p.whole, Nanos::saturating_sub);
     let hides_most = most.is_none_or(|(_, time, _)| time < unreported) && share(unreported) > MUCH;
-    if !waits_are_known(load) && hides_most {
-        let percent = plain(100.0 * share(unreported), 0);
-        let words = format!(
-            "What limited it is unknown: {percent} % of the requests' time lies in no phase that the server reports, as \
-             waiting for a slot or a load does."
-        );
-        return (words, more);
+    let decodes = percent(p.decode);
+    match most.filter(|(_, time, _)| share(*time) > MUCH) {
+        _ if !waits_are_known(load) && hides_most => {
+            let percent = percent(unreported);
+            let words = format!(
+                "What limited it is unknown: {percent} % of the requests' time lies in no phase that the server reports, \
+                 as waiting for a slot or a load does."
+            );
+            (words, more)
+        }
+        Some((what, time, next)) => {
+            let percent = percent(time);
+            let words = format!(
+                "What cost most besides decoding: {what}, {percent} % of the requests' time."
+            );
+            (words, next)
+        }
+        None if share(p.decode) > 0.5 => {
+            let words =
+                format!("No queue limited it: {decodes} % of the requests' time was decoding.");
+            (words, more)
+        }
+        None => ("No queue limited it.".to_owned(), more),
     }
-    if let Some((words, time, next)) = most.filter(|(_, time, _)| share(*time) > MUCH) {
-        let percent = plain(100.0 * share(time), 0);
-        let words =
-            format!("What cost most besides decoding: {words}, {percent} % of the requests' time.");
-        return (words, next);
-    }
-    let decoding = if share(p.decode) > 0.5 {
-        let percent = plain(100.0 * share(p.decode), 0);
-        format!("No queue limited it: {percent} % of the requests' time was decoding.")
-    } else {
-        "No queue limited it.".to_owned()
-    };
-    (decoding, more)
 }
 
 /// The mean number of requests waiting for their first token in the first third of the load, and in the last
 /// third before its last planned start.
 fn growth(series: &Series) -> Option<(f64, f64)> {
     let last = series.latencies.last()?.span_s.1;
-    let windows: Vec<f64> = series
-        .windows
-        .iter()
-        .filter(|w| w.to_s <= last)
-        .map(|w| w.waiting)
-        .collect();
-    let third = windows.len() / 3;
-    let mean = |values: &[f64]| metrics::stats::mean(values);
-    mean(&windows[..third]).zip(mean(&windows[windows.len() - third..]))
+    let windows = series.windows.iter().filter(|w| w.to_s <= last);
+    let waiting: Vec<f64> = windows.map(|w| w.waiting).collect();
+    let third = waiting.len() / 3;
+    let mean = metrics::stats::mean;
+    mean(&waiting[..third]).zip(mean(&waiting[waiting.len() - third..]))
 }
 
 /// Whether the client was the limit, with the evidence.
 fn client(load: &Load, series: &Series) -> (String, Vec<String>) {
     let f = &load.figures;
+    let header = &load.file.header;
+    let costs = load.file.result.as_ref().map(|r| &r.client);
     let mut because = Vec::new();
-    if let Some(queue) = &f.client_queue_ms {
-        because.push(format!(
-            "From the planned start to the send: {}.",
-            median_and_tail(queue)
-        ));
-    }
-    let busiest = series.busiest_second as f64;
-    if let Some(client) = load.file.result.as_ref().map(|r| &r.client) {
-        let memory = client
-            .peak_memory_bytes
-            .map(|b| format!("up to {} MB of memory", plain(b as f64 / 1e6, 0)));
-        let cpu = client
-            .cpu_us_per_token
-            .map(|us| format!("{} µs of CPU per token", short(us)));
+    because.extend(f.client_queue_ms.as_ref().map(|queue| {
+        let queue = median_and_tail(queue);
+        format!("From the planned start to the send: {queue}.")
+    }));
+    if let Some(costs) = costs {
+        let memory = costs.peak_memory_bytes.map(|b| plain(b as f64 / 1e6, 0));
+        let memory = memory.map(|mb| format!("up to {mb} MB of memory"));
+        let cpu = costs.cpu_us_per_token.map(short);
+        let cpu = cpu.map(|us| format!("{us} µs of CPU per token"));
         let parts: Vec<String> = [cpu, memory].into_iter().flatten().collect();
+        let shared = if costs.shared_with_simulator {
+            ", the simulator's included"
+        } else {
+            ""
+        };
         if !parts.is_empty() {
-            let shared = if client.shared_with_simulator {
-                ", the simulator's included"
-            } else {
-                ""
-            };
             because.push(format!("The client took {}{shared}.", parts.join(" and ")));
         }
-        if client.disk_waits > 0 {
+        if costs.disk_waits > 0 {
+            let (requests, s) = (count(costs.disk_waits), short(costs.disk_wait_s));
             because.push(format!(
-                "{} requests began later because the disk was slow, {} s in all.",
-                count(client.disk_waits),
-                short(client.disk_wait_s)
+                "{requests} requests began later because the disk was slow, {s} s in all."
             ));
         }
     }
-    let answer = if load.file.header.is_in_simulated_time() {
-        "The client was not the limit: in simulated time it costs none.".to_owned()
-    } else if let Some(known) = &load.file.header.client_budget {
+    if header.is_in_simulated_time() {
+        let answer = "The client was not the limit: in simulated time it costs none.";
+        return (answer.to_owned(), because);
+    }
+    let answer = if let Some(known) = &header.client_budget {
+        let busiest = series.busiest_second as f64;
         because.push(format!(
             "The client: {}. The busiest second brought {} chunks.",
             document::budget::in_words(known),
             plain(busiest, 0)
         ));
-        match budget::beyond(known, busiest) {
-            Some(beyond) => {
-                because.push(document::budget::beyond_in_words(&beyond));
+        let beyond = budget::beyond(known, busiest);
+        because.extend(beyond.as_ref().map(document::budget::beyond_in_words));
+        match beyond {
+            Some(_) => {
                 "**The client may have been the limit: this is more than it is calibrated for.**"
-                    .to_owned()
             }
-            None => "The client was not the limit: this lies within its error budget.".to_owned(),
+            None => "The client was not the limit: this lies within its error budget.",
         }
+        .to_owned()
     } else {
-        let cores = load.file.header.environment.as_ref().map(|e| e.cores);
-        let cpu = load.file.result.as_ref().and_then(|r| r.client.cpu_s);
-        let used = cpu.zip(f.wall_s).zip(cores);
+        let cores = header.environment.as_ref().map(|e| e.cores);
+        let used = costs.and_then(|costs| costs.cpu_s).zip(f.wall_s).zip(cores);
         let share = used.map(|((cpu, wall), cores)| cpu / wall / f64::from(cores.max(1)));
         let percent = plain(100.0 * share.unwrap_or_default(), 0);
         match share {
@@ -377,13 +355,14 @@ fn goodput(load: &Load) -> Option<String> {
     let slo = load.figures.slo.as_ref()?;
     let per_s = slo
         .per_s
-        .map_or_else(String::new, |per_s| format!(", {} a second", short(per_s)));
+        .map(|per_s| format!(", {} a second", short(per_s)));
     Some(format!(
-        "Goodput: {} of {} requests kept `{}` ({} %{per_s}).",
+        "Goodput: {} of {} requests kept `{}` ({} %{}).",
         count(slo.good),
-        plain(f64::from(load.figures.outcomes.total()), 0),
+        count(load.figures.outcomes.total()),
         slo.limits,
-        plain(100.0 * slo.share.unwrap_or(0.0), 1)
+        plain(100.0 * slo.share.unwrap_or(0.0), 1),
+        per_s.unwrap_or_default()
     ))
 }
 
@@ -394,17 +373,17 @@ fn fairness(load: &Load) -> Option<String> {
         1 => "**one got no answer at all**".to_owned(),
         n => format!("**{} got no answer at all**", count(n)),
     };
-    let index = f.jain.map_or_else(String::new, |jain| {
-        format!(", Jain's index {}", plain(jain, 3))
-    });
+    let index = f
+        .jain
+        .map(|jain| format!(", Jain's index {}", plain(jain, 3)));
+    let fairness = f.fairness.map(|v| plain(v, 3));
     Some(format!(
-        "Of {} agents the one served slowest got {} tok/s and the one served fastest {} (fairness {}{index}); \
-         {starved}.",
+        "Of {} agents the one served slowest got {} tok/s and the one served fastest {} (fairness {}{}); {starved}.",
         count(f.agents),
         short(f.slowest_tokens_per_s),
         short(f.fastest_tokens_per_s),
-        f.fairness
-            .map_or_else(|| "unknown".to_owned(), |v| plain(v, 3)),
+        fairness.as_deref().unwrap_or("unknown"),
+        index.unwrap_or_default()
     ))
 }
 
@@ -429,36 +408,30 @@ pub(super) fn method(load: &Load) -> Vec<String> {
     let file = &load.file;
     let asked = &file.asked;
     let cache = load.figures.cache.unwrap_or_default();
-    let mut method = vec![
-        format!(
-            "Asked for: {}; model {}, up to {} tokens each, seed {}.",
-            shape(&asked.shape, asked.requests),
-            safe::code(&asked.model),
-            asked.num_predict,
-            asked.seed
-        ),
-        match &asked.shape {
-            Shape::Replay {
-                starts, skipped, ..
-            } => [
-                starts.as_ref().map_or_else(String::new, |starts| {
-                    format!("Starts are read by {}.", safe::code(starts))
-                }),
-                skipped.map_or_else(String::new, |n| {
-                    format!(
-                        "Not sent: {} recorded requests without a response.",
-                        count(n)
-                    )
-                }),
-                "Prompts are the trace's; a prompt cache may hold what they share.".to_owned(),
-                cache.counts_in_words().unwrap_or_default(),
-            ]
-            .join(" ")
-            .trim()
-            .replace("  ", " "),
-            _ => prompts_in_words(asked.cache(), file.header.nonce, &cache),
-        },
-    ];
+    let mut method = vec![format!(
+        "Asked for: {}; model {}, up to {} tokens each, seed {}.",
+        shape(&asked.shape, asked.requests),
+        safe::code(&asked.model),
+        asked.num_predict,
+        asked.seed
+    )];
+    if let Shape::Replay {
+        starts, skipped, ..
+    } = &asked.shape
+    {
+        let starts = starts
+            .as_ref()
+            .map(|s| format!("Starts are read by {}.", safe::code(s)));
+        let skipped = skipped.map(count);
+        let skipped =
+            skipped.map(|n| format!("Not sent: {n} recorded requests without a response."));
+        let prompts =
+            "Prompts are the trace's; a prompt cache may hold what they share.".to_owned();
+        let parts = [starts, skipped, Some(prompts), cache.counts_in_words()];
+        method.push(parts.into_iter().flatten().collect::<Vec<_>>().join(" "));
+    } else {
+        method.push(prompts_in_words(asked.cache(), file.header.nonce, &cache));
+    }
     method.extend(asked.turns.map(|turns| {
         format!("Sessions of {turns} turns; each turn sends what was said before it.")
     }));
@@ -467,18 +440,9 @@ pub(super) fn method(load: &Load) -> Vec<String> {
             .file_bytes
             .map(|b| format!("a file of {} bytes", count(b)));
         let parts: Vec<String> = work.cpu.clone().into_iter().chain(file).collect();
-        format!(
-            "Before each request an agent works: {}, on {} threads that all share.",
-            parts.join(" and "),
-            work.threads
-        )
+        let (work, threads) = (parts.join(" and "), work.threads);
+        format!("Before each request an agent works: {work}, on {threads} threads that all share.")
     }));
-    let rest = [
-        "Every figure is made again from `requests.jsonl`; those in `load.json` are only compared with them.",
-        "Latencies are those of completed requests; the others are counted by how they ended.",
-        "Percentiles interpolate between closest ranks. ITL counts gaps between chunks, many a request, which depend \
-         on each other: its tails are less certain than their n suggests.",
-    ];
-    method.extend(rest.map(str::to_owned));
+    method.extend(kind::statements("load:method"));
     method
 }

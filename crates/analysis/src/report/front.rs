@@ -101,7 +101,7 @@ fn answer(view: &View<'_>) -> (String, Vec<String>) {
     let mut answers = Vec::new();
     let mut why = Vec::new();
     if let Some(choice) = &view.summary.choice {
-        let said = choice::said(choice, &view.summary.topologies, "**");
+        let said = choice::in_words(choice, &view.summary.topologies, "**");
         answers.push(said.answer.join(" "));
         why = said.qualifications;
     }

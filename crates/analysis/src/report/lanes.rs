@@ -7,7 +7,7 @@ use metrics::{
     RunObservation, StampSource, Summary,
 };
 
-use crate::charts::{Lane, LaneMark, Overlap, Phase, Segment};
+use crate::charts::{Lane, Phase, Segment, percent};
 
 /// The runs behind a configuration, by repetition.
 pub(super) fn runs<'d>(dataset: &'d Dataset, config: &ConfigSummary) -> Vec<&'d RunObservation> {
@@ -18,15 +18,17 @@ pub(super) fn runs<'d>(dataset: &'d Dataset, config: &ConfigSummary) -> Vec<&'d 
         .collect()
 }
 
-pub(super) fn overlap(summary: &Summary, run: &RunObservation) -> Overlap {
+/// How much of a run's decoding overlapped, in words; empty where there is one agent.
+pub(super) fn overlap(summary: &Summary, run: &RunObservation) -> String {
     let measured = summary.runs.iter().find(|r| {
         r.config == run.config && r.topology == run.topology && r.repetition == run.repetition
     });
-    match measured {
-        Some(m) if m.agents < 2 => Overlap::NotShown,
-        Some(m) => m.decode_overlap.map_or(Overlap::Unknown, Overlap::Measured),
-        None => Overlap::Unknown,
+    if measured.is_some_and(|m| m.agents < 2) {
+        return String::new();
     }
+    let share = measured.and_then(|m| m.decode_overlap);
+    let share = share.map_or_else(|| "unknown".to_owned(), percent);
+    format!("overlap {share}, ")
 }
 
 /// The run whose arms did the most alike amount of work, so that a picture of both is fair; the
@@ -87,9 +89,9 @@ pub(super) fn of_arm(arm: &ArmObservation) -> Vec<Lane> {
             end_s: seconds(to),
         };
         let failed = agent.requests.iter().filter(|r| !r.outcome.is_completed());
-        let mark = |request: &RequestTimes| LaneMark {
-            at_s: seconds(request.ended),
-            text: request.outcome.class().replace('_', " "),
+        let mark = |request: &RequestTimes| {
+            let text = request.outcome.class().replace('_', " ");
+            (seconds(request.ended), text)
         };
         Lane {
             label,

@@ -32,19 +32,19 @@ fn over(kind: Option<Kind>, configs: u32, faster: Faster, wall_s: BothWays) -> C
     }
 }
 
-fn choice(overall: ChoiceOver) -> Choice {
+fn choice(configs: u32, faster: Faster, wall_s: BothWays) -> Choice {
     Choice {
         repetitions: 5,
         paired: true,
         per_agent_servers: None,
         over_configs: false,
-        overall,
+        overall: over(None, configs, faster, wall_s),
         groups: Vec::new(),
         p_interaction: None,
     }
 }
 
-fn each(name: &str, faster: Faster) -> TopologyComparison {
+fn each((name, faster): (&str, Faster)) -> TopologyComparison {
     TopologyComparison {
         id: ConfigId::new(name).unwrap(),
         repetitions: 5,
@@ -63,64 +63,50 @@ fn each(name: &str, faster: Faster) -> TopologyComparison {
 
 #[test]
 fn every_answer_ranks_or_says_what_would_decide() {
-    let mut all = Vec::new();
-    let mut say = |choice: &Choice, each: &[TopologyComparison]| {
-        let said = said(choice, each, "**");
-        all.push([said.answer.join(" "), said.qualifications.join(" ")].join("\n  "));
-    };
-    let one = |faster, wall_s| choice(over(None, 1, faster, wall_s));
-    let mut faster = one(Faster::PerAgent, walls(15.0, 9.6, Some(0.02)));
+    let mut faster = choice(1, Faster::PerAgent, walls(15.0, 9.6, Some(0.02)));
     faster.overall.throughput = Some(walls(50.0, 75.0, Some(0.1)));
     faster.overall.ttft_s = Some(walls(6.4, 4.1, Some(0.1)));
-    say(&faster, &[each("a", Faster::PerAgent)]);
-    say(&one(Faster::Neither, walls(10.0, 10.1, Some(0.02))), &[]);
-    let open = choice(over(
-        None,
-        4,
-        Faster::Undecided,
-        walls(10.0, 10.4, Some(0.08)),
-    ));
+    let neither = choice(1, Faster::Neither, walls(10.0, 10.1, Some(0.02)));
+    let open = choice(4, Faster::Undecided, walls(10.0, 10.4, Some(0.08)));
     let alone = [
-        each("a", Faster::Shared),
-        each("b", Faster::PerAgent),
-        each("c", Faster::PerAgent),
-        each("d", Faster::Undecided),
+        ("a", Faster::Shared),
+        ("b", Faster::PerAgent),
+        ("c", Faster::PerAgent),
+        ("d", Faster::Undecided),
     ];
-    say(&open, &alone);
-    let few = one(Faster::NotRanked, walls(10.0, 12.0, None));
-    say(
-        &Choice {
-            repetitions: 1,
-            ..few
-        },
-        &[],
-    );
-    let tie = over(None, 30, Faster::Undecided, walls(12.3, 12.4, Some(0.08)));
+    let mut few = choice(1, Faster::NotRanked, walls(10.0, 12.0, None));
+    few.repetitions = 1;
     let different = walls(14.7, 12.3, Some(0.06));
-    let different = over(
-        Some(Kind::DifferentOptions),
-        14,
-        Faster::PerAgent,
-        different,
-    );
     let equal = walls(10.6, 12.6, Some(0.04));
-    let equal = over(Some(Kind::EqualOptions), 16, Faster::Shared, equal);
-    let depends = Choice {
-        over_configs: true,
-        groups: vec![equal, different],
-        p_interaction: Some(1e-7),
-        ..choice(tie)
-    };
-    say(&depends, &[]);
-    let unclear = Choice {
-        p_interaction: Some(0.2),
-        ..depends
-    };
-    say(&unclear, &[]);
-    let dealt = Choice {
-        per_agent_servers: Some(2),
-        ..one(Faster::Shared, walls(9.6, 15.0, Some(0.02)))
-    };
-    say(&dealt, &[]);
+    let mut depends = choice(30, Faster::Undecided, walls(12.3, 12.4, Some(0.08)));
+    depends.over_configs = true;
+    depends.groups = vec![
+        over(Some(Kind::EqualOptions), 16, Faster::Shared, equal),
+        over(
+            Some(Kind::DifferentOptions),
+            14,
+            Faster::PerAgent,
+            different,
+        ),
+    ];
+    depends.p_interaction = Some(1e-7);
+    let mut unclear = depends.clone();
+    unclear.p_interaction = Some(0.2);
+    let mut dealt = choice(1, Faster::Shared, walls(9.6, 15.0, Some(0.02)));
+    dealt.per_agent_servers = Some(2);
+    let cases: [(Choice, &[(&str, Faster)]); 7] = [
+        (faster, &[("a", Faster::PerAgent)]),
+        (neither, &[]),
+        (open, &alone),
+        (few, &[]),
+        (depends, &[]),
+        (unclear, &[]),
+        (dealt, &[]),
+    ];
+    let all = cases.map(|(choice, alone)| {
+        let alone: Vec<_> = alone.iter().copied().map(each).collect();
+        let words = in_words(&choice, &alone, "**");
+        [words.answer.join(" "), words.qualifications.join(" ")].join("\n  ")
+    });
     insta::assert_snapshot!(all.join("\n\n"));
 }

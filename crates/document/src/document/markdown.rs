@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::{Block, Document, Picture, Section, count, provenance_word};
+use super::{Block, Document, Picture, Section, provenance_word};
 use crate::glossary;
+use crate::number::count;
 use crate::safe;
 use crate::table::Table;
 
@@ -17,11 +18,8 @@ impl Document {
             page.section(section, "##");
         }
         page.list_section("Method", &self.method);
-        let environment: Vec<String> = self
-            .environment
-            .iter()
-            .map(|(name, value)| format!("{}: {value}", safe::markdown(name)))
-            .collect();
+        let line = |(name, value): &(String, String)| format!("{}: {value}", safe::markdown(name));
+        let environment: Vec<String> = self.environment.iter().map(line).collect();
         page.list_section("Environment", &environment);
         page.list_section("Limits", &self.limits);
         page.files();
@@ -34,13 +32,9 @@ impl Document {
         let badge = page.badge();
         let front = &self.front;
         let _ = write!(page.text, "### {badge}{}\n\n", front.answer);
-        let said: Vec<String> = [&front.spoilt, &front.why, &front.next]
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect();
-        if !said.is_empty() {
-            page.list(&said);
+        let items = [&*front.spoilt, &front.why, &front.next].concat();
+        if !items.is_empty() {
+            page.list(&items);
         }
         if !front.figures.rows.is_empty() {
             let _ = writeln!(page.text, "{}", front.figures.to_markdown());
@@ -133,12 +127,8 @@ impl<'d> Page<'d> {
         } else {
             "Answer"
         };
-        let paragraphs: Vec<String> = front
-            .answer
-            .trim_end()
-            .split('\n')
-            .map(safe::sentence)
-            .collect();
+        let paragraphs = front.answer.trim_end().split('\n');
+        let paragraphs: Vec<String> = paragraphs.map(safe::sentence).collect();
         let _ = write!(
             self.text,
             "# {}{}\n\n**Question.** {}\n\n**{answer}.** {}\n\n",
@@ -157,11 +147,8 @@ impl<'d> Page<'d> {
         if !front.figures.rows.is_empty() {
             let _ = writeln!(self.text, "{}", front.figures.to_markdown());
         }
-        if let Some(picture) = front
-            .picture
-            .as_deref()
-            .and_then(|name| document.picture(name))
-        {
+        let picture = front.picture.as_deref();
+        if let Some(picture) = picture.and_then(|name| document.picture(name)) {
             self.picture(picture);
         }
         if !rest.is_empty() {
@@ -215,12 +202,8 @@ impl<'d> Page<'d> {
                 let _ = write!(self.text, "{}\n\n", text.trim_end());
             }
             Block::List(items) => self.list(items),
-            Block::Table(id) => self.table(id, Table::clone),
-            Block::Rows(id, rows) => self.table(id, |table| table.first(*rows)),
-            Block::Columns(id, keys) => {
-                let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-                self.table(id, |table| table.only(&keys));
-            }
+            Block::Table(id) => self.table(id, usize::MAX),
+            Block::Rows(id, rows) => self.table(id, *rows),
             Block::Inline(table) => {
                 let _ = writeln!(self.text, "{}", table.to_markdown());
             }
@@ -232,34 +215,27 @@ impl<'d> Page<'d> {
         }
     }
 
-    /// A table under its title and note, with a link to the whole of it.
-    fn table(&mut self, id: &'d str, part: impl Fn(&Table) -> Table) {
+    /// The first rows of a table under its title and note, with a link to the whole of it.
+    fn table(&mut self, id: &'d str, most: usize) {
         let Some(table) = self.document.table(id) else {
             return;
         };
         self.shown.insert(id);
-        let shown = part(table);
-        let note = if table.note.is_empty() {
-            String::new()
-        } else {
-            format!(" {}", table.note)
-        };
-        let rows = if shown.rows.len() < table.rows.len() {
-            format!(
-                "the first {} of {} rows; all: ",
-                shown.rows.len(),
-                count(table.rows.len())
-            )
-        } else if shown.columns.len() < table.columns.len() {
-            "every column: ".to_owned()
+        let (all, space) = (
+            table.rows.len(),
+            if table.note.is_empty() { "" } else { " " },
+        );
+        let rows = if most < all {
+            format!("the first {most} of {} rows; all: ", count(all as u64))
         } else {
             String::new()
         };
         let _ = write!(
             self.text,
-            "**{}.**{note} ({rows}[`{id}.csv`](tables/{id}.csv))\n\n{}\n",
+            "**{}.**{space}{} ({rows}[`{id}.csv`](tables/{id}.csv))\n\n{}\n",
             table.title,
-            shown.to_markdown()
+            table.note,
+            table.first(most).to_markdown()
         );
     }
 
@@ -276,12 +252,9 @@ impl<'d> Page<'d> {
         let appended: Vec<&str> = appended.filter_map(Block::table_id).collect();
         let is_csv_only =
             |table: &&Table| !self.shown.contains(&*table.id) && !appended.contains(&&*table.id);
-        let rest: Vec<String> = document
-            .tables
-            .iter()
-            .filter(is_csv_only)
-            .map(|table| format!("[{}](tables/{}.csv)", table.title, table.id))
-            .collect();
+        let link = |table: &Table| format!("[{}](tables/{}.csv)", table.title, table.id);
+        let rest = document.tables.iter().filter(is_csv_only);
+        let rest: Vec<String> = rest.map(link).collect();
         let mut items = Vec::new();
         if !document.appendix.is_empty() {
             let titles: Vec<&str> = document.appendix.iter().map(|s| s.title.as_str()).collect();

@@ -50,7 +50,6 @@ fn document() -> Document {
             vec![
                 Block::Text("The agents overlapped.".to_owned()),
                 Block::Rows("speedup".to_owned(), 2),
-                Block::Columns("speedup".to_owned(), vec!["config".to_owned()]),
                 Block::Picture("front".to_owned()),
             ],
         )],

@@ -3,39 +3,24 @@ use metrics::{Decoding, Gain, Verdict};
 
 use super::*;
 
-fn evidence(figure: &'static str, value: f64, n: u32) -> EvidenceRef {
+fn evidence((figure, value): (&'static str, f64)) -> EvidenceRef {
     EvidenceRef {
         config: None,
         topology: None,
         figure,
         value,
         interval: None,
-        n,
+        n: 3,
     }
 }
 
-fn finding(config: &str, kind: FindingKind, evidence: Vec<EvidenceRef>) -> Finding {
-    Finding {
-        kind,
-        config: Some(domain::plan::ConfigId::new(config).unwrap()),
-        topology: None,
-        runs: 3,
-        evidence,
-    }
-}
-
+/// A finding of each kind; `more` is added to its times.
 fn every_kind(config: &str, more: f64) -> Vec<Finding> {
-    let speedup = EvidenceRef {
-        interval: Some((0.98, 1.04)),
-        ..evidence("speedup", 1.02, 3)
-    };
-    let overlapped = evidence("overlap.below_5_percent", 3.0, 3);
-    let wait = |figure| vec![overlapped.clone(), evidence(figure, 4.1 + more, 3)];
+    let overlapped = ("overlap.below_5_percent", 3.0);
     let differing = Differing {
         option: "num_ctx",
         values: [Some("512".to_owned()), None],
     };
-    let other = evidence("cause.waits.load_after_wait", 3.0, 3);
     let ratio = |mean: f64| Estimate {
         mean,
         lo: Some(mean - 0.05),
@@ -48,70 +33,79 @@ fn every_kind(config: &str, more: f64) -> Vec<Finding> {
         (Quantity::Throughput, ratio(0.85)),
         (Quantity::Ttft, ratio(1.02)),
     ];
-    let compared = vec![
-        evidence("topologies.wall_s.ratio", 1.16, 3),
-        evidence("topologies.throughput.ratio", 0.85, 3),
-        evidence("topologies.ttft_s.ratio", 1.02, 3),
-        evidence("topologies.rate.ratio", 0.484, 3),
-        evidence("decode_overlap", 0.789, 3),
-    ];
-    let lost = |cause| vec![evidence("lost_s", 7.0 + more, 3), evidence(cause, 4.1, 3)];
-    let avoidable = vec![
-        evidence("cause.avoidable_reloads.count", 1.0, 3),
-        evidence("cause.avoidable_reloads.time", 2.9 + more, 3),
-    ];
     let no_difference = Verdict {
         gain: Gain::None,
         decoding: Decoding::InTurn,
     };
-    vec![
-        finding(
-            config,
+    let wait = 4.1 + more;
+    let kinds: [(FindingKind, &[(&str, f64)]); 11] = [
+        (
             FindingKind::NeverOverlapped,
-            vec![
-                evidence("overlap.zero", 3.0, 3),
-                evidence("speedup_est", 1.5, 3),
-            ],
+            &[("overlap.zero", 3.0), ("speedup_est", 1.5)],
         ),
-        finding(config, FindingKind::Verdict(no_difference), vec![speedup]),
-        finding(
-            config,
+        (FindingKind::Verdict(no_difference), &[("speedup", 1.02)]),
+        (
             FindingKind::OtherOptions(vec![differing]),
-            [wait("cause.waits.wait_other_config"), vec![other]].concat(),
-        ),
-        finding(
-            config,
-            FindingKind::Admission,
-            wait("cause.waits.admission"),
-        ),
-        finding(
-            config,
-            FindingKind::SlotQueue,
-            wait("cause.waits.slot_queue"),
-        ),
-        finding(config, FindingKind::EqualOptions, avoidable),
-        finding(config, FindingKind::Costliest, lost("wait_other_config")),
-        finding(
-            config,
-            FindingKind::Offload,
-            vec![
-                evidence("cause.offload.on_cpu", 0.51 + more / 10.0, 3),
-                evidence("cause.offload.on_cpu_in_turn", 0.0, 3),
-                evidence("lost_s.offload", 6.2, 3),
+            &[
+                overlapped,
+                ("cause.waits.wait_other_config", wait),
+                ("cause.waits.load_after_wait", 3.0),
             ],
         ),
-        finding(
-            config,
-            FindingKind::Throttled,
-            vec![evidence("lost_s.thermal_or_power", 0.4, 3)],
+        (
+            FindingKind::Admission,
+            &[overlapped, ("cause.waits.admission", wait)],
         ),
-        finding(
-            config,
-            FindingKind::LeftOut,
-            vec![evidence("runs_excluded", 1.0, 3)],
+        (
+            FindingKind::SlotQueue,
+            &[overlapped, ("cause.waits.slot_queue", wait)],
         ),
-        finding(config, FindingKind::TwoServers { changes }, compared),
-    ]
+        (
+            FindingKind::EqualOptions,
+            &[
+                ("cause.avoidable_reloads.count", 1.0),
+                ("cause.avoidable_reloads.time", 2.9 + more),
+            ],
+        ),
+        (
+            FindingKind::Costliest,
+            &[("lost_s", 7.0 + more), ("wait_other_config", 4.1)],
+        ),
+        (
+            FindingKind::Offload,
+            &[
+                ("cause.offload.on_cpu", 0.51 + more / 10.0),
+                ("cause.offload.on_cpu_in_turn", 0.0),
+                ("lost_s.offload", 6.2),
+            ],
+        ),
+        (FindingKind::Throttled, &[("lost_s.thermal_or_power", 0.4)]),
+        (FindingKind::LeftOut, &[("runs_excluded", 1.0)]),
+        (
+            FindingKind::TwoServers { changes },
+            &[
+                ("topologies.wall_s.ratio", 1.16),
+                ("topologies.throughput.ratio", 0.85),
+                ("topologies.ttft_s.ratio", 1.02),
+                ("topologies.rate.ratio", 0.484),
+                ("decode_overlap", 0.789),
+            ],
+        ),
+    ];
+    let finding = |(kind, pieces): (FindingKind, &[(&'static str, f64)])| {
+        let mut evidence: Vec<_> = pieces.iter().copied().map(evidence).collect();
+        if let FindingKind::Verdict(_) = kind {
+            evidence[0].interval = Some((0.98, 1.04));
+        }
+        Finding {
+            kind,
+            config: Some(domain::plan::ConfigId::new(config).unwrap()),
+            topology: None,
+            runs: 3,
+            evidence,
+        }
+    };
+    kinds.map(finding).into_iter().collect()
 }
 
 #[test]
@@ -147,17 +141,17 @@ fn findings_of_a_kind_are_one_sentence_and_a_table() {
         .into_iter()
         .filter(|f| f.kind == FindingKind::SlotQueue)
         .collect();
-    for (server, start) in [
+    for (kind, start) in [
         (
-            Some(server("llama.cpp")),
+            Some("llama.cpp"),
             "Start the server with `--parallel 3`, a slot",
         ),
         (
-            Some(server("vllm")),
+            Some("vllm"),
             "Start the server with `--max-num-seqs 3`, a slot",
         ),
         (
-            Some(server("lmstudio")),
+            Some("lmstudio"),
             "Let the server serve 3 requests at once, a slot",
         ),
         (
@@ -165,7 +159,7 @@ fn findings_of_a_kind_are_one_sentence_and_a_table() {
             "Let the server serve 3 requests at once (Ollama: `OLLAMA_NUM_PARALLEL=3`), a slot",
         ),
     ] {
-        let next = what_to_try(&queued, 3, server.as_ref()).concat();
+        let next = what_to_try(&queued, 3, kind.map(server).as_ref()).concat();
         assert!(next.starts_with(start), "{next}");
     }
 }

@@ -1,13 +1,9 @@
 //! Charts of nothing, of one thing, of unknown, huge and tiny things, and of long names.
 
-use super::fixtures::within;
-use super::{drawn, fixtures};
-use crate::charts::page::Chart;
 use crate::charts::theme::{BLUE, GREEN, GREY};
 use crate::charts::{
-    Bar, Bars, Change, ChartError, Draw, Form, Heading, Lane, LaneMark, LineSeries, Lines, Mark,
-    Overlap, Pair, Panel, Phase, ReferenceLine, Row, Segment, SlopePanel, Slopes, Span, Timeline,
-    TimelineGroup, Value, png,
+    Bar, Bars, ChartError, Draw, Heading, Lane, LineSeries, Lines, Mark, Panel, Phase,
+    ReferenceLine, Row, Segment, Span, Timeline, TimelineGroup, Value, png,
 };
 
 const LONG: &str = "bvc_gpu120_ctx1024_temp0p6_with_a_name_of_some_sixty_letters";
@@ -24,12 +20,22 @@ const NUMBERS: [f64; 8] = [
     f64::NEG_INFINITY,
 ];
 
-/// Draws a chart so narrow that little fits and drawing is quick.
-fn render(chart: &dyn Draw) -> Result<Option<Chart>, ChartError> {
-    chart.render(&Heading::default(), 800)
+fn within(point: f64, low: f64, high: f64) -> Value {
+    Value {
+        point: Some(point),
+        interval: Some((low, high)),
+    }
 }
 
-/// Draws a chart and checks that its border is empty.
+fn segment(phase: Phase, start_s: f64, end_s: f64) -> Segment {
+    Segment {
+        phase,
+        start_s,
+        end_s,
+    }
+}
+
+/// Draws a chart, so narrow that little fits and drawing is quick, and checks that its border is empty.
 fn sound(chart: &dyn Draw, heading: &Heading) -> String {
     let chart = chart.render(heading, 800).unwrap();
     let chart = chart.expect("there is something to show");
@@ -63,117 +69,69 @@ fn bars(values: &[Value], label: &str) -> Bars {
     }
 }
 
-fn timeline(lanes: Vec<Lane>, form: Form) -> Timeline {
+fn timeline(lanes: Vec<Lane>, wall_s: f64) -> Timeline {
     let group = TimelineGroup {
         label: LONG.to_owned(),
         detail: LONG.to_owned(),
         lanes,
-        wall_s: Some(1.0),
-        overlap: Overlap::Measured(1.0),
-        verdict: LONG.repeat(3),
+        wall_s: Some(wall_s),
+        remark: LONG.repeat(3),
     };
     Timeline {
         groups: vec![group],
-        form,
     }
 }
 
 #[test]
-fn charts_in_which_nothing_is_known_are_left_out() {
+fn charts_of_nothing_are_left_out_and_those_that_are_too_tall_refused() {
     let nothing = LineSeries::new(LONG, Mark::Line, [(1.0, None)]);
-    let panel = SlopePanel {
-        pairs: vec![Pair::default()],
-        ..SlopePanel::default()
-    };
-    let charts: [&dyn Draw; 8] = [
+    let charts: [&dyn Draw; 6] = [
         &Timeline::default(),
         &Bars::default(),
         &Lines::default(),
-        &Slopes::default(),
         &bars(&[Value::UNKNOWN; 3], "x"),
-        &timeline(Vec::new(), Form::Full),
+        &timeline(Vec::new(), 1.0),
         &Lines::new(LONG, vec![Panel::new(LONG, vec![nothing])]),
-        &Slopes {
-            panels: vec![panel],
-            shared_axis: false,
-        },
     ];
+    let render = |chart: &dyn Draw| chart.render(&Heading::default(), 800);
     for (at, chart) in charts.into_iter().enumerate() {
         assert_eq!(render(chart), Ok(None), "chart {at}");
     }
-}
-
-#[test]
-fn one_lane_and_many() {
-    for form in [Form::Full, Form::FrontPage] {
-        for lanes in [1, 12] {
-            let lane = fixtures::lane("agent", 0.0, [0.0, 0.0, 0.0, 1.0], Phase::Load);
-            let svg = sound(&timeline(vec![lane; lanes], form), &Heading::default());
-            assert_eq!(
-                svg.contains("decode at once"),
-                lanes > 1,
-                "{lanes} lanes overlap"
-            );
-        }
-    }
-}
-
-#[test]
-fn a_chart_that_is_too_tall_is_refused() {
-    let refused = render(&timeline(vec![Lane::default(); 1000], Form::Full));
+    let refused = render(&timeline(vec![Lane::default(); 1000], 1.0));
     assert!(matches!(refused, Err(ChartError::TooTall { .. })));
 }
 
 #[test]
-fn odd_times_in_a_timeline() {
-    let segment = |start_s: f64| {
-        NUMBERS.map(|end_s| Segment {
-            phase: Phase::Load,
-            start_s,
-            end_s,
-        })
-    };
-    let mark = |at_s: f64| LaneMark {
-        at_s,
-        text: LONG.to_owned(),
-    };
+fn timelines_of_one_lane_of_many_and_of_odd_times() {
+    for lanes in [1, 12] {
+        let lane = Lane {
+            segments: vec![segment(Phase::Decode, 0.0, 1.0)],
+            marks: vec![(0.5, "stalled".to_owned())],
+            ..Lane::default()
+        };
+        let svg = sound(&timeline(vec![lane; lanes], 1.0), &Heading::default());
+        assert_eq!(svg.contains("decode at once"), lanes > 1, "{lanes} lanes");
+        assert_eq!(svg.matches("stalled").count(), lanes);
+    }
+    let all = |start_s| NUMBERS.map(|end_s| segment(Phase::Load, start_s, end_s));
     let lane = Lane {
         label: LONG.to_owned(),
-        segments: NUMBERS.into_iter().flat_map(segment).collect(),
-        marks: NUMBERS.into_iter().map(mark).collect(),
+        segments: NUMBERS.into_iter().flat_map(all).collect(),
+        marks: NUMBERS.map(|at_s| (at_s, LONG.to_owned())).to_vec(),
     };
-    for overlap in [
-        Overlap::Unknown,
-        Overlap::NotShown,
-        Overlap::Measured(f64::NAN),
-    ] {
-        let mut timeline = timeline(vec![lane.clone(), Lane::default()], Form::Full);
-        timeline.groups[0].overlap = overlap;
-        timeline.groups[0].wall_s = Some(f64::INFINITY);
-        sound(&timeline, &Heading::default());
-    }
+    let odd = timeline(vec![lane, Lane::default()], f64::INFINITY);
+    sound(&odd, &Heading::default());
 }
 
 #[test]
-fn odd_values_and_names_as_bars() {
-    for number in NUMBERS {
-        let without_point = Value {
-            point: None,
-            interval: Some((1.0, 2.0)),
-        };
-        let values = [number.into(), within(1.0, number, 2.0), without_point];
-        sound(&bars(&values, LONG), &Heading::default());
-    }
+fn odd_names_are_shortened_and_make_no_markup() {
     // Shortened between characters; markup and what XML cannot hold are no part of the SVG's structure.
     for name in [
         "Ωμέγα‐κύκλος_ß→∞_агент_второй_",
         "</text><script>&\0\u{1b}\u{fffe}\"'",
     ] {
-        let svg = sound(
-            &bars(&[1.0.into(); 3], &name.repeat(6)),
-            &Heading::default(),
-        );
-        assert!(!svg.contains("<script"));
+        let odd = bars(&[1.0.into(); 3], &name.repeat(6));
+        assert!(!sound(&odd, &Heading::default()).contains("<script"));
     }
     let heading = Heading {
         title: [LONG; 4].join(" "),
@@ -185,8 +143,15 @@ fn odd_values_and_names_as_bars() {
 }
 
 #[test]
-fn odd_values_in_parts_lines_and_slopes() {
+fn odd_values_in_bars_parts_and_lines() {
     for number in NUMBERS {
+        let without_point = Value {
+            point: None,
+            interval: Some((1.0, 2.0)),
+        };
+        let values = [number.into(), within(1.0, number, 2.0), without_point];
+        sound(&bars(&values, LONG), &Heading::default());
+
         let mut chart = bars(&[Value::from(1.0)], LONG);
         chart.rows[0].bars[0] = Bar {
             parts: vec![(0, Some(number)), (0, Some(1.0)), (9, None)],
@@ -199,49 +164,54 @@ fn odd_values_in_parts_lines_and_slopes() {
         let series = |mark| LineSeries::new(LONG, mark, points);
         let both = vec![series(Mark::Band), series(Mark::LineAndDots)];
         let panel = Panel::new(LONG, both).lines_at([ReferenceLine::new(1.0, LONG)]);
-        let stretch = Span {
-            to: 0.1,
-            ..Span::mark(0.0, LONG, GREY)
+        let spans = [(0.0, 0.1, GREY), (number, number, GREEN), (1.0, 1.0, GREEN)];
+        let span = |(from, to, color)| Span {
+            to,
+            ..Span::mark(from, LONG, color)
         };
-        let marks = [
-            Span::mark(number, LONG, GREEN),
-            Span::mark(1.0, LONG, GREEN),
-        ];
         let lines = Lines {
-            spans: [stretch].into_iter().chain(marks).collect(),
+            spans: spans.map(span).to_vec(),
             ..Lines::new(LONG, vec![panel])
         };
         sound(&lines, &Heading::default());
-
-        let pair = Pair {
-            label: LONG.to_owned(),
-            left: 1.0.into(),
-            right: within(number, 0.0, number),
-            change: Change::Worse,
-        };
-        let panel = SlopePanel {
-            label: LONG.to_owned(),
-            left: LONG.to_owned(),
-            right: LONG.to_owned(),
-            pairs: vec![pair; 22],
-        };
-        let slopes = Slopes {
-            panels: vec![panel; 2],
-            shared_axis: false,
-        };
-        sound(&slopes, &Heading::default());
     }
 }
 
+/// What is not known is said, and never drawn as zero.
 #[test]
-fn unknown_is_not_drawn_as_zero() {
-    let svg = |value: f64| sound(&bars(&[value.into(), 2.0.into()], "x"), &Heading::default());
-    assert!(svg(f64::NAN).contains("unknown") && !svg(0.0).contains("unknown"));
+fn unknown_values_parts_and_series() {
+    let svg = |chart: &dyn Draw| sound(chart, &Heading::default());
+    let unknown = |value: f64| svg(&bars(&[value.into(), 2.0.into()], "x")).contains("unknown");
+    assert!(unknown(f64::NAN) && !unknown(0.0));
+    let mut incomplete = bars(&[Value::from(1.0)], "x");
+    incomplete.rows[0].bars[0].parts.push((0, None));
+    let incomplete = svg(&incomplete);
+    assert!(incomplete.contains("part unknown") && incomplete.contains("≥ 1.00"));
+    let series = |name: &str, y: Option<f64>| LineSeries::new(name, Mark::Dots, [(1.0, y)]);
+    let both = vec![series("measured", Some(2.0)), series("not measured", None)];
+    let nothing = Panel::new("Clock, MHz", vec![series("measured", None)]);
+    let lines = svg(&Lines::new(
+        "agents",
+        vec![Panel::new("rate", both), nothing],
+    ));
+    assert!(lines.contains(">\nmeasured") && lines.contains("rate"));
+    assert!(!lines.contains("not measured") && !lines.contains("Clock"));
 }
 
 #[test]
-fn simulated_charts_say_so() {
-    for (name, heading, chart) in drawn(800) {
-        assert_eq!(chart.svg.contains("SIMULATED"), heading.simulated, "{name}");
+fn simulated_charts_say_so_and_drawing_again_gives_the_same_files() {
+    for simulated in [true, false] {
+        let heading = Heading {
+            simulated,
+            ..Heading::default()
+        };
+        let draw = || {
+            bars(&[1.0.into()], "x")
+                .render(&heading, 800)
+                .unwrap()
+                .unwrap()
+        };
+        assert_eq!(draw().svg.contains("SIMULATED"), simulated);
+        assert!(draw() == draw());
     }
 }

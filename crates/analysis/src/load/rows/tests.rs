@@ -47,40 +47,37 @@ fn requests_are_read_with_their_times_and_ends() {
         (3, "sent", json!(0)),
         (3, "first_token", json!(2_000_000_001_u64)),
     ];
-    let mut rows: Vec<Value> = rows
-        .lines()
-        .take(13)
-        .map(|row| row.parse().unwrap())
-        .collect();
+    let rows = rows.lines().take(13);
+    let mut rows: Vec<Value> = rows.map(|row| row.parse().unwrap()).collect();
     for (row, key, value) in changes {
         rows[row]["times"][key] = value;
     }
-    let text = rows
-        .iter()
-        .map(Value::to_string)
-        .collect::<Vec<_>>()
-        .join("\n")
-        + "\n";
+    let text: String = rows.iter().map(|row| row.to_string() + "\n").collect();
     file["result"] = Value::Null;
     let load = read(folder(&file, &text).path(), false).unwrap();
-    let ends: Vec<End> = load.requests.iter().map(|r| r.end).collect();
-    assert_eq!(
-        ends[..4],
-        [End::Good, End::TimedOut, End::Incomplete, End::OverLimit]
-    );
-    assert_eq!(ends[12], End::Failed);
+    let ends = [0, 1, 2, 3, 12].map(|row| load.requests[row].end);
+    let expected = [
+        End::Good,
+        End::TimedOut,
+        End::Incomplete,
+        End::OverLimit,
+        End::Failed,
+    ];
+    assert_eq!(ends, expected);
     let outcomes = load.figures.outcomes;
     assert_eq!((outcomes.completed, outcomes.total()), (10, 13));
     assert_eq!(load.figures.slo.as_ref().unwrap().good, 9);
     let first = load.requests[0];
-    assert_eq!(first.ttft(), Some(Nanos(569_497_000)));
-    assert_eq!(first.ttft_scheduled(), Some(Nanos(569_498_000)));
-    assert_eq!(first.client_queue(), Some(Nanos(1_000)));
-    assert_eq!(
-        (first.connect, load.requests[1].connect),
-        (Some(Nanos(300_000)), None)
-    );
-    assert_eq!(first.e2e(), Some(Nanos(782_774_000)));
+    let times = [
+        first.ttft(),
+        first.ttft_scheduled(),
+        first.client_queue(),
+        first.connect,
+        first.e2e(),
+    ];
+    let expected = [569_497_000, 569_498_000, 1_000, 300_000, 782_774_000];
+    assert_eq!(times, expected.map(|ns| Some(Nanos(ns))));
+    assert_eq!(load.requests[1].connect, None);
     assert_eq!(first.tpot_ms(), Some(213_277_000.0 / 15e6));
     assert_eq!(load.itl.len(), 150);
     assert_eq!(load.arrivals.windows().map(|(_, n)| n).sum::<u32>(), 195);

@@ -1,27 +1,36 @@
-//! Bars by configuration: speedup, efficiency, TTFT and loss split into their parts.
+//! Bars by configuration: speedup, efficiency, options, TTFT, loss, and one server against one per agent.
 
 use domain::plan::ConfigId;
 use metrics::cause::LostSeconds;
+use metrics::summary::{BothWays, TopologyComparison};
 use metrics::{ConfigSummary, Estimate};
 
 use super::super::lanes;
-use super::section;
-use crate::album::{Album, Words, value};
-use crate::charts::theme::{PURPLE, VERMILLION, series_color};
+use crate::album::{Album, value};
+use crate::charts::theme::{PALE_ORANGE, PURPLE, VERMILLION};
 use crate::charts::{Bar, Bars, Color, Phase, ReferenceLine, Row, Value};
-use crate::tables::{RowData, View, topology_word};
+use crate::tables::{RowData, Setting, Settings, View, scenario_title, topology_word};
 
-/// The repetitions that count.
-fn runs(config: &ConfigSummary) -> u32 {
-    config.runs.saturating_sub(config.runs_excluded)
+/// The heading of a scenario's configurations; empty outside TR113, because another plan may use TR113's
+/// scenario names for something else.
+fn section(view: &View<'_>, scenario: &str) -> String {
+    if view.tr113 {
+        scenario_title(scenario)
+    } else {
+        String::new()
+    }
+}
+
+/// The number of repetitions that count.
+fn repetitions(config: &ConfigSummary) -> String {
+    format!("n = {}", config.runs.saturating_sub(config.runs_excluded))
 }
 
 /// Every configuration with its scenario, by scenario.
 fn configurations<'v>(view: &View<'v>) -> Vec<(&'v ConfigId, &'v str)> {
     let of = |scenario| {
-        view.configs(scenario)
-            .into_iter()
-            .map(move |id| (id, scenario))
+        let configs = view.configs(scenario).into_iter();
+        configs.map(move |id| (id, scenario))
     };
     view.scenarios().into_iter().flat_map(of).collect()
 }
@@ -29,12 +38,20 @@ fn configurations<'v>(view: &View<'v>) -> Vec<(&'v ConfigId, &'v str)> {
 /// A name, and a value for each configuration.
 type Series = (String, Vec<Value>);
 
+/// A series of one source's rows.
 fn series(
     view: &View<'_>,
     source: usize,
-    name: String,
+    quantity: &str,
     get: impl Fn(&RowData<'_>) -> Value,
 ) -> Series {
+    let label = &view.sources[source].label;
+    let is_estimate = quantity.ends_with(" est");
+    let name = if is_estimate || view.several_topologies() {
+        format!("{quantity}, {label}")
+    } else {
+        quantity.to_owned()
+    };
     let configs = configurations(view).into_iter();
     let of = |(id, _)| view.row(source, id).map_or(Value::UNKNOWN, &get);
     (name, configs.map(of).collect())
@@ -45,38 +62,18 @@ fn is_known((_, values): &Series) -> bool {
 }
 
 /// A row of bars for each configuration, a bar for each series.
-fn grouped(view: &View<'_>, value_label: &str, all: &[Series]) -> Bars {
-    let configs = configurations(view).into_iter().enumerate();
-    let rows = configs.map(|(at, (id, scenario))| {
+fn by_configuration(view: &View<'_>, value_label: &str, all: &[Series]) -> Bars {
+    let row = |(id, scenario): (&ConfigId, &str)| {
         let summary = view.summary.configs.iter().find(|c| c.id == *id);
-        let bars = all.iter().enumerate();
         Row {
             label: id.to_string(),
-            note: format!("n = {}", summary.map_or(1, runs)),
+            note: summary.map_or_else(|| "n = 1".to_owned(), repetitions),
             section: section(view, scenario),
-            bars: bars
-                .map(|(place, (_, values))| Bar::single(place, values[at]))
-                .collect(),
+            bars: Vec::new(),
         }
-    });
-    let legend = all.iter().enumerate();
-    Bars {
-        value_label: value_label.to_owned(),
-        legend: legend
-            .map(|(place, (name, _))| (name.clone(), series_color(place)))
-            .collect(),
-        rows: rows.collect(),
-        ..Bars::default()
-    }
-}
-
-/// A quantity of the data, with the source's name where there are several.
-fn of_source(view: &View<'_>, quantity: &str, source: &str) -> String {
-    if view.several_topologies() {
-        format!("{quantity}, {source}")
-    } else {
-        quantity.to_owned()
-    }
+    };
+    let rows = configurations(view).into_iter().map(row).collect();
+    Bars::grouped(value_label, rows, all)
 }
 
 /// A figure that published rows have, too.
@@ -93,76 +90,154 @@ fn known(
 
 pub(super) fn speedup(view: &View<'_>, album: &mut Album) {
     let sources = || view.sources.iter().enumerate();
-    let estimates = sources().filter(|_| view.tr113).map(|(index, source)| {
-        let name = format!("speedup est, {}", source.label);
-        series(view, index, name, |row| {
+    let estimates = sources().filter(|_| view.tr113).map(|(index, _)| {
+        series(view, index, "speedup est", |row| {
             known(row, |s| s.stats.speedup_est.as_ref(), row.speedup_est)
         })
     });
     let measured = sources().filter(|(_, source)| !source.is_published());
-    let truths = measured.map(|(index, source)| {
-        let name = of_source(view, "true speedup", &source.label);
-        series(view, index, name, |row| {
+    let truths = measured.map(|(index, _)| {
+        series(view, index, "true speedup", |row| {
             value(row.summary.and_then(|s| s.stats.speedup.as_ref()), 1.0)
         })
     });
     let truths: Vec<_> = truths.collect();
-    let (title, caption) = if !view.tr113 {
-        (
-            "The true speedup of each configuration",
-            "Speedup by configuration: wall time in turn over wall time together. 1: nothing gained.",
-        )
-    } else if truths.iter().any(is_known) {
-        (
-            "TR113's speedup estimate beside the true speedup",
-            "Speedup by configuration: what TR113's estimate says and what running the agents in turn shows. \
-             The estimate lies between 1 and n even where concurrency brings nothing.",
-        )
-    } else {
-        (
-            "TR113's speedup estimate; the true speedup is unknown",
-            "Speedup est by configuration. The data hold no usable run of the agents in turn, so the true \
-             speedup is unknown; two agents that merely take turns also score between 1 and 2.",
-        )
-    };
-    let words = Words {
-        name: "speedup",
-        title,
-        subtitle: "True speedup: wall time in turn over wall time together, at equal work. Error bars: 95 % \
-                   interval, from three runs on.",
-        caption,
+    let key = match (view.tr113, truths.iter().any(is_known)) {
+        (false, _) => "sweep/speedup",
+        (true, true) => "sweep/speedup:estimate",
+        (true, false) => "sweep/speedup:unknown",
     };
     let all: Vec<Series> = estimates.chain(truths).collect();
     let bars = Bars {
         reference_lines: vec![ReferenceLine::new(1.0, "true speedup 1 = no gain")],
-        ..grouped(view, "speedup (×)", &all)
+        ..by_configuration(view, "speedup (×)", &all)
     };
-    album.put(&words, &bars);
+    album.put(key, &[], &bars);
 }
 
 pub(super) fn efficiency(view: &View<'_>, album: &mut Album) {
     let mut all = Vec::new();
-    for (index, source) in view.sources.iter().enumerate() {
-        let name = format!("efficiency est, {}", source.label);
-        all.push(series(view, index, name, |row| {
+    for index in 0..view.sources.len() {
+        all.push(series(view, index, "efficiency est", |row| {
             known(row, |s| s.stats.efficiency_est.as_ref(), row.efficiency_est)
         }));
-        let name = of_source(view, "decode overlap", &source.label);
-        let overlap = series(view, index, name, |row| {
+        let overlap = series(view, index, "decode overlap", |row| {
             let overlap = row.summary.and_then(|s| s.stats.decode_overlap.as_ref());
             value(overlap, 100.0)
         });
         all.extend(Some(overlap).filter(is_known));
     }
-    let words = Words {
-        name: "efficiency",
-        title: "Efficiency estimate beside how much the agents really overlapped",
-        subtitle: "Efficiency est: TR113's, 100 × speedup est / agents. Decode overlap: share of the decoding \
-                   time in which two or more agents decoded.",
-        caption: "Efficiency est by configuration, beside the measured overlap of decoding. An overlap of 0 % is \
-                  a serial server, whatever the efficiency est.",
+    album.put(
+        "sweep/efficiency",
+        &[],
+        &by_configuration(view, "percent", &all),
+    );
+}
+
+/// The option that a pair differs in: its name, its value where both agents have the same one, and how it is set.
+type PairedOption = (
+    &'static str,
+    fn(&Settings<'_>) -> Option<f64>,
+    fn(&mut Settings<'_>, f64),
+);
+
+const PAIRED_OPTIONS: [PairedOption; 2] = [
+    (
+        "temperature",
+        |s| s.temperature.shared(),
+        |s, value| s.temperature = Setting::from(value),
+    ),
+    (
+        "num_ctx",
+        |s| s.num_ctx.shared().map(|tokens| tokens as f64),
+        |s, value| s.num_ctx = Setting::from(value as i64),
+    ),
+];
+
+/// Pairs of configurations that differ in one option.
+pub(super) fn options(view: &View<'_>, album: &mut Album) {
+    let Some(source) = view.sources.last() else {
+        return;
     };
-    album.put(&words, &grouped(view, "percent", &all));
+    let mut groups = view.group_by_settings();
+    groups.retain(|group| group.first.source + 1 == view.sources.len());
+    let (mut rows, mut lower, mut higher) = (Vec::new(), Vec::new(), Vec::new());
+    for (option, value, set) in PAIRED_OPTIONS {
+        let settings = groups.iter().map(|group| group.first.settings());
+        let mut values: Vec<f64> = settings.filter_map(|s| value(&s)).collect();
+        values.sort_by(f64::total_cmp);
+        let [low, .., high] = values[..] else {
+            continue;
+        };
+        for group in &groups {
+            let own = group.first.settings();
+            let mut other = own;
+            set(&mut other, high);
+            let is_paired = low < high && value(&own) == Some(low);
+            let mut others = groups.iter().filter(|_| is_paired);
+            let partner = others.find(|group| group.first.settings() == other);
+            let both = partner.and_then(|p| group.efficiency.zip(p.efficiency));
+            if let Some((at_low, at_high)) = both {
+                rows.push(Row {
+                    label: group.first.config.to_string(),
+                    section: format!("{option} {low} and {high}"),
+                    ..Row::default()
+                });
+                lower.push(at_low.into());
+                higher.push(at_high.into());
+            }
+        }
+    }
+    let series = [("lower setting", lower), ("higher setting", higher)];
+    let series = series.map(|(name, values)| (name.to_owned(), values));
+    album.put(
+        "sweep/options",
+        &[("source", &source.label)],
+        &Bars::grouped("efficiency est (%)", rows, &series),
+    );
+}
+
+/// A quantity of the comparison of one server with one per agent: its picture and its axis.
+type Comparison = (
+    &'static str,
+    &'static str,
+    fn(&TopologyComparison) -> Option<&BothWays>,
+);
+
+const COMPARISONS: [Comparison; 3] = [
+    ("sweep/servers", "wall time (s)", |c| Some(&c.wall_s)),
+    ("sweep/servers-rates", "throughput (tok/s)", |c| {
+        c.throughput.as_ref()
+    }),
+    ("sweep/servers-ttft", "mean TTFT (s)", |c| c.ttft_s.as_ref()),
+];
+
+/// One server against one per agent.
+pub(super) fn servers(view: &View<'_>, album: &mut Album) {
+    let compared = &view.summary.topologies;
+    let intervals = if compared.iter().any(|c| c.repetitions >= 3) {
+        "with 95 % intervals"
+    } else {
+        "too few for intervals"
+    };
+    for (key, axis, get) in COMPARISONS {
+        let row = |c: &TopologyComparison| Row {
+            label: c.id.to_string(),
+            note: format!("n = {}", c.repetitions),
+            ..Row::default()
+        };
+        let side = |name: &str, side: fn(&BothWays) -> &Estimate| {
+            let values = compared.iter().map(|c| value(get(c).map(side), 1.0));
+            (name.to_owned(), values.collect())
+        };
+        let series = [
+            side("one server", |both| &both.shared),
+            side("a server per agent", |both| &both.per_agent),
+        ];
+        let rows = compared.iter().map(row).collect();
+        let bars = Bars::grouped(axis, rows, &series);
+        album.put(key, &[("intervals", intervals)], &bars);
+    }
 }
 
 /// A configuration with its topology where there are several.
@@ -177,14 +252,21 @@ fn interval(estimate: Option<&Estimate>) -> Option<(f64, f64)> {
     estimate.and_then(|e| e.lo.zip(e.hi))
 }
 
+/// Rows of bars made of parts, in seconds.
+fn of_parts(value_label: &str, legend: Vec<(String, Color)>, rows: Vec<Row>) -> Bars {
+    Bars {
+        value_label: value_label.to_owned(),
+        unit: " s",
+        legend,
+        rows,
+        ..Bars::default()
+    }
+}
+
 /// What the bars stand for.
 fn means(bars: &Bars) -> &'static str {
-    if bars
-        .rows
-        .iter()
-        .flat_map(|row| &row.bars)
-        .any(|bar| bar.interval.is_some())
-    {
+    let mut all = bars.rows.iter().flat_map(|row| &row.bars);
+    if all.any(|bar| bar.interval.is_some()) {
         "means over repetitions, with the 95 % interval of the whole"
     } else {
         "means over repetitions, too few for an interval"
@@ -199,16 +281,8 @@ fn parts(seconds: impl IntoIterator<Item = f64>) -> Vec<(usize, Option<f64>)> {
 
 /// TTFT of each agent, split into what it waited for.
 pub(super) fn ttft(view: &View<'_>, album: &mut Album) {
-    let phases = [
-        Phase::ClientQueue,
-        Phase::Admission,
-        Phase::WaitOther,
-        Phase::Load,
-        Phase::LoadOrWait,
-        Phase::SlotQueue,
-        Phase::Prefill,
-        Phase::Other,
-    ];
+    let phases = Phase::ALL.into_iter().map(|(phase, ..)| phase);
+    let phases: Vec<Phase> = phases.filter(|phase| *phase != Phase::Decode).collect();
     let rows = view.summary.configs.iter().flat_map(|config| {
         let agents = lanes::ttft_parts(&lanes::runs(view.dataset, config), &phases);
         agents.into_iter().enumerate().map(|(at, agent)| {
@@ -228,24 +302,9 @@ pub(super) fn ttft(view: &View<'_>, album: &mut Album) {
         })
     });
     let part = |phase: &Phase| (phase.name().to_owned(), phase.color());
-    let bars = Bars {
-        value_label: "seconds".to_owned(),
-        unit: " s",
-        legend: phases.iter().map(part).collect(),
-        rows: rows.collect(),
-        ..Bars::default()
-    };
-    let words = Words {
-        name: "ttft",
-        title: "Time to first token, and what it was spent on",
-        subtitle: &format!(
-            "First call of each agent in the together arm; {}.",
-            means(&bars)
-        ),
-        caption: "Time to first token of each agent, split by what the request waited for. Prefill is the only \
-                  part that the agent's own prompt costs.",
-    };
-    album.put(&words, &bars);
+    let legend = phases.iter().map(part).collect();
+    let bars = of_parts("seconds", legend, rows.collect());
+    album.put("sweep/ttft", &[("means", means(&bars))], &bars);
 }
 
 pub(super) fn lost(view: &View<'_>, album: &mut Album) {
@@ -258,15 +317,15 @@ pub(super) fn lost(view: &View<'_>, album: &mut Album) {
     };
     let part = |(name, _): &(&str, f64)| (name.replace('_', " "), lost_color(name));
     let row = |(config, lost): &(&ConfigSummary, LostSeconds)| {
-        let runs_of = view.summary.runs.iter();
-        let totals: Vec<f64> = runs_of
+        let runs = view.summary.runs.iter();
+        let totals: Vec<f64> = runs
             .filter(|run| run.config == config.id && run.topology == config.topology)
             .filter(|run| run.excluded.is_none())
             .filter_map(|run| Some(run.cause.lost?.total() as f64 / 1e9))
             .collect();
         Row {
             label: place(view, config),
-            note: format!("n = {}", runs(config)),
+            note: repetitions(config),
             section: section(view, &config.scenario),
             bars: vec![Bar {
                 parts: parts(lost.named().iter().map(|(_, s)| *s)),
@@ -274,23 +333,13 @@ pub(super) fn lost(view: &View<'_>, album: &mut Album) {
             }],
         }
     };
-    let bars = Bars {
-        value_label: "seconds lost per run".to_owned(),
-        unit: " s",
-        legend: first.named().iter().map(part).collect(),
-        rows: known.iter().map(row).collect(),
-        ..Bars::default()
-    };
-    let words = Words {
-        name: "lost",
-        title: "Where the lost seconds went",
-        subtitle: &format!(
-            "Seconds per run against perfect concurrency: wall time less the longest solo time; {}.",
-            means(&bars)
-        ),
-        caption: "Seconds lost per run, by cause; the parts add up to the whole.",
-    };
-    album.put(&words, &bars);
+    let legend = first.named().iter().map(part).collect();
+    let bars = of_parts(
+        "seconds lost per run",
+        legend,
+        known.iter().map(row).collect(),
+    );
+    album.put("sweep/lost", &[("means", means(&bars))], &bars);
 }
 
 fn lost_color(cause: &str) -> Color {
@@ -303,7 +352,7 @@ fn lost_color(cause: &str) -> Color {
         "admission" => Phase::Admission,
         "client" => Phase::ClientQueue,
         "unexplained" => Phase::Other,
-        "cold_load" => Phase::LoadOrWait,
+        "cold_load" => return PALE_ORANGE,
         "offload" => return VERMILLION,
         _ => return PURPLE,
     };

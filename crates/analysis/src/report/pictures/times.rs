@@ -1,10 +1,11 @@
 //! What happened when: timelines.
 
-use metrics::{ArmObservation, ConfigSummary, Summary};
+use document::number::plain;
+use metrics::{ArmObservation, ConfigSummary, RunObservation, Summary};
 
 use super::super::lanes;
-use crate::album::{Album, Words};
-use crate::charts::{Form, Timeline, TimelineGroup};
+use crate::album::Album;
+use crate::charts::{Timeline, TimelineGroup};
 use crate::tables::{View, scenario_title, topology_word};
 
 /// Lanes that still read well in one picture.
@@ -43,24 +44,15 @@ pub(super) fn front(view: &View<'_>, album: &mut Album) {
             Some(t) if shown.len() > 1 => format!(", {}", topology_word(t)),
             _ => String::new(),
         };
-        let group = |arm: &ArmObservation, how: &str| TimelineGroup {
-            label: format!("{}{place}, {how}", config.id),
-            detail: format!(
-                "repetition {}, {} tokens",
-                run.repetition,
-                lanes::tokens(arm)
-            ),
-            lanes: lanes::of_arm(arm),
-            wall_s: lanes::wall(arm),
-            ..TimelineGroup::default()
+        let group = |arm: &ArmObservation, how: &str, outcome: &str| {
+            let (repetition, tokens) = (run.repetition, lanes::tokens(arm));
+            let label = format!("{}{place}, {how}", config.id);
+            let detail = format!("repetition {repetition}, {tokens} tokens");
+            group(label, detail, arm, outcome)
         };
-        if let Some(arm) = &run.together {
-            groups.push(TimelineGroup {
-                overlap: lanes::overlap(view.summary, run),
-                verdict: format!("verdict: {}", config.verdict.word()),
-                ..group(arm, "together")
-            });
-        }
+        let outcome = outcome(view, config, run);
+        let together = run.together.iter();
+        groups.extend(together.map(|arm| group(arm, "together", &outcome)));
         // Two topologies and two arms of each would not fit the front page.
         if let Some(arm) = run.sequential.as_ref().filter(|_| shown.len() == 1) {
             in_turn = true;
@@ -68,7 +60,7 @@ pub(super) fn front(view: &View<'_>, album: &mut Album) {
                 .together
                 .as_ref()
                 .is_some_and(|other| lanes::agent_tokens(other) == lanes::agent_tokens(arm));
-            groups.push(group(arm, "in turn"));
+            groups.push(group(arm, "in turn", ""));
         }
     }
     let title = match config.stats.decode_overlap {
@@ -90,21 +82,37 @@ pub(super) fn front(view: &View<'_>, album: &mut Album) {
     } else {
         "The data have no run of the agents in turn to set beside it."
     };
-    let words = Words {
-        name: "timeline-front",
-        title,
-        subtitle: if rebuilt {
-            "Stamps rebuilt from recorded durations: all agents start at zero."
-        } else {
-            "Each arm from its own first request."
-        },
-        caption: &format!(
-            "One run of `{}`: a lane per agent, coloured by what its request was doing. {beside}",
-            config.id
-        ),
+    let stamps = if rebuilt {
+        "Stamps rebuilt from recorded durations: all agents start at zero."
+    } else {
+        "Each arm from its own first request."
     };
-    let form = Form::FrontPage;
-    album.put(&words, &Timeline { groups, form });
+    let values = [
+        ("title", title),
+        ("stamps", stamps),
+        ("config", config.id.as_str()),
+        ("beside", beside),
+    ];
+    album.put("sweep/timeline-front", &values, &Timeline { groups });
+}
+
+/// The agents of an arm; the remark is its wall time and the outcome.
+fn group(label: String, detail: String, arm: &ArmObservation, outcome: &str) -> TimelineGroup {
+    let wall_s = lanes::wall(arm);
+    let remark = wall_s.map(|wall| format!("wall time {} s{outcome}", plain(wall, 2)));
+    TimelineGroup {
+        label,
+        detail,
+        lanes: lanes::of_arm(arm),
+        wall_s,
+        remark: remark.unwrap_or_default(),
+    }
+}
+
+/// What is known of a configuration's run after its wall time.
+fn outcome(view: &View<'_>, config: &ConfigSummary, run: &RunObservation) -> String {
+    let overlap = lanes::overlap(view.summary, run);
+    format!(", {overlap}verdict: {}", config.verdict.word())
 }
 
 /// The first run of each configuration: of one scenario, or of all.
@@ -128,46 +136,32 @@ pub(super) fn timeline(view: &View<'_>, scenario: Option<&str>, album: &mut Albu
             Some(t) if view.several_topologies() => topology_word(t).to_owned(),
             _ => String::new(),
         };
-        groups.push(TimelineGroup {
-            label: config.id.to_string(),
-            detail,
-            lanes: lanes::of_arm(arm),
-            overlap: lanes::overlap(view.summary, run),
-            verdict: config.verdict.word().to_owned(),
-            wall_s: lanes::wall(arm),
-        });
+        let outcome = outcome(view, config, run);
+        groups.push(group(config.id.to_string(), detail, arm, &outcome));
     }
     let mut drawn: Vec<&str> = groups.iter().map(|group| &*group.label).collect();
     drawn.sort_unstable();
     drawn.dedup();
-    let runs = match drawn.len() {
-        1 => "one run of one configuration".to_owned(),
-        several => format!("one run of each of {several} configurations"),
-    };
     let each = if view.several_topologies() {
         " on each topology"
     } else {
         ""
     };
+    let runs = match drawn.len() {
+        1 => format!("run of one configuration{each}"),
+        several => format!("run of each of {several} configurations{each}"),
+    };
     let rest = match left_out {
         0 => String::new(),
         _ => format!(" {left_out} more do not fit."),
     };
-    let of_scenario = |text: &str| match scenario {
-        Some(scenario) => format!("{}: {text}", scenario_title(scenario)),
-        None => text[..1].to_uppercase() + &text[1..],
-    };
-    let words = Words {
-        name: &scenario.map_or("timeline".to_owned(), |scenario| {
-            format!("timeline-{scenario}")
-        }),
-        title: &of_scenario("who did what when"),
-        subtitle: "Together arm, first repetition of each configuration; time from the first request.",
-        caption: &of_scenario(&format!(
-            "{runs}{each}, a lane per agent. Where the blue decode stretches of a pair do not share any moment, \
-             the agents took turns.{rest}"
-        )),
-    };
-    let form = Form::Full;
-    album.put(&words, &Timeline { groups, form });
+    let key = scenario.map_or("sweep/timeline", |_| "sweep/timeline-{scenario}");
+    let scenario = scenario.unwrap_or_default();
+    let values = [
+        ("scenario", scenario),
+        ("scenario_title", &*scenario_title(scenario)),
+        ("runs", &runs),
+        ("rest", &rest),
+    ];
+    album.put(key, &values, &Timeline { groups });
 }
