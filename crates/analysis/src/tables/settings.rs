@@ -31,6 +31,12 @@ impl<T: Copy + PartialEq + Display> Setting<T> {
     }
 }
 
+impl<T: Copy> From<T> for Setting<T> {
+    fn from(value: T) -> Self {
+        Self([Some(value); 2])
+    }
+}
+
 impl<T> Default for Setting<T> {
     fn default() -> Self {
         Self([None, None])
