@@ -110,25 +110,32 @@ pub(crate) fn three_figures(figures: [(&str, Cell, &str); 3]) -> Table {
         .table("front", "Figures", figures)
 }
 
-/// A line for each note on a table (`load/turns`), and for each statement that every report of a kind makes of its method
-/// or its limits (`load:method`).
+/// A line for each note on a table (`load/turns`), for each statement that every report of a kind makes of its method or its
+/// limits (`load:method`), and for each advice (`load:prefill`).
 const NOTES: &str = include_str!("notes.txt");
 
-/// The statements that every report of a kind makes: those of `load:method` for example.
-pub(crate) fn statements(key: &str) -> Vec<String> {
-    let lines = NOTES
+/// What the lines with a key say: `load:method` is what every report of a load says of its method.
+fn lines(key: &str) -> impl Iterator<Item = &'static str> {
+    NOTES
         .lines()
-        .filter_map(|line| line.strip_prefix(key)?.strip_prefix(" | "));
-    lines.map(str::to_owned).collect()
+        .filter_map(move |line| line.strip_prefix(key)?.strip_prefix(" | "))
+}
+
+pub(crate) fn statements(key: &str) -> Vec<String> {
+    lines(key).map(str::to_owned).collect()
+}
+
+/// What the only line with a key says; empty where there is none.
+pub(crate) fn statement(key: &str) -> &'static str {
+    lines(key).next().unwrap_or_default()
 }
 
 /// The tables that have rows, each with its note.
 pub(crate) fn with_notes(kind: &str, mut tables: Vec<Table>) -> Vec<Table> {
     tables.retain(|table| !table.rows.is_empty());
     for table in &mut tables {
-        let key = format!("{kind}/{} | ", table.id);
-        if let Some(note) = NOTES.lines().find_map(|line| line.strip_prefix(&key)) {
-            note.clone_into(&mut table.note);
+        if table.note.is_empty() {
+            statement(&format!("{kind}/{}", table.id)).clone_into(&mut table.note);
         }
     }
     tables

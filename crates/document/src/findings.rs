@@ -25,7 +25,7 @@ struct Words {
 }
 
 /// A line for each kind: its word in ids, the columns of its table, the sentence about one, that about several, and what
-/// would help.
+/// would help; then a line for each cause of lost time, with what it costs time with.
 const WORDS: &str = include_str!("findings.txt");
 
 fn words(kind: &FindingKind) -> Words {
@@ -46,19 +46,12 @@ fn words(kind: &FindingKind) -> Words {
 
 /// What a cause costs time with, as the end of a sentence.
 fn cause_words(cause: &str) -> &'static str {
-    match cause {
-        "wait_other_config" => "waiting for requests with other options",
-        "model_reload" => "loading the model again",
-        "cold_load" => "loading the model, which running in turn pays, too",
-        "slot_queue" => "waiting for a slot",
-        "shared_prefill" => "prefill beside others",
-        "shared_decode" => "decoding beside others",
-        "offload" => "layers on the CPU that fit on the device in turn",
-        "admission" => "waiting for a permit of the client's own limit (`--admission`)",
-        "client" => "our own overhead",
-        "thermal_or_power" => "clocks held down for heat or power",
-        _ => "no cause that could be named",
-    }
+    let of_line = |line: &'static str| {
+        let (own, words) = line.strip_prefix("cause ")?.split_once(" | ")?;
+        (own == cause).then_some(words)
+    };
+    let found = WORDS.lines().find_map(of_line);
+    found.unwrap_or("no cause that could be named")
 }
 
 /// The kind of a finding, as in its id.

@@ -199,29 +199,12 @@ fn waits_are_known(load: &Load) -> bool {
 fn limit(load: &Load, series: &Series) -> (String, &'static str) {
     let p = load.phases;
     let waits = [
-        (
-            "waiting for a slot",
-            p.slot_wait,
-            "Give the server more slots, or send fewer requests at once.",
-        ),
-        (
-            "getting the model ready",
-            p.load,
-            "Where the model is loaded again between requests, keep it loaded and give every agent the same \
-             options; what a loaded model still takes cannot be spared.",
-        ),
-        (
-            "prefill",
-            p.prefill,
-            "Shorten the prompts, or let a prefix cache hold what they share.",
-        ),
-        (
-            "the client's own queue",
-            p.client_queue,
-            "Let more requests be in flight at once: they waited in the client.",
-        ),
+        ("waiting for a slot", p.slot_wait),
+        ("getting the model ready", p.load),
+        ("prefill", p.prefill),
+        ("the client's own queue", p.client_queue),
     ];
-    let most = waits.into_iter().max_by_key(|(_, time, _)| *time);
+    let most = waits.into_iter().max_by_key(|(_, time)| *time);
     let open = !matches!(load.file.asked.shape, Shape::Closed { .. });
     let behind = open && growth(series).is_some_and(|(early, late)| late > 2.0 * early + 1.0);
     let more =
@@ -242,9 +225,9 @@ fn limit(load: &Load, series: &Series) -> (String, &'static str) {
     let percent = |time| plain(100.0 * share(time), 0);
     let reported = [p.prefill, p.decode, p.client_queue];
     let unreported = reported.into_iter().fold(p.whole, Nanos::saturating_sub);
-    let hides_most = most.is_none_or(|(_, time, _)| time < unreported) && share(unreported) > MUCH;
+    let hides_most = most.is_none_or(|(_, time)| time < unreported) && share(unreported) > MUCH;
     let decodes = percent(p.decode);
-    match most.filter(|(_, time, _)| share(*time) > MUCH) {
+    match most.filter(|(_, time)| share(*time) > MUCH) {
         _ if !waits_are_known(load) && hides_most => {
             let percent = percent(unreported);
             let words = format!(
@@ -253,12 +236,12 @@ fn limit(load: &Load, series: &Series) -> (String, &'static str) {
             );
             (words, more)
         }
-        Some((what, time, next)) => {
+        Some((what, time)) => {
             let percent = percent(time);
             let words = format!(
                 "What cost most besides decoding: {what}, {percent} % of the requests' time."
             );
-            (words, next)
+            (words, kind::statement(&format!("load:{what}")))
         }
         None if share(p.decode) > 0.5 => {
             let words =

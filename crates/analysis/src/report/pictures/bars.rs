@@ -248,10 +248,6 @@ fn place(view: &View<'_>, config: &ConfigSummary) -> String {
     }
 }
 
-fn interval(estimate: Option<&Estimate>) -> Option<(f64, f64)> {
-    estimate.and_then(|e| e.lo.zip(e.hi))
-}
-
 /// Rows of bars made of parts, in seconds.
 fn of_parts(value_label: &str, legend: Vec<(String, Color)>, rows: Vec<Row>) -> Bars {
     Bars {
@@ -273,10 +269,12 @@ fn means(bars: &Bars) -> &'static str {
     }
 }
 
-/// Parts of a bar, in the legend's order.
-fn parts(seconds: impl IntoIterator<Item = f64>) -> Vec<(usize, Option<f64>)> {
+/// A bar of known parts, in the legend's order, with the interval of the whole.
+fn stacked(seconds: impl IntoIterator<Item = f64>, whole: Option<Estimate>) -> Vec<Bar> {
     let seconds = seconds.into_iter().enumerate();
-    seconds.map(|(place, s)| (place, Some(s))).collect()
+    let parts = seconds.map(|(place, s)| (place, Some(s))).collect();
+    let interval = value(whole.as_ref(), 1.0).interval;
+    vec![Bar { parts, interval }]
 }
 
 /// TTFT of each agent, split into what it waited for.
@@ -294,10 +292,7 @@ pub(super) fn ttft(view: &View<'_>, album: &mut Album) {
                 },
                 note: agent.agent,
                 section: section(view, &config.scenario),
-                bars: vec![Bar {
-                    parts: parts(agent.parts),
-                    interval: interval(whole.as_ref()),
-                }],
+                bars: stacked(agent.parts, whole),
             }
         })
     });
@@ -327,10 +322,7 @@ pub(super) fn lost(view: &View<'_>, album: &mut Album) {
             label: place(view, config),
             note: repetitions(config),
             section: section(view, &config.scenario),
-            bars: vec![Bar {
-                parts: parts(lost.named().iter().map(|(_, s)| *s)),
-                interval: interval(Estimate::of(&totals).as_ref()),
-            }],
+            bars: stacked(lost.named().iter().map(|(_, s)| *s), Estimate::of(&totals)),
         }
     };
     let legend = first.named().iter().map(part).collect();
