@@ -216,7 +216,8 @@ fn counts(
     for (((name, ours), before), after) in TOTALS.iter().zip(ours).zip(before).zip(after) {
         let theirs = before.zip(after).map(|(before, after)| after - before);
         findings.expect(theirs == Some(ours as f64), || {
-            format!("{name} grew by {theirs:?}, the records have {ours}")
+            let theirs = theirs.map_or("unknown".to_owned(), |theirs| theirs.to_string());
+            format!("{name} grew by {theirs}, the records have {ours}")
         });
     }
     Ok(())

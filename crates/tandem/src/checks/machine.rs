@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clock::Clock;
 use domain::Nanos;
-use telemetry::{GpuDevice, GpuList};
+use domain::telemetry::GpuReading;
 
 use super::facts::{ClockFacts, GpuFacts, MachineFacts};
 use crate::descriptors;
@@ -15,11 +15,13 @@ const READINGS: usize = 20_000;
 
 /// All facts but those of the clock, which needs a test. `results` is the results folder, which need not exist.
 pub(super) fn look(endpoints: &[String], results: &Path) -> MachineFacts {
-    let GpuList { source, devices } = telemetry::gpus(endpoints);
+    let (source, readings) = telemetry::gpus(endpoints);
+    let gpus = source.devices().into_iter().zip(readings);
+    let gpus = gpus.map(|(name, reading)| gpu(name, &reading)).collect();
     let environment = telemetry::environment(source);
     MachineFacts {
         warnings: environment.warnings,
-        gpus: devices.into_iter().map(gpu).collect(),
+        gpus,
         memory_free_bytes: process::memory_free(),
         memory_total_bytes: Some(environment.memory_bytes).filter(|bytes| *bytes > 0),
         clock: None,
@@ -28,23 +30,24 @@ pub(super) fn look(endpoints: &[String], results: &Path) -> MachineFacts {
     }
 }
 
-fn gpu(device: GpuDevice) -> GpuFacts {
-    let others = device
-        .others()
-        .map(|process| {
-            let name = process.name.as_deref().unwrap_or("a process");
-            let memory = process.memory_bytes.map_or_else(String::new, |bytes| {
-                format!(", {}", super::memory::size(bytes))
-            });
-            format!("{name} (pid {}{memory})", process.pid)
-        })
-        .collect();
+fn gpu(name: &str, reading: &GpuReading) -> GpuFacts {
+    let others = reading
+        .processes
+        .iter()
+        .filter(|process| process.server.is_none());
+    let others = others.map(|process| {
+        let name = process.name.as_deref().unwrap_or("a process");
+        let memory = process.memory_bytes.map_or_else(String::new, |bytes| {
+            format!(", {}", super::memory::size(bytes))
+        });
+        format!("{name} (pid {}{memory})", process.pid)
+    });
     GpuFacts {
-        index: device.index,
-        memory_total_bytes: device.memory_total_bytes,
-        memory_used_bytes: device.memory_used_bytes,
-        name: device.name,
-        others,
+        index: reading.index,
+        memory_total_bytes: reading.memory_total_bytes,
+        memory_used_bytes: reading.memory_used_bytes,
+        name: name.to_owned(),
+        others: others.collect(),
     }
 }
 

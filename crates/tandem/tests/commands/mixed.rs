@@ -8,34 +8,12 @@ use serde_json::Value;
 
 use crate::support::{Place, Serving, requests, text};
 
-/// One agent on each protocol of one server; what they send needs no reload.
-const PLAN: &str = r#"
-schema = 1
-name = "mixed"
-description = "One agent on Ollama's own API, one on /v1"
-model = "gemma3:latest"
-seed = 3
-topologies = ["per_agent"]
-
-[protocol]
-kind = "rigorous"
-repetitions = 3
-
-[[configs]]
-scenario = "mixed"
-id = "native_and_v1"
-agents = [
-  { name = "collector", options = { num_predict = 24, top_k = 20 } },
-  { name = "insight", options = { num_predict = 32, top_k = 20 } },
-]
-"#;
-
 #[test]
 fn a_sweep_runs_on_both_and_its_report_names_both() {
     let server = Serving::start();
     let url = server.url.as_str();
     let place = Place::new();
-    place.write("mixed.toml", PLAN);
+    place.write("mixed.toml", include_str!("mixed.toml"));
     let output = place.good(&format!(
         "sweep --plan mixed.toml --endpoint {url} --endpoint {url}/v1 --api ollama,openai --out results"
     ));

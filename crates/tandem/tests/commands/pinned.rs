@@ -75,3 +75,7 @@ scripts! {
     changed_files links missing_servers open_files profiles proxies real_servers resumes_on_a_server servers_of_a_topology steps texts
     traces
 }
+
+// With `flock` and `/dev/full`.
+#[cfg(target_os = "linux")]
+scripts! { full_disk held_folders }

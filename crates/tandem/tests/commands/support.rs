@@ -97,8 +97,8 @@ impl Place {
 
     /// Runs a command line that must end with this exit code and with these words on standard error.
     #[track_caller]
-    pub(crate) fn fails(&self, line: &str, expected: i32, words: &[&str]) -> String {
-        text(&ended(line, self.run(line), expected, words).stderr)
+    pub(crate) fn fails(&self, line: &str, expected: i32, words: &[&str]) {
+        ended(line, self.run(line), expected, words);
     }
 
     /// Replaces what differs from run to run.
@@ -178,6 +178,14 @@ pub(crate) fn lines<T: DeserializeOwned>(file: &Path) -> impl Iterator<Item = T>
 
 pub(crate) fn journal(dir: &Path) -> Vec<JournalLine> {
     lines(&dir.join("journal.jsonl")).collect()
+}
+
+/// The lines of a journal up to the end of its n-th arm.
+pub(crate) fn through_arm(journal: &str, arms: usize) -> &str {
+    let mut ends = journal.match_indices("\n{\"arm\":");
+    let (start, _) = ends.nth(arms - 1).unwrap();
+    let line = journal[start + 1..].find('\n').unwrap();
+    &journal[..start + 1 + line + 1]
 }
 
 /// The rows of a sweep's requests, or those of a load or a level.

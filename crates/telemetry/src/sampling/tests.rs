@@ -1,5 +1,7 @@
 use std::sync::{Arc, Mutex};
 
+use domain::telemetry::GpuReading;
+
 use super::*;
 use crate::fixture::{Devices, on_device};
 
