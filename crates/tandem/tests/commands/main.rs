@@ -9,7 +9,6 @@ mod capacity;
 mod ends;
 mod hostile;
 mod load;
-mod mixed;
 mod pinned;
 mod resume;
 #[cfg(target_os = "linux")]

@@ -18,6 +18,9 @@ use tempfile::TempDir;
 /// The repository's fixtures.
 pub(crate) const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
 
+/// The scripts of the command tests.
+pub(crate) const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/commands/scripts");
+
 /// A program, without environment variables that change the binary's behaviour and with the binary on its path.
 fn command(program: &str) -> Command {
     let mut command = Command::new(program);
@@ -107,6 +110,7 @@ impl Place {
         Redactor::new()
             .text(folder.to_str().unwrap(), "FOLDER")
             .text(FIXTURES, "FIXTURES")
+            .text(SCRIPTS, "SCRIPTS")
             .text(
                 concat!("tandem ", env!("CARGO_PKG_VERSION")),
                 "tandem VERSION",
@@ -185,7 +189,7 @@ pub(crate) fn through_arm(journal: &str, arms: usize) -> &str {
     let mut ends = journal.match_indices("\n{\"arm\":");
     let (start, _) = ends.nth(arms - 1).unwrap();
     let line = journal[start + 1..].find('\n').unwrap();
-    &journal[..start + 1 + line + 1]
+    &journal[..=start + 1 + line]
 }
 
 /// The rows of a sweep's requests, or those of a load or a level.
