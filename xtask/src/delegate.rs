@@ -15,10 +15,8 @@ pub(crate) enum Profile {
 
 /// The workspace's root: the folder above this crate's.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .map(Path::to_path_buf)
-        .unwrap_or_default()
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    folder.parent().unwrap_or(folder).to_owned()
 }
 
 /// Cargo's build folder.

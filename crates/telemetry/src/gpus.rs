@@ -157,12 +157,14 @@ impl GpuSampler for Combined {
 
 /// A fact's name, `gpu_0_link`, with the device's number moved on.
 fn numbered(name: &str, first: u32) -> String {
-    let moved = || {
-        let rest = name.strip_prefix("gpu_")?;
-        let (index, what) = rest.split_once('_')?;
-        Some(format!("gpu_{}_{what}", index.parse::<u32>().ok()? + first))
-    };
-    moved().unwrap_or_else(|| name.to_owned())
+    let of_device = name
+        .strip_prefix("gpu_")
+        .and_then(|rest| rest.split_once('_'));
+    let moved = of_device.and_then(|(index, what)| {
+        let index: u32 = index.parse().ok()?;
+        Some(format!("gpu_{}_{what}", index + first))
+    });
+    moved.unwrap_or_else(|| name.to_owned())
 }
 
 /// Short names of processes, each looked up once.

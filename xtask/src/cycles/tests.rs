@@ -6,13 +6,9 @@ use super::*;
 fn cycles(files: &BTreeMap<&str, String>) -> String {
     let read = |path: &Path| files.get(path.to_str()?).cloned();
     let cycles = of_target(Path::new("lib.rs"), &read);
-    let lines = |cycle: &Vec<Arrow>| -> String {
-        let arrows = cycle
-            .iter()
-            .flat_map(|arrow| [arrow.to_string(), "\n".to_owned()]);
-        arrows.collect()
-    };
-    cycles.iter().map(lines).collect::<Vec<_>>().join("\n")
+    let text = |arrow: &Arrow| arrow.to_string() + "\n";
+    let lines = |cycle: &Vec<Arrow>| cycle.iter().map(text).collect();
+    cycles.iter().map(lines).collect::<Vec<String>>().join("\n")
 }
 
 /// `cases.txt`: a title, the lines of files after their paths, and the expected arrows after `=>`.

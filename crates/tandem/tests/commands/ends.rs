@@ -49,15 +49,11 @@ fn a_load_that_is_killed_keeps_the_rows_of_the_requests_that_had_ended() {
     assert!((1..60).contains(&rows), "{rows}");
 }
 
-/// A change of a folder, and the folder of the level that is run next.
-type State<'s> = (&'s dyn Fn(&Place), &'s str);
-
 /// Every state in which a killed capacity run can leave its folder, resumed.
 #[test]
 fn a_capacity_run_that_is_killed_in_a_level_runs_that_level_again() {
     let place = Place::new();
-    let whole = json(&place.good(&format!("{CAPACITY} --out r --json")));
-    fs::rename(place.path("r"), place.path("whole")).unwrap();
+    let whole = json(&place.good(&format!("{CAPACITY} --out whole --json")));
     let mut child = place.start(&format!("{CAPACITY} --out r --time-scale 20"));
     under_way(&place, &mut child);
     place.fails("capacity --resume r", 2, &["r is in use by another run"]);
@@ -66,30 +62,18 @@ fn a_capacity_run_that_is_killed_in_a_level_runs_that_level_again() {
     // It was killed in its first level.
     assert_eq!(probes(&place), [Value::Null; 0]);
 
-    let level = place.path("r/levels/0001-agents-1");
-    assert!(level.is_dir(), "{:?}", fs::read_dir(place.path("r/levels")));
     let killed = place.read("r/capacity.json");
-    let half_a_line = |place: &Place| {
-        let rows = level.join("requests.jsonl");
-        let all = fs::read_to_string(&rows).unwrap();
-        fs::write(&rows, all + "{\"run\":{").unwrap();
-        place.write("r/capacity.json.tmp", "{\"schema\"");
-    };
-    let no_rows = |_: &Place| {
-        for file in fs::read_dir(&level).unwrap() {
-            fs::remove_file(file.unwrap().path()).unwrap();
-        }
-    };
-    let no_level = |place: &Place| fs::remove_dir_all(place.path("r/levels")).unwrap();
-    let states: [State<'_>; 4] = [
-        (&|_| {}, "0001-agents-1-2"),
-        (&half_a_line, "0001-agents-1-3"),
-        (&no_rows, "0001-agents-1-4"),
-        (&no_level, "0001-agents-1"),
-    ];
-    for (state, folder) in states {
+    // A change of the folder, and the folder of the level that is run next.
+    for state in [
+        "test -d r/levels/0001-agents-1 => 0001-agents-1-2",
+        "printf '{\"run\":{' >>r/levels/0001-agents-1/requests.jsonl => 0001-agents-1-3",
+        "printf '{\"schema\"' >r/capacity.json.tmp => 0001-agents-1-4",
+        "rm r/levels/0001-agents-1/* => 0001-agents-1-5",
+        "rm -r r/levels => 0001-agents-1",
+    ] {
+        let (change, folder) = state.split_once(" => ").unwrap();
         place.write("r/capacity.json", &killed);
-        state(&place);
+        assert!(place.shell(change).status().unwrap().success(), "{change}");
         let resumed = json(&place.good("capacity --resume r --json"));
         assert_eq!(resumed["record"]["end"]["kind"], "finished");
         assert_eq!(resumed["answer"]["carries"], whole["answer"]["carries"]);

@@ -4,7 +4,6 @@
 
 mod cache;
 mod calibrate;
-mod capacity;
 #[cfg(unix)]
 mod ends;
 mod hostile;

@@ -71,8 +71,8 @@ scripts! { capacity doctor errors loads resumes starter_plan sweeps }
 
 #[cfg(unix)]
 scripts! {
-    changed_files links missing_servers mixed open_files profiles proxies real_servers real_time resumes_on_a_server
-    servers_of_a_topology steps texts traces
+    capacity_runs changed_files committed_sweep links missing_servers mixed open_files profiles proxies real_servers
+    real_time resumes_on_a_server servers_of_a_topology steps texts traces
 }
 
 // With `flock` and `/dev/full`.

@@ -60,15 +60,15 @@ impl Place {
         serde_json::from_str(&self.read(name)).unwrap()
     }
 
-    /// Removes a value from an object in a JSON file.
+    /// Removes a value from an object or an array in a JSON file.
     pub(crate) fn remove(&self, name: &str, pointer: &str) {
         let mut json: Value = self.read_json(name);
         let (object, key) = pointer.rsplit_once('/').unwrap();
-        let object = json.pointer_mut(object).and_then(Value::as_object_mut);
-        assert!(
-            object.unwrap().remove(key).is_some(),
-            "{name}: no {pointer}"
-        );
+        let is_removed = match json.pointer_mut(object).unwrap() {
+            Value::Array(values) => !values.remove(key.parse().unwrap()).is_null(),
+            values => values.as_object_mut().unwrap().remove(key).is_some(),
+        };
+        assert!(is_removed, "{name}: no {pointer}");
         self.write(name, &json.to_string());
     }
 

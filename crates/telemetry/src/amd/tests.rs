@@ -55,14 +55,10 @@ fn files_kept_open_are_read_anew_and_a_card_that_falls_silent_is_left_out() {
     put(&sys, busy, "\u{fffd}\n");
     assert_eq!(sampler.sample(None)[1].utilisation_percent, None);
     let device = sys.join("class/drm/card0/device");
-    for file in [
-        "mem_info_vram_total",
-        "pp_dpm_sclk",
-        "hwmon/hwmon2/temp1_input",
-        "hwmon/hwmon2/power1_input",
-    ] {
-        put(&device, file, "");
-    }
+    put(&device, "mem_info_vram_total", "");
+    put(&device, "pp_dpm_sclk", "");
+    put(&device, "hwmon/hwmon2/temp1_input", "");
+    put(&device, "hwmon/hwmon2/power1_input", "");
     let indices: Vec<_> = sampler.sample(None).iter().map(|r| r.index).collect();
     assert_eq!(indices, [1]);
 }
