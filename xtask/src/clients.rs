@@ -271,22 +271,18 @@ fn conformance(args: &[String]) -> Result<bool> {
     let mut command = cargo();
     command.args(["test", "--locked", "--workspace", "--test", "conformance"]);
     command.args(["--", "--nocapture", "a_real_server_conforms"]);
-    let mut given = Vec::new();
     for pair in args.chunks(2) {
-        let (name, value) = match pair {
-            [name, value] => (name.as_str(), value),
-            _ => bail!("{} needs a value\n\n{HELP}", pair[0]),
+        let [flag, value] = pair else {
+            bail!("{} needs a value\n\n{HELP}", pair[0]);
         };
-        let variable = match name {
-            "--endpoint" => "TANDEM_CONFORMANCE_ENDPOINT",
-            "--model" => "TANDEM_CONFORMANCE_MODEL",
-            "--embedder" => "TANDEM_CONFORMANCE_EMBEDDER",
+        let name = match flag.as_str() {
+            "--endpoint" | "--model" | "--embedder" => flag[2..].to_uppercase(),
             other => bail!("unknown flag `{other}`\n\n{HELP}"),
         };
-        command.env(variable, value);
-        given.push(name);
+        command.env(format!("TANDEM_CONFORMANCE_{name}"), value);
     }
-    if !(given.contains(&"--endpoint") && given.contains(&"--model")) {
+    let is_given = |flag: &str| args.iter().step_by(2).any(|arg| arg == flag);
+    if !(is_given("--endpoint") && is_given("--model")) {
         bail!("--endpoint and --model are needed\n\n{HELP}");
     }
     succeeds(&mut command)

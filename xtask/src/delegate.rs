@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Profile {
@@ -14,10 +15,8 @@ pub(crate) enum Profile {
 
 /// The workspace's root: the folder above this crate's.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .map(Path::to_path_buf)
-        .unwrap_or_default()
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    folder.parent().unwrap_or(folder).to_owned()
 }
 
 /// Cargo's build folder.
@@ -33,11 +32,7 @@ pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
 }
 
 pub(crate) fn exit(ok: bool) -> ExitCode {
-    if ok {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    ExitCode::from(u8::from(!ok))
 }
 
 /// True when a program is found and answers `--version`.
@@ -65,24 +60,17 @@ pub(crate) fn tandem_report(command: &str, args: &[String]) -> Result<ExitCode> 
     run(&build("tandem-report", Profile::Dev)?, command, args)
 }
 
-/// Warns before a first build, which takes minutes.
-fn announce(binary: &str, profile: Profile) {
+/// Builds a binary and returns its path. It passes `--workspace` because one package alone resolves features
+/// differently, which would compile half the dependencies a second time.
+pub(crate) fn build(binary: &str, profile: Profile) -> Result<PathBuf> {
     let (folder, what) = match profile {
         Profile::Dev => ("debug", "compiles polars, which takes 2 to 10 minutes"),
         Profile::Release => ("release", "takes about 3 minutes"),
     };
-    let built = target()
-        .join(folder)
-        .join(format!("{binary}{}", std::env::consts::EXE_SUFFIX));
-    if !built.exists() {
+    let file = format!("{binary}{}", std::env::consts::EXE_SUFFIX);
+    if !target().join(folder).join(file).exists() {
         say!("The first build of {binary} {what}; later ones take seconds.");
     }
-}
-
-/// Builds a binary and returns its path. It passes `--workspace` because one package alone resolves features
-/// differently, which would compile half the dependencies a second time.
-pub(crate) fn build(binary: &str, profile: Profile) -> Result<PathBuf> {
-    announce(binary, profile);
     build_with(binary, profile, |_| Ok(()))
 }
 
@@ -107,11 +95,10 @@ pub(crate) fn build_with(
     if !output.status.success() {
         bail!("building {binary} failed");
     }
-    let messages = String::from_utf8_lossy(&output.stdout);
-    messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter(|message| message["target"]["name"] == binary)
+    let messages = output.stdout.split(|byte| *byte == b'\n');
+    let messages = messages.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    let mut built = messages.filter(|message| message["target"]["name"] == binary);
+    built
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
         .with_context(|| format!("cargo did not report the path of {binary}"))
 }

@@ -130,7 +130,9 @@ impl Engine {
             .stderr(log);
         if detached {
             command.arg("--detached").stdin(Stdio::null());
-            ignore_ctrl_c(&mut command);
+            // Ctrl-C in the terminal must not stop a server that shall outlive this command.
+            #[cfg(unix)]
+            std::os::unix::process::CommandExt::process_group(&mut command, 0);
         } else {
             // The server ends when this pipe closes, however this process ends.
             command.stdin(Stdio::piped());
@@ -156,22 +158,12 @@ impl Engine {
     }
 }
 
-/// Keeps Ctrl-C in the terminal from stopping a server that shall outlive this command.
-#[cfg(unix)]
-fn ignore_ctrl_c(command: &mut Command) {
-    use std::os::unix::process::CommandExt;
-    command.process_group(0);
-}
-
-#[cfg(not(unix))]
-fn ignore_ctrl_c(_: &mut Command) {}
-
 /// The announcement of the running server; none when no server answers at its address.
 fn running() -> Option<Value> {
     let text = fs::read_to_string(announcement()).ok()?;
     let facts: Value = serde_json::from_str(&text).ok()?;
     let url = facts["url"].as_str()?;
-    http::get(url, "/health").ok()?;
+    http::request(url, "/health", "").ok()?;
     Some(facts)
 }
 

@@ -92,6 +92,10 @@ fn main() -> ExitCode {
     let command = args.next().unwrap_or_default();
     let rest: Vec<String> = args.collect();
     let asks_for_help = rest.iter().any(|arg| arg == "--help" || arg == "-h");
+    let print_help = |help: &str| {
+        out!("{}", help.trim_end());
+        Ok(ExitCode::SUCCESS)
+    };
     let own = OWN.iter().find(|(name, ..)| *name == command);
     let result = match (command.as_str(), own) {
         ("" | "help" | "--help" | "-h", _) => print_help(HELP),
@@ -112,12 +116,6 @@ fn main() -> ExitCode {
         say!("xtask: {error:#}");
         ExitCode::from(3)
     })
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "an arm of the match above")]
-fn print_help(help: &str) -> Result<ExitCode> {
-    out!("{}", help.trim_end());
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Refuses arguments of a command that takes none, or not these.

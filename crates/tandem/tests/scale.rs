@@ -4,9 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write};
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, mpsc};
 
 use clock::Clock;
 use domain::backend::ChatBackend;
@@ -19,6 +18,7 @@ use serde_json::Value;
 use simulator::faults::FaultRules;
 use simulator::profile::{Distribution, Profile};
 use simulator::{Simulator, SimulatorConfig};
+use tempfile::NamedTempFile;
 
 const AGENTS: u32 = 1000;
 const TOKENS: u32 = 12;
@@ -41,52 +41,40 @@ fn profile() -> Profile {
     profile
 }
 
-#[derive(Clone, Default)]
-struct LogFile(Arc<Mutex<Vec<u8>>>);
-
-impl Write for LogFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// Runs a test in virtual time.
+fn simulated(test: impl AsyncFnOnce(Clock)) {
+    let runtime = clock::virtual_runtime().unwrap();
+    runtime.block_on(async { test(Clock::start_virtual()).await });
 }
 
-impl LogFile {
-    /// The generation requests. The call that loads the model is the only whole answer without text.
-    fn generations(&self) -> Vec<Value> {
-        let loads =
-            |line: &Value| line["whole"] == true && line["status"] == 200 && line["chunks"] == 0;
-        String::from_utf8(self.0.lock().unwrap().clone())
-            .unwrap()
-            .lines()
-            .map(|line| serde_json::from_str::<Value>(line).unwrap())
-            .filter(|line| line["log"] == "request" && line["path"] == "/api/generate")
-            .filter(|line| !line["fault"].is_null() || !loads(line))
-            .collect()
-    }
-}
-
-async fn server(clock: &Clock, port: u16, faults: &str, log: &LogFile) -> Simulator {
+/// A simulator, and the file of its log.
+async fn server(clock: &Clock, port: u16, faults: &str) -> (Simulator, NamedTempFile) {
+    let log = NamedTempFile::new().unwrap();
     let mut config = SimulatorConfig::new(profile(), clock.clone());
     config.port = port;
     config.faults = FaultRules::parse("faults", faults).unwrap();
-    config.log = Some(Box::new(log.clone()));
-    Simulator::start(config).await.unwrap()
+    config.log = Some(Box::new(log.reopen().unwrap()));
+    (Simulator::start(config).await.unwrap(), log)
 }
 
-fn port(simulator: &Simulator) -> u16 {
-    let url = &simulator.endpoints()[0];
-    url.rsplit(':').next().unwrap().parse().unwrap()
+/// The generation requests in a log. The call that loads the model is the only whole answer without text.
+fn generations(log: &NamedTempFile) -> Vec<Value> {
+    let loads =
+        |line: &Value| line["whole"] == true && line["status"] == 200 && line["chunks"] == 0;
+    let text = std::fs::read_to_string(log).unwrap();
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines
+        .filter(|line| line["log"] == "request" && line["path"] == "/api/generate")
+        .filter(|line| !line["fault"].is_null() || !loads(line))
+        .collect()
 }
 
-/// Runs a closed loop of all agents on one port; returns the rows.
+/// Runs a closed loop of all agents on one server; returns the rows.
 async fn load(
     clock: &Clock,
-    port: u16,
+    endpoint: &str,
     each: u32,
     think: Nanos,
     shutdown: &Shutdown,
@@ -95,14 +83,12 @@ async fn load(
         between_chunks: Nanos::from_secs(5),
         ..Timeouts::default()
     };
-    let endpoint = format!("http://127.0.0.1:{port}");
-    let client = ollama::Client::new(&endpoint, clock.clone(), timeouts).unwrap();
+    let client = ollama::Client::new(endpoint, clock.clone(), timeouts).unwrap();
     let model = profile().models[0].name.clone();
     client
         .preload(&model, &ModelOptions::default())
         .await
         .unwrap();
-    let rows = Arc::new(Mutex::new(Vec::new()));
     let shape = LoadShape::Closed {
         agents: NonZeroU32::new(AGENTS).unwrap(),
         think,
@@ -112,15 +98,12 @@ async fn load(
         seed: 11,
         ..LoadPlan::new(shape, AGENTS * each, &model, "Say something.")
     };
-    let on_record: OnRecord = {
-        let rows = Arc::clone(&rows);
-        Arc::new(move |row| rows.lock().unwrap().push(row))
-    };
+    let (sender, rows) = mpsc::channel();
+    let on_record: OnRecord = Arc::new(move |row| sender.send(row).unwrap());
     let backends = vec![Arc::new(client) as Arc<dyn ChatBackend>];
     let setup = LoadSetup::new(plan, backends, clock.clone(), on_record);
     let end = run_load(setup, shutdown).await.unwrap();
-    let rows = std::mem::take(&mut *rows.lock().unwrap());
-    (end, rows)
+    (end, rows.try_iter().collect())
 }
 
 /// Checks that each request of each agent has one row.
@@ -163,40 +146,42 @@ fn answered(lines: &[Value]) -> Answers {
 fn a_server_that_restarts_under_a_thousand_streams_loses_no_row_and_counts_none_twice() {
     const EACH: u32 = 3;
     const GONE: Stamp = Stamp(1_200_000_000);
-    let runtime = clock::virtual_runtime().unwrap();
-    runtime.block_on(async {
-        let clock = Clock::start_virtual();
-        let (before, after) = (LogFile::default(), LogFile::default());
-        let first = server(&clock, 0, "", &before).await;
-        let port = port(&first);
+    simulated(async |clock| {
+        let (first, before) = server(&clock, 0, "").await;
+        let url = first.endpoints()[0].clone();
+        let port = url.rsplit(':').next().unwrap().parse().unwrap();
         let shutdown = Shutdown::new(Nanos::ZERO);
-        let work = load(&clock, port, EACH, Nanos::from_millis(300), &shutdown);
+        let work = load(&clock, &url, EACH, Nanos::from_millis(300), &shutdown);
         let restart = async {
             clock.sleep_until(GONE).await;
             first.shutdown(Nanos::ZERO).await;
             clock.sleep(Nanos::from_millis(500)).await;
-            server(&clock, port, "", &after).await
+            server(&clock, port, "").await
         };
-        let ((end, rows), second) = tokio::join!(work, restart);
+        let ((end, rows), (second, after)) = tokio::join!(work, restart);
         second.shutdown(Nanos::from_secs(1)).await;
 
         nothing_lost_and_nothing_twice(&rows, EACH);
         assert_eq!(end.started_requests, EACH * AGENTS);
         assert!(end.peak_in_flight > AGENTS / 2, "{}", end.peak_in_flight);
         let failed = |kind: FailureKind| -> Vec<&RequestRecord> {
-            let of_kind = |r: &&RequestRecord| {
-                matches!(&r.times.outcome, Outcome::Failed { failure, .. } if *failure == kind)
-            };
+            let of_kind = |r: &&RequestRecord| matches!(&r.times.outcome, Outcome::Failed { failure, .. } if *failure == kind);
             rows.iter().filter(of_kind).collect()
         };
         let broken = failed(FailureKind::ConnectionReset);
         let refused = failed(FailureKind::ConnectionRefused);
         assert!(broken.len() > AGENTS as usize / 2, "{}", broken.len());
-        assert_eq!(completed(&rows).count() + broken.len() + refused.len(), rows.len());
+        assert_eq!(
+            completed(&rows).count() + broken.len() + refused.len(),
+            rows.len()
+        );
         // Tokens that arrived before the restart are kept.
         assert!(broken.iter().any(|row| row.times.tokens > 0));
         for row in &broken {
-            assert!(row.times.ended == GONE && row.times.tokens < u64::from(TOKENS), "{row:?}");
+            assert!(
+                row.times.ended == GONE && row.times.tokens < u64::from(TOKENS),
+                "{row:?}"
+            );
         }
         for row in &refused {
             assert!(row.times.ended >= GONE && row.times.tokens == 0, "{row:?}");
@@ -204,10 +189,10 @@ fn a_server_that_restarts_under_a_thousand_streams_loses_no_row_and_counts_none_
         // The logs of both servers account for every answer, whole or cut, and every request sent twice.
         let noted = |row: &&RequestRecord| row.times.notes.contains(&ResponseNote::SentAgain);
         let sent_again = rows.iter().filter(noted).count();
-        let mut lines = before.generations();
+        let mut lines = generations(&before);
         let cut = lines.iter().filter(|line| line["whole"] == false).count();
         assert_eq!(cut, broken.len() + sent_again);
-        lines.extend(after.generations());
+        lines.extend(generations(&after));
         assert_eq!(lines.len(), rows.len() - refused.len() + sent_again);
         assert_eq!(answered(&lines), received(&rows));
     });
@@ -230,25 +215,22 @@ fn five_percent_of_faulty_streams_are_identified_exactly() {
     let rules = kinds
         .map(|kind| format!("[[fault]]\nkind = \"{kind}\"\nrate = 0.005\n"))
         .concat();
-    let runtime = clock::virtual_runtime().unwrap();
-    runtime.block_on(async {
-        let clock = Clock::start_virtual();
-        let log = LogFile::default();
-        let simulator = server(&clock, 0, &rules, &log).await;
-        let port = port(&simulator);
+    simulated(async |clock| {
+        let (simulator, log) = server(&clock, 0, &rules).await;
         let shutdown = Shutdown::new(Nanos::ZERO);
-        let (_, rows) = load(&clock, port, 2, Nanos::ZERO, &shutdown).await;
+        let url = &simulator.endpoints()[0];
+        let (_, rows) = load(&clock, url, 2, Nanos::ZERO, &shutdown).await;
         simulator.shutdown(Nanos::from_secs(1)).await;
 
         nothing_lost_and_nothing_twice(&rows, 2);
-        let lines = log.generations();
-        let faulty: Vec<_> = lines.iter().filter(|l| !l["fault"].is_null()).collect();
-        let played: BTreeSet<_> = faulty
+        let lines = generations(&log);
+        let faults: Vec<_> = lines
             .iter()
-            .map(|l| l["fault"].as_str().unwrap())
+            .filter_map(|line| line["fault"].as_str())
             .collect();
-        assert_eq!(played, kinds.into_iter().collect());
-        let share = faulty.len() as f64 / rows.len() as f64;
+        let played: BTreeSet<_> = faults.iter().copied().collect();
+        assert_eq!(played, BTreeSet::from(kinds));
+        let share = faults.len() as f64 / rows.len() as f64;
         assert!((0.03..0.07).contains(&share), "{share}");
         assert_eq!(answered(&lines), received(&rows));
     });
@@ -256,17 +238,14 @@ fn five_percent_of_faulty_streams_are_identified_exactly() {
 
 #[test]
 fn stopping_a_thousand_streams_takes_the_grace_period_and_no_longer() {
-    let runtime = clock::virtual_runtime().unwrap();
-    runtime.block_on(async {
-        let clock = Clock::start_virtual();
-        let log = LogFile::default();
+    simulated(async |clock| {
         // Every third stream stalls, up to the timeout of 5 s between chunks.
         let stall = "[[fault]]\nkind = \"stall\"\nevery = 3\nafter_tokens = 2\n";
-        let simulator = server(&clock, 0, stall, &log).await;
-        let port = port(&simulator);
+        let (simulator, log) = server(&clock, 0, stall).await;
         let shutdown = Shutdown::new(Nanos::from_millis(300));
         let at = Stamp(1_200_000_000);
-        let work = load(&clock, port, 1, Nanos::ZERO, &shutdown);
+        let endpoints = simulator.endpoints();
+        let work = load(&clock, &endpoints[0], 1, Nanos::ZERO, &shutdown);
         let stop = async {
             clock.sleep_until(at).await;
             shutdown.stop();
@@ -275,21 +254,16 @@ fn stopping_a_thousand_streams_takes_the_grace_period_and_no_longer() {
         simulator.shutdown(Nanos::ZERO).await;
 
         assert!(end.interrupted);
-        assert_eq!(
-            (end.started_requests, rows.len()),
-            (AGENTS, AGENTS as usize)
-        );
-        let (whole, dropped): (Vec<_>, Vec<_>) = rows
-            .iter()
-            .partition(|row| row.times.outcome.is_completed());
-        assert!(!whole.is_empty() && dropped.len() > AGENTS as usize / 3);
-        for row in dropped {
-            assert_eq!(
-                (&row.times.outcome, row.times.ended),
-                (&Outcome::Cancelled, end.ended)
-            );
-        }
+        assert_eq!(end.started_requests, AGENTS);
+        nothing_lost_and_nothing_twice(&rows, 1);
+        let dropped = rows.iter().filter(|row| !row.times.outcome.is_completed());
+        let dropped: Vec<_> = dropped
+            .map(|row| (&row.times.outcome, row.times.ended))
+            .collect();
+        let cancelled = (&Outcome::Cancelled, end.ended);
+        assert!(dropped.iter().all(|row| *row == cancelled));
+        assert!((AGENTS as usize / 3 + 1..rows.len()).contains(&dropped.len()));
         assert_eq!(end.ended, at + Nanos::from_millis(300));
-        assert_eq!(answered(&log.generations()), received(&rows));
+        assert_eq!(answered(&generations(&log)), received(&rows));
     });
 }

@@ -28,9 +28,9 @@ const DRIVER: &str = "amdgpu";
 
 /// Samples AMD devices. The source's notes name missing values; a device without any is left out.
 pub(crate) struct AmdSampler {
-    driver: String,
+    source: GpuSource,
+    facts: BTreeMap<String, String>,
     cards: Vec<Card>,
-    notes: Vec<String>,
     clients: Clients,
     processes: Every,
 }
@@ -38,17 +38,14 @@ pub(crate) struct AmdSampler {
 impl AmdSampler {
     /// Finds this machine's AMD devices. Without any, the error is the reason.
     pub(crate) fn open() -> Result<Self, String> {
-        Self::under(
-            Path::new("/sys"),
-            Path::new("/proc"),
-            &PCI_IDS.map(PathBuf::from),
-        )
+        let [sys, proc] = ["/sys", "/proc"].map(Path::new);
+        Self::under(sys, proc, &PCI_IDS.map(PathBuf::from))
     }
 
     /// A sampler over copies of the kernel's trees. `pci_ids` may be lists of PCI device names.
     pub(crate) fn under(sys: &Path, proc: &Path, pci_ids: &[PathBuf]) -> Result<Self, String> {
-        let mut notes = Vec::new();
-        let mut cards = Vec::new();
+        let (mut notes, mut facts) = (Vec::new(), BTreeMap::new());
+        let (mut names, mut cards) = (Vec::new(), Vec::new());
         for folder in card_folders(&sys.join("class/drm")) {
             let device = folder.join("device");
             if read(&device.join("vendor")).as_deref() != Some(AMD) {
@@ -56,8 +53,11 @@ impl AmdSampler {
             }
             let driver = uevent(&device, "DRIVER");
             if driver.as_deref() == Some(DRIVER) {
-                let card = Card::open(cards.len() as u32, &device, pci_ids);
-                notes.extend(card.notes());
+                let card = Card::open(cards.len() as u32, &device);
+                let name = card::name(&device, pci_ids);
+                notes.extend(card.missing().map(|why| format!("{name}: {why}")));
+                names.push(name);
+                facts.extend(card.facts(&device));
                 cards.push(card);
             } else {
                 let place = uevent(&device, "PCI_SLOT_NAME");
@@ -81,10 +81,15 @@ impl AmdSampler {
             (None, None) => "amdgpu".to_owned(),
         };
         let slots = cards.iter().map(|card| card.slot.clone()).collect();
-        Ok(Self {
+        let source = GpuSource::Amd {
             driver,
-            cards,
+            devices: names,
             notes,
+        };
+        Ok(Self {
+            source,
+            facts,
+            cards,
             clients: Clients::new(Proc::at(proc), sys, slots),
             processes: PROCESSES,
         })
@@ -93,11 +98,7 @@ impl AmdSampler {
 
 impl GpuSampler for AmdSampler {
     fn source(&self) -> GpuSource {
-        GpuSource::Amd {
-            driver: self.driver.clone(),
-            devices: self.cards.iter().map(|card| card.name.clone()).collect(),
-            notes: self.notes.clone(),
-        }
+        self.source.clone()
     }
 
     fn sample(&mut self, at: Option<Stamp>) -> Vec<GpuReading> {
@@ -112,7 +113,7 @@ impl GpuSampler for AmdSampler {
     }
 
     fn facts(&self) -> BTreeMap<String, String> {
-        self.cards.iter().flat_map(Card::facts).collect()
+        self.facts.clone()
     }
 }
 

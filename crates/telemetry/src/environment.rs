@@ -131,21 +131,14 @@ fn describe(gpu: GpuSource, sys: &Path) -> Environment {
             ));
         }
     }
-    let governors = governors(sys);
-    if !governors.is_empty() {
-        let names: Vec<_> = governors.iter().map(String::as_str).collect();
-        fact("governor", names.join(", "));
-    }
-    if governors.contains("powersave") {
-        warnings.push("governor is powersave: CPU clocks may stay low or rise late".to_owned());
-    }
-    if let Some(on_battery) = on_battery(sys) {
-        let source = if on_battery { "battery" } else { "mains" };
-        fact("power_source", source.to_owned());
-        if on_battery {
-            warnings.push("running on battery: clocks may be held down".to_owned());
-        }
-    }
+    let (power, held_down) = power_settings(sys);
+    facts.extend(
+        power
+            .map(|(name, value)| Some((name.to_owned(), value?)))
+            .into_iter()
+            .flatten(),
+    );
+    warnings.extend(held_down);
     Environment {
         os: System::long_os_version().unwrap_or_else(|_| std::env::consts::OS.to_owned()),
         cpu,
@@ -157,10 +150,26 @@ fn describe(gpu: GpuSource, sys: &Path) -> Environment {
     }
 }
 
-fn governors(sys: &Path) -> BTreeSet<String> {
+/// The facts of the CPU's governors and of the power source, and what about them may hold clocks down.
+fn power_settings(sys: &Path) -> ([(&'static str, Option<String>); 2], Vec<String>) {
     let policies = entries(&sys.join("devices/system/cpu/cpufreq")).into_iter();
-    let governors = policies.map(|policy| read(&policy.join("scaling_governor")));
-    governors.flatten().collect()
+    let governors = policies.filter_map(|policy| read(&policy.join("scaling_governor")));
+    let governors: BTreeSet<String> = governors.collect();
+    let mut warnings = Vec::new();
+    if governors.contains("powersave") {
+        warnings.push("governor is powersave: CPU clocks may stay low or rise late".to_owned());
+    }
+    let on_battery = on_battery(sys);
+    if on_battery == Some(true) {
+        warnings.push("running on battery: clocks may be held down".to_owned());
+    }
+    let governors = governors.into_iter().collect::<Vec<_>>().join(", ");
+    let source = on_battery.map(|on_battery| if on_battery { "battery" } else { "mains" });
+    let facts = [
+        ("governor", (!governors.is_empty()).then_some(governors)),
+        ("power_source", source.map(str::to_owned)),
+    ];
+    (facts, warnings)
 }
 
 /// `None` where that is not known, as on a machine without a battery.
@@ -186,60 +195,40 @@ mod tests {
     use super::*;
     use crate::fixture::put_all;
 
-    fn absent() -> GpuSource {
-        GpuSource::Absent {
-            reason: "none here".to_owned(),
-        }
-    }
-
-    fn described(files: &str) -> Environment {
-        let sys = tempfile::tempdir().unwrap();
-        put_all(sys.path(), files);
-        describe(absent(), sys.path())
-    }
-
-    /// The kernel's files, with the governor and the power source they mean, and the words of warnings.
     #[test]
-    fn power_settings_are_described_and_warned_about() {
-        type Case = (
-            &'static str,
-            [Option<&'static str>; 2],
-            &'static [&'static str],
-        );
-        let cases: [Case; 3] = [
+    fn power_settings_are_facts_and_warnings() {
+        let laptop = "devices/system/cpu/cpufreq/policy0/scaling_governor: powersave
+                      devices/system/cpu/cpufreq/policy1/scaling_governor: performance
+                      class/power_supply/AC/type: Mains
+                      class/power_supply/AC/online: 0
+                      class/power_supply/BAT0/type: Battery
+                      class/power_supply/BAT0/status: Discharging";
+        let desktop_with_a_wireless_mouse = "class/power_supply/AC/type: Mains
+                                             class/power_supply/AC/online: 1
+                                             class/power_supply/mouse/type: Battery
+                                             class/power_supply/mouse/scope: Device
+                                             class/power_supply/mouse/status: Discharging";
+        for (files, governor, source, about) in [
             (
-                "devices/system/cpu/cpufreq/policy0/scaling_governor: powersave
-                 devices/system/cpu/cpufreq/policy1/scaling_governor: performance
-                 class/power_supply/AC/type: Mains
-                 class/power_supply/AC/online: 0
-                 class/power_supply/BAT0/type: Battery
-                 class/power_supply/BAT0/status: Discharging",
-                [Some("performance, powersave"), Some("battery")],
-                &["governor is powersave", "on battery"],
+                laptop,
+                Some("performance, powersave"),
+                Some("battery"),
+                &["governor is powersave", "running on battery"][..],
             ),
-            // A desktop with a wireless mouse.
-            (
-                "class/power_supply/AC/type: Mains
-                 class/power_supply/AC/online: 1
-                 class/power_supply/mouse/type: Battery
-                 class/power_supply/mouse/scope: Device
-                 class/power_supply/mouse/status: Discharging",
-                [None, Some("mains")],
-                &[],
-            ),
-            ("", [None, None], &[]),
-        ];
-        for (files, expected, words) in cases {
-            let environment = described(files);
-            let fact = |name| environment.facts.get(name).map(String::as_str);
-            assert_eq!(["governor", "power_source"].map(fact), expected);
-            for about in ["governor is powersave", "on battery"] {
-                let warned = environment.warnings.iter().any(|w| w.contains(about));
-                assert_eq!(warned, words.contains(&about), "{about}");
-            }
-            assert!(environment.cores >= 1 && environment.memory_bytes > 0);
-            assert!(!environment.os.is_empty());
-            assert_eq!(environment.gpu, absent());
+            (desktop_with_a_wireless_mouse, None, Some("mains"), &[]),
+            ("", None, None, &[]),
+        ] {
+            let sys = tempfile::tempdir().unwrap();
+            put_all(sys.path(), files);
+            let (facts, warnings) = power_settings(sys.path());
+            assert_eq!(
+                facts.each_ref().map(|(_, value)| value.as_deref()),
+                [governor, source]
+            );
+            let about_each = warnings
+                .iter()
+                .map(|warning| warning.split(':').next().unwrap());
+            assert!(about_each.eq(about.iter().copied()), "{warnings:?}");
         }
     }
 
@@ -255,7 +244,13 @@ mod tests {
     fn a_server_of_this_machine_is_described_and_one_elsewhere_says_why_not() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let here = format!("http://{}", listener.local_addr().unwrap());
-        let mut environment = describe(absent(), Path::new("/nowhere"));
+        let gpu = GpuSource::Absent {
+            reason: "none here".to_owned(),
+        };
+        let mut environment = describe(gpu.clone(), Path::new("/nowhere"));
+        assert!(environment.cores >= 1 && environment.memory_bytes > 0);
+        assert!(!environment.os.is_empty());
+        assert_eq!(environment.gpu, gpu);
         let endpoints = [here, "http://example.com:80".to_owned()];
         describe_devices(&mut environment, None, &endpoints);
         let elsewhere = &environment.facts["server_2_process"];

@@ -14,8 +14,8 @@ pub(crate) fn read(path: &Path) -> Option<String> {
 
 /// The rest of the line of a text that begins with this key, without blanks at its ends.
 pub(crate) fn value<'t>(text: &'t str, key: &str) -> Option<&'t str> {
-    let rest = text.lines().find_map(|line| line.strip_prefix(key));
-    rest.map(str::trim)
+    text.lines()
+        .find_map(|line| Some(line.strip_prefix(key)?.trim()))
 }
 
 /// The entries of a folder, sorted by name; none where it cannot be read.

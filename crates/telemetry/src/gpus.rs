@@ -10,71 +10,34 @@ use crate::nvml::NvmlSampler;
 use crate::proc::Proc;
 use crate::server::{ServerProcess, server_process};
 
-/// The devices of this machine and who uses them, at one moment.
-#[derive(Debug, Clone, PartialEq)]
-pub struct GpuList {
-    /// The source of the readings, or why there is none.
-    pub source: GpuSource,
-    pub devices: Vec<GpuDevice>,
-}
-
-/// One device. A value it does not give is absent; [`GpuSource::notes`] has the reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GpuDevice {
-    pub index: u32,
-    pub name: String,
-    /// The device that it is a part of, as a MIG instance is.
-    pub part_of: Option<u32>,
-    pub memory_total_bytes: Option<u64>,
-    pub memory_used_bytes: Option<u64>,
-    /// Processes on it that can be seen. Those of an endpoint's server say which.
-    pub processes: Vec<GpuProcess>,
-}
-
-impl GpuDevice {
-    pub fn memory_free_bytes(&self) -> Option<u64> {
-        let (total, used) = self.memory_total_bytes.zip(self.memory_used_bytes)?;
-        Some(total.saturating_sub(used))
-    }
-
-    pub fn others(&self) -> impl Iterator<Item = &GpuProcess> {
-        self.processes.iter().filter(|p| p.server.is_none())
-    }
-}
-
-/// Lists the devices. [`GpuProcess::server`] marks the processes of `endpoints` that run here.
-pub fn gpus(endpoints: &[String]) -> GpuList {
+/// Where the readings of this machine's devices come from, or why there are none, and a reading of each device.
+/// [`GpuProcess::server`] marks the processes of `endpoints` that run here.
+pub fn gpus(endpoints: &[String]) -> (GpuSource, Vec<GpuReading>) {
     let (sampler, source) = open_gpus();
     let servers: Vec<_> = endpoints.iter().map(|e| server_process(e).ok()).collect();
     let readings = sampler.map(|mut sampler| sampler.sample(None));
-    list(source, readings.unwrap_or_default(), &servers)
+    let readings = list(&source, readings.unwrap_or_default(), &servers);
+    (source, readings)
 }
 
+/// A reading of each device, an empty one of a device that gives none.
 fn list(
-    source: GpuSource,
+    source: &GpuSource,
     readings: Vec<GpuReading>,
     servers: &[Option<ServerProcess>],
-) -> GpuList {
+) -> Vec<GpuReading> {
     let mut readings: BTreeMap<u32, GpuReading> =
         readings.into_iter().map(|r| (r.index, r)).collect();
     let owner = |pid: u32| {
         let owns = |s: &Option<ServerProcess>| s.as_ref().is_some_and(|s| s.owns(pid));
         servers.iter().position(owns).map(|place| place as u32)
     };
-    let device = |(index, name): (u32, &str)| {
+    let device = |index| {
         let mut reading = readings.remove(&index).unwrap_or_default();
         attribute(&mut reading.processes, owner);
-        GpuDevice {
-            index,
-            name: name.to_owned(),
-            part_of: reading.part_of,
-            memory_total_bytes: reading.memory_total_bytes,
-            memory_used_bytes: reading.memory_used_bytes,
-            processes: reading.processes,
-        }
+        GpuReading { index, ..reading }
     };
-    let devices = (0..).zip(source.devices()).map(device).collect();
-    GpuList { source, devices }
+    (0..source.devices().len() as u32).map(device).collect()
 }
 
 pub(crate) fn attribute(processes: &mut [GpuProcess], owner: impl Fn(u32) -> Option<u32>) {
@@ -148,10 +111,7 @@ fn combine(
         let reason = absences.join("; ");
         return (None, GpuSource::Absent { reason });
     }
-    let names = Names {
-        proc: Proc::here(),
-        known: BTreeMap::new(),
-    };
+    let names = Names::new();
     let all = Combined { samplers, names };
     let source = all.source();
     (Some(Box::new(all)), source)
@@ -179,7 +139,7 @@ impl GpuSampler for Combined {
             for mut reading in sampler.sample(at) {
                 reading.index += *first;
                 reading.part_of = reading.part_of.map(|whole| whole + *first);
-                names.fill(&mut reading.processes);
+                name(&mut reading.processes, &Proc::here(), names);
                 all.push(reading);
             }
         }
@@ -187,39 +147,35 @@ impl GpuSampler for Combined {
     }
 
     fn facts(&self) -> BTreeMap<String, String> {
-        self.samplers
-            .iter()
-            .flat_map(|(first, sampler)| {
-                let facts = sampler.facts().into_iter();
-                facts.map(|(name, value)| (numbered(&name, *first), value))
-            })
-            .collect()
+        let facts = self.samplers.iter().flat_map(|(first, sampler)| {
+            let facts = sampler.facts().into_iter();
+            facts.map(|(name, value)| (numbered(&name, *first), value))
+        });
+        facts.collect()
     }
 }
 
 /// A fact's name, `gpu_0_link`, with the device's number moved on.
 fn numbered(name: &str, first: u32) -> String {
-    let moved = || {
-        let rest = name.strip_prefix("gpu_")?;
-        let (index, what) = rest.split_once('_')?;
-        Some(format!("gpu_{}_{what}", index.parse::<u32>().ok()? + first))
-    };
-    moved().unwrap_or_else(|| name.to_owned())
+    let of_device = name
+        .strip_prefix("gpu_")
+        .and_then(|rest| rest.split_once('_'));
+    let moved = of_device.and_then(|(index, what)| {
+        let index: u32 = index.parse().ok()?;
+        Some(format!("gpu_{}_{what}", index + first))
+    });
+    moved.unwrap_or_else(|| name.to_owned())
 }
 
-/// Short names of processes, each asked for once.
-struct Names {
-    proc: Proc,
-    known: BTreeMap<u32, Option<String>>,
-}
+/// Short names of processes, each looked up once.
+type Names = BTreeMap<u32, Option<String>>;
 
-impl Names {
-    fn fill(&mut self, processes: &mut [GpuProcess]) {
-        let Self { proc, known } = self;
-        for process in processes.iter_mut().filter(|p| p.name.is_none()) {
-            let name = (known.entry(process.pid)).or_insert_with(|| proc.name(process.pid));
-            process.name.clone_from(name);
-        }
+fn name(processes: &mut [GpuProcess], proc: &Proc, known: &mut Names) {
+    for process in processes.iter_mut().filter(|p| p.name.is_none()) {
+        let name = known.entry(process.pid);
+        process
+            .name
+            .clone_from(name.or_insert_with(|| proc.name(process.pid)));
     }
 }
 

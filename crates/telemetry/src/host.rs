@@ -14,8 +14,8 @@ pub(crate) struct HostSampler {
 impl HostSampler {
     /// A sampler, or why the host cannot be read. Reads nothing yet.
     pub(crate) fn new() -> Result<Self, String> {
-        let unreadable = |e| format!("the host's CPU and memory counters cannot be read: {e:?}");
-        let system = System::new().map_err(unreadable)?;
+        let system = System::new()
+            .map_err(|e| format!("the host's CPU and memory counters cannot be read: {e}"))?;
         Ok(Self {
             system,
             cpu_from: None,

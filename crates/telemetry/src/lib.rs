@@ -2,7 +2,7 @@
 //!
 //! - [`open_gpus`] opens what devices there are: NVIDIA's are read through NVML, AMD's through the
 //!   kernel's files. A machine without any is a stated fact, not an error.
-//! - [`gpus()`] lists them once, with memory and users.
+//! - [`gpus()`] reads them once, with the processes that use them.
 //! - [`Sampling`] reads devices, the host's CPU, memory and load, and what the process trees behind
 //!   loopback endpoints cost, on a task of its own at a fixed rate.
 //! - [`environment()`] describes the machine once, with what may spoil a benchmark on it.
@@ -43,5 +43,5 @@ mod sampling;
 mod server;
 
 pub use environment::{describe_devices, environment};
-pub use gpus::{GpuDevice, GpuList, gpus, open_gpus};
+pub use gpus::{gpus, open_gpus};
 pub use sampling::{Counts, Sampling, Sources};

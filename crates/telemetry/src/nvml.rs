@@ -34,24 +34,24 @@ pub(crate) struct Place {
     pub(crate) instance: Option<u32>,
 }
 
-/// A number of a device, in NVML's own units.
+/// A number of a device, in NVML's own unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Quantity {
     /// Share of the last sample period in which a kernel ran, 0..100.
     Utilisation,
-    /// Memory in use, bytes.
+    /// Bytes.
     MemoryUsed,
-    /// Memory in all, bytes.
+    /// Bytes.
     MemoryTotal,
-    /// Board power, milliwatts.
+    /// Of the board, milliwatts.
     Power,
-    /// Energy since the driver loaded, millijoules.
+    /// Since the driver loaded, millijoules.
     Energy,
-    /// SM clock, MHz.
+    /// MHz.
     SmClock,
-    /// Memory clock, MHz.
+    /// MHz.
     MemoryClock,
-    /// Temperature, degrees Celsius.
+    /// Degrees Celsius.
     Temperature,
     /// Mask of what holds the clocks down.
     Throttle,
@@ -88,15 +88,15 @@ pub(crate) trait DeviceReadings: Send {
 /// value is left out.
 pub(crate) struct NvmlSampler {
     readings: Box<dyn DeviceReadings>,
-    driver: String,
+    source: GpuSource,
+    facts: BTreeMap<String, String>,
     devices: Vec<KnownDevice>,
-    notes: Vec<String>,
     processes: Every,
 }
 
 struct KnownDevice {
+    index: u32,
     at: Place,
-    name: String,
     part_of: Option<u32>,
     /// By quantity: whether it is worth requesting.
     readable: [bool; QUANTITIES.len()],
@@ -120,51 +120,54 @@ impl NvmlSampler {
                 "NVIDIA driver {driver} is loaded but finds no device"
             ));
         }
-        let mut notes = Vec::new();
-        let devices = places
-            .iter()
-            .map(|&at| {
-                let is_part = |place: &Place| place.card == at.card && place.instance.is_some();
-                let split = at.instance.is_none() && places.iter().any(is_part);
-                let name = name(&*readings, at, split);
-                let mut missing = Vec::new();
-                // A read that failed for another reason may work next time.
-                let mut is_readable = |what, read: Result<(), Unreadable>| {
-                    let again = matches!(read, Ok(()) | Err(Unreadable::Failed(_)));
-                    missing.extend(read.err().map(|why| (what, why)));
-                    again
-                };
-                let readable = QUANTITIES.map(|(quantity, what, _)| {
-                    is_readable(what, readings.read(at, quantity).map(drop))
-                });
-                let processes = readings.processes(at).map(drop);
-                let lists_processes = is_readable("list of processes", processes);
-                notes.extend(note(&name, &missing, split || at.instance.is_some()));
-                let whole = Place {
-                    instance: None,
-                    ..at
-                };
-                let place = places.iter().position(|p| *p == whole);
-                KnownDevice {
-                    at,
-                    name,
-                    part_of: at.instance.and(place).map(|place| place as u32),
-                    readable,
-                    lists_processes,
-                }
-            })
-            .collect();
+        let (mut names, mut notes, mut facts) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let device = |(index, &at): (u32, &Place)| {
+            let is_part = |place: &Place| place.card == at.card && place.instance.is_some();
+            let split = at.instance.is_none() && places.iter().any(is_part);
+            let name = name(&*readings, at, split);
+            let mut missing = Vec::new();
+            // A read that failed for another reason may work next time.
+            let mut is_readable = |what, read: Result<(), Unreadable>| {
+                let again = matches!(read, Ok(()) | Err(Unreadable::Failed(_)));
+                missing.extend(read.err().map(|why| (what, why)));
+                again
+            };
+            let readable = QUANTITIES.map(|(quantity, what, _)| {
+                is_readable(what, readings.read(at, quantity).map(drop))
+            });
+            let processes = readings.processes(at).map(drop);
+            let lists_processes = is_readable("list of processes", processes);
+            notes.extend(note(&name, &missing, split || at.instance.is_some()));
+            names.push(name);
+            let of_device = readings.facts(at).into_iter();
+            facts.extend(of_device.map(|(what, value)| (format!("gpu_{index}_{what}"), value)));
+            let is_whole = |place: &Place| place.card == at.card && place.instance.is_none();
+            let whole = places.iter().position(is_whole).map(|place| place as u32);
+            KnownDevice {
+                index,
+                at,
+                part_of: at.instance.and(whole),
+                readable,
+                lists_processes,
+            }
+        };
+        let devices = (0..).zip(&places).map(device).collect();
+        let source = GpuSource::Nvml {
+            driver,
+            devices: names,
+            notes,
+        };
         Ok(Self {
             readings,
-            driver,
+            source,
+            facts,
             devices,
-            notes,
             processes: PROCESSES,
         })
     }
 
     /// A device's reading, `None` when every value is absent. Requests only readable quantities.
-    fn read(&self, index: u32, device: &KnownDevice, processes: bool) -> Option<GpuReading> {
+    fn read(&self, device: &KnownDevice, processes: bool) -> Option<GpuReading> {
         let (from, at) = (&*self.readings, device.at);
         let number = |quantity: Quantity| {
             let readable = device.readable[quantity as usize];
@@ -177,35 +180,26 @@ impl NvmlSampler {
         let throttle = number(Quantity::Throttle).map(reason_names);
         let listed = (processes && device.lists_processes).then(|| from.processes(at).ok());
         let processes = listed.flatten().map(merge);
-        reading(index, device.part_of, numbers, throttle, processes)
+        reading(device.index, device.part_of, numbers, throttle, processes)
     }
 }
 
 impl GpuSampler for NvmlSampler {
     fn source(&self) -> GpuSource {
-        GpuSource::Nvml {
-            driver: self.driver.clone(),
-            devices: self.devices.iter().map(|d| d.name.clone()).collect(),
-            notes: self.notes.clone(),
-        }
+        self.source.clone()
     }
 
     fn sample(&mut self, at: Option<Stamp>) -> Vec<GpuReading> {
         let processes = self.processes.is_due(at);
-        (0..)
-            .zip(&self.devices)
-            .filter_map(|(index, device)| self.read(index, device, processes))
-            .collect()
+        let readings = self
+            .devices
+            .iter()
+            .map(|device| self.read(device, processes));
+        readings.flatten().collect()
     }
 
     fn facts(&self) -> BTreeMap<String, String> {
-        (0..)
-            .zip(&self.devices)
-            .flat_map(|(index, device): (u32, _)| {
-                let facts = self.readings.facts(device.at).into_iter();
-                facts.map(move |(what, value)| (format!("gpu_{index}_{what}"), value))
-            })
-            .collect()
+        self.facts.clone()
     }
 }
 

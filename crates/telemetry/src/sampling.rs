@@ -3,7 +3,7 @@
 use std::fmt;
 
 use clock::Clock;
-use domain::telemetry::{GpuReading, GpuSampler, HostReading, Sample};
+use domain::telemetry::{GpuSampler, Sample};
 use domain::{Nanos, Stamp};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -65,19 +65,16 @@ impl Sampling {
             hz.is_finite() && hz > 0.0,
             "a sampling rate is a finite number above zero"
         );
-        let host = (sources.host && !clock.is_virtual()).then(HostSampler::new);
-        let host = host.and_then(|host| {
-            host.inspect_err(|error| tracing::warn!(error, "host readings are left out"))
-                .ok()
-        });
-        let servers = (!sources.servers.is_empty() && !clock.is_virtual())
-            .then(|| ServerSampler::find(Proc::here(), &sources.servers))
-            .filter(|servers| !servers.is_empty());
+        let real = !clock.is_virtual();
+        let host = (sources.host && real).then(HostSampler::new);
+        let left_out = |error: &String| tracing::warn!(error, "host readings are left out");
+        let host = host.and_then(|host| host.inspect_err(left_out).ok());
+        let servers = if real { sources.servers } else { Vec::new() };
         let (stop, stopped) = oneshot::channel();
         let devices = Devices {
             gpu: sources.gpu,
             host,
-            servers,
+            servers: ServerSampler::find(Proc::here(), &servers),
         };
         let task = tokio::spawn(run(clock, hz, devices, sink, stopped));
         Self { stop, task }
@@ -100,28 +97,26 @@ impl Sampling {
 struct Devices {
     gpu: Option<Box<dyn GpuSampler>>,
     host: Option<HostSampler>,
-    servers: Option<ServerSampler>,
+    servers: ServerSampler,
 }
 
 impl Devices {
     fn sample(&mut self, clock: &Clock) -> Sample {
         let at = clock.now();
-        let gpu = self.gpu.as_mut().map(|gpu| gpu.sample(Some(at)));
-        let mut gpus: Vec<GpuReading> = gpu.unwrap_or_default();
-        let host: Option<HostReading> = self.host.as_mut().and_then(|host| host.sample(at));
-        let servers = self.servers.as_mut().map(|servers| {
-            let readings = servers.sample(at);
-            for gpu in &mut gpus {
-                attribute(&mut gpu.processes, |pid| servers.owner(pid));
-            }
-            readings
-        });
-        Sample {
+        let gpus = self.gpu.as_mut().map(|gpu| gpu.sample(Some(at)));
+        let host = self.host.as_mut().and_then(|host| host.sample(at));
+        let mut sample = Sample {
             at,
-            gpus,
+            gpus: gpus.unwrap_or_default(),
             host,
-            servers: servers.unwrap_or_default(),
+            servers: self.servers.sample(at),
+        };
+        if !self.servers.is_empty() {
+            for gpu in &mut sample.gpus {
+                attribute(&mut gpu.processes, |pid| self.servers.owner(pid));
+            }
         }
+        sample
     }
 }
 

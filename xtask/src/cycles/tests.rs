@@ -6,7 +6,8 @@ use super::*;
 fn cycles(files: &BTreeMap<&str, String>) -> String {
     let read = |path: &Path| files.get(path.to_str()?).cloned();
     let cycles = of_target(Path::new("lib.rs"), &read);
-    let lines = |cycle: &Vec<Arrow>| cycle.iter().map(|arrow| format!("{arrow}\n")).collect();
+    let text = |arrow: &Arrow| arrow.to_string() + "\n";
+    let lines = |cycle: &Vec<Arrow>| cycle.iter().map(text).collect();
     cycles.iter().map(lines).collect::<Vec<String>>().join("\n")
 }
 

@@ -176,7 +176,7 @@ const TOTALS: [&str; 2] = [
 
 /// The server's totals since its start; none for one that it does not report.
 fn totals(url: &str) -> Result<[Option<f64>; 2]> {
-    let metrics = String::from_utf8(http::get(url, "/metrics")?)?;
+    let metrics = String::from_utf8(http::request(url, "/metrics", "")?)?;
     Ok(TOTALS.map(|name| {
         metrics
             .lines()
@@ -216,7 +216,8 @@ fn counts(
     for (((name, ours), before), after) in TOTALS.iter().zip(ours).zip(before).zip(after) {
         let theirs = before.zip(after).map(|(before, after)| after - before);
         findings.expect(theirs == Some(ours as f64), || {
-            format!("{name} grew by {theirs:?}, the records have {ours}")
+            let theirs = theirs.map_or("unknown".to_owned(), |theirs| theirs.to_string());
+            format!("{name} grew by {theirs}, the records have {ours}")
         });
     }
     Ok(())
@@ -225,7 +226,7 @@ fn counts(
 /// Checks that the model's text is garbled, so that the checks above cover garbled text.
 fn garbage(url: &str, findings: &mut Findings) -> Result<()> {
     let body = r#"{"messages":[{"role":"user","content":"hello"}],"max_tokens":64,"stream":true,"seed":1}"#;
-    let answer = http::post(url, "/v1/chat/completions", body)?;
+    let answer = http::request(url, "/v1/chat/completions", body)?;
     let garbled = answer.windows(GARBLED.len()).any(|w| w == GARBLED);
     findings.expect(garbled, || {
         "the model's text has no garbled characters".to_owned()

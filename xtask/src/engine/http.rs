@@ -6,24 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-/// The response body of a GET; an error unless the status is 200.
-pub(super) fn get(url: &str, path: &str) -> Result<Vec<u8>> {
-    ask(url, &format!("GET {path} HTTP/1.0\r\n\r\n"))
-}
-
-/// The response body of a POST of JSON; an error unless the status is 200.
-pub(super) fn post(url: &str, path: &str, body: &str) -> Result<Vec<u8>> {
-    let length = body.len();
-    ask(
-        url,
-        &format!(
-            "POST {path} HTTP/1.0\r\nContent-Type: application/json\r\n\
-             Content-Length: {length}\r\n\r\n{body}"
-        ),
-    )
-}
-
-fn ask(url: &str, request: &str) -> Result<Vec<u8>> {
+/// The response body of a GET, or of a POST when there is JSON to send; an error unless the status is 200.
+pub(super) fn request(url: &str, path: &str, json: &str) -> Result<Vec<u8>> {
+    let method = if json.is_empty() { "GET" } else { "POST" };
+    let length = json.len();
+    let request = format!(
+        "{method} {path} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{json}"
+    );
     let address = url.strip_prefix("http://").unwrap_or(url);
     let mut stream = TcpStream::connect(address).with_context(|| url.to_owned())?;
     stream.set_read_timeout(Some(Duration::from_mins(1)))?;

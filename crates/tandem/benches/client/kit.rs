@@ -2,6 +2,7 @@
 //! what the server did.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -10,7 +11,7 @@ use domain::Nanos;
 use metrics::stats::{mean, median, percentile};
 use metronome::{Pace, StreamLog};
 
-use crate::cpus::{self, Cpus};
+use crate::cpus;
 use crate::floor::Row;
 use crate::peers::Ttft;
 
@@ -51,28 +52,20 @@ pub(crate) trait Client {
     /// For the table.
     fn name(&self) -> String;
 
-    /// Does the work against a server, on the clients' processor.
-    fn run(&self, server: &Server, work: Work) -> Result<(Report, Ended)>;
-}
+    /// The command that does the work against a server, in a folder of its own.
+    fn command(&self, server: &Server, work: Work, folder: &Path) -> Result<Command>;
 
-/// A process that has ended.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    /// CPU time of it and of those it waited for; absent where the system does not report it.
-    pub(crate) cpu: Option<Nanos>,
-    pub(crate) output: Vec<u8>,
+    /// What it reported on its standard output or in its folder.
+    fn report(&self, output: &[u8], work: Work, folder: &Path) -> Result<Report>;
 }
 
 #[cfg(unix)]
 fn children_cpu() -> Option<Nanos> {
     use nix::sys::resource::{UsageWho, getrusage};
+    use nix::sys::time::TimeValLike as _;
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
-    let us = |time: nix::sys::time::TimeVal| {
-        u64::try_from(time.tv_sec() * 1_000_000 + time.tv_usec()).unwrap_or(0)
-    };
-    Some(Nanos(
-        1000 * (us(usage.user_time()) + us(usage.system_time())),
-    ))
+    let time = usage.user_time() + usage.system_time();
+    Some(Nanos(1000 * time.num_microseconds() as u64))
 }
 
 #[cfg(not(unix))]
@@ -80,9 +73,10 @@ fn children_cpu() -> Option<Nanos> {
     None
 }
 
-/// Runs a command to its end on a processor. Its output is passed on only when it fails; the last
-/// error in it, or its last line, is the failure's reason.
-pub(crate) fn finish(command: &mut Command, cpu: Option<u32>) -> Result<Ended> {
+/// Runs a command to its end on a processor; its CPU time with that of the processes it waited for, absent where the
+/// system does not report it, and its standard output. Output is shown only when it fails; the last error in it, or its
+/// last line, is the failure's reason.
+pub(crate) fn finish(command: &mut Command, cpu: Option<u32>) -> Result<(Option<Nanos>, Vec<u8>)> {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -92,35 +86,30 @@ pub(crate) fn finish(command: &mut Command, cpu: Option<u32>) -> Result<Ended> {
     let child =
         cpus::on(cpu, || command.spawn()).with_context(|| format!("{name} did not start"))?;
     let output = child.wait_with_output()?;
-    let cpu = children_cpu()
-        .zip(before)
-        .map(|(now, before)| now.saturating_sub(before));
+    let cpu = children_cpu().zip(before);
     if !output.status.success() {
-        let texts =
-            [output.stdout, output.stderr].map(|b| String::from_utf8_lossy(&b).into_owned());
-        eprint!("{}", texts.concat());
-        let lines = || texts.iter().flat_map(|text| text.lines());
-        let last = lines()
-            .rfind(|line| line.contains("ERROR"))
-            .or_else(|| lines().rfind(|line| !line.trim().is_empty()));
-        bail!(
-            "{name} ended with {}: {}",
-            output.status,
-            last.unwrap_or("no output").trim()
-        );
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text);
+        eprint!("{text}");
+        let mut lines = text.lines().filter(|line| !line.trim().is_empty()).rev();
+        let error = lines.clone().find(|line| line.contains("ERROR"));
+        let last = error.or_else(|| lines.next()).unwrap_or("no output");
+        bail!("{name} ended with {}: {}", output.status, last.trim());
     }
-    Ok(Ended {
-        cpu,
-        output: output.stdout,
-    })
+    Ok((
+        cpu.map(|(now, before)| now.saturating_sub(before)),
+        output.stdout,
+    ))
 }
 
 /// What one run of a client came to.
 #[derive(Debug)]
 pub(crate) struct Sample {
     /// CPU time of the whole process.
-    pub(crate) cpu: Option<Nanos>,
-    pub(crate) tokens: u64,
+    cpu: Option<Nanos>,
+    tokens: u64,
+    /// CPU time per token, us, the start taken away. Negative where a start happens to cost more than a short load.
+    pub(crate) per_token: Option<f64>,
     pub(crate) bias: Bias,
     /// Making connections, ms; empty where the client does not report it.
     pub(crate) connects: Vec<f64>,
@@ -136,11 +125,19 @@ pub(crate) struct Bias {
     pub(crate) p99: Option<f64>,
 }
 
-/// Runs a client once.
-pub(crate) fn sample(client: &dyn Client, server: &Server, work: Work) -> Result<Sample> {
+/// Runs a client once; `start` is what starting it costs.
+pub(crate) fn sample(
+    client: &dyn Client,
+    server: &Server,
+    work: Work,
+    start: Start,
+) -> Result<Sample> {
     let name = client.name();
     server.take_log();
-    let (report, ended) = client.run(server, work)?;
+    let folder = tempfile::tempdir()?;
+    let mut command = client.command(server, work, folder.path())?;
+    let (cpu, output) = finish(command.current_dir(&folder), server.client_cpu)?;
+    let report = client.report(&output, work, folder.path())?;
     let mut streams = server.take_log();
     // A client that leaves at the last token cuts the last stream of its connection short.
     streams.retain(|stream| stream.writes.len() >= work.tokens.min(PACE.tokens) as usize);
@@ -159,12 +156,16 @@ pub(crate) fn sample(client: &dyn Client, server: &Server, work: Work) -> Result
         connects.extend(rows.iter().filter_map(|row| row.connect_ns).map(ms));
     }
     let late = streams.iter().filter_map(|stream| stream.latest(PACE));
+    let tokens = streams
+        .iter()
+        .map(|stream| stream.writes.len() as u64)
+        .sum();
+    let spent = cpu.zip(start.cpu).map(|(all, start)| all.0 as f64 - start);
+    let fresh = u64::saturating_sub(tokens, start.tokens).max(1);
     Ok(Sample {
-        cpu: ended.cpu,
-        tokens: streams
-            .iter()
-            .map(|stream| stream.writes.len() as u64)
-            .sum(),
+        cpu,
+        tokens,
+        per_token: spent.map(|ns| ns / 1e3 / fresh as f64),
         bias: bias(&report, &streams).context(name)?,
         connects,
         late: late.map(|late| ms(late.0)).collect(),
@@ -182,7 +183,7 @@ fn true_ttft(stream: &StreamLog) -> f64 {
 fn bias(report: &Report, streams: &[StreamLog]) -> Result<Bias> {
     let rows = match report {
         Report::Rows(rows) => rows,
-        // Requests cannot be told apart. The truth hardly varies, so its mean and its median serve.
+        // One request cannot be distinguished from another. The truth hardly varies, so its mean and its median serve.
         Report::Figures(ttft) => {
             let truths: Vec<_> = streams.iter().map(true_ttft).collect();
             let median = median(&truths);
@@ -217,7 +218,7 @@ fn bias(report: &Report, streams: &[StreamLog]) -> Result<Bias> {
 }
 
 /// What a client costs that has next to nothing to do.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Start {
     /// The median of a few runs, ns.
     pub(crate) cpu: Option<f64>,
@@ -226,7 +227,7 @@ pub(crate) struct Start {
 
 /// Runs a client a few times with the least work that starts it.
 pub(crate) fn start(client: &dyn Client, server: &Server, least: Work, runs: u32) -> Result<Start> {
-    let samples = (0..runs).map(|_| sample(client, server, least));
+    let samples = (0..runs).map(|_| sample(client, server, least, Start::default()));
     let samples = samples.collect::<Result<Vec<_>>>()?;
     let costs = samples.iter().map(|sample| Some(sample.cpu?.0 as f64));
     let costs: Option<Vec<f64>> = costs.collect();
@@ -236,20 +237,10 @@ pub(crate) fn start(client: &dyn Client, server: &Server, least: Work, runs: u32
     })
 }
 
-impl Sample {
-    /// CPU time per token, us, the start taken away. Negative where a start happens to cost more than
-    /// a short load.
-    pub(crate) fn per_token(&self, start: Start) -> Option<f64> {
-        let tokens = self.tokens.saturating_sub(start.tokens).max(1);
-        let spent = self.cpu?.0 as f64 - start.cpu?;
-        Some(spent / 1e3 / tokens as f64)
-    }
-}
-
 /// A running server and the processor for its clients. The server's thread has a processor of its own; this process
 /// has nothing else to do while a client runs.
 pub(crate) struct Server {
-    server: metronome::Server,
+    metronome: metronome::Server,
     pub(crate) clock: Clock,
     pub(crate) client_cpu: Option<u32>,
 }
@@ -258,32 +249,28 @@ impl std::ops::Deref for Server {
     type Target = metronome::Server;
 
     fn deref(&self) -> &metronome::Server {
-        &self.server
+        &self.metronome
     }
 }
 
 impl Server {
     /// Starts it; prints where server and clients run, or why they cannot be kept apart.
     pub(crate) fn start(pace: Pace) -> Result<Self> {
-        let cpus = match cpus::choose() {
-            Ok(cpus) => {
-                let Cpus { server, client } = cpus;
-                println!("Server on CPU {server}, each client on CPU {client}.");
-                Some(cpus)
-            }
+        let cpus = cpus::choose();
+        let placement = match &cpus {
+            Ok((server, client)) => format!("Server on CPU {server}, each client on CPU {client}."),
             Err(why) => {
-                println!("Server and client are not pinned: {why}. They disturb each other.");
-                None
+                format!("Server and client are not pinned: {why}. They disturb each other.")
             }
         };
+        println!("{placement}");
+        let (server, client_cpu) = cpus.ok().unzip();
         let (clock, any) = (Clock::real(), ([127, 0, 0, 1], 0).into());
-        let server = cpus::on(cpus.map(|cpus| cpus.server), || {
-            metronome::Server::start(pace, any, clock.clone())
-        })?;
+        let start = || metronome::Server::start(pace, any, clock.clone());
         Ok(Self {
-            server,
+            metronome: cpus::on(server, start)?,
             clock,
-            client_cpu: cpus.map(|cpus| cpus.client),
+            client_cpu,
         })
     }
 }

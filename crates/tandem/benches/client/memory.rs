@@ -1,15 +1,16 @@
 //! Memory of each waiting agent: what the client's process grows by when ten thousand streams are
 //! open instead of one.
 
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use domain::Nanos;
 use metronome::Pace;
 
 use crate::cpus;
-use crate::kit::{Server, Work};
+use crate::kit::{Client as _, Server, Work};
 use crate::product::Product;
 use crate::table::{one, print_goal, table};
 
@@ -32,16 +33,16 @@ const SPARE: u64 = 100;
 /// Raises this process's limit of open files, which its children inherit, as far as is allowed;
 /// returns how many streams it leaves room for.
 #[cfg(unix)]
-fn room() -> Option<u64> {
+fn room() -> Option<u32> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
     // Raising the soft limit to the hard one is always allowed.
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok()?;
-    Some(hard.saturating_sub(SPARE))
+    Some(u32::try_from(hard.saturating_sub(SPARE)).unwrap_or(u32::MAX))
 }
 
 #[cfg(not(unix))]
-fn room() -> Option<u64> {
+fn room() -> Option<u32> {
     None
 }
 
@@ -62,9 +63,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let mut streams = args.streams;
     match room() {
-        Some(room) if room < u64::from(streams) => {
-            streams = u32::try_from(room).unwrap_or(streams);
-            println!("The limit of open files leaves room for {streams} streams only.");
+        Some(room) if room < streams => {
+            println!("The limit of open files leaves room for {room} streams only.");
+            streams = room;
         }
         Some(_) => {}
         None => println!("The limit of open files is left as it is."),
@@ -81,14 +82,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let each = |of: fn(Held) -> u64| (of(all) as f64 - of(one_stream) as f64) / more;
     let heads = format!("client's memory | 1 stream | {streams} streams | KiB each");
     let mib = |kib: u64| format!("{:.1} MiB", kib as f64 / 1024.0);
-    let rows: [(&str, fn(Held) -> u64); 2] = [
-        ("all streams open, no token yet", |held| held.waiting),
-        ("peak, tokens and records included", |held| held.peak),
-    ];
-    let rows = rows.map(|(what, of)| {
+    let row = |what: &str, of: fn(Held) -> u64| {
         let each = one(Some(each(of)), 1);
         vec![what.to_owned(), mib(of(one_stream)), mib(of(all)), each]
-    });
+    };
+    let rows = [
+        row("all streams open, no token yet", |held| held.waiting),
+        row("peak, tokens and records included", |held| held.peak),
+    ];
     println!("\n{}", table(&heads, rows));
     let waiting = Some(each(|held| held.waiting));
     print_goal("memory per waiting agent", waiting, Some(40.0), " KiB");
@@ -103,12 +104,8 @@ fn hold(server: &Server, streams: u32, tokens: u32) -> Result<Held> {
         requests: 1,
         tokens,
     };
-    let mut command = Product::default().command(&server.url(), work);
-    command
-        .arg("--out")
-        .arg(folder.path().join("load"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null());
+    let mut command = Product::default().command(server, work, folder.path())?;
+    command.stdin(Stdio::null()).stdout(Stdio::null());
     let mut child =
         cpus::on(server.client_cpu, || command.spawn()).context("the client did not start")?;
     let held = watch(&mut child, streams);
@@ -122,41 +119,33 @@ fn hold(server: &Server, streams: u32, tokens: u32) -> Result<Held> {
     Ok(held)
 }
 
+/// Looks at a client until it ends.
 fn watch(child: &mut Child, streams: u32) -> Result<Held> {
-    let process = std::path::PathBuf::from(format!("/proc/{}", child.id()));
+    let process = PathBuf::from(format!("/proc/{}", child.id()));
     let (mut waiting, mut peak, mut sockets_before) = (None, 0, 0);
-    loop {
+    while child.try_wait()?.is_none() {
         std::thread::sleep(Duration::from_millis(200));
-        if child.try_wait()?.is_some() {
-            break;
-        }
-        let Ok(status) = std::fs::read_to_string(process.join("status")) else {
-            break;
-        };
-        let Some(resident) = kib(&status, "VmRSS:") else {
-            break;
-        };
+        let status = std::fs::read_to_string(process.join("status")).unwrap_or_default();
         peak = peak.max(kib(&status, "VmHWM:").unwrap_or(0));
         // Every stream has its socket, and none was opened since the last look.
-        let open = sockets(&process);
-        if waiting.is_none() && open >= streams as usize && open == sockets_before {
-            waiting = Some(resident);
+        let files = process
+            .join("fd")
+            .read_dir()
+            .into_iter()
+            .flatten()
+            .flatten();
+        let targets = files.filter_map(|file| file.path().read_link().ok());
+        let is_socket = |target: &PathBuf| target.to_string_lossy().starts_with("socket:");
+        let sockets = targets.filter(is_socket).count();
+        if sockets >= streams as usize && sockets == sockets_before {
+            waiting = waiting.or_else(|| kib(&status, "VmRSS:"));
         }
-        sockets_before = open;
+        sockets_before = sockets;
     }
-    match waiting {
-        Some(waiting) => Ok(Held { waiting, peak }),
-        None => bail!("{streams} streams were never open at once; try --wait with more seconds"),
-    }
-}
-
-fn sockets(process: &std::path::Path) -> usize {
-    std::fs::read_dir(process.join("fd")).map_or(0, |entries| {
-        entries
-            .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
-            .filter(|target| target.to_string_lossy().starts_with("socket:"))
-            .count()
-    })
+    let never =
+        || format!("{streams} streams were never open at once; try --wait with more seconds");
+    let waiting = waiting.with_context(never)?;
+    Ok(Held { waiting, peak })
 }
 
 fn kib(status: &str, key: &str) -> Option<u64> {

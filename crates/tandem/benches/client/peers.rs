@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 
 pub(crate) use self::figures::Ttft;
 use self::tool::{HTTPX, Installed, TOOLS};
-use crate::kit::{self, Bias, Client, LEAST, PACE, Server, Start, Work};
+use crate::kit::{self, Client, LEAST, PACE, Sample, Server, Start, Work};
 use crate::product::{Floor, Product};
 use crate::table::{one, table};
 
@@ -100,17 +100,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 struct Row {
     client: String,
     streams: u32,
-    /// Or why there are no figures.
-    measured: Result<Measured, String>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Measured {
-    /// CPU time of starting, ns.
-    start: Option<f64>,
-    /// CPU time, us, start-up taken away.
-    per_token: Option<f64>,
-    bias: Bias,
+    /// What starting costs and what the load costs, or why there are no figures.
+    measured: Result<(Start, Sample), String>,
 }
 
 fn measure(
@@ -128,54 +119,49 @@ fn measure(
             None => kit::start(client, server, least, args.starts)?,
         };
         starts.push((least, start));
-        let sample = kit::sample(client, server, args.work(streams))?;
-        anyhow::Ok(Measured {
-            start: start.cpu,
-            per_token: sample.per_token(start),
-            bias: sample.bias,
-        })
+        anyhow::Ok((
+            start,
+            kit::sample(client, server, args.work(streams), start)?,
+        ))
     };
-    let mut rows = Vec::new();
-    for &streams in &args.streams {
-        let measured = measured(streams).map_err(|error| format!("{error:#}"));
+    let row = |&streams: &u32| {
+        let (client, measured) = (client.name(), measured(streams));
         match &measured {
-            Ok(measured) => eprintln!(
-                "{}, {streams} streams: {} us/token, TTFT bias {} ms",
-                client.name(),
-                one(measured.per_token, 1),
-                one(measured.bias.mean, 2)
+            Ok((_, sample)) => eprintln!(
+                "{client}, {streams} streams: {} us/token, TTFT bias {} ms",
+                one(sample.per_token, 1),
+                one(sample.bias.mean, 2)
             ),
-            Err(why) => eprintln!("{}, {streams} streams: {why}", client.name()),
+            Err(why) => eprintln!("{client}, {streams} streams: {why:#}"),
         }
-        rows.push(Row {
-            client: client.name(),
+        Row {
+            client,
             streams,
-            measured,
-        });
-    }
-    rows
+            measured: measured.map_err(|why| format!("{why:#}")),
+        }
+    };
+    args.streams.iter().map(row).collect()
 }
 
 fn print(args: &Args, mut rows: Vec<Row>) -> String {
     // Of one number of streams together, in the order they were run.
     rows.sort_by_key(|row| args.streams.iter().position(|n| *n == row.streams));
-    let floors: Vec<_> = rows
-        .iter()
-        .filter(|row| row.client == "floor")
-        .filter_map(|row| Some((row.streams, row.measured.as_ref().ok()?.per_token?)))
-        .collect();
+    let floors = rows.iter().filter(|row| row.client == "floor");
+    let floors =
+        floors.filter_map(|row| Some((row.streams, row.measured.as_ref().ok()?.1.per_token?)));
+    let floors: Vec<_> = floors.collect();
     let heads = "client | streams | CPU us/token | times the floor | TTFT bias ms mean | p99 | start-up CPU ms";
     let rows = rows.iter().map(|row| {
         let cells = match &row.measured {
-            Ok(measured) => {
+            Ok((start, sample)) => {
                 let floor = floors.iter().find(|(streams, _)| *streams == row.streams);
-                let ratio = measured.per_token.zip(floor);
+                let ratio = sample.per_token.zip(floor);
                 [
-                    one(measured.per_token, 1),
+                    one(sample.per_token, 1),
                     one(ratio.map(|(per_token, (_, floor))| per_token / floor), 1),
-                    one(measured.bias.mean, 2),
-                    one(measured.bias.p99, 2),
-                    one(measured.start.map(|ns| ns / 1e6), 0),
+                    one(sample.bias.mean, 2),
+                    one(sample.bias.p99, 2),
+                    one(start.cpu.map(|ns| ns / 1e6), 0),
                 ]
             }
             Err(why) => {
@@ -193,14 +179,11 @@ fn print(args: &Args, mut rows: Vec<Row>) -> String {
         ]
         .concat()
     });
-    let requests: Vec<_> = args
-        .streams
-        .iter()
-        .map(|&streams| {
-            let requests = args.work(streams).requests;
-            format!("{requests} requests of each at {streams} streams")
-        })
-        .collect();
+    let requests = args.streams.iter().map(|&streams| {
+        let requests = args.work(streams).requests;
+        format!("{requests} requests of each at {streams} streams")
+    });
+    let requests: Vec<_> = requests.collect();
     format!(
         "{} tokens a stream, {} ms apart, the first after {} ms; {}, one after another.\n\n{}",
         PACE.tokens,

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use domain::record::RequestRecord;
 
 use crate::floor::Row;
-use crate::kit::{Client, Ended, Report, Server, Work, finish};
+use crate::kit::{Client, Report, Server, Work};
 
 /// `tandem load`, with more flags if there are any.
 #[derive(Debug, Default)]
@@ -15,58 +15,41 @@ pub(crate) struct Product {
     pub(crate) flags: Vec<String>,
 }
 
-impl Product {
-    /// The command, but for where it writes.
-    pub(crate) fn command(&self, url: &str, work: Work) -> Command {
+impl Client for Product {
+    fn name(&self) -> String {
+        let flags = self.flags.iter().map(|flag| format!(" {flag}"));
+        format!("tandem load{}", flags.collect::<String>())
+    }
+
+    fn command(&self, server: &Server, work: Work, folder: &Path) -> Result<Command> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
         command
             .args(["load", "--json", "--no-preload", "--no-calibrate"])
             .args(["--model", "metronome"])
-            .args(["--endpoint", url])
+            .args(["--endpoint", &server.url()])
             .args(["--agents", &work.streams.to_string()])
             .args(["--requests", &(work.streams * work.requests).to_string()])
             .args(["--num-predict", &work.tokens.to_string()])
-            .args(&self.flags);
-        command
-    }
-}
-
-impl Client for Product {
-    fn name(&self) -> String {
-        if self.flags.is_empty() {
-            "tandem load".to_owned()
-        } else {
-            format!("tandem load {}", self.flags.join(" "))
-        }
+            .args(&self.flags)
+            .arg("--out")
+            .arg(folder.join("load"));
+        Ok(command)
     }
 
-    fn run(&self, server: &Server, work: Work) -> Result<(Report, Ended)> {
-        let folder = tempfile::tempdir()?;
-        let out = folder.path().join("load");
-        let mut command = self.command(&server.url(), work);
-        command.arg("--out").arg(&out);
-        let ended = finish(&mut command, server.client_cpu)?;
-        Ok((Report::Rows(rows(&out)?), ended))
-    }
-}
-
-fn rows(folder: &Path) -> Result<Vec<Row>> {
-    let text = std::fs::read_to_string(folder.join("requests.jsonl"))?;
-    text.lines()
-        .map(|line| {
+    fn report(&self, _: &[u8], _: Work, folder: &Path) -> Result<Report> {
+        let text = std::fs::read_to_string(folder.join("load/requests.jsonl"))?;
+        let rows = text.lines().map(|line| {
             let record: RequestRecord = serde_json::from_str(line)?;
-            let (first, sent) = record
-                .times
-                .first_token
-                .zip(record.times.sent)
-                .context("a request without its stamps")?;
+            let stamps = record.times.first_token.zip(record.times.sent);
+            let (first, sent) = stamps.context("a request without its stamps")?;
             Ok(Row {
                 seed: record.options.seed.context("a request without its seed")?,
                 ttft_ns: first.since(sent).0,
                 connect_ns: record.times.connect.map(|connect| connect.0),
             })
-        })
-        .collect()
+        });
+        rows.collect::<Result<_>>().map(Report::Rows)
+    }
 }
 
 /// The floor, as a client.
@@ -90,14 +73,17 @@ impl Client for Floor {
         "floor".to_owned()
     }
 
-    fn run(&self, server: &Server, work: Work) -> Result<(Report, Ended)> {
+    fn command(&self, server: &Server, work: Work, _: &Path) -> Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         command
             .args(["floor", &server.address().to_string()])
             .args([work.streams, work.requests, work.tokens].map(|n| n.to_string()))
             .args((self.api == Api::Openai).then_some("/v1/chat/completions"));
-        let ended = finish(&mut command, server.client_cpu)?;
-        let rows = serde_json::from_slice(&ended.output).context("the floor's rows")?;
-        Ok((Report::Rows(rows), ended))
+        Ok(command)
+    }
+
+    fn report(&self, output: &[u8], _: Work, _: &Path) -> Result<Report> {
+        let rows = serde_json::from_slice(output).context("the floor's rows")?;
+        Ok(Report::Rows(rows))
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use metrics::stats::{median, percentile};
 
-use crate::kit::{self, LEAST, PACE, Server, finish};
+use crate::kit::{self, Client as _, LEAST, PACE, Server, finish};
 use crate::product::Product;
 use crate::table::{one, print_goal, table};
 
@@ -20,8 +20,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let (mut first, mut whole) = (Vec::new(), Vec::new());
     for _ in 0..args.runs {
         let folder = tempfile::tempdir()?;
-        let mut command = Product::default().command(&server.url(), LEAST);
-        command.arg("--out").arg(folder.path().join("load"));
+        let mut command = Product::default().command(&server, LEAST, folder.path())?;
         let begun = server.clock.now();
         finish(&mut command, server.client_cpu)?;
         whole.push(kit::ms(server.clock.now().since(begun).0));

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use metrics::stats::{median, percentile};
 
-use crate::kit::{self, Client, LEAST, PACE, Sample, Server, Start, Work};
+use crate::kit::{self, Client, LEAST, PACE, Sample, Server, Work};
 use crate::product::{Api, Floor, Product};
 use crate::table::{one, print_goal, spread, table};
 
@@ -34,27 +34,13 @@ struct Case {
     streams: u32,
     floor: Vec<Sample>,
     client: Vec<Sample>,
-    /// CPU time of starting each.
-    starts: [Start; 2],
 }
 
 impl Case {
-    /// CPU per token of each run, us: the floor's and the client's.
-    fn per_token(&self) -> [Vec<Option<f64>>; 2] {
-        let of = |samples: &[Sample], start| samples.iter().map(|s| s.per_token(start)).collect();
-        [
-            of(&self.floor, self.starts[0]),
-            of(&self.client, self.starts[1]),
-        ]
-    }
-
     /// The client's CPU per token over the floor's, run by run.
     fn ratios(&self) -> impl Iterator<Item = Option<f64>> {
-        let [floor, client] = self.per_token();
-        client
-            .into_iter()
-            .zip(floor)
-            .map(|(client, floor)| Some(client? / floor?))
+        let pairs = self.client.iter().zip(&self.floor);
+        pairs.map(|(client, floor)| Some(client.per_token? / floor.per_token?))
     }
 }
 
@@ -82,7 +68,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             // In turn, and not always in the same order.
             let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
             for who in order {
-                samples[who].push(kit::sample(clients[who], &server, work)?);
+                samples[who].push(kit::sample(clients[who], &server, work, starts[who])?);
             }
         }
         let [floor, client] = samples;
@@ -90,7 +76,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             streams,
             floor,
             client,
-            starts,
         });
         eprintln!("{streams} streams: done");
     }
@@ -124,18 +109,17 @@ const LATE: [Figure; 2] = [|s| median(&s.late), |s| percentile(&s.late, 99.0)];
 
 fn print_tables(cases: &[Case]) {
     let costs = cases.iter().map(|case| {
-        let [floor, client] = case.per_token();
+        let [client, floor] =
+            [&case.client, &case.floor].map(|s| spread(s.iter().map(|s| s.per_token), 2));
         vec![
             case.streams.to_string(),
-            spread(client.into_iter(), 2),
-            spread(floor.into_iter(), 2),
+            client,
+            floor,
             spread(case.ratios(), 2),
         ]
     });
-    println!(
-        "{}",
-        table("streams | client CPU us/token | floor | ratio", costs)
-    );
+    let heads = "streams | client CPU us/token | floor | ratio";
+    println!("{}", table(heads, costs));
     for (heads, of_both, of_client) in [
         (
             "streams | TTFT bias ms: client mean | p50 | p99 | floor mean | p50 | p99",

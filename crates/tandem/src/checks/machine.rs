@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clock::Clock;
 use domain::Nanos;
-use telemetry::{GpuDevice, GpuList};
+use domain::telemetry::GpuReading;
 
 use super::facts::{ClockFacts, GpuFacts, MachineFacts, ServerFacts};
 use super::memory::size;
@@ -17,11 +17,13 @@ const READINGS: usize = 20_000;
 /// All facts but those of the clock, which needs a test. `results` is the results folder, which need not exist.
 pub(super) fn look(servers: &[ServerFacts], results: &Path) -> MachineFacts {
     let urls: Vec<_> = servers.iter().map(|server| server.url.clone()).collect();
-    let GpuList { source, devices } = telemetry::gpus(&urls);
+    let (source, readings) = telemetry::gpus(&urls);
+    let gpus = source.devices().into_iter().zip(readings);
+    let gpus = gpus.map(|(name, reading)| gpu(name, &reading)).collect();
     let environment = telemetry::environment(source);
     MachineFacts {
         warnings: environment.warnings,
-        gpus: devices.into_iter().map(gpu).collect(),
+        gpus,
         memory_free_bytes: process::memory_free(),
         memory_total_bytes: Some(environment.memory_bytes).filter(|bytes| *bytes > 0),
         clock: None,
@@ -30,20 +32,24 @@ pub(super) fn look(servers: &[ServerFacts], results: &Path) -> MachineFacts {
     }
 }
 
-fn gpu(device: GpuDevice) -> GpuFacts {
-    let others = device.others().map(|process| {
+fn gpu(name: &str, reading: &GpuReading) -> GpuFacts {
+    let others = reading
+        .processes
+        .iter()
+        .filter(|process| process.server.is_none());
+    let others = others.map(|process| {
         let name = process.name.as_deref().unwrap_or("a process");
-        let memory = process.memory_bytes;
-        let memory = memory.map_or_else(String::new, |bytes| format!(", {}", size(bytes)));
+        let memory = process
+            .memory_bytes
+            .map_or_else(String::new, |bytes| format!(", {}", size(bytes)));
         format!("{name} (pid {}{memory})", process.pid)
     });
-    let others = others.collect();
     GpuFacts {
-        index: device.index,
-        memory_total_bytes: device.memory_total_bytes,
-        memory_used_bytes: device.memory_used_bytes,
-        name: device.name,
-        others,
+        index: reading.index,
+        memory_total_bytes: reading.memory_total_bytes,
+        memory_used_bytes: reading.memory_used_bytes,
+        name: name.to_owned(),
+        others: others.collect(),
     }
 }
 

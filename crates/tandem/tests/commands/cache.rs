@@ -7,7 +7,7 @@ use std::path::Path;
 use domain::record::{JournalLine, MarkKind};
 use serde_json::Value;
 
-use crate::support::{Place, Serving, code, journal, requests, text};
+use crate::support::{Place, Serving, code, journal, requests, text, through_arm};
 
 fn prompts(dir: &Path) -> BTreeSet<String> {
     let levels = fs::read_dir(dir.join("levels")).into_iter().flatten();
@@ -25,20 +25,11 @@ fn prompts(dir: &Path) -> BTreeSet<String> {
 fn the_same_command_run_again_repeats_no_prompt_unless_its_nonce_is_given() {
     let server = Serving::start();
     let place = Place::new();
-    for (command, file) in [
-        ("load --agents 2 --requests 4 --num-predict 2", "load.json"),
-        (
-            "run --agent default --agent default --runs 1 --no-checks",
-            "manifest.json",
-        ),
-        (
-            "sweep --plan llama-cpp --model gemma3:latest --repeats 1 --no-checks",
-            "manifest.json",
-        ),
-        (
-            "capacity --max-agents 1 --requests-per-agent 2 --num-predict 2 --no-checks",
-            "capacity.json",
-        ),
+    for command in [
+        "load --agents 2 --requests 4 --num-predict 2",
+        "run --agent default --agent default --runs 1 --no-checks",
+        "sweep --plan llama-cpp --model gemma3:latest --repeats 1 --no-checks",
+        "capacity --max-agents 1 --requests-per-agent 2 --num-predict 2 --no-checks",
     ] {
         let name = command.split(' ').next().unwrap();
         let run = |out: &str, more: &str| {
@@ -53,6 +44,11 @@ fn the_same_command_run_again_repeats_no_prompt_unless_its_nonce_is_given() {
         let one = run("one", "");
         let two = prompts(&run("two", ""));
         assert!(prompts(&one).is_disjoint(&two), "{name}");
+        let file = match name {
+            "load" => "load.json",
+            "capacity" => "capacity.json",
+            _ => "manifest.json",
+        };
         let written: Value = place.read_json(&format!("{name}-one/{file}"));
         let nonce = written["header"]["nonce"].as_str().unwrap();
         let three = prompts(&run("three", &format!("--nonce {nonce}")));
@@ -78,12 +74,7 @@ fn a_resumed_sweep_and_a_repeated_level_repeat_no_prompt() {
     let dir = place.path("r");
     let before = prompts(&dir);
     let lines = place.read("r/journal.jsonl");
-    let first_arm = lines
-        .lines()
-        .position(|line| line.starts_with("{\"arm\""))
-        .unwrap();
-    let kept: Vec<&str> = lines.lines().take(first_arm + 1).collect();
-    place.write("r/journal.jsonl", &(kept.join("\n") + "\n"));
+    place.write("r/journal.jsonl", through_arm(&lines, 1));
     let known = prompts(&dir);
     place.good("sweep --resume r --no-checks");
     let new: BTreeSet<String> = prompts(&dir).difference(&known).cloned().collect();

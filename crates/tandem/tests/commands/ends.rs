@@ -1,9 +1,9 @@
 //! Results of commands that end early: killed, stopped by a signal, on a full disk, without their folder,
 //! with closed output.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ use crate::support::{
 const SWEEP: &str = "sweep --simulate --only homo* --repeats 2 --time-scale 10 --out r";
 const LOAD: &str = "load --simulate --time-scale 300 --agents 4 --requests 1000000 --out r";
 const CAPACITY: &str = "capacity --simulate --num-parallel 2 --num-predict 4 \
-                        --slo 'ttft_p60 < 500ms' --max-agents 16 --beyond 1 --out r";
+                        --slo 'ttft_p60 < 500ms' --max-agents 16 --beyond 1";
 
 fn holds_something(file: &Path) -> bool {
     fs::metadata(file).is_ok_and(|file| file.len() > 0)
@@ -49,16 +49,12 @@ fn a_load_that_is_killed_keeps_the_rows_of_the_requests_that_had_ended() {
     assert!((1..60).contains(&rows), "{rows}");
 }
 
-/// A change of a folder, and the folder of the level that is run next.
-type State<'s> = (&'s dyn Fn(&Place), &'s str);
-
 /// Every state in which a killed capacity run can leave its folder, resumed.
 #[test]
 fn a_capacity_run_that_is_killed_in_a_level_runs_that_level_again() {
     let place = Place::new();
-    let whole = json(&place.good(&format!("{CAPACITY} --json")));
-    fs::rename(place.path("r"), place.path("whole")).unwrap();
-    let mut child = place.start(&format!("{CAPACITY} --time-scale 20"));
+    let whole = json(&place.good(&format!("{CAPACITY} --out whole --json")));
+    let mut child = place.start(&format!("{CAPACITY} --out r --time-scale 20"));
     under_way(&place, &mut child);
     place.fails("capacity --resume r", 2, &["r is in use by another run"]);
     child.kill().unwrap();
@@ -66,30 +62,18 @@ fn a_capacity_run_that_is_killed_in_a_level_runs_that_level_again() {
     // It was killed in its first level.
     assert_eq!(probes(&place), [Value::Null; 0]);
 
-    let level = place.path("r/levels/0001-agents-1");
-    assert!(level.is_dir(), "{:?}", fs::read_dir(place.path("r/levels")));
     let killed = place.read("r/capacity.json");
-    let half_a_line = |place: &Place| {
-        let rows = level.join("requests.jsonl");
-        let all = fs::read_to_string(&rows).unwrap();
-        fs::write(&rows, all + "{\"run\":{").unwrap();
-        place.write("r/capacity.json.tmp", "{\"schema\"");
-    };
-    let no_rows = |_: &Place| {
-        for file in fs::read_dir(&level).unwrap() {
-            fs::remove_file(file.unwrap().path()).unwrap();
-        }
-    };
-    let no_level = |place: &Place| fs::remove_dir_all(place.path("r/levels")).unwrap();
-    let states: [State<'_>; 4] = [
-        (&|_| {}, "0001-agents-1-2"),
-        (&half_a_line, "0001-agents-1-3"),
-        (&no_rows, "0001-agents-1-4"),
-        (&no_level, "0001-agents-1"),
-    ];
-    for (state, folder) in states {
+    // A change of the folder, and the folder of the level that is run next.
+    for state in [
+        "test -d r/levels/0001-agents-1 => 0001-agents-1-2",
+        "printf '{\"run\":{' >>r/levels/0001-agents-1/requests.jsonl => 0001-agents-1-3",
+        "printf '{\"schema\"' >r/capacity.json.tmp => 0001-agents-1-4",
+        "rm r/levels/0001-agents-1/* => 0001-agents-1-5",
+        "rm -r r/levels => 0001-agents-1",
+    ] {
+        let (change, folder) = state.split_once(" => ").unwrap();
         place.write("r/capacity.json", &killed);
-        state(&place);
+        assert!(place.shell(change).status().unwrap().success(), "{change}");
         let resumed = json(&place.good("capacity --resume r --json"));
         assert_eq!(resumed["record"]["end"]["kind"], "finished");
         assert_eq!(resumed["answer"]["carries"], whole["answer"]["carries"]);
@@ -100,7 +84,7 @@ fn a_capacity_run_that_is_killed_in_a_level_runs_that_level_again() {
     fs::create_dir(place.path("r")).unwrap();
     let words = ["no file r/capacity.json", "start a new one with --out"];
     place.fails("capacity --resume r", 2, &words);
-    place.good(CAPACITY);
+    place.good(&format!("{CAPACITY} --out r"));
 }
 
 /// SIGHUP, which a closed terminal sends, stops a command as Ctrl-C does.
@@ -115,7 +99,7 @@ fn every_long_command_stops_when_its_terminal_is_closed() {
         println!("skipped: SIGHUP is ignored here, as under nohup");
         return;
     }
-    let capacity = format!("{CAPACITY} --time-scale 20");
+    let capacity = format!("{CAPACITY} --out r --time-scale 20");
     for line in [SWEEP, LOAD, &capacity] {
         let place = Place::new();
         let mut child = place.start(line);
@@ -125,22 +109,26 @@ fn every_long_command_stops_when_its_terminal_is_closed() {
         ended(line, child.wait_with_output().unwrap(), 130, &["Stopping"]);
     }
     let place = Place::new();
-    let hang_up = |name: &str, line: &str, words: &str, expected: i32| {
-        let log = place.path(name);
-        let mut command = place.command(line);
-        let file = File::create(&log).unwrap();
-        command.stdout(file.try_clone().unwrap()).stderr(file);
-        let mut child = command.spawn().unwrap();
-        until(&mut child, || {
-            fs::read_to_string(&log).unwrap().contains(words)
-        });
-        signal(&child, "-HUP");
-        let code = child.wait().unwrap().code();
-        assert_eq!(code, Some(expected), "{}", place.read(name));
-    };
     let serve = "serve --port 0 --profile instant";
-    hang_up("serve.log", serve, "Ctrl-C stops it", 0);
-    hang_up("calibrate.log", "-v calibrate --out r", "calibrated", 130);
+    for (log, line, words, expected) in [
+        ("serve.log", serve, "Ctrl-C stops it", 0),
+        ("r.log", "-v calibrate --out r", "calibrated", 130),
+    ] {
+        let mut child = place
+            .shell(&format!("exec tandem {line} >{log} 2>&1"))
+            .spawn()
+            .unwrap();
+        let log = place.path(log);
+        let printed = || fs::read_to_string(&log).unwrap_or_default();
+        until(&mut child, || printed().contains(words));
+        signal(&child, "-HUP");
+        assert_eq!(
+            child.wait().unwrap().code(),
+            Some(expected),
+            "{}",
+            printed()
+        );
+    }
     assert!(place.path("r/calibration.json").is_file());
 
     // Under nohup a command outlives its terminal.
@@ -173,42 +161,37 @@ fn unread(mut command: Command, closed: &[u32]) -> i32 {
 fn with_closed_output_every_command_runs_to_its_end_with_its_own_exit_code() {
     let sweep = "sweep --simulate --only homo_g80_c512_t0.6 --repeats 1";
     let load = "load --simulate --profile instant --requests 8";
-    let closed = closed_port();
-    let commands = [
-        (format!("{sweep} --dry-run"), 0, ""),
-        (format!("-vvv {sweep} --out DIR"), 0, "journal.jsonl"),
-        (format!("{sweep} --json --out DIR"), 0, "journal.jsonl"),
-        (format!("-vvv {load} --out DIR"), 0, "load.json"),
-        (
-            format!("{load} --json --out DIR --no-preload --fault reset-mid-token=1"),
-            1,
-            "load.json",
-        ),
-        (CAPACITY.replace("--out r", "--out DIR"), 0, "capacity.json"),
-        ("doctor --simulate".to_owned(), 0, ""),
-        (
-            format!("calibrate-profile --input '{FIXTURES}/tr113/recorded.csv'"),
-            0,
-            "",
-        ),
-        ("sweep --help".to_owned(), 0, ""),
-        ("sweep --nonsense".to_owned(), 2, ""),
-        (
-            format!("load --no-simulate --no-record --endpoint http://{closed}"),
-            3,
-            "",
-        ),
-    ];
+    // Exit code, a file that is written, and the command.
+    let commands = "\
+        0 - SWEEP --dry-run
+        0 journal.jsonl -vvv SWEEP --out DIR
+        0 journal.jsonl SWEEP --json --out DIR
+        0 load.json -vvv LOAD --out DIR
+        1 load.json LOAD --json --out DIR --no-preload --fault reset-mid-token=1
+        0 capacity.json CAPACITY --out DIR
+        0 - doctor --simulate
+        0 - calibrate-profile --input 'FIXTURES/tr113/recorded.csv'
+        0 - sweep --help
+        2 - sweep --nonsense
+        3 - load --no-simulate --no-record --endpoint http://CLOSED";
     let place = Place::new();
-    for (number, (line, expected, file)) in commands.iter().enumerate() {
-        for closed in [&[][..], &[1], &[2], &[1, 2]] {
-            let dir = format!("{number}-{closed:?}").replace(['[', ']', ',', ' '], "");
-            let line = line.replace("DIR", &dir);
+    for (number, command) in commands.lines().enumerate() {
+        let (expected, command) = command.trim().split_once(' ').unwrap();
+        let (file, line) = command.split_once(' ').unwrap();
+        for (way, closed) in [&[][..], &[1], &[2], &[1, 2]].into_iter().enumerate() {
+            let dir = format!("{number}-{way}");
+            let line = line
+                .replace("SWEEP", sweep)
+                .replace("LOAD", load)
+                .replace("CAPACITY", CAPACITY)
+                .replace("FIXTURES", FIXTURES)
+                .replace("CLOSED", &closed_port())
+                .replace("DIR", &dir);
             let code = unread(place.command(&line), closed);
-            assert_eq!(code, *expected, "{line}, {closed:?}");
+            assert_eq!(code.to_string(), expected, "{line}, {closed:?}");
             let written = place.path(&dir).join(file);
-            assert!(file.is_empty() || holds_something(&written), "{line}");
-            if *file == "load.json" {
+            assert!(file == "-" || holds_something(&written), "{line}");
+            if file == "load.json" {
                 let load: Value = place.read_json(&format!("{dir}/load.json"));
                 assert!(load["result"].is_object(), "{line}");
             }
@@ -217,73 +200,6 @@ fn with_closed_output_every_command_runs_to_its_end_with_its_own_exit_code() {
     // Closed by the shell.
     let line = format!("exec tandem {load} --out shell >&- 2>&-");
     assert_eq!(unread(place.shell(&line), &[]), 0);
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn figures_that_cannot_be_printed_are_still_written() {
-    let place = Place::new();
-    let mut command = place.command("load --simulate --profile instant --requests 8 --out r");
-    command.stdout(File::options().write(true).open("/dev/full").unwrap());
-    let words = ["the output could not be printed"];
-    ended("load", command.output().unwrap(), 3, &words);
-    let load: Value = place.read_json("r/load.json");
-    assert_eq!(load["result"]["figures"]["outcomes"]["completed"], 8);
-}
-
-/// Runs a command that may write this many blocks of 512 bytes to a file.
-fn with_room(place: &Place, blocks: u32, line: &str) -> Output {
-    let line = format!("trap '' XFSZ; ulimit -f {blocks}; exec tandem {line}");
-    place.shell(&line).output().unwrap()
-}
-
-#[test]
-fn a_folder_that_another_process_holds_is_refused() {
-    let place = Place::new();
-    fs::create_dir(place.path("r")).unwrap();
-    let held = File::create(place.path("r/tandem.lock")).unwrap();
-    held.lock().unwrap();
-    for line in [
-        SWEEP,
-        LOAD,
-        "load --simulate --repetitions 2 --out r",
-        CAPACITY,
-        "calibrate --quick --out r",
-    ] {
-        place.fails(line, 2, &["r is in use by another run"]);
-    }
-    assert_eq!(fs::read_dir(place.path("r")).unwrap().count(), 1);
-}
-
-#[test]
-fn a_full_disk_is_reported_with_the_command_to_continue() {
-    let sweep = "sweep --simulate --only homo_g80_c512* --repeats 2 --out r";
-    let load = "load --simulate --profile instant --requests 200 --out r";
-    // Nothing was recorded, so the same command works.
-    for line in [sweep, load, CAPACITY] {
-        let place = Place::new();
-        let output = ended(
-            line,
-            with_room(&place, 0, line),
-            3,
-            &["nothing was recorded"],
-        );
-        let errors = text(&output.stderr);
-        assert!(!errors.contains("--resume"), "{line}: {errors}");
-        place.good(line);
-    }
-    // Room for the header but not for the rows.
-    for (line, resume, words) in [
-        (sweep, "sweep --resume r", "continue with --resume"),
-        (CAPACITY, "capacity --resume r", "continue with --resume"),
-        (load, "", "r is not complete"),
-    ] {
-        let place = Place::new();
-        ended(line, with_room(&place, 20, line), 3, &[words]);
-        if !resume.is_empty() {
-            place.good(resume);
-        }
-    }
 }
 
 #[test]

@@ -4,12 +4,10 @@
 
 mod cache;
 mod calibrate;
-mod capacity;
 #[cfg(unix)]
 mod ends;
 mod hostile;
 mod load;
-mod mixed;
 mod pinned;
 mod resume;
 #[cfg(target_os = "linux")]

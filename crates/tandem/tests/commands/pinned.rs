@@ -2,24 +2,23 @@
 //!
 //! A script in `scripts/` is a list of lines. `write FILE: TEXT` writes a file, `remove FILE POINTER` takes a value out of
 //! a JSON file, `tandem …` runs the binary, and every other line is the shell's, so that a script with such a line needs
-//! Unix. `SERVER` stands for the URL of a running simulator, `CLOSED` for an address without a listener, `FIXTURES` for
-//! the folder of that name. The snapshot is the transcript of the commands.
+//! Unix. `SERVER` stands for the URL of a running simulator, `CLOSED` for an address without a listener, `FIXTURES` and
+//! `SCRIPTS` for the folders of those names. The snapshot is the transcript of the commands.
 
 use std::fs;
-use std::path::Path;
 
-use crate::support::{FIXTURES, Place, Serving, closed_port};
+use crate::support::{FIXTURES, Place, SCRIPTS, Serving, closed_port};
 
 fn pin(name: &str, transcript: &str) {
     insta::with_settings!({omit_expression => true}, { insta::assert_snapshot!(name, transcript) });
 }
 
 fn script(name: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/commands/scripts");
-    let script = fs::read_to_string(folder.join(format!("{name}.txt"))).unwrap();
+    let script = fs::read_to_string(format!("{SCRIPTS}/{name}.txt")).unwrap();
     let place = Place::new();
     let server = script.contains("SERVER").then(Serving::start);
     let script = script
+        .replace("SCRIPTS", SCRIPTS)
         .replace("SERVER", server.as_ref().map_or("", |server| &server.url))
         .replace("CLOSED", &closed_port())
         .replace("FIXTURES", FIXTURES);
@@ -72,6 +71,10 @@ scripts! { capacity doctor errors loads resumes starter_plan sweeps }
 
 #[cfg(unix)]
 scripts! {
-    changed_files links missing_servers open_files profiles proxies real_servers resumes_on_a_server servers_of_a_topology steps texts
-    traces
+    capacity_runs changed_files committed_sweep links missing_servers mixed open_files profiles proxies real_servers
+    real_time resumes_on_a_server servers_of_a_topology steps texts traces
 }
+
+// With `flock` and `/dev/full`.
+#[cfg(target_os = "linux")]
+scripts! { full_disk held_folders }

@@ -3,13 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use domain::Stamp;
 use domain::plan::Arm;
 use domain::record::{JournalLine, RunKey};
 use domain::telemetry::Sample;
 use serde_json::Value;
 
-use crate::support::{FIXTURES, Place, journal, lines, text};
+use crate::support::{FIXTURES, Place, journal, lines, text, through_arm};
 
 fn sweep(place: &Place, out: &str, more: &str) -> Value {
     let line =
@@ -40,34 +39,17 @@ fn arms(dir: &Path) -> Vec<(RunKey, Arm, u32)> {
 
 /// Copies the files of a sweep as they were right after its n-th arm.
 fn cut(from: &Path, to: &Path, arms: usize) {
-    let mut ended = Stamp::ZERO;
-    let mut left = arms;
-    let lines_of = |name: &str| {
-        let text = fs::read_to_string(from.join(name)).unwrap();
-        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    let read = |name: &str| fs::read_to_string(from.join(name)).unwrap();
+    let (journal, telemetry) = (read("journal.jsonl"), read("telemetry.jsonl"));
+    let kept = through_arm(&journal, arms);
+    let JournalLine::Arm(last) = serde_json::from_str(kept.lines().last().unwrap()).unwrap() else {
+        panic!("the last line is no arm");
     };
-    let kept: Vec<String> = lines_of("journal.jsonl")
-        .into_iter()
-        .take_while(|line| {
-            let go_on = left > 0;
-            if let JournalLine::Arm(arm) = serde_json::from_str(line).unwrap() {
-                left = left.saturating_sub(1);
-                if go_on {
-                    ended = arm.ended;
-                }
-            }
-            go_on
-        })
-        .collect();
-    assert_eq!(left, 0);
-    let samples = lines_of("telemetry.jsonl").into_iter().filter(|line| {
-        let sample: Sample = serde_json::from_str(line).unwrap();
-        sample.at <= ended
-    });
-    let samples: Vec<String> = samples.collect();
+    let is_before = |line: &&str| serde_json::from_str::<Sample>(line).unwrap().at <= last.ended;
+    let samples: Vec<&str> = telemetry.lines().filter(is_before).collect();
     fs::create_dir(to).unwrap();
     fs::copy(from.join("manifest.json"), to.join("manifest.json")).unwrap();
-    fs::write(to.join("journal.jsonl"), kept.join("\n") + "\n").unwrap();
+    fs::write(to.join("journal.jsonl"), kept).unwrap();
     fs::write(to.join("telemetry.jsonl"), samples.join("\n") + "\n").unwrap();
 }
 

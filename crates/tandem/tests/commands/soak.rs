@@ -17,8 +17,8 @@ const HOURS_A_REPETITION: f64 = 0.19;
 const GROWTH: u64 = 16 << 20;
 
 fn hours() -> f64 {
-    let asked = std::env::var("TANDEM_SOAK_HOURS");
-    asked.map_or(HOURS_A_REPETITION, |hours| hours.parse().unwrap())
+    let given = std::env::var("TANDEM_SOAK_HOURS");
+    given.map_or(HOURS_A_REPETITION, |hours| hours.parse().unwrap())
 }
 
 fn memory(process: u32) -> Option<u64> {
@@ -71,31 +71,34 @@ fn memory_of_a_long_sweep_is_constant_and_its_journal_agrees_with_the_servers_lo
             sent.push((times["sent"].as_u64().unwrap(), chunks));
         }
     }
-    let mut received: Vec<_> = lines::<Value>(&place.path("log.jsonl"))
-        .filter(|line| line["log"] == "request" && line["path"] == "/api/generate")
-        // Loading and unloading have no text.
-        .filter(|line| line["chunks"] != 0)
+    // Loading and unloading have no text.
+    let received = lines::<Value>(&place.path("log.jsonl")).filter(|line| {
+        line["log"] == "request" && line["path"] == "/api/generate" && line["chunks"] != 0
+    });
+    let mut received: Vec<_> = received
         .map(|line| {
             assert_eq!(line["whole"], true);
-            let number = |key: &str| line[key].as_u64().unwrap();
-            (number("received"), number("chunks"))
+            ["received", "chunks"].map(|key| line[key].as_u64().unwrap())
         })
         .collect();
     sent.sort_unstable();
     received.sort_unstable();
     assert_eq!(sent.len(), received.len());
-    for (sent, received) in sent.iter().zip(&received) {
-        assert_eq!(sent.1, received.1, "{sent:?} {received:?}");
-        let latency = received.0 - sent.0;
-        assert!(latency < 5_000_000, "{sent:?} {received:?}");
+    for (sent, [at, chunks]) in sent.iter().zip(received) {
+        let latency = at - sent.0;
+        assert!(
+            sent.1 == chunks && latency < 5_000_000,
+            "{sent:?} {at}, {chunks}"
+        );
     }
+    let mib = |bytes: u64| bytes as f64 / 1_048_576.0;
     println!(
         "{:.1} simulated hours, {} requests, all in the simulator's log once: memory {:.1} MiB half \
          way, at most {:.1} MiB after it; journal {:.1} MiB",
         simulated as f64 / 3.6e12,
         sent.len(),
-        first as f64 / 1_048_576.0,
-        most as f64 / 1_048_576.0,
-        size as f64 / 1_048_576.0,
+        mib(first),
+        mib(most),
+        mib(size),
     );
 }

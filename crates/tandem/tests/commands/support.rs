@@ -18,6 +18,9 @@ use tempfile::TempDir;
 /// The repository's fixtures.
 pub(crate) const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
 
+/// The scripts of the command tests.
+pub(crate) const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/commands/scripts");
+
 /// A program, without environment variables that change the binary's behaviour and with the binary on its path.
 fn command(program: &str) -> Command {
     let mut command = Command::new(program);
@@ -57,15 +60,15 @@ impl Place {
         serde_json::from_str(&self.read(name)).unwrap()
     }
 
-    /// Removes a value from an object in a JSON file.
+    /// Removes a value from an object or an array in a JSON file.
     pub(crate) fn remove(&self, name: &str, pointer: &str) {
         let mut json: Value = self.read_json(name);
         let (object, key) = pointer.rsplit_once('/').unwrap();
-        let object = json.pointer_mut(object).and_then(Value::as_object_mut);
-        assert!(
-            object.unwrap().remove(key).is_some(),
-            "{name}: no {pointer}"
-        );
+        let is_removed = match json.pointer_mut(object).unwrap() {
+            Value::Array(values) => !values.remove(key.parse().unwrap()).is_null(),
+            values => values.as_object_mut().unwrap().remove(key).is_some(),
+        };
+        assert!(is_removed, "{name}: no {pointer}");
         self.write(name, &json.to_string());
     }
 
@@ -97,8 +100,8 @@ impl Place {
 
     /// Runs a command line that must end with this exit code and with these words on standard error.
     #[track_caller]
-    pub(crate) fn fails(&self, line: &str, expected: i32, words: &[&str]) -> String {
-        text(&ended(line, self.run(line), expected, words).stderr)
+    pub(crate) fn fails(&self, line: &str, expected: i32, words: &[&str]) {
+        ended(line, self.run(line), expected, words);
     }
 
     /// Replaces what differs from run to run.
@@ -107,6 +110,7 @@ impl Place {
         Redactor::new()
             .text(folder.to_str().unwrap(), "FOLDER")
             .text(FIXTURES, "FIXTURES")
+            .text(SCRIPTS, "SCRIPTS")
             .text(
                 concat!("tandem ", env!("CARGO_PKG_VERSION")),
                 "tandem VERSION",
@@ -178,6 +182,14 @@ pub(crate) fn lines<T: DeserializeOwned>(file: &Path) -> impl Iterator<Item = T>
 
 pub(crate) fn journal(dir: &Path) -> Vec<JournalLine> {
     lines(&dir.join("journal.jsonl")).collect()
+}
+
+/// The lines of a journal up to the end of its n-th arm.
+pub(crate) fn through_arm(journal: &str, arms: usize) -> &str {
+    let mut ends = journal.match_indices("\n{\"arm\":");
+    let (start, _) = ends.nth(arms - 1).unwrap();
+    let line = journal[start + 1..].find('\n').unwrap();
+    &journal[..=start + 1 + line]
 }
 
 /// The rows of a sweep's requests, or those of a load or a level.

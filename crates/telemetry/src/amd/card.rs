@@ -11,11 +11,8 @@ use crate::gpus::reading;
 
 pub(super) struct Card {
     index: u32,
-    pub(super) name: String,
     /// Its place on the PCI bus, `0000:03:00.0`.
     pub(super) slot: String,
-    /// Constant facts, by name.
-    facts: [(&'static str, Option<String>); 3],
     /// In the order of [`reading`].
     quantities: [Quantity; 8],
     throttle: Source,
@@ -25,7 +22,7 @@ pub(super) struct Card {
 type Source = Result<OpenFile, String>;
 
 impl Card {
-    pub(super) fn open(index: u32, device: &Path, pci_ids: &[PathBuf]) -> Self {
+    pub(super) fn open(index: u32, device: &Path) -> Self {
         let hwmon = entries(&device.join("hwmon")).into_iter().next();
         let sensors = |names: &[&str]| -> Vec<PathBuf> {
             let folder = hwmon.iter();
@@ -49,19 +46,8 @@ impl Card {
             }
         };
         let slot = uevent(device, "PCI_SLOT_NAME").unwrap_or_else(|| format!("card {index}"));
-        let limit = sensors(&["power1_cap"]);
-        let limit = limit
-            .first()
-            .and_then(|path| read(path)?.parse::<f64>().ok());
-        let limit = limit.map(|microwatts| format!("{:.0} W", microwatts / 1e6));
         Self {
             index,
-            name: name(device, pci_ids),
-            facts: [
-                ("pci", Some(slot.clone())),
-                ("link", link(device)),
-                ("power_limit", limit),
-            ],
             slot,
             quantities: [
                 file("gpu_busy_percent", "utilisation"),
@@ -92,19 +78,32 @@ impl Card {
     }
 
     /// The quantities that the card does not give, each with the reason.
-    pub(super) fn notes(&self) -> Vec<String> {
+    pub(super) fn missing(&self) -> impl Iterator<Item = &String> {
         let sources = self.quantities.iter().map(|quantity| &quantity.source);
-        let reasons = sources
+        sources
             .chain([&self.throttle])
-            .filter_map(|source| source.as_ref().err());
-        reasons.map(|why| format!("{}: {why}", self.name)).collect()
+            .filter_map(|source| source.as_ref().err())
     }
 
-    pub(super) fn facts(&self) -> impl Iterator<Item = (String, String)> {
-        let named = |(what, value): &(&str, Option<String>)| {
-            Some((format!("gpu_{}_{what}", self.index), value.clone()?))
-        };
-        self.facts.iter().filter_map(named)
+    /// Constant facts, by name. The link is as it runs now; an idle card slows it down.
+    pub(super) fn facts(&self, device: &Path) -> impl Iterator<Item = (String, String)> {
+        let hwmon = entries(&device.join("hwmon")).into_iter().next();
+        let limit = hwmon.and_then(|folder| read(&folder.join("power1_cap"))?.parse::<f64>().ok());
+        let width = read(&device.join("current_link_width"));
+        let width = width.map_or_else(String::new, |width| format!(" x{width}"));
+        // `16.0 GT/s PCIe x16`
+        let link = read(&device.join("current_link_speed")).map(|speed| speed + &width);
+        let facts = [
+            ("pci", Some(self.slot.clone())),
+            ("link", link),
+            (
+                "power_limit",
+                limit.map(|microwatts| format!("{:.0} W", microwatts / 1e6)),
+            ),
+        ];
+        let index = self.index;
+        let named = move |(what, value)| Some((format!("gpu_{index}_{what}"), value?));
+        facts.into_iter().filter_map(named)
     }
 }
 
@@ -193,17 +192,8 @@ fn shown(text: &str) -> String {
     text.trim().chars().take(20).collect()
 }
 
-/// `16.0 GT/s PCIe x16`, as the link runs now; an idle card slows it down.
-fn link(device: &Path) -> Option<String> {
-    let speed = read(&device.join("current_link_speed"))?;
-    let width = read(&device.join("current_link_width"))
-        .map(|width| format!(" x{width}"))
-        .unwrap_or_default();
-    Some(format!("{speed}{width}"))
-}
-
 /// The name in the card, the name in the list of PCI devices, or its PCI numbers.
-fn name(device: &Path, pci_ids: &[PathBuf]) -> String {
+pub(super) fn name(device: &Path, pci_ids: &[PathBuf]) -> String {
     read(&device.join("product_name")).unwrap_or_else(|| {
         let Some(id) = read(&device.join("device")) else {
             return "AMD GPU".to_owned();

@@ -48,37 +48,33 @@ impl Clients {
             self.open = self.look();
         }
         // A client may be open several times and in several processes; it counts once in each.
-        let mut seen = BTreeSet::new();
-        let mut held: BTreeMap<(String, u32), u64> = BTreeMap::new();
+        let mut clients: BTreeMap<(String, u32, String), u64> = BTreeMap::new();
         self.open.retain(|(pid, path)| {
-            let Some(client) = std::fs::read_to_string(path)
-                .ok()
-                .as_deref()
-                .and_then(client)
-            else {
-                return false;
-            };
-            if self.slots.contains(&client.slot)
-                && seen.insert((*pid, client.slot.clone(), client.id.clone()))
-            {
-                *held.entry((client.slot, *pid)).or_default() += client.bytes;
+            let client = read(path).and_then(|text| client(&text));
+            let is_open = client.is_some();
+            if let Some((slot, id, bytes)) = client.filter(|(slot, ..)| self.slots.contains(slot)) {
+                clients.insert((slot, *pid, id), bytes);
             }
-            true
+            is_open
         });
+        let mut held: BTreeMap<String, BTreeMap<u32, u64>> = BTreeMap::new();
+        for ((slot, pid, _), bytes) in clients {
+            *held.entry(slot).or_default().entry(pid).or_default() += bytes;
+        }
         for (slot, pid, bytes) in self.compute() {
             // The kernel counts compute memory in both places, or only here.
-            let known = held.entry((slot, pid)).or_default();
+            let known = held.entry(slot).or_default().entry(pid).or_default();
             *known = bytes.max(*known);
         }
-        let mut processes: BTreeMap<String, Vec<GpuProcess>> = BTreeMap::new();
-        for ((slot, pid), bytes) in held {
-            processes.entry(slot).or_default().push(GpuProcess {
-                pid,
-                memory_bytes: Some(bytes),
-                ..GpuProcess::default()
-            });
-        }
-        processes
+        let process = |(pid, bytes)| GpuProcess {
+            pid,
+            memory_bytes: Some(bytes),
+            ..GpuProcess::default()
+        };
+        let processes = |held: BTreeMap<u32, u64>| held.into_iter().map(process).collect();
+        held.into_iter()
+            .map(|(slot, held)| (slot, processes(held)))
+            .collect()
     }
 
     /// The descriptions of all open device files that may be seen.
@@ -115,24 +111,16 @@ impl Clients {
     }
 }
 
-/// One description of an open device file.
-struct Client {
-    slot: String,
-    id: String,
-    bytes: u64,
-}
-
-fn client(text: &str) -> Option<Client> {
+/// The card's place on the bus, the client's id and its bytes, in a description of an open device file.
+fn client(text: &str) -> Option<(String, String, u64)> {
     if value(text, "drm-driver:")? != super::DRIVER {
         return None;
     }
     // Of newer kernels, then of older ones.
     let keys = ["drm-resident-vram:", "drm-memory-vram:", "drm-total-vram:"];
-    Some(Client {
-        slot: value(text, "drm-pdev:")?.to_owned(),
-        id: value(text, "drm-client-id:").unwrap_or("").to_owned(),
-        bytes: keys.iter().find_map(|key| size(value(text, key)?))?,
-    })
+    let bytes = keys.iter().find_map(|key| size(value(text, key)?))?;
+    let id = value(text, "drm-client-id:").unwrap_or("");
+    Some((value(text, "drm-pdev:")?.to_owned(), id.to_owned(), bytes))
 }
 
 /// Bytes, of a number with or without its unit.
@@ -151,19 +139,18 @@ fn size(value: &str) -> Option<u64> {
 
 /// KFD's number of each card, with the card's place on the bus.
 fn ids(kfd: &Path) -> BTreeMap<String, String> {
-    entries(&kfd.join("topology/nodes"))
-        .iter()
-        .filter_map(|node| {
-            let id = read(&node.join("gpu_id")).filter(|id| id != "0")?;
-            let properties = read(&node.join("properties"))?;
-            let property = |name: &str| value(&properties, name)?.parse::<u64>().ok();
-            let place = property("location_id ")?;
-            let (bus, device, function) = (place >> 8 & 0xff, place >> 3 & 0x1f, place & 7);
-            let domain = property("domain ").unwrap_or(0);
-            Some((
-                id,
-                format!("{domain:04x}:{bus:02x}:{device:02x}.{function}"),
-            ))
-        })
-        .collect()
+    let nodes = entries(&kfd.join("topology/nodes")).into_iter();
+    let ids = nodes.filter_map(|node| {
+        let id = read(&node.join("gpu_id")).filter(|id| id != "0")?;
+        let properties = read(&node.join("properties"))?;
+        let property = |name: &str| value(&properties, name)?.parse::<u64>().ok();
+        let place = property("location_id ")?;
+        let (bus, device, function) = (place >> 8 & 0xff, place >> 3 & 0x1f, place & 7);
+        let domain = property("domain ").unwrap_or(0);
+        Some((
+            id,
+            format!("{domain:04x}:{bus:02x}:{device:02x}.{function}"),
+        ))
+    });
+    ids.collect()
 }

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::fixture::{Process, on_device, open_file, put, put_all};
+use crate::fixture::{on_device, put, put_all};
 
 /// A `gpu_metrics` table of some revision with a mask at some place.
 fn table(format: u8, content: u8, size: usize, at: usize, mask: u64) -> Vec<u8> {
@@ -25,13 +25,10 @@ fn machine(sys: &Path) {
 }
 
 fn pci_ids(folder: &Path) -> Vec<PathBuf> {
-    put(
-        folder,
-        "pci.ids",
-        "1001  Kolter Electronic\n\t744c  Wrong\n1002  Advanced Micro Devices, Inc. [AMD/ATI]\n\
-         \t7448  Navi 31 [Radeon Pro W7900]\n\t744c  Navi 31 [Radeon RX 7900 XTX]\n\
-         \t\t1002 0e3b  A board\n1003  ULSI Systems\n\t164e  Wrong\n",
-    );
+    let list = "1001  Kolter Electronic\n\t744c  Wrong\n1002  Advanced Micro Devices, Inc. [AMD/ATI]\n\
+                \t7448  Navi 31 [Radeon Pro W7900]\n\t744c  Navi 31 [Radeon RX 7900 XTX]\n\
+                \t\t1002 0e3b  A board\n1003  ULSI Systems\n\t164e  Wrong\n";
+    put(folder, "pci.ids", list);
     vec![folder.join("missing.ids"), folder.join("pci.ids")]
 }
 
@@ -58,14 +55,10 @@ fn files_kept_open_are_read_anew_and_a_card_that_falls_silent_is_left_out() {
     put(&sys, busy, "\u{fffd}\n");
     assert_eq!(sampler.sample(None)[1].utilisation_percent, None);
     let device = sys.join("class/drm/card0/device");
-    for file in [
-        "mem_info_vram_total",
-        "pp_dpm_sclk",
-        "hwmon/hwmon2/temp1_input",
-        "hwmon/hwmon2/power1_input",
-    ] {
-        put(&device, file, "");
-    }
+    put(&device, "mem_info_vram_total", "");
+    put(&device, "pp_dpm_sclk", "");
+    put(&device, "hwmon/hwmon2/temp1_input", "");
+    put(&device, "hwmon/hwmon2/power1_input", "");
     let indices: Vec<_> = sampler.sample(None).iter().map(|r| r.index).collect();
     assert_eq!(indices, [1]);
 }
@@ -81,12 +74,11 @@ fn unreadable_quantities_are_noted() {
     std::fs::create_dir(&busy).unwrap();
     let mut sampler = AmdSampler::under(&sys, root.path(), &[]).unwrap();
     let notes = sampler.source().notes().join("\n");
-    assert!(
-        notes.contains("no utilisation (gpu_busy_percent cannot be read"),
-        "{notes}"
-    );
-    assert_eq!(sampler.sample(None)[1].utilisation_percent, None);
-    assert_eq!(sampler.sample(None)[1].power_w, Some(312.0));
+    let why = "no utilisation (gpu_busy_percent cannot be read";
+    assert!(notes.contains(why), "{notes}");
+    let reading = sampler.sample(None).remove(1);
+    assert_eq!(reading.utilisation_percent, None);
+    assert_eq!(reading.power_w, Some(312.0));
 }
 
 #[test]
@@ -94,12 +86,12 @@ fn without_an_amd_device_the_reason_is_given() {
     let root = tempfile::tempdir().unwrap();
     let absent = |sys: &Path| AmdSampler::under(sys, sys, &[]).err().unwrap();
     assert_eq!(absent(root.path()), "no AMD GPU here");
-    let others = "card0/device/vendor: 0x8086\ncard1/device/vendor: 0x1af4\ncard2/dev: 226:2";
-    put_all(&root.path().join("class/drm"), others);
-    assert_eq!(absent(root.path()), "no AMD GPU here");
     let drm = root.path().join("class/drm");
-    put(&drm, "card3/device/vendor", "0x1002\n");
-    put(&drm, "card3/device/uevent", "PCI_SLOT_NAME=0000:01:00.0\n");
+    let others = "card0/device/vendor: 0x8086\ncard1/device/vendor: 0x1af4\ncard2/dev: 226:2";
+    put_all(&drm, others);
+    assert_eq!(absent(root.path()), "no AMD GPU here");
+    let unused = "card3/device/vendor: 0x1002\ncard3/device/uevent: PCI_SLOT_NAME=0000:01:00.0";
+    put_all(&drm, unused);
     let reason = absent(root.path());
     assert!(reason.contains("0000:01:00.0 uses no driver"), "{reason}");
 }
@@ -129,37 +121,43 @@ fn throttle_masks_are_read_only_from_tables_that_have_them() {
     }
 }
 
-/// What the kernel writes for an open file of a device.
-fn description(slot: &str, client: u32, memory: &str) -> String {
-    format!(
-        "pos:\t0\nflags:\t02100002\ndrm-driver:\tamdgpu\ndrm-client-id:\t{client}\n\
-         drm-pdev:\t{slot}\n{memory}\ndrm-engine-gfx:\t123 ns\n"
-    )
-}
-
 #[test]
 fn processes_on_a_card_are_counted_once_per_client() {
     let root = tempfile::tempdir().unwrap();
     let (sys, proc) = (root.path().join("sys"), root.path().join("proc"));
     machine(&sys);
-    let open = |pid: u32, fd: u32, text: &str| {
-        open_file(&proc, pid, fd, "/dev/dri/renderD128");
-        put(&proc, &format!("{pid}/fdinfo/{fd}"), text);
+    // What the kernel writes for an open file of a device.
+    let open = |pid: u32, fd: u32, client: u32, memory: &str| {
+        let text = format!(
+            "pos:\t0\\nflags:\t02100002\\ndrm-driver:\tamdgpu\\ndrm-client-id:\t{client}\\n\
+             drm-pdev:\t0000:03:00.0\\n{memory}\\ndrm-engine-gfx:\t123 ns"
+        );
+        put_all(
+            &proc,
+            &format!("fd {pid} {fd} /dev/dri/renderD128\n{pid}/fdinfo/{fd}: {text}"),
+        );
     };
-    Process::new(70, 1, "compositor").put(&proc);
-    Process::new(80, 1, "ollama").put(&proc);
-    let card = "0000:03:00.0";
     let memory = "drm-memory-vram:\t2048 KiB";
-    open(70, 5, &description(card, 11, memory));
+    open(70, 5, 11, memory);
     // The same client under another number, another client, and another driver's.
-    open(70, 6, &description(card, 11, memory));
-    open(70, 7, &description(card, 12, "drm-memory-vram:\t1 MiB"));
-    open(70, 8, "drm-driver:\ti915\ndrm-pdev:\t0000:00:02.0\n");
+    open(70, 6, 11, memory);
+    open(70, 7, 12, "drm-memory-vram:\t1 MiB");
     // A newer kernel gives both keys; a malformed value counts for nothing.
-    let both = "drm-total-vram:\t9 MiB\ndrm-resident-vram:\t3145728";
-    open(80, 4, &description(card, 13, both));
-    open(80, 9, &description(card, 14, "drm-memory-vram:\t1 parsec"));
-    open_file(&proc, 80, 10, "/etc/passwd");
+    open(
+        80,
+        4,
+        13,
+        "drm-total-vram:\t9 MiB\\ndrm-resident-vram:\t3145728",
+    );
+    open(80, 9, 14, "drm-memory-vram:\t1 parsec");
+    put_all(
+        &proc,
+        "process 70 1 compositor
+         process 80 1 ollama
+         fd 70 8 /dev/dri/renderD129
+         70/fdinfo/8: drm-driver:\ti915\\ndrm-pdev:\t0000:00:02.0
+         fd 80 10 /etc/passwd",
+    );
     // KFD counts the compute memory of 80 and of a process whose files are hidden.
     put_all(
         &sys.join("class/kfd/kfd"),
@@ -184,7 +182,7 @@ fn processes_on_a_card_are_counted_once_per_client() {
     let at = |ms: u64| Stamp(ms * 1_000_000);
     let mut listed = |ms| sampler.sample(Some(at(ms)))[1].processes.len();
     assert_eq!([listed(0), listed(100), listed(999)], [3, 0, 0]);
-    open(95, 3, &description(card, 20, memory));
+    open(95, 3, 20, memory);
     assert_eq!([listed(1000), listed(1900)], [3, 0]);
     assert_eq!(listed(10_000), 4);
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fixture::{Devices, Process, on_device};
+use crate::fixture::{Devices, on_device, put_all};
 use crate::server::FoundBy;
 
 fn reading(index: u32) -> GpuReading {
@@ -61,44 +61,46 @@ fn a_list_distinguishes_the_servers_processes_from_others() {
         cores: None,
         found: FoundBy::Socket,
     };
-    let list = list(source, readings, &[None, Some(server)]);
-    let of = |index: usize| &list.devices[index];
-    assert_eq!(of(0).memory_free_bytes(), Some(7));
-    assert_eq!(of(0).others().map(|p| p.pid).collect::<Vec<_>>(), [40]);
-    assert_eq!(of(1).processes[0].server, Some(1));
-    assert_eq!(of(1).others().count(), 0);
+    let devices = list(&source, readings, &[None, Some(server)]);
+    let servers = |gpu: &GpuReading| gpu.processes.iter().map(|p| (p.pid, p.server)).collect();
+    let servers: Vec<Vec<_>> = devices.iter().map(servers).collect();
     // A device that gives no reading is still listed.
-    assert_eq!((of(2).name.as_str(), of(2).memory_total_bytes), ("C", None));
+    let expected = [vec![(40, None)], vec![(41, Some(1))], Vec::new()];
+    assert_eq!(servers, expected);
+    assert_eq!(
+        devices.iter().map(|gpu| gpu.index).collect::<Vec<_>>(),
+        [0, 1, 2]
+    );
+    assert_eq!(
+        (devices[0].memory_total_bytes, devices[2].memory_total_bytes),
+        (Some(10), None)
+    );
 }
 
 #[test]
 fn names_are_filled_in_and_looked_up_once() {
     let proc = tempfile::tempdir().unwrap();
-    Process::new(40, 1, "firefox").put(proc.path());
-    let mut names = Names {
-        proc: Proc::at(proc.path()),
-        known: BTreeMap::new(),
-    };
-    let seen = |names: &mut Names, pid| {
+    put_all(proc.path(), "process 40 1 firefox");
+    let (table, mut names) = (Proc::at(proc.path()), Names::new());
+    let mut seen = |pid| {
         let mut processes = [on_device(pid, None)];
-        names.fill(&mut processes);
+        name(&mut processes, &table, &mut names);
         processes[0].name.clone()
     };
-    assert_eq!(seen(&mut names, 40).as_deref(), Some("firefox"));
-    assert_eq!(seen(&mut names, 41), None);
+    assert_eq!(seen(40).as_deref(), Some("firefox"));
+    assert_eq!(seen(41), None);
     std::fs::remove_dir_all(proc.path().join("40")).unwrap();
-    assert_eq!(seen(&mut names, 40).as_deref(), Some("firefox"));
+    assert_eq!(seen(40).as_deref(), Some("firefox"));
 }
 
 #[test]
 fn this_machine_is_listed() {
-    let list = gpus(&[]);
-    assert_eq!(list.devices.len(), list.source.devices().len());
-    if let GpuSource::Absent { reason } = &list.source {
+    let (source, devices) = gpus(&[]);
+    assert_eq!(devices.len(), source.devices().len());
+    assert!(devices.iter().all(|d| d.memory_total_bytes != Some(0)));
+    if let GpuSource::Absent { reason } = &source {
         println!("no device here: {reason}");
-        assert!(
-            reason.contains("NVIDIA") && reason.contains("AMD"),
-            "{reason}"
-        );
+        let both = reason.contains("NVIDIA") && reason.contains("AMD");
+        assert!(both, "{reason}");
     }
 }

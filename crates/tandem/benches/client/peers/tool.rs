@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use domain::redact::words;
 
 use super::figures::{AIPERF, Figures, GUIDELLM, OHA};
-use crate::kit::{Client, Ended, LEAST, Report, Server, Work, finish};
+use crate::kit::{Client, LEAST, Report, Server, Work};
 
 /// Another load tool. Arguments are templates: `{url}` is the server's, `{all}` counts the requests of all streams,
 /// and `{peers}` is the folder of the scripts and the tokenizer beside the benchmarks.
@@ -66,7 +66,7 @@ pub(super) const TOOLS: [Tool; 4] = [
                --osl {tokens} --ui none --no-gpu-telemetry --no-server-metrics --output-artifact-dir out",
         file: Some("out/profile_export_aiperf.json"),
         figures: Some(&AIPERF),
-        // As many as the machine has use for, whatever the streams.
+        // As many as the machine has use for, for any number of streams.
         processes: 1,
     },
 ];
@@ -124,16 +124,15 @@ impl Client for Installed<'_> {
         format!("{} {}", self.tool.name, self.version)
     }
 
-    fn run(&self, server: &Server, work: Work) -> Result<(Report, Ended)> {
-        let scratch = tempfile::tempdir()?;
+    fn command(&self, server: &Server, work: Work, folder: &Path) -> Result<Command> {
         let all = work.streams * work.requests;
         let body = serde_json::json!({
             "model": "metronome", "stream": true, "max_tokens": work.tokens,
             "messages": [{ "role": "user", "content": "stream" }],
         });
         let prompts = "{\"prompt\": \"stream\"}\n".repeat(all as usize);
-        std::fs::write(scratch.path().join("body.json"), body.to_string())?;
-        std::fs::write(scratch.path().join("prompts.jsonl"), prompts)?;
+        std::fs::write(folder.join("body.json"), body.to_string())?;
+        std::fs::write(folder.join("prompts.jsonl"), prompts)?;
         let mut args = self.tool.args.to_owned();
         for (name, value) in [
             ("{url}", server.url()),
@@ -151,25 +150,28 @@ impl Client for Installed<'_> {
         let mut command = Command::new(&self.program);
         command
             .args(words(&args))
-            .current_dir(scratch.path())
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("PEER_REQUESTS", work.requests.to_string())
             .env("PEER_TOKENS", work.tokens.to_string())
-            .env("PEER_OUT", scratch.path().join("rows.json"));
+            .env("PEER_OUT", folder.join("rows.json"));
         if self.tool.name == "aiperf" {
             // With it set, the tokenizer's folder is taken for the name of a repository.
             command.env_remove("HF_HUB_OFFLINE");
         }
-        let ended = finish(&mut command, server.client_cpu)?;
+        Ok(command)
+    }
+
+    fn report(&self, output: &[u8], work: Work, folder: &Path) -> Result<Report> {
         let results = match self.tool.file {
-            None => ended.output.clone(),
-            Some(file) => std::fs::read(scratch.path().join(file))
-                .with_context(|| format!("it left no {file}"))?,
+            None => output.to_owned(),
+            Some(file) => {
+                std::fs::read(folder.join(file)).with_context(|| format!("it left no {file}"))?
+            }
         };
-        let report = match self.tool.figures {
+        let all = work.streams * work.requests;
+        Ok(match self.tool.figures {
             None => Report::Rows(serde_json::from_slice(&results)?),
             Some(figures) => Report::Figures(figures.read(&results, all)?),
-        };
-        Ok((report, ended))
+        })
     }
 }
