@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use clock::{Clock, Ledger};
@@ -10,6 +10,7 @@ use domain::backend::Exchange;
 use domain::record::ResponseNote;
 use domain::{FailureKind, Nanos, Stamp, TimeoutPhase};
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
+use parking_lot::Mutex;
 use reqwest::{Certificate, Client, ClientBuilder, Proxy};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -115,7 +116,7 @@ impl ReqwestClient {
             let mut limiter = Limiter::new(limits, self.clock.now());
             let answered = poll_fn(|context| {
                 let polled = sending.as_mut().poll(context);
-                let (phase, from) = match *lock(&connecting) {
+                let (phase, from) = match *connecting.lock() {
                     Connecting::NotNeeded => (TimeoutPhase::FirstByte, limiter.sent),
                     Connecting::Since(began) => (TimeoutPhase::Connect, began),
                     Connecting::Done { took, at } => {
@@ -135,7 +136,7 @@ impl ReqwestClient {
             let response = match answered {
                 Ok(response) => response,
                 Err(error) => {
-                    let is_kept = matches!(*lock(&connecting), Connecting::NotNeeded);
+                    let is_kept = matches!(*connecting.lock(), Connecting::NotNeeded);
                     let waited = self.clock.now().since(limiter.sent);
                     let was_closed = is_kept && waited <= bounds::CLOSED_BEFORE_REQUEST;
                     let failed = of_reqwest(&error);
@@ -212,10 +213,6 @@ tokio::task_local! {
     static CONNECTING: Arc<Mutex<Connecting>>;
 }
 
-fn lock(connecting: &Mutex<Connecting>) -> MutexGuard<'_, Connecting> {
-    connecting.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Times how long connections take to make: name lookup, TCP, TLS, and a proxy's tunnel.
 #[derive(Clone)]
 struct ConnectTimer(Clock);
@@ -257,14 +254,14 @@ where
         };
         let clock = self.clock.clone();
         let began = clock.now();
-        *lock(&connecting) = Connecting::Since(began);
+        *connecting.lock() = Connecting::Since(began);
         Box::pin(poll_fn(move |context| {
             let made = future.as_mut().poll(context);
             // A kept connection that comes free meanwhile is used instead, and this future goes on in a task
             // of its own.
             let is_needed = CONNECTING.try_with(|mine| Arc::ptr_eq(mine, &connecting));
             let is_needed = is_needed.unwrap_or_default();
-            let mut state = lock(&connecting);
+            let mut state = connecting.lock();
             if matches!(*state, Connecting::Since(_))
                 && (!is_needed || matches!(made, Poll::Ready(Ok(_))))
             {

@@ -1,12 +1,11 @@
 //! One socket of a reactor.
 
 use std::io::{self, Read as _, Write as _};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use mio::event::Event;
 use mio::net::TcpStream;
+use parking_lot::FairMutex;
 
 use super::{ReadOutcome, Reader, WaitingFor};
 use crate::direct::buffer::with_buffer;
@@ -14,43 +13,9 @@ use crate::direct::buffer::with_buffer;
 /// Most reads in a row of a socket that always has more.
 const READS_AT_A_TIME: usize = 16;
 
-/// A slot under a lock that the thread leaves to the task whenever the task wants it. A plain mutex goes to the
-/// first that asks once it is free, which is the thread where a socket always has more.
-///
-/// Aligned, so that an event finds all it needs in one or two cache lines.
-#[repr(align(64))]
-pub(super) struct SharedSlot {
-    slot: Mutex<Slot>,
-    waiting_tasks: AtomicUsize,
-}
-
-impl SharedSlot {
-    pub(super) fn new(slot: Slot) -> Self {
-        Self {
-            slot: Mutex::new(slot),
-            waiting_tasks: AtomicUsize::new(0),
-        }
-    }
-
-    pub(super) fn lock_for_task(&self) -> MutexGuard<'_, Slot> {
-        self.waiting_tasks.fetch_add(1, Ordering::Relaxed);
-        let slot = self.lock();
-        self.waiting_tasks.fetch_sub(1, Ordering::Relaxed);
-        slot
-    }
-
-    pub(super) fn lock_for_thread(&self) -> MutexGuard<'_, Slot> {
-        while self.waiting_tasks.load(Ordering::Relaxed) > 0 {
-            std::thread::yield_now();
-        }
-        self.lock()
-    }
-
-    /// A poisoned lock is used: a reader's panic leaves the slot consistent.
-    fn lock(&self) -> MutexGuard<'_, Slot> {
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+/// A slot under a lock that goes to the one who has waited longest. A plain mutex goes to the first that asks once it
+/// is free, which is the thread where a socket always has more.
+pub(super) type SharedSlot = FairMutex<Slot>;
 
 /// One socket: its state, its reader, and the waker of the task that waits for it.
 pub(super) struct Slot {
