@@ -12,7 +12,7 @@ use domain::{FailureKind, Nanos, Stamp, TimeoutPhase};
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use parking_lot::Mutex;
 use reqwest::{Certificate, Client, ClientBuilder, Proxy};
-use tower_layer::Layer;
+use tower_layer::layer_fn;
 use tower_service::Service;
 
 use crate::api_key::ApiKey;
@@ -65,7 +65,13 @@ pub(crate) fn build(
         .tcp_nodelay(true)
         .tcp_keepalive(KEEPALIVE)
         .tcp_keepalive_interval(KEEPALIVE)
-        .connector_layer(ConnectTimer(clock.clone()));
+        .connector_layer(layer_fn({
+            let clock = clock.clone();
+            move |connector| TimedConnector {
+                connector,
+                clock: clock.clone(),
+            }
+        }));
     #[cfg(target_os = "linux")]
     let builder = builder.tcp_user_timeout(2 * KEEPALIVE);
     let builder = match proxy {
@@ -214,20 +220,6 @@ tokio::task_local! {
 }
 
 /// Times how long connections take to make: name lookup, TCP, TLS, and a proxy's tunnel.
-#[derive(Clone)]
-struct ConnectTimer(Clock);
-
-impl<C> Layer<C> for ConnectTimer {
-    type Service = TimedConnector<C>;
-
-    fn layer(&self, connector: C) -> TimedConnector<C> {
-        TimedConnector {
-            connector,
-            clock: self.0.clone(),
-        }
-    }
-}
-
 #[derive(Clone)]
 struct TimedConnector<C> {
     connector: C,

@@ -108,14 +108,9 @@ impl ReactorSocket {
         is_quiet && self.reactor.ensure_running().is_ok()
     }
 
-    /// Passes everything that arrives to `reader`, from now until it is detached.
-    pub(super) fn attach(&self, reader: Box<dyn Reader>) {
-        self.slot.lock().attach(reader);
-    }
-
-    /// Takes the reader back.
-    pub(super) fn detach(&self) -> Option<Box<dyn Reader>> {
-        self.slot.lock().detach()
+    /// The socket's slot, to attach a reader to it and to take that back.
+    pub(super) fn slot(&self) -> &SharedSlot {
+        &self.slot
     }
 
     /// The limit that applies; `None` once the task can go on. The task is woken when that changes.

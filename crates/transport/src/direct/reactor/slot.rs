@@ -15,10 +15,10 @@ const READS_AT_A_TIME: usize = 16;
 
 /// A slot under a lock that goes to the one who has waited longest. A plain mutex goes to the first that asks once it
 /// is free, which is the thread where a socket always has more.
-pub(super) type SharedSlot = FairMutex<Slot>;
+pub(in crate::direct) type SharedSlot = FairMutex<Slot>;
 
 /// One socket: its state, its reader, and the waker of the task that waits for it.
-pub(super) struct Slot {
+pub(in crate::direct) struct Slot {
     /// `None` once it is closed.
     pub(super) socket: Option<TcpStream>,
     /// The selector reports only changes, so its last report holds until the socket would block.
@@ -113,12 +113,13 @@ impl Slot {
         }
     }
 
-    pub(super) fn attach(&mut self, reader: Box<dyn Reader>) {
+    /// Passes everything that arrives to `reader`, from now until it is detached.
+    pub(in crate::direct) fn attach(&mut self, reader: Box<dyn Reader>) {
         self.is_done = reader.waiting_for().is_none();
         self.reader = Some(reader);
     }
 
-    pub(super) fn detach(&mut self) -> Option<Box<dyn Reader>> {
+    pub(in crate::direct) fn detach(&mut self) -> Option<Box<dyn Reader>> {
         self.waker = None;
         self.is_done = true;
         self.reader.take()

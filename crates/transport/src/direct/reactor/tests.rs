@@ -36,7 +36,7 @@ fn wire(reactors: &Reactors, read_at_once: usize) -> (ReactorSocket, TcpStream, 
     near.set_nonblocking(true).unwrap();
     let wire = reactors.register(near, read_at_once).unwrap();
     let (sender, receiver) = channel();
-    wire.attach(Box::new(Passing(sender)));
+    wire.slot.lock().attach(Box::new(Passing(sender)));
     (wire, far, receiver)
 }
 
