@@ -17,7 +17,7 @@ pub(crate) const JSON: Expectation = Expectation {
 };
 
 /// The error of a response with an error status. `model` is the requested one.
-fn on_error_status(response: &ErrorResponse, model: Option<&str>) -> RequestError {
+fn on_error_status(response: &ErrorResponse<'_>, model: Option<&str>) -> RequestError {
     let message = error_in(&response.body);
     if let (404, Some(words), Some(model)) = (response.status, &message, model) {
         let words = ErrorText::message(words).and(format!("; to get it: ollama pull {model}"));

@@ -37,7 +37,7 @@ fn no_stream(body: &str) -> ErrorText {
 }
 
 /// The error of a response with an error status. `model` is the requested one.
-fn on_error_status(response: &ErrorResponse, model: Option<&str>) -> RequestError {
+fn on_error_status(response: &ErrorResponse<'_>, model: Option<&str>) -> RequestError {
     let message = error_in(&response.body);
     if let (404, Some(words), Some(model)) = (response.status, &message, model)
         && words.to_ascii_lowercase().contains("model")

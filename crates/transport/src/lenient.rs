@@ -63,6 +63,7 @@ impl Members {
     }
 
     /// The members of an object in this one.
+    #[must_use]
     pub fn object(&self, name: &str) -> Self {
         Self::of(self.raw(name))
     }

@@ -17,15 +17,22 @@ const READS_AT_A_TIME: usize = 16;
 /// is free, which is the thread where a socket always has more.
 pub(in crate::direct) type SharedSlot = FairMutex<Slot>;
 
+/// Whether a socket has something to read. The selector reports only changes, so its last report holds until the
+/// socket would block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Readable {
+    No,
+    Yes,
+    /// The server has closed its side, or the connection broke: reading goes on until a read reports it.
+    ToTheEnd,
+}
+
 /// One socket: its state, its reader, and the waker of the task that waits for it.
 pub(in crate::direct) struct Slot {
     /// `None` once it is closed.
     pub(super) socket: Option<TcpStream>,
-    /// The selector reports only changes, so its last report holds until the socket would block.
-    readable: bool,
+    readable: Readable,
     writable: bool,
-    /// The server has closed its side, or the connection broke: reading goes on until a read reports it.
-    closed: bool,
     /// The reader wants no more.
     is_done: bool,
     reader: Option<Box<dyn Reader>>,
@@ -38,9 +45,8 @@ impl Slot {
     pub(super) fn new(socket: TcpStream, read_at_once: usize) -> Self {
         Self {
             socket: Some(socket),
-            readable: false,
+            readable: Readable::No,
             writable: true,
-            closed: false,
             is_done: true,
             reader: None,
             waker: None,
@@ -56,9 +62,10 @@ impl Slot {
             self.writable = true;
             wakers.extend(self.waker.take());
         }
-        if event.is_readable() || closed {
-            self.readable = true;
-            self.closed |= closed;
+        if closed {
+            self.readable = Readable::ToTheEnd;
+        } else if event.is_readable() && self.readable == Readable::No {
+            self.readable = Readable::Yes;
         }
         self.read_on(wakers)
     }
@@ -80,7 +87,7 @@ impl Slot {
     }
 
     fn wants_to_read(&self) -> bool {
-        self.readable && !self.is_done
+        self.readable != Readable::No && !self.is_done
     }
 
     fn read_once(&mut self, buffer: &mut [u8], wakers: &mut Vec<Waker>) {
@@ -90,15 +97,16 @@ impl Slot {
         };
         let outcome = match socket.read(buffer) {
             Ok(count) => {
-                self.closed |= count == 0;
                 // A short read has emptied the socket; later bytes are a new event.
-                if count < buffer.len() && !self.closed {
-                    self.readable = false;
+                if count == 0 {
+                    self.readable = Readable::ToTheEnd;
+                } else if count < buffer.len() && self.readable == Readable::Yes {
+                    self.readable = Readable::No;
                 }
                 reader.take(&buffer[..count])
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                self.readable = false;
+                self.readable = Readable::No;
                 return;
             }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => return,
