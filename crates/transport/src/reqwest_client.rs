@@ -1,9 +1,9 @@
 //! Requests through reqwest: everything but the measured streams that the direct client reads.
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use clock::{Clock, Ledger};
 use domain::backend::Exchange;
@@ -12,8 +12,7 @@ use domain::{FailureKind, Nanos, Stamp, TimeoutPhase};
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use parking_lot::Mutex;
 use reqwest::{Certificate, Client, ClientBuilder, Proxy};
-use tower_layer::layer_fn;
-use tower_service::Service;
+use tower::util::MapFutureLayer;
 
 use crate::api_key::ApiKey;
 use crate::body::{Head, Incoming, LedgerEntry, Received, Sink};
@@ -65,12 +64,9 @@ pub(crate) fn build(
         .tcp_nodelay(true)
         .tcp_keepalive(KEEPALIVE)
         .tcp_keepalive_interval(KEEPALIVE)
-        .connector_layer(layer_fn({
+        .connector_layer(MapFutureLayer::new({
             let clock = clock.clone();
-            move |connector| TimedConnector {
-                connector,
-                clock: clock.clone(),
-            }
+            move |making| timed(clock.clone(), making)
         }));
     #[cfg(target_os = "linux")]
     let builder = builder.tcp_user_timeout(2 * KEEPALIVE);
@@ -219,49 +215,34 @@ tokio::task_local! {
     static CONNECTING: Arc<Mutex<Connecting>>;
 }
 
-/// Times how long connections take to make: name lookup, TCP, TLS, and a proxy's tunnel.
-#[derive(Clone)]
-struct TimedConnector<C> {
-    connector: C,
+/// Times how long a connection takes to make: name lookup, TCP, TLS, and a proxy's tunnel.
+fn timed<T, E>(
     clock: Clock,
-}
-
-impl<C, R> Service<R> for TimedConnector<C>
-where
-    C: Service<R>,
-    C::Future: Send + 'static,
-{
-    type Response = C::Response;
-    type Error = C::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<C::Response, C::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), C::Error>> {
-        self.connector.poll_ready(context)
-    }
-
-    fn call(&mut self, request: R) -> Self::Future {
-        let mut future = Box::pin(self.connector.call(request));
-        let Ok(connecting) = CONNECTING.try_with(Arc::clone) else {
-            return future;
-        };
-        let clock = self.clock.clone();
-        let began = clock.now();
+    making: impl Future<Output = Result<T, E>> + Send,
+) -> impl Future<Output = Result<T, E>> + Send {
+    let began = clock.now();
+    let connecting = CONNECTING.try_with(Arc::clone).ok();
+    if let Some(connecting) = &connecting {
         *connecting.lock() = Connecting::Since(began);
-        Box::pin(poll_fn(move |context| {
-            let made = future.as_mut().poll(context);
-            // A kept connection that comes free meanwhile is used instead, and this future goes on in a task
-            // of its own.
-            let is_needed = CONNECTING.try_with(|mine| Arc::ptr_eq(mine, &connecting));
-            let is_needed = is_needed.unwrap_or_default();
-            let mut state = connecting.lock();
-            if matches!(*state, Connecting::Since(_))
-                && (!is_needed || matches!(made, Poll::Ready(Ok(_))))
-            {
-                let at = clock.now();
-                let took = is_needed.then(|| at.since(began));
-                *state = Connecting::Done { took, at };
-            }
-            made
-        }))
     }
+    let mut making = Box::pin(making);
+    poll_fn(move |context| {
+        let made = making.as_mut().poll(context);
+        let Some(connecting) = &connecting else {
+            return made;
+        };
+        // A kept connection that comes free meanwhile is used instead, and this future goes on in a task
+        // of its own.
+        let is_needed = CONNECTING.try_with(|mine| Arc::ptr_eq(mine, connecting));
+        let is_needed = is_needed.unwrap_or_default();
+        let mut state = connecting.lock();
+        if matches!(*state, Connecting::Since(_))
+            && (!is_needed || matches!(made, Poll::Ready(Ok(_))))
+        {
+            let at = clock.now();
+            let took = is_needed.then(|| at.since(began));
+            *state = Connecting::Done { took, at };
+        }
+        made
+    })
 }

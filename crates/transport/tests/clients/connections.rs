@@ -283,7 +283,7 @@ async fn many_streams_at_once_keep_their_own_time() {
                 Some(began + Nanos::from_millis(100))
             );
             let gaps = exchange.times.chunks.windows(2).map(|w| w[1].since(w[0]));
-            lengths.push(BTreeSet::from_iter(gaps));
+            lengths.push(gaps.collect::<BTreeSet<_>>());
         }
         // Each stream has one gap of its own.
         assert!(lengths.iter().all(|gaps| gaps.len() == 1), "{lengths:?}");
