@@ -1,11 +1,7 @@
 //! The expected responses, the text in error objects, and the meaning of error statuses.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
 use domain::FailureKind;
-use serde_json::value::RawValue;
-use transport::{ErrorResponse, ErrorText, Expectation, RequestError, error_message};
+use transport::{ErrorResponse, ErrorText, Expectation, Members, RequestError, error_message};
 
 use crate::ndjson::MAX_LINE;
 
@@ -21,7 +17,7 @@ pub(crate) const JSON: Expectation = Expectation {
 };
 
 /// The error of a response with an error status. `model` is the requested one.
-fn on_error_status(response: &ErrorResponse, model: Option<&str>) -> RequestError {
+fn on_error_status(response: &ErrorResponse<'_>, model: Option<&str>) -> RequestError {
     let message = error_in(&response.body);
     if let (404, Some(words), Some(model)) = (response.status, &message, model) {
         let words = ErrorText::message(words).and(format!("; to get it: ollama pull {model}"));
@@ -32,6 +28,6 @@ fn on_error_status(response: &ErrorResponse, model: Option<&str>) -> RequestErro
 
 /// The text of a body that is an error object.
 fn error_in(body: &str) -> Option<String> {
-    let members: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(body).ok()?;
-    error_message(members.get("error")?)
+    let members: Members = serde_json::from_str(body).ok()?;
+    error_message(members.raw("error")?)
 }

@@ -66,7 +66,7 @@ impl ChatBackend for Client {
             let models = self.models().await?.data.into_iter();
             let loaded = models.map(|model| LoadedModel {
                 name: model.id,
-                size_bytes: model.meta.size,
+                size_bytes: model.size,
                 size_vram_bytes: None,
                 context_length: facts.context_length,
                 expires_at: None,
@@ -81,8 +81,8 @@ impl From<Model> for ModelIdentity {
         Self {
             name: model.id,
             digest: None,
-            size_bytes: model.meta.size,
-            parameter_size: model.meta.n_params.map(format_weights),
+            size_bytes: model.size,
+            parameter_size: model.n_params.map(format_weights),
             quantization: None,
         }
     }

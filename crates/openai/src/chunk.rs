@@ -2,7 +2,7 @@
 
 use domain::Nanos;
 use serde_json::value::RawValue;
-use transport::{Answer, RequestError, count, error_message, lenient, malformed, missed_count};
+use transport::{Answer, Members, RequestError, error_message, malformed};
 
 use crate::texts::{Texts, append};
 
@@ -48,68 +48,6 @@ struct Delta<'a> {
     tool_calls: Option<&'a RawValue>,
     /// The earlier name of `tool_calls`.
     function_call: Option<&'a RawValue>,
-}
-
-#[derive(Debug, Clone, Copy, Default, serde::Deserialize)]
-#[serde(default)]
-struct Usage {
-    #[serde(deserialize_with = "missed_count")]
-    prompt_tokens: Option<u64>,
-    #[serde(deserialize_with = "missed_count")]
-    completion_tokens: Option<u64>,
-    #[serde(deserialize_with = "lenient")]
-    prompt_tokens_details: PromptDetails,
-    #[serde(deserialize_with = "lenient")]
-    completion_tokens_details: CompletionDetails,
-}
-
-#[derive(Debug, Clone, Copy, Default, serde::Deserialize)]
-#[serde(default)]
-struct PromptDetails {
-    #[serde(deserialize_with = "count")]
-    cached_tokens: Option<u64>,
-}
-
-#[derive(Debug, Clone, Copy, Default, serde::Deserialize)]
-#[serde(default)]
-struct CompletionDetails {
-    /// Hosted services count these tokens and do not show them.
-    #[serde(deserialize_with = "count")]
-    reasoning_tokens: Option<u64>,
-}
-
-/// llama.cpp's `timings`. `prompt_n` does not include cached tokens.
-#[derive(Debug, Clone, Copy, Default, serde::Deserialize)]
-#[serde(default)]
-struct Timings {
-    #[serde(deserialize_with = "count")]
-    cache_n: Option<u64>,
-    #[serde(deserialize_with = "count")]
-    prompt_n: Option<u64>,
-    #[serde(deserialize_with = "lenient")]
-    prompt_ms: Option<f64>,
-    #[serde(deserialize_with = "missed_count")]
-    predicted_n: Option<u64>,
-    #[serde(deserialize_with = "lenient")]
-    predicted_ms: Option<f64>,
-}
-
-/// vLLM's `metrics` of a request: three consecutive periods from arrival to last token.
-#[derive(Debug, Clone, Copy, Default, serde::Deserialize)]
-#[serde(default)]
-#[expect(
-    clippy::struct_field_names,
-    reason = "the names on the wire; all are milliseconds"
-)]
-struct Metrics {
-    #[serde(deserialize_with = "lenient")]
-    queue_time_ms: Option<f64>,
-    /// From scheduling to the first token: prefill.
-    #[serde(deserialize_with = "lenient")]
-    time_to_first_token_ms: Option<f64>,
-    /// From the first token to the last.
-    #[serde(deserialize_with = "lenient")]
-    generation_time_ms: Option<f64>,
 }
 
 impl<'a> Chunk<'a> {
@@ -168,40 +106,52 @@ impl<'a> Chunk<'a> {
             }
         }
         let counters = &mut answer.counters;
-        if let Some(t) = parsed::<Timings>(self.timings) {
-            set(&mut counters.prompt_eval, t.prompt_ms.and_then(from_ms));
-            set(&mut counters.eval, t.predicted_ms.and_then(from_ms));
-            set(&mut counters.eval_count, t.predicted_n);
-            set(&mut counters.prompt_eval_cached_count, t.cache_n);
-            let cached = t.cache_n.unwrap_or(0);
-            let prompt = t.prompt_n.map(|n| n.saturating_add(cached));
-            set(&mut counters.prompt_eval_count, prompt);
-        }
-        if let Some(m) = parsed::<Metrics>(self.metrics) {
-            let queue = m.queue_time_ms.and_then(from_ms);
-            let prefill = m.time_to_first_token_ms.and_then(from_ms);
-            let decode = m.generation_time_ms.and_then(from_ms);
-            let total = queue.zip(prefill).zip(decode).map(|((q, p), d)| q + p + d);
-            set(&mut counters.total, total);
-            set(&mut counters.prompt_eval, prefill);
-            set(&mut counters.eval, decode);
-        }
-        if let Some(u) = parsed::<Usage>(self.usage) {
-            set(&mut counters.eval_count, u.completion_tokens);
-            set(&mut counters.prompt_eval_count, u.prompt_tokens);
-            let cached = u.prompt_tokens_details.cached_tokens;
-            // The prompt's tokens include the cached ones.
-            let is_impossible = cached > u.prompt_tokens && u.prompt_tokens.is_some();
-            let cached = if is_impossible {
-                Some(u64::MAX)
-            } else {
-                cached
-            };
-            set(&mut counters.prompt_eval_cached_count, cached);
-            if let Some(hidden) = u.completion_tokens_details.reasoning_tokens {
-                answer.hidden_tokens = hidden;
-            }
-        }
+        let timings = Members::of(self.timings);
+        set(&mut counters.prompt_eval, from_ms(&timings, "prompt_ms"));
+        set(&mut counters.eval, from_ms(&timings, "predicted_ms"));
+        set(
+            &mut counters.eval_count,
+            timings.missed_count("predicted_n"),
+        );
+        let cached = timings.count("cache_n");
+        set(&mut counters.prompt_eval_cached_count, cached);
+        // It does not include cached tokens.
+        let prompt = timings.count("prompt_n");
+        let prompt = prompt.map(|n| n.saturating_add(cached.unwrap_or(0)));
+        set(&mut counters.prompt_eval_count, prompt);
+
+        // Three consecutive periods from arrival to last token.
+        let metrics = Members::of(self.metrics);
+        let queue = from_ms(&metrics, "queue_time_ms");
+        let prefill = from_ms(&metrics, "time_to_first_token_ms");
+        let decode = from_ms(&metrics, "generation_time_ms");
+        let total = queue.zip(prefill).zip(decode).map(|((q, p), d)| q + p + d);
+        set(&mut counters.total, total);
+        set(&mut counters.prompt_eval, prefill);
+        set(&mut counters.eval, decode);
+
+        let usage = Members::of(self.usage);
+        let prompt = usage.missed_count("prompt_tokens");
+        set(
+            &mut counters.eval_count,
+            usage.missed_count("completion_tokens"),
+        );
+        set(&mut counters.prompt_eval_count, prompt);
+        let details = usage.object("prompt_tokens_details");
+        let cached = details.count("cached_tokens");
+        // The prompt's tokens include the cached ones.
+        let is_impossible = prompt.is_some() && cached > prompt;
+        let cached = if is_impossible {
+            Some(u64::MAX)
+        } else {
+            cached
+        };
+        set(&mut counters.prompt_eval_cached_count, cached);
+        // Hosted services count these tokens and do not show them.
+        let details = usage.object("completion_tokens_details");
+        answer.hidden_tokens = details
+            .count("reasoning_tokens")
+            .unwrap_or(answer.hidden_tokens);
     }
 }
 
@@ -235,13 +185,8 @@ impl<'a> Delta<'a> {
     }
 }
 
-/// The member's value; `None` where it is absent or invalid.
-fn parsed<'a, T: serde::Deserialize<'a>>(member: Option<&'a RawValue>) -> Option<T> {
-    serde_json::from_str(member?.get()).ok()
-}
-
-/// Milliseconds with a fraction as whole nanoseconds; `None` for an impossible time.
-fn from_ms(ms: f64) -> Option<Nanos> {
-    let ns = ms * 1e6;
+/// A member in milliseconds with a fraction, as whole nanoseconds; `None` for an impossible time.
+fn from_ms(members: &Members, name: &str) -> Option<Nanos> {
+    let ns = members.get::<f64>(name)? * 1e6;
     (0.0..9e18).contains(&ns).then(|| Nanos(ns.round() as u64))
 }

@@ -6,13 +6,13 @@ use domain::backend::{BackendError, Exchange, ServerIdentity};
 use domain::plan::Timeouts;
 use serde::de::DeserializeOwned;
 use transport::{
-    BuildError, Builder, Endpoint, EndpointError, Generation, Rules, SharedTemplate, Transport,
-    json_body,
+    BuildError, Builder, Endpoint, EndpointError, Generation, Members, Rules, SharedTemplate,
+    Transport, json_body,
 };
 
 use crate::error::{EVENTS, JSON};
 use crate::stream::Reading;
-use crate::wire::{COMPATIBLE, ChatRequest, Dialect, LLAMA_CPP, Models, ON_V1, Props, Version};
+use crate::wire::{COMPATIBLE, ChatRequest, Dialect, LLAMA_CPP, Models, ON_V1};
 
 /// The port of an address without a port and without a scheme: llama.cpp's.
 pub const DEFAULT_PORT: u16 = 8080;
@@ -133,34 +133,34 @@ impl Client {
         let (kind, version) = match owner {
             _ if owner == Some("llamacpp") || server.as_deref() == Some(LLAMA_CPP) => {
                 // A server may be configured not to report its properties.
-                let props: Result<(Props, _), _> = self.get("/props").await;
-                let (props, _) = props.unwrap_or_default();
-                slots = props.total_slots;
-                context = props.default_generation_settings.n_ctx;
-                let is_router = props.role.as_deref() == Some("router");
+                let props = self.object_at(&["/props"]).await;
+                slots = props.count("total_slots");
+                context = props.object("default_generation_settings").count("n_ctx");
+                let is_router = props.get::<String>("role").as_deref() == Some("router");
                 let router = if is_router { " router" } else { "" };
-                let version = props.build_info.filter(|build| !build.is_empty());
-                (format!("{LLAMA_CPP}{router}"), version)
+                (format!("{LLAMA_CPP}{router}"), props.get("build_info"))
             }
             Some(owner @ "vllm") => {
-                let found = self.version_at(&["/version"]).await;
-                (owner.to_owned(), found.map(|found| found.version))
+                let found = self.object_at(&["/version"]).await;
+                (owner.to_owned(), found.get("version"))
             }
             Some(owner @ "sglang") => {
-                let paths = ["/get_server_info", "/server_info"];
-                let found = self.version_at(&paths).await;
-                (owner.to_owned(), found.map(|found| found.version))
+                let found = self.object_at(&["/get_server_info", "/server_info"]).await;
+                (owner.to_owned(), found.get("version"))
             }
             Some("library") => {
-                let found = self.version_at(&["/api/version"]).await;
-                let (version, server) = found.map_or((None, None), |t| (Some(t.version), t.server));
-                let server =
-                    server.map_or("ollama".to_owned(), |server| self.transport.name(server));
-                (format!("{server}{ON_V1}"), version)
+                let found = self.object_at(&["/api/version"]).await;
+                // The server's name, where another server answers Ollama's path: the simulator gives its own.
+                let server = found
+                    .get("server")
+                    .map(|name: String| self.transport.name(name));
+                let server = server.unwrap_or_else(|| "ollama".to_owned());
+                (format!("{server}{ON_V1}"), found.get("version"))
             }
             _ => (COMPATIBLE.to_owned(), None),
         };
         // Not every server reports its version.
+        let version = version.filter(|version: &String| !version.is_empty());
         let version = version.unwrap_or_else(|| UNKNOWN_VERSION.to_owned());
         Ok(ServerFacts {
             identity: ServerIdentity {
@@ -172,14 +172,14 @@ impl Client {
         })
     }
 
-    /// The first version that one of these paths gives.
-    async fn version_at(&self, paths: &[&str]) -> Option<Version> {
+    /// The first object that one of these paths gives; empty where none does.
+    async fn object_at(&self, paths: &[&str]) -> Members {
         for path in paths {
-            if let Ok((version, _)) = self.get(path).await {
-                return Some(version);
+            if let Ok((object, _)) = self.get(path).await {
+                return object;
             }
         }
-        None
+        Members::default()
     }
 
     /// Makes a GET call whose reply is one JSON value, and returns it with the `Server` header.

@@ -1,11 +1,7 @@
 //! The expected responses, the text in error objects, and the meaning of error statuses.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
 use domain::FailureKind;
-use serde_json::value::RawValue;
-use transport::{ErrorResponse, ErrorText, Expectation, RequestError, error_message};
+use transport::{ErrorResponse, ErrorText, Expectation, Members, RequestError, error_message};
 
 use crate::sse::MAX_EVENT;
 
@@ -41,7 +37,7 @@ fn no_stream(body: &str) -> ErrorText {
 }
 
 /// The error of a response with an error status. `model` is the requested one.
-fn on_error_status(response: &ErrorResponse, model: Option<&str>) -> RequestError {
+fn on_error_status(response: &ErrorResponse<'_>, model: Option<&str>) -> RequestError {
     let message = error_in(&response.body);
     if let (404, Some(words), Some(model)) = (response.status, &message, model)
         && words.to_ascii_lowercase().contains("model")
@@ -63,11 +59,11 @@ fn on_error_status(response: &ErrorResponse, model: Option<&str>) -> RequestErro
 
 /// The text of a body that is an error object.
 pub(crate) fn error_in(body: &str) -> Option<String> {
-    let members: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(body).ok()?;
+    let members: Members = serde_json::from_str(body).ok()?;
     // vLLM and SGLang put the text beside `"object": "error"`; their framework uses `detail`, gateways
     // only `message`.
     let mut words = ["error", "message", "detail"].into_iter();
-    let words = words.find_map(|name| error_message(members.get(name)?));
-    let is_error = (members.get("object")).is_some_and(|object| object.get() == "\"error\"");
+    let words = words.find_map(|name| error_message(members.raw(name)?));
+    let is_error = members.get::<String>("object").as_deref() == Some("error");
     words.or_else(|| is_error.then(|| body.to_owned()))
 }

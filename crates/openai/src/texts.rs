@@ -57,7 +57,9 @@ impl<'a> Texts<'a> {
             texts.content = text;
         } else if let Some(member) = member {
             let parts: Vec<&RawValue> = serde_json::from_str(member.get()).ok()?;
-            parts.into_iter().for_each(|part| texts.take(part));
+            for part in parts {
+                texts.take(part);
+            }
         }
         Some(texts)
     }

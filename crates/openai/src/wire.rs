@@ -8,7 +8,7 @@ use serde::de::Error as _;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
-use transport::{count, lenient, list};
+use transport::{Members, list};
 
 /// A server's additions to the protocol.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -141,87 +141,50 @@ pub struct Models {
 impl<'de> Deserialize<'de> for Models {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(transparent)]
-        struct Alone(#[serde(deserialize_with = "list")] Vec<Model>);
-        #[derive(Deserialize)]
-        struct InObject {
+        struct Reply {
             #[serde(deserialize_with = "list")]
-            data: Vec<Model>,
+            data: Vec<Members>,
         }
         let reply = <&'de RawValue>::deserialize(deserializer)?.get();
-        let data = if reply.starts_with('[') {
-            serde_json::from_str(reply).map(|Alone(data)| data)
+        let models = if reply.starts_with('[') {
+            list(&mut serde_json::Deserializer::from_str(reply))
         } else {
-            serde_json::from_str(reply).map(|InObject { data }| data)
+            serde_json::from_str(reply).map(|Reply { data }| data)
         };
-        data.map(|data| Self { data }).map_err(D::Error::custom)
+        let data = models.map_err(D::Error::custom)?;
+        let data = data.into_iter().map(Model::from).collect();
+        Ok(Self { data })
     }
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Model {
     /// The model's name.
     pub id: String,
     /// Other names that the server accepts for it.
-    #[serde(deserialize_with = "lenient")]
     pub aliases: Vec<String>,
     /// `llamacpp`, `vllm`, `sglang`, `library` (Ollama), …
-    #[serde(deserialize_with = "lenient")]
     pub owned_by: Option<String>,
     /// Longest context of a request, tokens (vLLM, SGLang).
-    #[serde(deserialize_with = "count")]
     pub max_model_len: Option<u64>,
-    #[serde(deserialize_with = "lenient")]
-    pub meta: ModelMeta,
-}
-
-/// llama.cpp's facts about a model.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct ModelMeta {
-    /// Size of the weights, bytes.
-    #[serde(deserialize_with = "count")]
+    /// Size of the weights, bytes (llama.cpp).
     pub size: Option<u64>,
-    /// Number of weights.
-    #[serde(deserialize_with = "count")]
+    /// Number of weights (llama.cpp).
     pub n_params: Option<u64>,
 }
 
-/// The used part of llama.cpp's `GET /props`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct Props {
-    /// For example `b6500-1a2b3c4d`.
-    #[serde(deserialize_with = "lenient")]
-    pub build_info: Option<String>,
-    /// Requests that are served at the same time.
-    #[serde(deserialize_with = "count")]
-    pub total_slots: Option<u64>,
-    /// `router` on a server that loads models on demand.
-    #[serde(deserialize_with = "lenient")]
-    pub role: Option<String>,
-    #[serde(deserialize_with = "lenient")]
-    pub default_generation_settings: SlotSettings,
-}
-
-/// The used part of a slot's settings.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct SlotSettings {
-    /// Context of one slot, tokens.
-    #[serde(deserialize_with = "count")]
-    pub n_ctx: Option<u64>,
-}
-
-/// A reply that gives a version: `GET /version` of vLLM, `/get_server_info` of SGLang,
-/// `/api/version` of Ollama.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct Version {
-    pub(crate) version: String,
-    /// The server's name, where another server answers Ollama's path: the simulator gives its own.
-    #[serde(default, deserialize_with = "lenient")]
-    pub(crate) server: Option<String>,
+impl From<Members> for Model {
+    fn from(members: Members) -> Self {
+        let meta = members.object("meta");
+        Self {
+            id: members.get("id").unwrap_or_default(),
+            aliases: members.get("aliases").unwrap_or_default(),
+            owned_by: members.get("owned_by"),
+            max_model_len: members.count("max_model_len"),
+            size: meta.count("size"),
+            n_params: meta.count("n_params"),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use reqwest::Certificate;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use url::{Position, Url};
+use url::Position;
 
 use crate::api_key::ApiKey;
 use crate::direct::{Connector, Direct, Reactors};
@@ -97,8 +97,13 @@ impl Builder {
         let url = endpoint.parsed();
         let is_direct =
             self.http == HttpClient::Direct && !endpoint.is_https() && self.proxy.is_none();
+        let connector = Connector {
+            host: url.host().expect("http URLs have a host").to_owned(),
+            port: url.port_or_known_default().expect("http has a port"),
+            reactors: Reactors::default(),
+        };
         Ok(Transport {
-            direct: is_direct.then(|| Direct::new(connector(&url), &self.clock)),
+            direct: is_direct.then(|| Direct::new(connector, &self.clock)),
             reqwest: reqwest.map_err(BuildError::Client)?,
             host: url[Position::BeforeHost..Position::AfterPort].to_owned(),
             path: url.path().trim_end_matches('/').to_owned(),
@@ -108,13 +113,5 @@ impl Builder {
             timeouts: self.timeouts,
             key: self.key,
         })
-    }
-}
-
-fn connector(url: &Url) -> Connector {
-    Connector {
-        host: url.host().expect("http URLs have a host").to_owned(),
-        port: url.port_or_known_default().expect("http has a port"),
-        reactors: Reactors::default(),
     }
 }

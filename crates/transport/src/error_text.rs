@@ -11,21 +11,18 @@ use crate::bounds::{MESSAGE_CHARS, NAME_CHARS, QUOTE_CHARS};
 pub struct ErrorText(Vec<Piece>);
 
 #[derive(Clone, PartialEq, Eq)]
-enum Piece {
-    Ours(String),
-    Servers {
-        text: String,
-        most: usize,
-        is_quoted: bool,
-    },
+struct Piece {
+    text: String,
+    /// Most characters that are shown of a server's words; `None` for ours.
+    most: Option<usize>,
+    is_quoted: bool,
 }
 
 impl ErrorText {
     fn servers(text: impl Into<String>, most: usize, is_quoted: bool) -> Self {
-        let text = text.into();
-        Self(vec![Piece::Servers {
-            text,
-            most,
+        Self(vec![Piece {
+            text: text.into(),
+            most: Some(most),
             is_quoted,
         }])
     }
@@ -54,22 +51,18 @@ impl ErrorText {
 
     /// The text to show and to store: without the key, and cut to length.
     pub(crate) fn redacted(&self, key: Option<&ApiKey>) -> String {
-        let pieces = self.0.iter().map(|piece| match piece {
-            Piece::Ours(text) => text.clone(),
-            Piece::Servers {
-                text,
-                most,
-                is_quoted,
-            } => {
-                let text = match key {
-                    Some(key) => clip(&key.redact(text), *most),
-                    None => clip(text, *most),
-                };
-                if *is_quoted {
-                    format!("{text:?}")
-                } else {
-                    on_one_line(&text)
-                }
+        let pieces = self.0.iter().map(|piece| {
+            let Some(most) = piece.most else {
+                return piece.text.clone();
+            };
+            let text = match key {
+                Some(key) => clip(&key.redact(&piece.text), most),
+                None => clip(&piece.text, most),
+            };
+            if piece.is_quoted {
+                format!("{text:?}")
+            } else {
+                on_one_line(&text)
             }
         });
         pieces.collect()
@@ -78,7 +71,11 @@ impl ErrorText {
 
 impl From<String> for ErrorText {
     fn from(text: String) -> Self {
-        Self(vec![Piece::Ours(text)])
+        Self(vec![Piece {
+            text,
+            most: None,
+            is_quoted: false,
+        }])
     }
 }
 

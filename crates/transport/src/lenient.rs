@@ -1,7 +1,9 @@
 //! Deserializes members that a server may get wrong, so that only the invalid member is lost. Each is for
 //! `#[serde(default, deserialize_with = …)]`, and reads JSON text, not a value that was parsed already.
 
-use serde::de::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+
+use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::value::RawValue;
 
 /// A member; its default, none or empty, where the server sent another type.
@@ -24,9 +26,13 @@ pub fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, 
 ///
 /// [`Exchange`]: domain::backend::Exchange::drop_impossible_counts
 pub fn missed_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    let raw = <&'de RawValue>::deserialize(deserializer)?.get();
-    let is_told = raw != "null";
-    Ok(whole(raw).or(is_told.then_some(u64::MAX)))
+    Ok(whole_or_missed(
+        <&'de RawValue>::deserialize(deserializer)?.get(),
+    ))
+}
+
+fn whole_or_missed(raw: &str) -> Option<u64> {
+    whole(raw).or((raw != "null").then_some(u64::MAX))
 }
 
 fn whole(raw: &str) -> Option<u64> {
@@ -34,6 +40,43 @@ fn whole(raw: &str) -> Option<u64> {
         let number: f64 = serde_json::from_str(raw).ok()?;
         (number.fract() == 0.0 && (0.0..9e15).contains(&number)).then_some(number as u64)
     })
+}
+
+/// The members of an object of which a server may get any wrong: an invalid one is as one that is absent.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Members(BTreeMap<String, Box<RawValue>>);
+
+impl Members {
+    /// The members of an object; none where the text is no object.
+    pub fn of(object: Option<&RawValue>) -> Self {
+        let read = object.and_then(|object| serde_json::from_str(object.get()).ok());
+        read.unwrap_or_default()
+    }
+
+    pub fn raw(&self, name: &str) -> Option<&RawValue> {
+        self.0.get(name).map(AsRef::as_ref)
+    }
+
+    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        serde_json::from_str(self.raw(name)?.get()).ok()
+    }
+
+    /// The members of an object in this one.
+    #[must_use]
+    pub fn object(&self, name: &str) -> Self {
+        Self::of(self.raw(name))
+    }
+
+    /// See [`count`].
+    pub fn count(&self, name: &str) -> Option<u64> {
+        whole(self.raw(name)?.get())
+    }
+
+    /// See [`missed_count`].
+    pub fn missed_count(&self, name: &str) -> Option<u64> {
+        whole_or_missed(self.raw(name)?.get())
+    }
 }
 
 /// A list without its invalid items.

@@ -3,9 +3,12 @@
 use domain::backend::BackendError;
 use domain::record::ResponseNote;
 use domain::{FailureKind, Outcome, TimeoutPhase};
+use http::StatusCode;
+use http::header::{LOCATION, RETRY_AFTER, VIA};
 use serde_json::value::RawValue;
 
 use crate::api_key::ApiKey;
+use crate::body::Head;
 use crate::endpoint::EndpointError;
 use crate::error_text::ErrorText;
 
@@ -117,44 +120,34 @@ pub fn failure_of_reason(reason: &str) -> Option<RequestError> {
 }
 
 /// A response with an error status.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ErrorResponse {
+#[derive(Debug, Clone)]
+pub struct ErrorResponse<'r> {
     pub status: u16,
-    /// The standard phrase for the status.
-    pub reason: &'static str,
-    /// The start of the body.
+    /// The start of the body; empty where it is encoded, although no encoding was requested.
     pub body: String,
-    /// Where a redirect points.
-    pub location: Option<String>,
-    /// The `Retry-After` header as it was sent.
-    pub retry_after: Option<String>,
-    /// The `Via` header: how the proxies in between name themselves.
-    pub via: Option<String>,
-    /// The body's encodings, although none was requested; the body is then left out.
-    pub encodings: Option<String>,
     /// The request carried a key.
     pub sent_key: bool,
+    pub(crate) head: &'r Head,
 }
 
-impl ErrorResponse {
+impl ErrorResponse<'_> {
     /// The error with its advice. Its text is `message`, the words that the protocol finds in the body, else
     /// the page's words; general advice precedes the protocol's.
     pub fn error(&self, message: Option<String>, advice: Option<&str>) -> RequestError {
         // A page that is not of the protocol may be a proxy's.
-        let through = self.via.as_ref().filter(|_| message.is_none());
+        let through = self.head.header(VIA).filter(|_| message.is_none());
         let page = through
             .map(|through| ErrorText::from("it came through ").and(ErrorText::name(through)));
         let page_words = || Some(without_tags(&self.body)).filter(|words| !words.is_empty());
-        let words = match (message.or_else(page_words), &self.encodings) {
+        let phrase = StatusCode::from_u16(self.status).ok();
+        let phrase = phrase.and_then(|status| status.canonical_reason());
+        let status = format!("HTTP {} {} with ", self.status, phrase.unwrap_or_default());
+        let words = match (message.or_else(page_words), self.head.encodings()) {
             (Some(words), _) => ErrorText::message(words),
-            (None, Some(encodings)) => ErrorText::from(format!(
-                "HTTP {} {} with a body in ",
-                self.status, self.reason
-            ))
-            .and(ErrorText::name(encodings)),
-            (None, None) => {
-                format!("HTTP {} {} with an empty body", self.status, self.reason).into()
+            (None, Some(encodings)) => {
+                ErrorText::from(status + "a body in ").and(ErrorText::name(encodings))
             }
+            (None, None) => (status + "an empty body").into(),
         };
         let advice = self.advice().or(advice.map(ErrorText::from)).or(page);
         let message = match advice {
@@ -168,24 +161,24 @@ impl ErrorResponse {
     }
 
     fn advice(&self) -> Option<ErrorText> {
-        Some(match self.status {
-            401 if self.sent_key => "the server refused the key in TANDEM_API_KEY".into(),
-            401 => "the server wants a key: set TANDEM_API_KEY".into(),
-            407 => {
+        Some(match (self.status, &self.head) {
+            (401, _) if self.sent_key => "the server refused the key in TANDEM_API_KEY".into(),
+            (401, _) => "the server wants a key: set TANDEM_API_KEY".into(),
+            (407, head) => {
                 let words = ErrorText::from("a proxy answered instead of the server");
-                match &self.via {
+                match head.header(VIA) {
                     Some(through) => words.and(": ").and(ErrorText::name(through)),
                     None => words,
                 }
             }
-            300..=399 => match &self.location {
+            (300..=399, head) => match head.header(LOCATION) {
                 // A query may hold a credential.
                 Some(to) => ErrorText::from("redirects are not followed, it points to ").and(
                     ErrorText::name(to.split(['?', '#']).next().unwrap_or_default()),
                 ),
                 None => "redirects are not followed".into(),
             },
-            429 => match &self.retry_after {
+            (429, head) => match head.header(RETRY_AFTER) {
                 Some(after) => {
                     // Either seconds or a date.
                     let is_seconds = after.bytes().all(|b| b.is_ascii_digit());

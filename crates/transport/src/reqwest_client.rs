@@ -1,18 +1,18 @@
 //! Requests through reqwest: everything but the measured streams that the direct client reads.
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
 
 use clock::{Clock, Ledger};
 use domain::backend::Exchange;
 use domain::record::ResponseNote;
 use domain::{FailureKind, Nanos, Stamp, TimeoutPhase};
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
+use parking_lot::Mutex;
 use reqwest::{Certificate, Client, ClientBuilder, Proxy};
-use tower_layer::Layer;
-use tower_service::Service;
+use tower::util::MapFutureLayer;
 
 use crate::api_key::ApiKey;
 use crate::body::{Head, Incoming, LedgerEntry, Received, Sink};
@@ -64,7 +64,10 @@ pub(crate) fn build(
         .tcp_nodelay(true)
         .tcp_keepalive(KEEPALIVE)
         .tcp_keepalive_interval(KEEPALIVE)
-        .connector_layer(ConnectTimer(clock.clone()));
+        .connector_layer(MapFutureLayer::new({
+            let clock = clock.clone();
+            move |making| timed(clock.clone(), making)
+        }));
     #[cfg(target_os = "linux")]
     let builder = builder.tcp_user_timeout(2 * KEEPALIVE);
     let builder = match proxy {
@@ -115,7 +118,7 @@ impl ReqwestClient {
             let mut limiter = Limiter::new(limits, self.clock.now());
             let answered = poll_fn(|context| {
                 let polled = sending.as_mut().poll(context);
-                let (phase, from) = match *lock(&connecting) {
+                let (phase, from) = match *connecting.lock() {
                     Connecting::NotNeeded => (TimeoutPhase::FirstByte, limiter.sent),
                     Connecting::Since(began) => (TimeoutPhase::Connect, began),
                     Connecting::Done { took, at } => {
@@ -135,7 +138,7 @@ impl ReqwestClient {
             let response = match answered {
                 Ok(response) => response,
                 Err(error) => {
-                    let is_kept = matches!(*lock(&connecting), Connecting::NotNeeded);
+                    let is_kept = matches!(*connecting.lock(), Connecting::NotNeeded);
                     let waited = self.clock.now().since(limiter.sent);
                     let was_closed = is_kept && waited <= bounds::CLOSED_BEFORE_REQUEST;
                     let failed = of_reqwest(&error);
@@ -212,67 +215,34 @@ tokio::task_local! {
     static CONNECTING: Arc<Mutex<Connecting>>;
 }
 
-fn lock(connecting: &Mutex<Connecting>) -> MutexGuard<'_, Connecting> {
-    connecting.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Times how long connections take to make: name lookup, TCP, TLS, and a proxy's tunnel.
-#[derive(Clone)]
-struct ConnectTimer(Clock);
-
-impl<C> Layer<C> for ConnectTimer {
-    type Service = TimedConnector<C>;
-
-    fn layer(&self, connector: C) -> TimedConnector<C> {
-        TimedConnector {
-            connector,
-            clock: self.0.clone(),
-        }
-    }
-}
-
-#[derive(Clone)]
-struct TimedConnector<C> {
-    connector: C,
+/// Times how long a connection takes to make: name lookup, TCP, TLS, and a proxy's tunnel.
+fn timed<T, E>(
     clock: Clock,
-}
-
-impl<C, R> Service<R> for TimedConnector<C>
-where
-    C: Service<R>,
-    C::Future: Send + 'static,
-{
-    type Response = C::Response;
-    type Error = C::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<C::Response, C::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), C::Error>> {
-        self.connector.poll_ready(context)
+    making: impl Future<Output = Result<T, E>> + Send,
+) -> impl Future<Output = Result<T, E>> + Send {
+    let began = clock.now();
+    let connecting = CONNECTING.try_with(Arc::clone).ok();
+    if let Some(connecting) = &connecting {
+        *connecting.lock() = Connecting::Since(began);
     }
-
-    fn call(&mut self, request: R) -> Self::Future {
-        let mut future = Box::pin(self.connector.call(request));
-        let Ok(connecting) = CONNECTING.try_with(Arc::clone) else {
-            return future;
+    let mut making = Box::pin(making);
+    poll_fn(move |context| {
+        let made = making.as_mut().poll(context);
+        let Some(connecting) = &connecting else {
+            return made;
         };
-        let clock = self.clock.clone();
-        let began = clock.now();
-        *lock(&connecting) = Connecting::Since(began);
-        Box::pin(poll_fn(move |context| {
-            let made = future.as_mut().poll(context);
-            // A kept connection that comes free meanwhile is used instead, and this future goes on in a task
-            // of its own.
-            let is_needed = CONNECTING.try_with(|mine| Arc::ptr_eq(mine, &connecting));
-            let is_needed = is_needed.unwrap_or_default();
-            let mut state = lock(&connecting);
-            if matches!(*state, Connecting::Since(_))
-                && (!is_needed || matches!(made, Poll::Ready(Ok(_))))
-            {
-                let at = clock.now();
-                let took = is_needed.then(|| at.since(began));
-                *state = Connecting::Done { took, at };
-            }
-            made
-        }))
-    }
+        // A kept connection that comes free meanwhile is used instead, and this future goes on in a task
+        // of its own.
+        let is_needed = CONNECTING.try_with(|mine| Arc::ptr_eq(mine, connecting));
+        let is_needed = is_needed.unwrap_or_default();
+        let mut state = connecting.lock();
+        if matches!(*state, Connecting::Since(_))
+            && (!is_needed || matches!(made, Poll::Ready(Ok(_))))
+        {
+            let at = clock.now();
+            let took = is_needed.then(|| at.since(began));
+            *state = Connecting::Done { took, at };
+        }
+        made
+    })
 }

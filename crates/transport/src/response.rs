@@ -1,8 +1,7 @@
 //! What a protocol expects of a response, and what another response means.
 
 use domain::FailureKind;
-use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER, VIA};
+use http::header::{CONTENT_TYPE, HeaderName, VIA};
 
 use crate::body::{Head, Received};
 use crate::error_text::ErrorText;
@@ -21,7 +20,7 @@ pub struct Expectation {
     /// Most bytes of a body that is one JSON value.
     pub max_bytes: usize,
     /// The meaning of an error status; the second argument is the requested model.
-    pub on_error_status: fn(&ErrorResponse, Option<&str>) -> RequestError,
+    pub on_error_status: fn(&ErrorResponse<'_>, Option<&str>) -> RequestError,
     /// The meaning of a JSON value where another content type was expected.
     pub json_instead: Option<fn(&str) -> ErrorText>,
 }
@@ -73,18 +72,11 @@ impl Expectation {
     ) -> RequestError {
         let page = String::from_utf8_lossy(page).into_owned();
         if !head.is_success() {
-            let status = head.status;
-            let reason = StatusCode::from_u16(status).ok();
-            let reason = reason.and_then(|status| status.canonical_reason());
             let response = ErrorResponse {
-                status,
-                reason: reason.unwrap_or_default(),
+                status: head.status,
                 body: page,
-                encodings: head.encodings(),
-                location: head.header(LOCATION),
-                retry_after: head.header(RETRY_AFTER),
-                via: head.header(VIA),
                 sent_key,
+                head,
             };
             return (self.on_error_status)(&response, model);
         }

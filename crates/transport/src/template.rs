@@ -2,9 +2,10 @@
 //! text and its time need not be decoded.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use memchr::{memchr, memmem};
+use parking_lot::Mutex;
 
 use crate::recorder::Output;
 
@@ -100,12 +101,6 @@ fn is_plain(text: &[u8]) -> bool {
 #[derive(Debug, Clone, Default)]
 pub struct SharedTemplate(Arc<Mutex<Option<Arc<Template>>>>);
 
-impl SharedTemplate {
-    fn get(&self) -> MutexGuard<'_, Option<Arc<Template>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// After this many templates that no line matched, a stream learns no more.
 const MAX_MISSES: u8 = 4;
 
@@ -122,7 +117,7 @@ impl StreamTemplate {
     /// Begins with the template that the client's other streams have learned.
     pub fn starting_with(last: &SharedTemplate) -> Self {
         Self {
-            template: last.get().clone(),
+            template: last.0.lock().clone(),
             last: last.clone(),
             misses: 0,
         }
@@ -158,7 +153,7 @@ impl StreamTemplate {
             self.misses += 1;
             let template = Arc::new(template);
             self.template = Some(Arc::clone(&template));
-            *self.last.get() = Some(template);
+            *self.last.0.lock() = Some(template);
         }
     }
 }

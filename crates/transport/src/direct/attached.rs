@@ -33,7 +33,7 @@ impl<'c, R: Recorder> AttachedReader<'c, R> {
         let reader = Box::new(reader);
         let reader = match connection {
             Connection::Reactor(socket) => {
-                socket.attach(reader);
+                socket.slot().lock().attach(reader);
                 None
             }
             Connection::Task(_) => Some(reader),
@@ -69,7 +69,7 @@ impl<'c, R: Recorder> AttachedReader<'c, R> {
     pub(super) fn detach(&mut self, over: Option<TimeoutPhase>) -> Option<Box<ResponseReader<R>>> {
         let mut reader = match self.connection {
             Connection::Reactor(socket) => {
-                let reader: Box<dyn Any> = socket.detach()?;
+                let reader: Box<dyn Any> = socket.slot().lock().detach()?;
                 reader.downcast().ok()?
             }
             Connection::Task(_) => self.reader.take()?,

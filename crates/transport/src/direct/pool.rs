@@ -1,8 +1,9 @@
 //! Connections that wait for their next request.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
+
+use parking_lot::Mutex;
 
 use super::connection::Connection;
 
@@ -14,15 +15,11 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    fn idle(&self) -> MutexGuard<'_, VecDeque<Connection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A connection that is open as far as this side knows. Closed ones are
     /// dropped.
     pub(super) fn take(&self, context: &mut Context<'_>) -> Option<Connection> {
         loop {
-            let mut connection = self.idle().pop_back()?;
+            let mut connection = self.idle.lock().pop_back()?;
             if connection.is_free(context) {
                 return Some(connection);
             }
@@ -33,14 +30,14 @@ impl Pool {
     /// descriptor.
     pub(super) fn put(&self, connection: Connection) {
         let longest = {
-            let mut idle = self.idle();
+            let mut idle = self.idle.lock();
             idle.push_back(connection);
             (idle.len() > 1).then(|| idle.pop_front()).flatten()
         };
         if let Some(mut longest) = longest
             && longest.is_free(&mut Context::from_waker(Waker::noop()))
         {
-            self.idle().push_front(longest);
+            self.idle.lock().push_front(longest);
         }
     }
 }

@@ -10,9 +10,10 @@ use std::any::Any;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::TcpStream;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use parking_lot::Mutex;
 use socket2::SockRef;
 use tokio::runtime::Handle;
 
@@ -72,7 +73,7 @@ impl Reactors {
 
     fn least_busy(&self) -> io::Result<Arc<Reactor>> {
         let threads = Handle::current().metrics().num_workers();
-        let mut reactors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reactors = self.0.lock();
         reactors.retain(|reactor| reactor.ensure_running().is_ok());
         let least = reactors.iter().min_by_key(|reactor| reactor.sockets());
         if let Some(least) = least
@@ -101,25 +102,20 @@ pub(super) struct ReactorSocket {
 impl ReactorSocket {
     /// True while it is open and has nothing to read.
     pub(super) fn is_quiet(&self) -> bool {
-        let slot = self.slot.lock_for_task();
+        let slot = self.slot.lock();
         let is_quiet =
             (slot.socket.as_ref()).is_some_and(|socket| is_quiet(&SockRef::from(socket)));
         is_quiet && self.reactor.ensure_running().is_ok()
     }
 
-    /// Passes everything that arrives to `reader`, from now until it is detached.
-    pub(super) fn attach(&self, reader: Box<dyn Reader>) {
-        self.slot.lock_for_task().attach(reader);
-    }
-
-    /// Takes the reader back.
-    pub(super) fn detach(&self) -> Option<Box<dyn Reader>> {
-        self.slot.lock_for_task().detach()
+    /// The socket's slot, to attach a reader to it and to take that back.
+    pub(super) fn slot(&self) -> &SharedSlot {
+        &self.slot
     }
 
     /// The limit that applies; `None` once the task can go on. The task is woken when that changes.
     pub(super) fn waiting_for(&self, context: &mut Context<'_>) -> io::Result<Option<WaitingFor>> {
-        let waiting_for = self.slot.lock_for_task().waiting_for(context);
+        let waiting_for = self.slot.lock().waiting_for(context);
         match waiting_for {
             // Checked after the waker is stored, so that an end in between wakes the task.
             Some(_) => self.reactor.ensure_running().map(|()| waiting_for),
@@ -132,7 +128,7 @@ impl ReactorSocket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = self.slot.lock_for_task().poll_write(context, bytes);
+        let written = self.slot.lock().poll_write(context, bytes);
         match (&written, self.reactor.ensure_running()) {
             (Poll::Pending, Err(ended)) => Poll::Ready(Err(ended)),
             _ => written,

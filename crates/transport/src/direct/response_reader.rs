@@ -21,8 +21,6 @@ pub(super) struct ResponseReader<S> {
     /// More than the body has arrived.
     has_trailing_bytes: bool,
     search: HeadSearch,
-    /// The bytes of the head so far.
-    begun_head: Vec<u8>,
 }
 
 impl<S: Sink> ResponseReader<S> {
@@ -33,13 +31,12 @@ impl<S: Sink> ResponseReader<S> {
             clock: clock.clone(),
             has_trailing_bytes: false,
             search: HeadSearch::default(),
-            begun_head: Vec::new(),
         }
     }
 
     /// True while nothing has arrived.
     pub(super) fn is_empty(&self) -> bool {
-        !self.incoming.has_head() && self.begun_head.is_empty()
+        self.search.is_empty()
     }
 
     /// True when the response has ended and the connection can carry another.
@@ -49,13 +46,10 @@ impl<S: Sink> ResponseReader<S> {
     }
 
     fn head(&mut self, bytes: &[u8], at: Stamp) -> Result<(), RequestError> {
-        let before = self.begun_head.len();
-        self.begun_head.extend_from_slice(bytes);
-        if let Some((head, framing, length)) = self.search.look(&self.begun_head, before)? {
+        if let Some((head, framing, behind)) = self.search.push(bytes)? {
             self.framing = framing;
             self.incoming.head(head, at);
-            let bytes = std::mem::take(&mut self.begun_head);
-            self.body(&bytes[length..], at)?;
+            self.body(&behind, at)?;
         }
         Ok(())
     }

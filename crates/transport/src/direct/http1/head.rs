@@ -14,7 +14,7 @@ use crate::headers::{keeps_connection, list_items};
 use crate::request_error::RequestError;
 
 /// A head, its body's framing, and its length.
-pub(in crate::direct) type ParsedHead = (Head, Framing, usize);
+type ParsedHead = (Head, Framing, usize);
 
 /// Parses a head at the front of `bytes`. `None` when it is not complete. Fails when it is none.
 fn parse(bytes: &[u8]) -> Result<Option<ParsedHead>, RequestError> {
@@ -61,6 +61,8 @@ fn parse(bytes: &[u8]) -> Result<Option<ParsedHead>, RequestError> {
 /// Finds the head of a response in bytes that arrive in pieces, and skips interim heads.
 #[derive(Debug, Default)]
 pub(in crate::direct) struct HeadSearch {
+    /// All bytes so far.
+    bytes: Vec<u8>,
     /// Where the head begins, after the interim heads so far.
     from: usize,
     /// The number of its bytes from which on an unfinished head is parsed again, so that a head that arrives
@@ -70,19 +72,25 @@ pub(in crate::direct) struct HeadSearch {
 }
 
 impl HeadSearch {
-    /// Searches all bytes so far, of which those from `new` on have not been searched. Returns the head and where
-    /// it ends; `None` when it is not complete. Fails when the bytes are no head, and when there are too many.
-    pub(in crate::direct) fn look(
+    /// True while nothing has arrived.
+    pub(in crate::direct) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Takes bytes. Returns the head, its body's framing, and the bytes behind it; `None` when it is not complete.
+    /// Fails when the bytes are no head, and when there are too many.
+    pub(in crate::direct) fn push(
         &mut self,
         bytes: &[u8],
-        new: usize,
-    ) -> Result<Option<ParsedHead>, RequestError> {
-        let has_ended = ends_a_head(&bytes[new.saturating_sub(3).max(self.from)..]);
-        if !has_ended && bytes.len() - self.from < self.look_at {
+    ) -> Result<Option<(Head, Framing, Vec<u8>)>, RequestError> {
+        let begins = self.bytes.len().saturating_sub(3).max(self.from);
+        self.bytes.extend_from_slice(bytes);
+        let has_ended = ends_a_head(&self.bytes[begins..]);
+        if !has_ended && self.bytes.len() - self.from < self.look_at {
             return Ok(None);
         }
         loop {
-            let rest = &bytes[self.from..];
+            let rest = &self.bytes[self.from..];
             let Some((head, framing, length)) = parse(rest)? else {
                 self.look_at = (2 * rest.len()).min(HEAD_BYTES);
                 return Ok(None);
@@ -90,7 +98,8 @@ impl HeadSearch {
             self.from += length;
             // 101 would end HTTP on this connection, and was not asked for.
             if !(100..200).contains(&head.status) || head.status == 101 {
-                return Ok(Some((head, framing, self.from)));
+                let behind = self.bytes.split_off(self.from);
+                return Ok(Some((head, framing, behind)));
             }
             self.interim += 1;
             if self.interim > INTERIM_HEADS {

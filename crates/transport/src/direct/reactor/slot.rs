@@ -1,12 +1,11 @@
 //! One socket of a reactor.
 
 use std::io::{self, Read as _, Write as _};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use mio::event::Event;
 use mio::net::TcpStream;
+use parking_lot::FairMutex;
 
 use super::{ReadOutcome, Reader, WaitingFor};
 use crate::direct::buffer::with_buffer;
@@ -14,53 +13,26 @@ use crate::direct::buffer::with_buffer;
 /// Most reads in a row of a socket that always has more.
 const READS_AT_A_TIME: usize = 16;
 
-/// A slot under a lock that the thread leaves to the task whenever the task wants it. A plain mutex goes to the
-/// first that asks once it is free, which is the thread where a socket always has more.
-///
-/// Aligned, so that an event finds all it needs in one or two cache lines.
-#[repr(align(64))]
-pub(super) struct SharedSlot {
-    slot: Mutex<Slot>,
-    waiting_tasks: AtomicUsize,
-}
+/// A slot under a lock that goes to the one who has waited longest. A plain mutex goes to the first that asks once it
+/// is free, which is the thread where a socket always has more.
+pub(in crate::direct) type SharedSlot = FairMutex<Slot>;
 
-impl SharedSlot {
-    pub(super) fn new(slot: Slot) -> Self {
-        Self {
-            slot: Mutex::new(slot),
-            waiting_tasks: AtomicUsize::new(0),
-        }
-    }
-
-    pub(super) fn lock_for_task(&self) -> MutexGuard<'_, Slot> {
-        self.waiting_tasks.fetch_add(1, Ordering::Relaxed);
-        let slot = self.lock();
-        self.waiting_tasks.fetch_sub(1, Ordering::Relaxed);
-        slot
-    }
-
-    pub(super) fn lock_for_thread(&self) -> MutexGuard<'_, Slot> {
-        while self.waiting_tasks.load(Ordering::Relaxed) > 0 {
-            std::thread::yield_now();
-        }
-        self.lock()
-    }
-
-    /// A poisoned lock is used: a reader's panic leaves the slot consistent.
-    fn lock(&self) -> MutexGuard<'_, Slot> {
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Whether a socket has something to read. The selector reports only changes, so its last report holds until the
+/// socket would block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Readable {
+    No,
+    Yes,
+    /// The server has closed its side, or the connection broke: reading goes on until a read reports it.
+    ToTheEnd,
 }
 
 /// One socket: its state, its reader, and the waker of the task that waits for it.
-pub(super) struct Slot {
+pub(in crate::direct) struct Slot {
     /// `None` once it is closed.
     pub(super) socket: Option<TcpStream>,
-    /// The selector reports only changes, so its last report holds until the socket would block.
-    readable: bool,
+    readable: Readable,
     writable: bool,
-    /// The server has closed its side, or the connection broke: reading goes on until a read reports it.
-    closed: bool,
     /// The reader wants no more.
     is_done: bool,
     reader: Option<Box<dyn Reader>>,
@@ -73,9 +45,8 @@ impl Slot {
     pub(super) fn new(socket: TcpStream, read_at_once: usize) -> Self {
         Self {
             socket: Some(socket),
-            readable: false,
+            readable: Readable::No,
             writable: true,
-            closed: false,
             is_done: true,
             reader: None,
             waker: None,
@@ -91,9 +62,10 @@ impl Slot {
             self.writable = true;
             wakers.extend(self.waker.take());
         }
-        if event.is_readable() || closed {
-            self.readable = true;
-            self.closed |= closed;
+        if closed {
+            self.readable = Readable::ToTheEnd;
+        } else if event.is_readable() && self.readable == Readable::No {
+            self.readable = Readable::Yes;
         }
         self.read_on(wakers)
     }
@@ -115,7 +87,7 @@ impl Slot {
     }
 
     fn wants_to_read(&self) -> bool {
-        self.readable && !self.is_done
+        self.readable != Readable::No && !self.is_done
     }
 
     fn read_once(&mut self, buffer: &mut [u8], wakers: &mut Vec<Waker>) {
@@ -125,15 +97,16 @@ impl Slot {
         };
         let outcome = match socket.read(buffer) {
             Ok(count) => {
-                self.closed |= count == 0;
                 // A short read has emptied the socket; later bytes are a new event.
-                if count < buffer.len() && !self.closed {
-                    self.readable = false;
+                if count == 0 {
+                    self.readable = Readable::ToTheEnd;
+                } else if count < buffer.len() && self.readable == Readable::Yes {
+                    self.readable = Readable::No;
                 }
                 reader.take(&buffer[..count])
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                self.readable = false;
+                self.readable = Readable::No;
                 return;
             }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => return,
@@ -148,12 +121,13 @@ impl Slot {
         }
     }
 
-    pub(super) fn attach(&mut self, reader: Box<dyn Reader>) {
+    /// Passes everything that arrives to `reader`, from now until it is detached.
+    pub(in crate::direct) fn attach(&mut self, reader: Box<dyn Reader>) {
         self.is_done = reader.waiting_for().is_none();
         self.reader = Some(reader);
     }
 
-    pub(super) fn detach(&mut self) -> Option<Box<dyn Reader>> {
+    pub(in crate::direct) fn detach(&mut self) -> Option<Box<dyn Reader>> {
         self.waker = None;
         self.is_done = true;
         self.reader.take()

@@ -1,13 +1,14 @@
 //! The thread that waits for many sockets, and reads them.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Registry, Token};
+use parking_lot::Mutex;
 use slab::Slab;
 
 use super::slot::{SharedSlot, Slot};
@@ -41,12 +42,6 @@ struct Shared {
     ended: AtomicBool,
 }
 
-impl Shared {
-    fn slots(&self) -> MutexGuard<'_, Slab<Arc<SharedSlot>>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Reactor {
     pub(super) fn start() -> io::Result<Self> {
         let poll = Poll::new()?;
@@ -74,7 +69,7 @@ impl Reactor {
     }
 
     pub(super) fn sockets(&self) -> usize {
-        self.shared.slots().len()
+        self.shared.slots.lock().len()
     }
 
     /// Adds a socket, and returns its number and its slot.
@@ -83,7 +78,7 @@ impl Reactor {
         mut socket: TcpStream,
         read_at_once: usize,
     ) -> io::Result<(usize, Arc<SharedSlot>)> {
-        let mut slots = self.shared.slots();
+        let mut slots = self.shared.slots.lock();
         // Set before the socket can have an event; the thread then waits for the lock.
         self.shared.has_changed.store(true, Ordering::Release);
         let entry = slots.vacant_entry();
@@ -99,10 +94,10 @@ impl Reactor {
 
     /// Removes a socket and closes it.
     pub(super) fn remove(&self, key: usize) {
-        let slot = self.shared.slots().remove(key);
+        let slot = self.shared.slots.lock().remove(key);
         self.shared.has_changed.store(true, Ordering::Release);
         // The thread may keep the slot until its next event, but not the socket.
-        if let Some(mut socket) = slot.lock_for_task().socket.take() {
+        if let Some(mut socket) = slot.lock().socket.take() {
             // Closing it would suffice, unless its descriptor was duplicated.
             let _ = self.shared.registry.deregister(&mut socket);
         }
@@ -123,10 +118,9 @@ struct ThreadEnd(Arc<Shared>);
 impl Drop for ThreadEnd {
     fn drop(&mut self) {
         self.0.ended.store(true, Ordering::Release);
-        let slots: Vec<_> = (self.0.slots().iter().map(|(_, slot)| Arc::clone(slot))).collect();
-        let wakers = slots
-            .iter()
-            .filter_map(|slot| slot.lock_for_thread().take_waker());
+        let slots: Vec<_> =
+            (self.0.slots.lock().iter().map(|(_, slot)| Arc::clone(slot))).collect();
+        let wakers = slots.iter().filter_map(|slot| slot.lock().take_waker());
         wakers.for_each(Waker::wake);
     }
 }
@@ -150,7 +144,7 @@ fn run(mut poll: Poll, shared: &Shared) {
         }
         let has_changed = shared.has_changed.load(Ordering::Acquire);
         if has_changed && shared.has_changed.swap(false, Ordering::AcqRel) {
-            let known = shared.slots();
+            let known = shared.slots.lock();
             slots.clear();
             for (key, slot) in &*known {
                 slots.resize(key, None);
@@ -158,13 +152,10 @@ fn run(mut poll: Poll, shared: &Shared) {
             }
         }
         let slot = |key: usize| slots.get(key).and_then(Option::as_deref);
-        unread.retain(|&key| {
-            slot(key).is_some_and(|slot| slot.lock_for_thread().read_on(&mut wakers))
-        });
+        unread.retain(|&key| slot(key).is_some_and(|slot| slot.lock().read_on(&mut wakers)));
         for event in &events {
             let key = event.token().0;
-            let has_more =
-                slot(key).is_some_and(|slot| slot.lock_for_thread().on_event(event, &mut wakers));
+            let has_more = slot(key).is_some_and(|slot| slot.lock().on_event(event, &mut wakers));
             if has_more && !unread.contains(&key) {
                 unread.push(key);
             }

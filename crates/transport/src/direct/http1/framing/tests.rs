@@ -54,8 +54,8 @@ fn what_is_no_framing_is_refused() {
         b"5\rhello",
         b"11111111111111111\r\n",
         b"0\r\nA: b\rc\r\n\r\n",
-        &[b"5;".as_slice(), &[b'a'; 20_000]].concat(),
-        &[b"0\r\n".as_slice(), &[b'a'; 70_000]].concat(),
+        &[b"5;", vec![b'a'; 20_000].as_slice()].concat(),
+        &[b"0\r\n", vec![b'a'; 70_000].as_slice()].concat(),
     ] {
         assert!(chunked(bytes).is_err(), "{}", bytes.escape_ascii());
     }
