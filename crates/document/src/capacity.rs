@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use domain::record::capacity::{
-    CapacityRecord, Judged, LevelEnd, Probe, RunEnd, SearchEnd, Verdict,
+    CapacityRecord, Judged, LevelEnd, LevelRecord, RunEnd, SearchEnd, Verdict,
 };
 use metrics::capacity::{Course, Criterion, LevelFigures, Located, Objective, Scaling, search};
 use metrics::stats::LawKind;
@@ -46,14 +46,15 @@ pub fn answer(
     let seen = record.observed();
     let carries = search::carried(&seen);
     let breaks = search::breaks(&seen);
-    let unresolved: Vec<&Probe> = record
+    let unresolved: Vec<&LevelRecord> = record
         .probes
         .iter()
         .filter(|p| p.end != LevelEnd::Interrupted && p.observed().verdict == Verdict::Unresolved)
         .collect();
-    let open =
-        |p: &&&Probe| carries.is_none_or(|c| p.agents > c) && breaks.is_none_or(|b| p.agents < b);
-    let between: Vec<&Probe> = unresolved.iter().filter(open).copied().collect();
+    let open = |p: &&&LevelRecord| {
+        carries.is_none_or(|c| p.agents > c) && breaks.is_none_or(|b| p.agents < b)
+    };
+    let between: Vec<&LevelRecord> = unresolved.iter().filter(open).copied().collect();
     let interrupted = record.end.is_none_or(|end| end == RunEnd::Interrupted);
     let least = seen.iter().map(|o| o.agents).min().unwrap_or(1);
     let kind = match (carries, breaks) {
@@ -158,7 +159,7 @@ fn agents(n: u32) -> String {
 }
 
 /// Why a level is open, and what would decide it.
-fn open_in_words(probe: &Probe) -> String {
+fn open_in_words(probe: &LevelRecord) -> String {
     let one = probe.agents == 1;
     let who = agents(probe.agents);
     let judged = &probe.decision.judged;
@@ -187,7 +188,11 @@ fn open_in_words(probe: &Probe) -> String {
 }
 
 /// `ttft_p95 2.9 s [2.6 .. 3.4]`, of the limit that is broken.
-fn why_broken(probe: &Probe, objective: &Objective, levels: &[LevelFigures]) -> Option<String> {
+fn why_broken(
+    probe: &LevelRecord,
+    objective: &Objective,
+    levels: &[LevelFigures],
+) -> Option<String> {
     let fails = |j: &&(&Criterion, &Judged)| j.1.verdict == Verdict::Fail;
     let judged: Vec<_> = objective
         .criteria()

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use domain::record::capacity::{
-    CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, LEVELS_FOLDER, Probe, level_folder,
+    CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, LEVELS_FOLDER, LevelRecord, level_folder,
 };
 use domain::record::load::{LOAD_SCHEMA, REQUESTS_FILE};
 use domain::record::{RequestRecord, schema1};
@@ -62,7 +62,7 @@ pub fn next_level(folder: &Path, record: &CapacityRecord, agents: u32) -> PathBu
 pub fn rows(
     folder: &Path,
     schema: u32,
-    probe: &Probe,
+    probe: &LevelRecord,
     keep_going: bool,
     (skipped, warnings): (&mut Vec<Skipped>, &mut Vec<String>),
 ) -> Result<Vec<RequestRecord>, LoadError> {

@@ -8,7 +8,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use domain::plan::Arm;
+use domain::plan::{Arm, ArmSpec};
 use domain::record::{
     JOURNAL_FILE, JournalLine, MANIFEST_FILE, Manifest, MarkKind, RESULTS_SCHEMA, RunKey,
     StepRecord, SweepRecords, TELEMETRY_FILE, schema1,
@@ -113,7 +113,7 @@ fn describe_gaps(manifest: &Manifest, journal: &[JournalLine], warnings: &mut Ve
     let never: Vec<String> = planned
         .iter()
         .filter(|spec| !started.contains(&(&spec.run, spec.arm)))
-        .map(|spec| place(&spec.run, spec.arm))
+        .map(ArmSpec::to_string)
         .collect();
     if !never.is_empty() {
         warnings.push(format!(
@@ -151,8 +151,6 @@ fn describe_gaps(manifest: &Manifest, journal: &[JournalLine], warnings: &mut Ve
 }
 
 fn place(run: &RunKey, arm: Arm) -> String {
-    format!(
-        "{} ({}, repetition {}, {arm})",
-        run.config, run.topology, run.repetition
-    )
+    let run = run.clone();
+    ArmSpec { run, arm }.to_string()
 }

@@ -18,6 +18,7 @@ use crate::admission::Admitted;
 use crate::book::MainRequest;
 use crate::context::SweepContext;
 use crate::live::{REPORT_EVERY, TokenReports};
+use crate::shutdown::unless;
 use crate::{probe, state};
 
 #[derive(Debug)]
@@ -137,15 +138,6 @@ pub(crate) async fn run_arm(context: &mut SweepContext, arm: ArmAttempt<'_>) -> 
         cache,
         changed_servers,
     })
-}
-
-/// The future's output, or `None` once the token is cancelled.
-async fn unless<F: Future>(token: &CancellationToken, future: F) -> Option<F::Output> {
-    tokio::select! {
-        biased;
-        () = token.cancelled() => None,
-        output = future => Some(output),
-    }
 }
 
 fn in_words(outcome: &domain::Outcome) -> String {
@@ -329,11 +321,10 @@ impl<'a> Running<'a> {
                 biased;
                 joined = self.tasks.join_next() => match joined {
                     None => break,
-                    Some(Ok((agent, end))) => self.ends[agent] = Some(end),
-                    Some(Err(e)) => match e.try_into_panic() {
-                        Ok(panic) => std::panic::resume_unwind(panic),
-                        Err(e) => unreachable!("agents are cancelled by their token only: {e}"),
-                    },
+                    Some(ended) => {
+                        let (agent, end) = ended.expect("agents are cancelled by their token only");
+                        self.ends[agent] = Some(end);
+                    }
                 },
                 () = deadline => {
                     self.deadline = None;

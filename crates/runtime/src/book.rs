@@ -4,7 +4,7 @@
 //! agents' tokens.
 
 use std::io;
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -22,7 +22,7 @@ pub(crate) struct Book {
     inner: Mutex<Inner>,
     failure: Arc<Failure>,
     /// `None` only while the book is being closed.
-    lines: Option<Sender<Entry>>,
+    jobs: Option<Sender<Job>>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -53,32 +53,8 @@ impl Failure {
     }
 }
 
-#[derive(Debug)]
-enum Entry {
-    Line(Box<JournalLine>),
-    /// Answer on `done` once everything before this is written; with `durable`, synced to disk as well.
-    Settle {
-        durable: bool,
-        done: SyncSender<()>,
-    },
-}
-
-fn write(mut journal: LineWriter, entries: &Receiver<Entry>, failure: &Failure) {
-    let path = journal.path().to_owned();
-    let keep = |result: io::Result<()>| failure.keep(result.map_err(FolderError::write(&path)));
-    while let Ok(entry) = entries.recv() {
-        match entry {
-            Entry::Line(line) => keep(journal.append(&line)),
-            Entry::Settle { durable, done } => {
-                if durable {
-                    keep(journal.sync());
-                }
-                // The receiver may be gone.
-                let _ = done.send(());
-            }
-        }
-    }
-}
+/// Something that the writer's thread does with the journal.
+type Job = Box<dyn FnOnce(&mut LineWriter) -> io::Result<()> + Send>;
 
 /// A main request of the running arm, as far as the runtime needs it.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,18 +96,23 @@ impl Book {
             unwritable,
         });
         let path = journal.path().to_owned();
-        let (lines, entries) = mpsc::channel();
+        let (jobs, received) = mpsc::channel::<Job>();
         let writer = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn({
-                let failure = Arc::clone(&failure);
-                move || write(journal, &entries, &failure)
+                let (failure, path) = (Arc::clone(&failure), path.clone());
+                let mut journal = journal;
+                move || {
+                    for job in received {
+                        failure.keep(job(&mut journal).map_err(FolderError::write(&path)));
+                    }
+                }
             })
             .map_err(|source| FolderError::Write { path, source })?;
         Ok(Self {
             inner: Mutex::default(),
             failure,
-            lines: Some(lines),
+            jobs: Some(jobs),
             writer: Some(writer),
         })
     }
@@ -140,33 +121,34 @@ impl Book {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn send(&self, entry: Entry) {
-        if let Some(lines) = &self.lines {
+    fn send(&self, job: impl FnOnce(&mut LineWriter) -> io::Result<()> + Send + 'static) {
+        if let Some(jobs) = &self.jobs {
             // The writer ends only when this side does.
-            let _ = lines.send(entry);
+            let _ = jobs.send(Box::new(job));
         }
     }
 
     /// Appends a line without waiting for the disk. A failure is kept for [`Book::check`].
     pub(crate) fn append(&self, line: JournalLine) {
-        self.send(Entry::Line(Box::new(line)));
+        self.send(move |journal| journal.append(&line));
     }
 
     /// Waits until all lines are written. Blocks, so it is for moments at which nothing is measured.
     pub(crate) fn settle(&self) {
-        self.wait(false);
+        let (done, settled) = mpsc::sync_channel(1);
+        self.send(move |_| {
+            // The receiver may be gone.
+            let _ = done.send(());
+            Ok(())
+        });
+        // An error means that the writer is gone, and then there is nothing to wait for.
+        let _ = settled.recv();
     }
 
     /// Waits until all lines are synced to disk. Blocks.
     pub(crate) fn sync(&self) {
-        self.wait(true);
-    }
-
-    fn wait(&self, durable: bool) {
-        let (done, settled) = mpsc::sync_channel(1);
-        self.send(Entry::Settle { durable, done });
-        // An error means that the writer is gone, and then there is nothing to wait for.
-        let _ = settled.recv();
+        self.send(LineWriter::sync);
+        self.settle();
     }
 
     /// Keeps a failure to write another file of the results folder.
@@ -230,7 +212,7 @@ impl Recorder for Book {
 impl Drop for Book {
     /// Waits for the writer, so that the folder is complete when it is opened next.
     fn drop(&mut self) {
-        drop(self.lines.take());
+        drop(self.jobs.take());
         if let Some(writer) = self.writer.take() {
             // The panic hook has reported a panic of the writer.
             let _ = writer.join();

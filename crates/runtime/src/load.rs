@@ -23,11 +23,11 @@ use domain::plan::{CachePolicy, Topology};
 use domain::record::{NonceRoot, RequestRecord, RunKey, Turn};
 use domain::work::Work;
 use domain::{ModelOptions, Nanos, Stamp};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::conversation::Conversation;
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Shutdown, unless};
 
 pub use backlog::Backlog;
 pub use conversation::Turns;
@@ -273,7 +273,7 @@ async fn closed(context: &Arc<LoadContext>, agents: u32, think: Nanos) {
             }
         });
     }
-    join(tasks).await;
+    tasks.join_all().await;
 }
 
 /// A planned start of a request, or of a session of several.
@@ -333,12 +333,10 @@ async fn unlimited(context: &Arc<LoadContext>) {
         let task = Arc::clone(context);
         tasks.spawn(async move { task.session(planned, agent, call).await });
         while let Some(ended) = tasks.try_join_next() {
-            rethrow(ended.map(drop));
+            ended.expect("a request's task is not cancelled");
         }
     }
-    while let Some(ended) = tasks.join_next().await {
-        rethrow(ended.map(drop));
-    }
+    tasks.join_all().await;
 }
 
 /// Runs planned starts with a limited number of agents, each of which takes the next one when it is free.
@@ -359,7 +357,7 @@ async fn limited(context: &Arc<LoadContext>, agents: u32) {
             }
         });
     }
-    join(tasks).await;
+    tasks.join_all().await;
 }
 
 impl LoadPlan {
@@ -387,29 +385,11 @@ impl LoadPlan {
     }
 }
 
-async fn join(mut tasks: JoinSet<()>) {
-    while let Some(ended) = tasks.join_next().await {
-        rethrow(ended);
-    }
-}
-
-/// Resumes a panic of a request's task: it is a bug of this program, not a failure of the server.
-fn rethrow(ended: Result<(), JoinError>) {
-    if let Err(error) = ended
-        && let Ok(panic) = error.try_into_panic()
-    {
-        std::panic::resume_unwind(panic);
-    }
-}
-
 impl LoadContext {
     /// Sleeps until `at`; false if the load was stopped before.
     async fn wait_until(&self, at: Stamp) -> bool {
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => false,
-            () = self.setup.clock.sleep_until(at) => true,
-        }
+        let reached = unless(&self.stop, self.setup.clock.sleep_until(at)).await;
+        reached.is_some()
     }
 
     /// Runs all turns of a planned start, one after another, and returns their number.

@@ -102,6 +102,15 @@ impl Shutdown {
     }
 }
 
+/// The future's output, or `None` once the token is cancelled, even if both are ready.
+pub(crate) async fn unless<F: Future>(token: &CancellationToken, future: F) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        () = token.cancelled() => None,
+        output = future => Some(output),
+    }
+}
+
 /// Waits for the first Ctrl-C, SIGTERM or SIGHUP after this call, even one that comes before the future is polled.
 /// Fails when signals cannot be received.
 pub fn asked_to_stop() -> impl Future<Output = io::Result<()>> {

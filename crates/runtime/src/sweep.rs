@@ -24,7 +24,7 @@ use crate::book::Book;
 use crate::context::SweepContext;
 use crate::error::RuntimeError;
 use crate::sampling::Telemetry;
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Shutdown, unless};
 use crate::state::{self, ASK_LIMIT};
 
 /// Default of [`SweepSetup::dead_arms`].
@@ -66,7 +66,7 @@ impl fmt::Debug for SweepSetup {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SweepSummary {
     pub arms: usize,
     /// Arms that were complete before this process started.
@@ -209,13 +209,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
     let mut summary = SweepSummary {
         arms,
         already_complete: arms - todo.len(),
-        completed: 0,
-        not_completed: 0,
-        requests: OutcomeCounts::default(),
-        failed_steps: 0,
-        interrupted: false,
-        took: Nanos::ZERO,
-        warnings: Vec::new(),
+        ..SweepSummary::default()
     };
     let sources = Sources {
         gpu: setup.gpu,
@@ -245,13 +239,9 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
             config,
             number: *attempt,
         };
-        let end = tokio::select! {
-            biased;
-            end = run_arm(&mut context, attempt) => end,
-            // The journal takes no more lines, so drop the tasks of the arm.
-            () = unwritable.cancelled() => None,
-        };
-        let Some(end) = end else { break };
+        // When the journal takes no more lines, the tasks of the arm are dropped.
+        let end = unless(&unwritable, run_arm(&mut context, attempt)).await;
+        let Some(end) = end.flatten() else { break };
         if end.complete {
             summary.completed += 1;
         } else {
@@ -356,10 +346,9 @@ fn check_setup(manifest: &Manifest, backends: &[Arc<dyn ChatBackend>]) -> Result
 async fn check_model(context: &SweepContext, log: &mut WarningLog) -> Result<(), RuntimeError> {
     for backend in &context.backends {
         let model = &context.plan.model;
-        let asked = tokio::select! {
-            biased;
-            () = context.stop.cancelled() => return Ok(()),
-            asked = context.clock.timeout(ASK_LIMIT, backend.find_model(model)) => asked,
+        let asked = context.clock.timeout(ASK_LIMIT, backend.find_model(model));
+        let Some(asked) = unless(&context.stop, asked).await else {
+            return Ok(());
         };
         match asked {
             Ok(Ok(Some(_))) => {}

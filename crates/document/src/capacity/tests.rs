@@ -39,7 +39,7 @@ fn record(probes: &[(u32, Verdict, f64)], end: Option<RunEnd>) -> CapacityRecord
     }))
     .unwrap();
     for (place, (agents, verdict, seen)) in probes.iter().enumerate() {
-        record.probes.push(Probe {
+        record.probes.push(LevelRecord {
             folder: level_folder(place + 1, *agents),
             agents: *agents,
             phase: Phase::Doubling,

@@ -24,9 +24,9 @@ pub struct CapacityRecord {
     /// The header of the run.
     pub header: RunHeader,
     /// The settings.
-    pub asked: Asked,
+    pub asked: CapacitySettings,
     /// The levels, in the order they were run.
-    pub probes: Vec<Probe>,
+    pub probes: Vec<LevelRecord>,
     /// How the run ended; absent while it runs, and if it was cut off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<RunEnd>,
@@ -34,7 +34,8 @@ pub struct CapacityRecord {
 
 /// The settings of a capacity run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Asked {
+#[schemars(rename = "Asked")]
+pub struct CapacitySettings {
     /// The limits in their canonical form.
     pub slo: String,
     /// The model.
@@ -88,7 +89,8 @@ impl Budget {
 
 /// A level that was run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Probe {
+#[schemars(rename = "Probe")]
+pub struct LevelRecord {
     /// Its folder under `levels/`.
     pub folder: String,
     /// Its agents.
@@ -140,12 +142,12 @@ impl CapacityRecord {
         self.probes
             .iter()
             .filter(|p| p.end != LevelEnd::Interrupted)
-            .map(Probe::observed)
+            .map(LevelRecord::observed)
             .collect()
     }
 }
 
-impl Probe {
+impl LevelRecord {
     pub fn observed(&self) -> Observed {
         Observed {
             agents: self.agents,

@@ -1,6 +1,6 @@
 //! Levels whose truth is known exactly, and what the rule of `tandem capacity` says of them.
 
-use domain::record::capacity::{Asked, Budget, Search, Verdict};
+use domain::record::capacity::{Budget, CapacitySettings, Search, Verdict};
 use domain::record::{RequestRecord, RequestTimes};
 use domain::{Nanos, Outcome, Stamp};
 use metrics::capacity::{Objective, Rule, Sample, Watch, Watched, steady_window};
@@ -183,8 +183,8 @@ const BUDGET: Budget = Budget {
 };
 
 /// The defaults of `tandem capacity`.
-pub(crate) fn asked(objective: &Objective) -> Asked {
-    Asked {
+pub(crate) fn asked(objective: &Objective) -> CapacitySettings {
+    CapacitySettings {
         slo: objective.to_string(),
         model: String::new(),
         num_predict: 50,

@@ -14,6 +14,7 @@ use tracing::Instrument as _;
 use super::conversation::{Conversation, words};
 use super::trace::TracePrompt;
 use super::{LoadContext, LoadShape, Place, lock};
+use crate::shutdown::unless;
 
 impl LoadContext {
     /// Waits for room for another row, does the agent's work, sends one request and records it. Returns the end of
@@ -87,12 +88,8 @@ impl LoadContext {
         if work.is_empty() {
             return Some(None);
         }
-        let done = tokio::select! {
-            biased;
-            () = self.stop.cancelled() => return None,
-            done = self.setup.pool.run(&self.setup.clock, work) => done,
-        };
-        match done {
+        let work = self.setup.pool.run(&self.setup.clock, work);
+        match unless(&self.stop, work).await? {
             Ok(record) => Some(Some(record)),
             Err(error) => {
                 lock(&self.work_error).get_or_insert(error);

@@ -17,9 +17,9 @@ use crate::book::Book;
 
 /// Three tokens for the requests that `is_up` accepts by their number, and a refused connection for the others.
 fn if_up(is_up: fn(usize) -> bool) -> Script {
-    Arc::new(move |_, nth| match is_up(nth) {
-        true => Reply::Text { tokens: 3 },
-        false => Reply::Refused,
+    Arc::new(move |_, nth| {
+        let text = Reply::Text { tokens: 3 };
+        if is_up(nth) { text } else { Reply::Refused }
     })
 }
 
@@ -173,6 +173,7 @@ async fn a_server_that_becomes_another_version_is_reported_once_and_recorded_in_
 }
 
 /// A disk that waits for `release` before its first byte, if there is one, and is full after `left` bytes.
+#[derive(Debug)]
 struct Disk {
     file: File,
     left: usize,

@@ -15,7 +15,8 @@ use domain::exit::{Exit, Fatal};
 use domain::hash::sha256_hex;
 use domain::plan::Timeouts;
 use domain::record::capacity::{
-    Asked, Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, LevelEnd, RunEnd, Search,
+    Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, CapacitySettings, LevelEnd, RunEnd,
+    Search,
 };
 use domain::record::{ClientBudget, NonceRoot, RunHeader, RuntimeFacts};
 use domain::{ModelOptions, Nanos};
@@ -288,8 +289,8 @@ fn begin(
     Ok((dir, lock, record))
 }
 
-fn asked(args: &CapacityArgs) -> Asked {
-    Asked {
+fn asked(args: &CapacityArgs) -> CapacitySettings {
+    CapacitySettings {
         slo: args.slo.to_string(),
         model: args.request.model.clone(),
         num_predict: args.request.num_predict,

@@ -8,7 +8,7 @@ use domain::Nanos;
 use domain::exit::Fatal;
 use domain::hash::derive;
 use domain::plan::CachePolicy;
-use domain::record::capacity::{CapacityRecord, Decision, LevelEnd, Phase, Probe, Window};
+use domain::record::capacity::{CapacityRecord, Decision, LevelEnd, LevelRecord, Phase, Window};
 use domain::record::load::{ClientCost, LOAD_SCHEMA, LoadFile, LoadResult, REQUESTS_FILE, Shape};
 use domain::record::{NonceRoot, RequestRecord, RunHeader};
 use domain::{ModelOptions, Stamp};
@@ -35,7 +35,7 @@ const GRACE: Nanos = Nanos::from_secs(60);
 const ENDLESS: u32 = 1 << 20;
 
 pub(super) struct Level {
-    pub(super) probe: Probe,
+    pub(super) probe: LevelRecord,
     pub(super) figures: Option<LevelFigures>,
 }
 
@@ -144,7 +144,7 @@ fn load_file(record: &CapacityRecord, plan: &LoadPlan, agents: u32) -> LoadFile 
             nonce: (plan.cache == CachePolicy::Nonce).then_some(plan.nonce),
             ..record.header.clone()
         },
-        asked: domain::record::load::Asked {
+        asked: domain::record::load::LoadSettings {
             model: plan.model.clone(),
             shape: Shape::Closed {
                 agents,

@@ -7,7 +7,7 @@ use agents::WorkPool;
 use clock::Clock;
 use domain::exit::Fatal;
 use domain::plan::{CachePolicy, Timeouts, limits};
-use domain::record::load::{Asked, RampAsked, Shape, WorkAsked};
+use domain::record::load::{LoadSettings, RampSettings, Shape, WorkSettings};
 use domain::work::Work;
 use domain::{ModelOptions, Nanos};
 use runtime::load::{
@@ -167,8 +167,8 @@ pub(super) fn pool(args: &LoadArgs, clock: &Clock) -> WorkPool {
 }
 
 /// The plan as `load.json` describes it.
-pub(super) fn asked(plan: &LoadPlan, args: &LoadArgs, pool: &WorkPool) -> Asked {
-    Asked {
+pub(super) fn asked(plan: &LoadPlan, args: &LoadArgs, pool: &WorkPool) -> LoadSettings {
+    LoadSettings {
         model: plan.model.clone(),
         shape: shape(plan),
         requests: plan.requests,
@@ -176,7 +176,7 @@ pub(super) fn asked(plan: &LoadPlan, args: &LoadArgs, pool: &WorkPool) -> Asked 
         seed: plan.seed,
         same_prompt: args.ask.request.same_prompt,
         turns: plan.turns.as_ref().map(|turns| turns.count.get()),
-        work: (!plan.work.is_empty()).then(|| WorkAsked {
+        work: (!plan.work.is_empty()).then(|| WorkSettings {
             cpu: plan.work.cpu.map(|cpu| cpu.to_string()),
             file_bytes: plan.work.file.map(|file| u64::from(file.bytes())),
             threads: pool.threads().get(),
@@ -205,7 +205,7 @@ fn shape(plan: &LoadPlan) -> Shape {
                 rate: arrivals.rate.last().per_second(),
                 ramp: match arrivals.rate {
                     RateCurve::Constant(_) => None,
-                    RateCurve::Ramp { from, over, .. } => Some(RampAsked {
+                    RateCurve::Ramp { from, over, .. } => Some(RampSettings {
                         from,
                         over_s: over.as_secs_f64(),
                     }),
