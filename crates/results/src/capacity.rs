@@ -70,9 +70,13 @@ pub fn rows(
     let path = level.join(REQUESTS_FILE);
     // The versions of levels and runs rose together.
     let schema = schema + (LOAD_SCHEMA - CAPACITY_SCHEMA);
-    let mut said = Vec::new();
-    let rows = load::rows(&path, schema, keep_going, (skipped, &mut said));
-    warnings.extend(said.iter().map(|said| format!("{}: {said}", probe.folder)));
+    let mut of_level = Vec::new();
+    let rows = load::rows(&path, schema, keep_going, (skipped, &mut of_level));
+    warnings.extend(
+        of_level
+            .iter()
+            .map(|text| format!("{}: {text}", probe.folder)),
+    );
     match rows {
         // A level that was stopped before a request had ended.
         Err(error) if matches!(error.kind, LoadErrorKind::Empty) && probe.window.is_none() => {

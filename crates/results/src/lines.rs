@@ -58,26 +58,7 @@ pub(crate) struct Unreadable<'a> {
     pub(crate) lines_before: u64,
 }
 
-impl<'a> Unreadable<'a> {
-    /// Any line that cannot be read is an error.
-    pub(crate) fn new(
-        path: &'a Path,
-        what: &'static str,
-        writer: &'static str,
-        skipped: &'a mut Vec<Skipped>,
-        warnings: &'a mut Vec<String>,
-    ) -> Self {
-        Self {
-            path,
-            what,
-            writer,
-            keep_going: false,
-            skipped,
-            warnings,
-            lines_before: 0,
-        }
-    }
-
+impl Unreadable<'_> {
     /// Adds the problems of the next block.
     pub(crate) fn add(&mut self, lines: u64, problems: &[Problem]) -> Result<(), LoadError> {
         for problem in problems {
@@ -103,9 +84,10 @@ impl<'a> Unreadable<'a> {
 }
 
 pub(crate) fn read<T: Send>(
-    mut unreadable: Unreadable<'_>,
+    unreadable: &mut Unreadable<'_>,
     read: ReadLine<T>,
 ) -> Result<Vec<T>, LoadError> {
+    unreadable.lines_before = 0;
     let mut all = Vec::new();
     blocks::parse(
         unreadable.path,

@@ -67,8 +67,13 @@ pub fn fold<T: Send>(
 ) -> Result<(), LoadError> {
     let read = reader(schema);
     let mut unreadable = Unreadable {
+        path,
+        what: "request row",
+        writer: "load",
         keep_going,
-        ..Unreadable::new(path, "request row", "load", skipped, warnings)
+        skipped,
+        warnings,
+        lines_before: 0,
     };
     blocks::parse(
         path,

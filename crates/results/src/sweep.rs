@@ -38,20 +38,22 @@ pub fn read(
         1 => lifted,
         _ => lines::line,
     };
-    let path = folder.join(JOURNAL_FILE);
-    let unreadable = Unreadable {
+    let journal_path = folder.join(JOURNAL_FILE);
+    let telemetry_path = folder.join(TELEMETRY_FILE);
+    let mut unreadable = Unreadable {
+        path: &journal_path,
+        what: "journal line",
+        writer: "sweep",
         keep_going,
-        ..Unreadable::new(&path, "journal line", "sweep", skipped, &mut warnings)
+        skipped,
+        warnings: &mut warnings,
+        lines_before: 0,
     };
-    let journal = lines::read(unreadable, read_line)?;
-    let path = folder.join(TELEMETRY_FILE);
-    let bytes = path.metadata().map(|file| file.len());
+    let journal = lines::read(&mut unreadable, read_line)?;
+    let bytes = telemetry_path.metadata().map(|file| file.len());
     let telemetry = if bytes.as_ref().is_ok_and(|bytes| *bytes > 0) {
-        let unreadable = Unreadable {
-            keep_going,
-            ..Unreadable::new(&path, "telemetry sample", "sweep", skipped, &mut warnings)
-        };
-        lines::read(unreadable, lines::line)?
+        (unreadable.path, unreadable.what) = (&telemetry_path, "telemetry sample");
+        lines::read(&mut unreadable, lines::line)?
     } else {
         // A sweep can be over before the first sample.
         let what = bytes.map_or("no", |_| "no sample in");

@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::admission::Admitted;
-use crate::book::MainRequest;
 use crate::context::SweepContext;
+use crate::journal::MainRequest;
 use crate::live::{REPORT_EVERY, TokenReports};
 use crate::shutdown::unless;
 use crate::{probe, state};
@@ -60,7 +60,7 @@ pub(crate) async fn run_arm(context: &mut SweepContext, arm: ArmAttempt<'_>) -> 
         (notes, before)
     });
     let (mut notes, loaded_before) = prepared.await?;
-    context.book.take_arm();
+    context.journal.take_arm();
     context.observer.on_event(&Event::ArmStarted {
         spec: spec.clone(),
         at: context.clock.now(),
@@ -85,7 +85,7 @@ pub(crate) async fn run_arm(context: &mut SweepContext, arm: ArmAttempt<'_>) -> 
         notes.extend(gave_up.map(|why| format!("agent {agent} gave up at {why}")));
     }
 
-    let (requests, cache) = context.book.take_arm();
+    let (requests, cache) = context.journal.take_arm();
     let is_dead = complete && requests.iter().all(MainRequest::found_no_server);
     let last = requests.last().filter(|_| is_dead);
     let dead = last.map(|request| in_words(&request.outcome));
@@ -122,10 +122,10 @@ pub(crate) async fn run_arm(context: &mut SweepContext, arm: ArmAttempt<'_>) -> 
         notes,
         changed_servers: changed_servers.clone(),
     };
-    context.book.append(JournalLine::Arm(record.clone()));
+    context.journal.append(JournalLine::Arm(record.clone()));
     if !context.clock.is_virtual() {
         // In virtual time, running the arms again takes less time than syncing them to disk.
-        context.book.sync();
+        context.journal.sync();
     }
     context.observer.on_event(&Event::ArmEnded {
         record,
@@ -213,7 +213,7 @@ fn job(
         endpoint: endpoint as u32,
         backend: Arc::new(backend),
         clock: context.clock.clone(),
-        recorder: Arc::clone(&context.book) as Arc<dyn Recorder>,
+        recorder: Arc::clone(&context.journal) as Arc<dyn Recorder>,
         stop: context.stop.clone(),
         cancel: cancel.clone(),
         progress,

@@ -13,9 +13,9 @@
 
 mod admission;
 mod arm;
-mod book;
 mod context;
 mod error;
+mod journal;
 mod live;
 pub mod load;
 mod probe;

@@ -245,19 +245,15 @@ async fn closed(context: &Arc<LoadContext>, agents: u32, think: Nanos) {
                     let session = agent + (call / count) * agents;
                     (session, call % count + 1, turns.think)
                 });
-                let is_first = turn.is_none_or(|(_, turn, _)| turn == 1);
-                if is_first {
-                    talk = Conversation::default();
-                }
-                if call > 0 {
-                    let later = turn.filter(|_| !is_first);
-                    let pause = later.map_or(think, |(_, _, pause)| pause);
-                    due = due + pause;
-                    if pause > Nanos::ZERO && !context.wait_until(due).await {
-                        break;
+                let pause = match turn {
+                    Some((_, 2.., pause)) => pause,
+                    _ => {
+                        talk = Conversation::default();
+                        if call > 0 { think } else { Nanos::ZERO }
                     }
-                }
-                if context.stop.is_cancelled() {
+                };
+                due = due + pause;
+                if !context.rest(pause, due).await {
                     break;
                 }
                 let place = Place {
@@ -392,6 +388,12 @@ impl LoadContext {
         reached.is_some()
     }
 
+    /// Waits out a pause that ends at `until`, if there is one; false if the load was stopped.
+    async fn rest(&self, pause: Nanos, until: Stamp) -> bool {
+        let is_over = pause == Nanos::ZERO || self.wait_until(until).await;
+        is_over && !self.stop.is_cancelled()
+    }
+
     /// Runs all turns of a planned start, one after another, and returns their number.
     async fn session(&self, planned: Planned, agent: u32, first_call: u32) -> u32 {
         let plan = &self.setup.plan;
@@ -404,10 +406,7 @@ impl LoadContext {
                 && turn > 0
             {
                 due = due + turns.think;
-                if turns.think > Nanos::ZERO && !self.wait_until(due).await {
-                    return turn;
-                }
-                if self.stop.is_cancelled() {
+                if !self.rest(turns.think, due).await {
                     return turn;
                 }
             }

@@ -14,7 +14,7 @@
 use domain::Nanos;
 use domain::plan::{Config, StatePolicy};
 
-use crate::book::MainRequest;
+use crate::journal::MainRequest;
 
 /// The longest `load` of a request that found its model ready. Warm loads are 0.1 to 0.3 s on the machines seen so far.
 pub(crate) const READY_LIMIT: Nanos = Nanos::from_secs(1);

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 /// - Level two ([`Shutdown::abort`]): requests in flight are cancelled now.
 ///
 /// Either way every request that was started leaves its row, and the arm is recorded as not complete.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     stop: CancellationToken,
     abort: CancellationToken,
@@ -35,9 +35,8 @@ impl Shutdown {
     /// `grace` is the time, on the sweep's clock, that requests in flight have after [`Shutdown::stop`].
     pub fn new(grace: Nanos) -> Self {
         Self {
-            stop: CancellationToken::new(),
-            abort: CancellationToken::new(),
             grace,
+            ..Self::default()
         }
     }
 

@@ -9,7 +9,7 @@ use agents::WorkPool;
 use clock::Clock;
 use domain::backend::ChatBackend;
 use domain::event::{Event, Observer};
-use domain::plan::{ArmSpec, CachePolicy};
+use domain::plan::CachePolicy;
 use domain::record::{ARTEFACTS_FOLDER, JournalLine, Manifest, Mark, MarkKind, NonceRoot};
 use domain::telemetry::GpuSampler;
 use domain::{Nanos, OutcomeCounts, Stamp};
@@ -20,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::arm::{ArmAttempt, run_arm};
-use crate::book::Book;
 use crate::context::SweepContext;
 use crate::error::RuntimeError;
+use crate::journal::Journal;
 use crate::sampling::Telemetry;
 use crate::shutdown::{Shutdown, unless};
 use crate::state::{self, ASK_LIMIT};
@@ -139,7 +139,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
     let plan = Arc::new(manifest.plan);
     let stop = shutdown.stopping().child_token();
     let unwritable = CancellationToken::new();
-    let book = Arc::new(Book::new(journal, unwritable.clone())?);
+    let journal = Arc::new(Journal::new(journal, unwritable.clone())?);
     let resumed = resume.is_some();
     let ResumePoint {
         offset,
@@ -162,7 +162,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
             .map(|most| Arc::new(Semaphore::new(most.get()))),
         endpoints,
         clock: clock.clone(),
-        book: Arc::clone(&book),
+        journal: Arc::clone(&journal),
         observer: Arc::clone(&observer),
         stop: stop.clone(),
         abort: shutdown.aborted().child_token(),
@@ -183,12 +183,9 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         log.warn(note);
     }
 
-    let all = plan.expand(manifest.repetitions);
-    let arms = all.len();
-    let todo: Vec<ArmSpec> = all
-        .into_iter()
-        .filter(|spec| !complete.contains(&(spec.run.clone(), spec.arm)))
-        .collect();
+    let mut todo = plan.expand(manifest.repetitions);
+    let arms = todo.len();
+    todo.retain(|spec| !complete.contains(spec));
     let began = clock.now();
     observer.on_event(&Event::SweepStarted {
         arms: todo.len(),
@@ -197,7 +194,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
     let unique = plan.protocol.cache == CachePolicy::Nonce;
     let mark = |what, note: &str| {
         let begins = matches!(what, MarkKind::Started | MarkKind::Resumed);
-        book.append(JournalLine::Mark(Mark {
+        journal.append(JournalLine::Mark(Mark {
             at: clock.now(),
             what,
             note: note.to_owned(),
@@ -216,14 +213,14 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         host: setup.host,
         servers: if setup.host { servers } else { Vec::new() },
     };
-    let sampling = Telemetry::start(&dir, &clock, plan.telemetry_hz, sources, &book)?;
+    let sampling = Telemetry::start(&dir, &clock, plan.telemetry_hz, sources, &journal)?;
     let mut dead_in_a_row = 0;
     let mut arms_with_help = 0;
     let mut known_changes = Vec::new();
     let mut stuck = None;
     for spec in &todo {
         // Send nothing to a server while records cannot be written.
-        book.settle();
+        journal.settle();
         if stop.is_cancelled() || unwritable.is_cancelled() {
             break;
         }
@@ -232,7 +229,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
             .iter()
             .find(|config| config.id == spec.run.config)
             .expect("arms are expanded from these configurations");
-        let attempt = attempts.entry((spec.run.clone(), spec.arm)).or_default();
+        let attempt = attempts.entry(spec.clone()).or_default();
         *attempt += 1;
         let attempt = ArmAttempt {
             spec,
@@ -290,9 +287,9 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
             "a prompt cache helped, or may have, in {arms_with_help} arms"
         ));
     }
-    book.check()?;
-    summary.requests = book.counts();
-    summary.failed_steps = book.failed_steps();
+    journal.check()?;
+    summary.requests = journal.counts();
+    summary.failed_steps = journal.failed_steps();
     summary.took = clock.now().since(began);
     if let Some(e) = &stuck {
         mark(MarkKind::Interrupted, &e.to_string());
@@ -302,8 +299,8 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         summary.interrupted = true;
         mark(MarkKind::Interrupted, "");
     }
-    book.sync();
-    book.check()?;
+    journal.sync();
+    journal.check()?;
     summary.warnings = log.warnings;
     stuck.map_or(Ok(summary), Err)
 }

@@ -177,7 +177,7 @@ mod tests {
         std::str::from_utf8(bytes).unwrap()
     }
 
-    #[derive(Clone, Default)]
+    #[derive(Debug, Clone, Default)]
     struct Lines(Arc<Mutex<usize>>);
 
     impl Write for Lines {

@@ -250,7 +250,7 @@ impl Window {
 }
 
 /// The verdict on a level or on one limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It keeps the limit.
@@ -258,11 +258,12 @@ pub enum Verdict {
     /// It breaks the limit.
     Fail,
     /// The data do not decide it.
+    #[default]
     Unresolved,
 }
 
 /// The decision on a level.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Decision {
     /// The level passes if it keeps every limit and fails if it breaks one.
     pub verdict: Verdict,
@@ -310,13 +311,7 @@ pub struct Judged {
 impl Decision {
     /// The decision on a level that never was steady.
     pub fn unknown() -> Self {
-        Self {
-            verdict: Verdict::Unresolved,
-            look: 0,
-            requests: 0,
-            judged: Vec::new(),
-            needs: None,
-        }
+        Self::default()
     }
 }
 

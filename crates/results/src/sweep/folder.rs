@@ -5,10 +5,9 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use domain::plan::{Arm, ConfigId, Topology};
+use domain::plan::{ArmSpec, ConfigId, Topology};
 use domain::record::{
-    JOURNAL_FILE, JournalLine, MANIFEST_FILE, Manifest, RESULTS_SCHEMA, RequestRole, RunKey,
-    TELEMETRY_FILE,
+    JOURNAL_FILE, JournalLine, MANIFEST_FILE, Manifest, RESULTS_SCHEMA, RequestRole, TELEMETRY_FILE,
 };
 use domain::telemetry::Sample;
 use domain::{Nanos, Stamp};
@@ -35,9 +34,9 @@ pub struct ResultsDir {
 pub struct ResumePoint {
     /// The clock continues here: after the last stamp that was recorded.
     pub offset: Nanos,
-    pub complete: BTreeSet<(RunKey, Arm)>,
+    pub complete: BTreeSet<ArmSpec>,
     /// The highest attempt at each arm so far.
-    pub attempts: BTreeMap<(RunKey, Arm), u32>,
+    pub attempts: BTreeMap<ArmSpec, u32>,
     /// Agents whose warm load was measured by a probe.
     pub probed: BTreeSet<(ConfigId, Topology, u32)>,
     /// Repairs that were made, in words.
@@ -79,8 +78,7 @@ impl ResultsDir {
         let journal = repaired::<JournalLine>(&journal_path, &mut point.warnings)?;
         for numbered in lines(&journal) {
             let line = parse(&journal_path, "journal: ", numbered)?;
-            point.add(&line);
-            last = last.max(ended(&line));
+            last = last.max(point.add(line));
         }
         let telemetry = repaired::<Sample>(&telemetry_path, &mut point.warnings)?;
         if let Some(numbered) = lines(&telemetry).last() {
@@ -115,38 +113,32 @@ impl ResultsDir {
 }
 
 impl ResumePoint {
-    fn add(&mut self, line: &JournalLine) {
-        let (run, arm, attempt) = match line {
+    /// Adds a line and returns its last stamp.
+    fn add(&mut self, line: JournalLine) -> Stamp {
+        let (run, arm, attempt, ended) = match line {
             JournalLine::Request(r) => {
                 if r.role == RequestRole::Probe
                     && r.times.outcome.is_completed()
                     && r.times.counters.load.is_some()
                 {
-                    self.probed
-                        .insert((r.run.config.clone(), r.run.topology, r.agent));
+                    let config = r.run.config.clone();
+                    self.probed.insert((config, r.run.topology, r.agent));
                 }
-                (&r.run, r.arm, r.attempt)
+                (r.run, r.arm, r.attempt, r.times.ended)
             }
-            JournalLine::Step(s) => (&s.run, s.arm, s.attempt),
+            JournalLine::Step(s) => (s.run, s.arm, s.attempt, s.ended),
             JournalLine::Arm(a) => {
                 if a.complete {
-                    self.complete.insert((a.run.clone(), a.arm));
+                    let (run, arm) = (a.run.clone(), a.arm);
+                    self.complete.insert(ArmSpec { run, arm });
                 }
-                (&a.run, a.arm, a.attempt)
+                (a.run, a.arm, a.attempt, a.ended)
             }
-            JournalLine::Mark(_) => return,
+            JournalLine::Mark(m) => return m.at,
         };
-        let highest = self.attempts.entry((run.clone(), arm)).or_default();
+        let highest = self.attempts.entry(ArmSpec { run, arm }).or_default();
         *highest = (*highest).max(attempt);
-    }
-}
-
-fn ended(line: &JournalLine) -> Stamp {
-    match line {
-        JournalLine::Request(r) => r.times.ended,
-        JournalLine::Step(s) => s.ended,
-        JournalLine::Arm(a) => a.ended,
-        JournalLine::Mark(m) => m.at,
+        ended
     }
 }
 

@@ -169,13 +169,9 @@ fn sha256_of(call: &GenerateCall) -> String {
         return sha256_hex(call.prompt.as_bytes());
     };
     let mut all = String::new();
-    for said in history {
-        all.push_str(said.role.as_str());
-        all.push('\0');
-        all.push_str(&said.text);
-        all.push('\0');
+    for message in history {
+        all += &format!("{}\0{}\0", message.role.as_str(), message.text);
     }
-    all.push_str("user\0");
-    all.push_str(&call.prompt);
+    all += &format!("user\0{}", call.prompt);
     sha256_hex(all.as_bytes())
 }

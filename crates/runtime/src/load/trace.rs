@@ -208,6 +208,9 @@ impl Trace {
     }
 }
 
+/// A column's name in lowercase and its text in a row, if it has any.
+type Cell = (String, Option<String>);
+
 /// The columns of a trace, and those that were used.
 #[derive(Default)]
 struct Columns {
@@ -220,16 +223,10 @@ impl Columns {
     fn first<'c>(
         &mut self,
         names: &[&'static str],
-        cells: &'c [(String, String)],
+        cells: &'c [Cell],
     ) -> Option<(&'static str, &'c str)> {
-        let cell = |name| {
-            cells
-                .iter()
-                .find(|(known, text)| known == name && !text.is_empty())
-        };
-        let found = names
-            .iter()
-            .find_map(|name| Some((*name, cell(*name)?.1.as_str())));
+        let cell = |name| cells.iter().find(|(known, _)| known == name)?.1.as_deref();
+        let found = names.iter().find_map(|name| Some((*name, cell(*name)?)));
         self.used.extend(found.map(|(name, _)| name));
         found
     }
@@ -343,19 +340,19 @@ fn from_object(value: &Value, columns: &mut Columns) -> Result<Option<Row>, Stri
     }
     let object = value.as_object();
     let object = object.ok_or("no JSON object; one a line is wanted")?;
-    let mut cells: Vec<(String, String)> = Vec::new();
+    let mut cells: Vec<Cell> = Vec::new();
     for (key, value) in object {
         let key = key.to_lowercase();
         let is_text = PROMPT.contains(&key.as_str());
         let text = match value {
-            Value::Null => String::new(),
-            Value::String(text) => text.clone(),
-            Value::Number(n) if !is_text => n.to_string(),
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()),
+            Value::Number(n) if !is_text => Some(n.to_string()),
             _ if is_text || is_used(&key) => {
                 let number = if is_text { "" } else { "a number or " };
                 return Err(format!("{key} is {}; give {number}a text", kind(value)));
             }
-            other => other.to_string(),
+            _ => None,
         };
         if cells.iter().any(|(known, _)| *known == key) {
             return Err(format!("{key} is given twice; leave one out"));
@@ -431,16 +428,18 @@ fn from_csv(text: &str, columns: &mut Columns) -> AtLine<Vec<(u64, Row)>> {
     for record in reader.records() {
         let record = record.map_err(|e| at(&e))?;
         let line = record.position().map_or(1, csv::Position::line);
-        let cells = record.iter().map(|text| text.trim().to_owned());
-        let cells: Vec<_> = names.iter().cloned().zip(cells).collect();
+        let cells = record.iter().map(|text| match text.trim() {
+            "" => None,
+            text => Some(text.to_owned()),
+        });
+        let cells: Vec<Cell> = names.iter().cloned().zip(cells).collect();
         let row = row(&cells, columns).map_err(|what| (line, what))?;
         rows.push((line, row));
     }
     Ok(rows)
 }
 
-/// A row from cells by their names in lowercase; an empty cell is none.
-fn row(cells: &[(String, String)], columns: &mut Columns) -> Result<Row, String> {
+fn row(cells: &[Cell], columns: &mut Columns) -> Result<Row, String> {
     let names: Vec<&str> = cells.iter().map(|(name, _)| name.as_str()).collect();
     let found = columns.first(START, cells);
     let (column, text) =

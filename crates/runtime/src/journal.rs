@@ -18,10 +18,10 @@ use tokio_util::sync::CancellationToken;
 /// The journal, and the counts that the runtime itself needs. The first write that fails cancels the sweep, whose
 /// further work could not be recorded.
 #[derive(Debug)]
-pub(crate) struct Book {
+pub(crate) struct Journal {
     inner: Mutex<Inner>,
     failure: Arc<Failure>,
-    /// `None` only while the book is being closed.
+    /// `None` only while it is being closed.
     jobs: Option<Sender<Job>>,
     writer: Option<JoinHandle<()>>,
 }
@@ -86,25 +86,24 @@ impl MainRequest {
     }
 }
 
-impl Book {
+impl Journal {
     pub(crate) fn new(
-        journal: LineWriter,
+        mut lines: LineWriter,
         unwritable: CancellationToken,
     ) -> Result<Self, FolderError> {
         let failure = Arc::new(Failure {
             error: Mutex::new(None),
             unwritable,
         });
-        let path = journal.path().to_owned();
+        let path = lines.path().to_owned();
         let (jobs, received) = mpsc::channel::<Job>();
         let writer = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn({
                 let (failure, path) = (Arc::clone(&failure), path.clone());
-                let mut journal = journal;
                 move || {
                     for job in received {
-                        failure.keep(job(&mut journal).map_err(FolderError::write(&path)));
+                        failure.keep(job(&mut lines).map_err(FolderError::write(&path)));
                     }
                 }
             })
@@ -128,9 +127,9 @@ impl Book {
         }
     }
 
-    /// Appends a line without waiting for the disk. A failure is kept for [`Book::check`].
+    /// Appends a line without waiting for the disk. A failure is kept for [`Journal::check`].
     pub(crate) fn append(&self, line: JournalLine) {
-        self.send(move |journal| journal.append(&line));
+        self.send(move |lines| lines.append(&line));
     }
 
     /// Waits until all lines are written. Blocks, so it is for moments at which nothing is measured.
@@ -181,7 +180,7 @@ impl Book {
     }
 }
 
-impl Recorder for Book {
+impl Recorder for Journal {
     fn request(&self, record: RequestRecord) {
         if record.role == RequestRole::Main {
             let mut guard = self.inner();
@@ -209,7 +208,7 @@ impl Recorder for Book {
     }
 }
 
-impl Drop for Book {
+impl Drop for Journal {
     /// Waits for the writer, so that the folder is complete when it is opened next.
     fn drop(&mut self) {
         drop(self.jobs.take());
