@@ -332,10 +332,11 @@ pub struct AgentSpec {
 }
 
 /// What an agent does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkflowKind {
     /// Sends a prompt and reads the answer, as the agents of TR113 did.
+    #[default]
     SingleCall,
     /// Reads benchmark tables, asks for an analysis of them, and writes a report.
     Full,

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use agents::Recorder;
@@ -14,6 +14,8 @@ use domain::record::{JournalLine, RequestRecord, RequestRole, StepRecord};
 use domain::{FailureKind, ModelOptions, Nanos, Outcome, OutcomeCounts, TimeoutPhase};
 use results::{FolderError, LineWriter};
 use tokio_util::sync::CancellationToken;
+
+use crate::lock;
 
 /// The journal, and the counts that the runtime itself needs. The first write that fails cancels the sweep, whose
 /// further work could not be recorded.
@@ -45,9 +47,8 @@ struct Failure {
 impl Failure {
     fn keep(&self, result: Result<(), FolderError>) {
         if let Err(e) = result {
-            let mut error = self.error.lock().unwrap_or_else(PoisonError::into_inner);
             // The first failure names the cause, those after it only follow from it.
-            error.get_or_insert(e);
+            lock(&self.error).get_or_insert(e);
             self.unwritable.cancel();
         }
     }
@@ -116,10 +117,6 @@ impl Journal {
         })
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn send(&self, job: impl FnOnce(&mut LineWriter) -> io::Result<()> + Send + 'static) {
         if let Some(jobs) = &self.jobs {
             // The writer ends only when this side does.
@@ -158,32 +155,30 @@ impl Journal {
     /// Waits for all writes, and returns the first one that failed, once.
     pub(crate) fn check(&self) -> Result<(), FolderError> {
         self.settle();
-        let error = self.failure.error.lock();
-        let error = error.unwrap_or_else(PoisonError::into_inner).take();
-        error.map_or(Ok(()), Err)
+        lock(&self.failure.error).take().map_or(Ok(()), Err)
     }
 
     /// The main requests since the last call, in the order in which they ended, and whether a prompt cache helped them.
     pub(crate) fn take_arm(&self) -> (Vec<MainRequest>, CacheCheck) {
-        let inner = &mut *self.inner();
+        let inner = &mut *lock(&self.inner);
         let (arm, cache) = (&mut inner.arm, &mut inner.cache);
         (std::mem::take(arm), std::mem::take(cache))
     }
 
     pub(crate) fn counts(&self) -> OutcomeCounts {
-        self.inner().counts
+        lock(&self.inner).counts
     }
 
     /// Steps of agents that failed, apart from requests.
     pub(crate) fn failed_steps(&self) -> u32 {
-        self.inner().failed_steps
+        lock(&self.inner).failed_steps
     }
 }
 
 impl Recorder for Journal {
     fn request(&self, record: RequestRecord) {
         if record.role == RequestRole::Main {
-            let mut guard = self.inner();
+            let mut guard = lock(&self.inner);
             let inner = &mut *guard;
             inner.cache.add_of_sweep(&record, &mut inner.first_prefills);
             let times = &record.times;
@@ -202,7 +197,7 @@ impl Recorder for Journal {
 
     fn step(&self, record: StepRecord) {
         if record.failure().is_some() {
-            self.inner().failed_steps += 1;
+            lock(&self.inner).failed_steps += 1;
         }
         self.append(JournalLine::Step(record));
     }

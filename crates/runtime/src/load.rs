@@ -13,7 +13,7 @@ mod trace;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use agents::{WorkError, WorkPool};
 use clock::Clock;
@@ -27,6 +27,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::conversation::Conversation;
+use crate::lock;
 use crate::shutdown::{Shutdown, unless};
 
 pub use backlog::Backlog;
@@ -214,11 +215,6 @@ struct LoadContext {
     work_error: Mutex<Option<WorkError>>,
 }
 
-/// Locks a mutex whose content stays valid when its holder panics.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[derive(Debug, Clone, Copy)]
 struct Place {
     /// Number among all requests of the load, from 0. The prompt and the sampling seed follow from this alone,
@@ -245,12 +241,11 @@ async fn closed(context: &Arc<LoadContext>, agents: u32, think: Nanos) {
                     let session = agent + (call / count) * agents;
                     (session, call % count + 1, turns.think)
                 });
-                let pause = match turn {
-                    Some((_, 2.., pause)) => pause,
-                    _ => {
-                        talk = Conversation::default();
-                        if call > 0 { think } else { Nanos::ZERO }
-                    }
+                let pause = if let Some((_, 2.., pause)) = turn {
+                    pause
+                } else {
+                    talk = Conversation::default();
+                    if call > 0 { think } else { Nanos::ZERO }
                 };
                 due = due + pause;
                 if !context.rest(pause, due).await {

@@ -1,7 +1,5 @@
 //! The state of the servers before an arm: setting it by the plan's rule, and recording it.
 
-use std::collections::BTreeSet;
-
 use domain::backend::{BackendError, LoadedModel};
 use domain::plan::{Config, StatePolicy, Topology};
 use domain::record::ChangedServer;
@@ -52,8 +50,11 @@ pub(crate) async fn set(
         notes.extend(noted(context, &what, backend.unload(model)).await);
     }
     if policy == StatePolicy::WarmForFirst {
-        for endpoint in endpoints_in_use(config, topology, context.plan.servers()) {
-            let backend = &context.backends[endpoint];
+        let used = match topology {
+            Topology::Shared => 1,
+            Topology::PerAgent => config.agents.len().min(context.plan.servers()),
+        };
+        for backend in &context.backends[..used] {
             let what = format!("loading {model} at {}", backend.endpoint());
             let call = backend.preload(model, &config.agents[0].options);
             notes.extend(noted(context, &what, call).await);
@@ -147,13 +148,4 @@ pub(crate) fn not_unloaded(
             ))
         })
         .collect()
-}
-
-/// The servers that the agents of a configuration use, each once.
-pub(crate) fn endpoints_in_use(config: &Config, topology: Topology, servers: usize) -> Vec<usize> {
-    let agents = 0..config.agents.len();
-    let used: BTreeSet<_> = agents
-        .map(|agent| topology.endpoint_of(agent, servers))
-        .collect();
-    used.into_iter().collect()
 }

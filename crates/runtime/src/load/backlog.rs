@@ -8,7 +8,7 @@ use domain::Nanos;
 use domain::record::RequestRecord;
 use tokio::sync::Notify;
 
-use super::lock;
+use crate::lock;
 
 /// Memory of the rows that wait for the disk, in bytes. A row is always accepted, so that no running stream waits
 /// for the disk; above `limit`, the next request does not start.

@@ -13,7 +13,8 @@ use tracing::Instrument as _;
 
 use super::conversation::{Conversation, words};
 use super::trace::TracePrompt;
-use super::{LoadContext, LoadShape, Place, lock};
+use super::{LoadContext, LoadShape, Place};
+use crate::lock;
 use crate::shutdown::unless;
 
 impl LoadContext {
@@ -170,8 +171,8 @@ fn sha256_of(call: &GenerateCall) -> String {
     };
     let mut all = String::new();
     for message in history {
-        all += &format!("{}\0{}\0", message.role.as_str(), message.text);
+        all.extend([message.role.as_str(), "\0", &message.text, "\0"]);
     }
-    all += &format!("user\0{}", call.prompt);
+    all.extend(["user\0", &call.prompt]);
     sha256_hex(all.as_bytes())
 }
