@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use domain::record::capacity::{
-    CapacityRecord, Judged, LevelEnd, Probe, RunEnd, SearchEnd, Verdict,
+    CapacityRecord, Judged, LevelEnd, LevelRecord, RunEnd, SearchEnd, Verdict,
 };
 use metrics::capacity::{Course, Criterion, LevelFigures, Located, Objective, Scaling, search};
 use metrics::stats::LawKind;
@@ -46,14 +46,15 @@ pub fn answer(
     let seen = record.observed();
     let carries = search::carried(&seen);
     let breaks = search::breaks(&seen);
-    let unresolved: Vec<&Probe> = record
+    let unresolved: Vec<&LevelRecord> = record
         .probes
         .iter()
         .filter(|p| p.end != LevelEnd::Interrupted && p.observed().verdict == Verdict::Unresolved)
         .collect();
-    let open =
-        |p: &&&Probe| carries.is_none_or(|c| p.agents > c) && breaks.is_none_or(|b| p.agents < b);
-    let between: Vec<&Probe> = unresolved.iter().filter(open).copied().collect();
+    let open = |p: &&&LevelRecord| {
+        carries.is_none_or(|c| p.agents > c) && breaks.is_none_or(|b| p.agents < b)
+    };
+    let between: Vec<&LevelRecord> = unresolved.iter().filter(open).copied().collect();
     let interrupted = record.end.is_none_or(|end| end == RunEnd::Interrupted);
     let least = seen.iter().map(|o| o.agents).min().unwrap_or(1);
     let kind = match (carries, breaks) {
@@ -145,7 +146,7 @@ fn agents(n: u32) -> String {
 }
 
 /// Why a level is open, and what would decide it.
-fn open_in_words(probe: &Probe) -> String {
+fn open_in_words(probe: &LevelRecord) -> String {
     let who = agents(probe.agents);
     let [be, need, lie] = match probe.agents {
         1 => ["is", "needs", "lies"],
@@ -164,7 +165,7 @@ fn open_in_words(probe: &Probe) -> String {
 }
 
 /// `ttft_p95 2.9 s [2.6 .. 3.4]`, of the limit that is broken.
-fn why_broken(probe: &Probe, levels: &[LevelFigures]) -> Option<String> {
+fn why_broken(probe: &LevelRecord, levels: &[LevelFigures]) -> Option<String> {
     let judged = &probe.decision.judged;
     if let Some(broken) = judged.iter().find(|j| j.verdict == Verdict::Fail) {
         return figure_in_words(broken);

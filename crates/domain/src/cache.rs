@@ -34,19 +34,11 @@ pub struct CacheCheck {
     /// Counted requests with at least half of the prompt from a cache.
     pub helped: u32,
     /// Requests whose prefill time was compared with the first repetition's.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::is_default")]
     pub compared: u32,
     /// Compared requests whose prefill took less than a quarter of it.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::is_default")]
     pub faster: u32,
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes a reference"
-)]
-fn is_zero(n: &u32) -> bool {
-    *n == 0
 }
 
 impl CacheCheck {

@@ -26,3 +26,8 @@ pub mod work;
 pub use options::{ModelOptions, OPTIONS, OnV1, OptionKind, OptionSpec, OptionValue};
 pub use outcome::{FailureKind, Outcome, OutcomeCounts, TimeoutPhase};
 pub use units::{LONGEST_NS, Nanos, Stamp};
+
+/// True for a default value, which records leave out.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

@@ -14,15 +14,8 @@ type Float = f64;
 type Boolean = bool;
 type Strings = Vec<String>;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OptionKind {
-    Integer,
-    Float,
-    Boolean,
-    Strings,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, strum::EnumDiscriminants)]
+#[strum_discriminants(name(OptionKind))]
 #[serde(untagged)]
 pub enum OptionValue {
     Integer(Integer),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use domain::record::capacity::{
-    CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, LEVELS_FOLDER, Probe, level_folder,
+    CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, LEVELS_FOLDER, LevelRecord, level_folder,
 };
 use domain::record::load::{LOAD_SCHEMA, REQUESTS_FILE};
 use domain::record::{RequestRecord, schema1};
@@ -62,7 +62,7 @@ pub fn next_level(folder: &Path, record: &CapacityRecord, agents: u32) -> PathBu
 pub fn rows(
     folder: &Path,
     schema: u32,
-    probe: &Probe,
+    probe: &LevelRecord,
     keep_going: bool,
     (skipped, warnings): (&mut Vec<Skipped>, &mut Vec<String>),
 ) -> Result<Vec<RequestRecord>, LoadError> {
@@ -70,9 +70,13 @@ pub fn rows(
     let path = level.join(REQUESTS_FILE);
     // The versions of levels and runs rose together.
     let schema = schema + (LOAD_SCHEMA - CAPACITY_SCHEMA);
-    let mut said = Vec::new();
-    let rows = load::rows(&path, schema, keep_going, (skipped, &mut said));
-    warnings.extend(said.iter().map(|said| format!("{}: {said}", probe.folder)));
+    let mut of_level = Vec::new();
+    let rows = load::rows(&path, schema, keep_going, (skipped, &mut of_level));
+    warnings.extend(
+        of_level
+            .iter()
+            .map(|text| format!("{}: {text}", probe.folder)),
+    );
     match rows {
         // A level that was stopped before a request had ended.
         Err(error) if matches!(error.kind, LoadErrorKind::Empty) && probe.window.is_none() => {

@@ -8,7 +8,7 @@ use crate::blocks::{self, Block};
 use crate::json::json_error;
 use crate::{LoadError, Skipped};
 
-pub(crate) struct Problem {
+struct Problem {
     /// From 1, within its block.
     line: u64,
     cut_off: bool,
@@ -24,7 +24,7 @@ pub(crate) fn line<T: DeserializeOwned>(line: &[u8]) -> serde_json::Result<T> {
 
 /// Reads every line of a block that is not blank. Returns the values, the number of all lines, and
 /// those that could not be read.
-pub(crate) fn values<T>(block: Block<'_>, read: ReadLine<T>) -> (Vec<T>, u64, Vec<Problem>) {
+fn values<T>(block: Block<'_>, read: ReadLine<T>) -> (Vec<T>, u64, Vec<Problem>) {
     let mut lines = 0;
     let (mut values, mut problems) = (Vec::new(), Vec::new());
     for (line, text, cut_off) in block.lines() {
@@ -58,28 +58,9 @@ pub(crate) struct Unreadable<'a> {
     pub(crate) lines_before: u64,
 }
 
-impl<'a> Unreadable<'a> {
-    /// Any line that cannot be read is an error.
-    pub(crate) fn new(
-        path: &'a Path,
-        what: &'static str,
-        writer: &'static str,
-        skipped: &'a mut Vec<Skipped>,
-        warnings: &'a mut Vec<String>,
-    ) -> Self {
-        Self {
-            path,
-            what,
-            writer,
-            keep_going: false,
-            skipped,
-            warnings,
-            lines_before: 0,
-        }
-    }
-
+impl Unreadable<'_> {
     /// Adds the problems of the next block.
-    pub(crate) fn add(&mut self, lines: u64, problems: &[Problem]) -> Result<(), LoadError> {
+    fn add(&mut self, lines: u64, problems: &[Problem]) -> Result<(), LoadError> {
         for problem in problems {
             let line = self.lines_before + problem.line;
             if problem.cut_off {
@@ -102,19 +83,39 @@ impl<'a> Unreadable<'a> {
     }
 }
 
+/// Reads a file block by block on every core: `make` turns the values of a block into a part, and `take` gets the parts
+/// in the order of the file.
+pub(crate) fn fold<V, T: Send>(
+    unreadable: &mut Unreadable<'_>,
+    read: ReadLine<V>,
+    make: impl Fn(Vec<V>) -> T + Sync,
+    mut take: impl FnMut(T),
+) -> Result<(), LoadError> {
+    unreadable.lines_before = 0;
+    blocks::parse(
+        unreadable.path,
+        |block| {
+            let (values, lines, problems) = values(block, read);
+            (make(values), lines, problems)
+        },
+        |(part, lines, problems)| {
+            unreadable.add(lines, &problems)?;
+            take(part);
+            Ok(())
+        },
+    )
+}
+
 pub(crate) fn read<T: Send>(
-    mut unreadable: Unreadable<'_>,
+    unreadable: &mut Unreadable<'_>,
     read: ReadLine<T>,
 ) -> Result<Vec<T>, LoadError> {
     let mut all = Vec::new();
-    blocks::parse(
-        unreadable.path,
-        |block| values(block, read),
-        |(values, lines, problems)| {
-            unreadable.add(lines, &problems)?;
-            all.extend(values);
-            Ok(())
-        },
+    fold(
+        unreadable,
+        read,
+        |values| values,
+        |values| all.extend(values),
     )?;
     Ok(all)
 }

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use domain::record::load::{LOAD_FILE, LOAD_SCHEMA, LoadFile, REQUESTS_FILE};
 use domain::record::{RequestRecord, schema1};
 
-use crate::blocks;
 use crate::lines::{self, ReadLine, Unreadable};
 use crate::{FolderError, LineWriter, LoadError, Skipped, read_versioned, write_json};
 
@@ -46,10 +45,8 @@ pub fn rows(
     left_out: (&mut Vec<Skipped>, &mut Vec<String>),
 ) -> Result<Vec<RequestRecord>, LoadError> {
     let mut all = Vec::new();
-    let make = |rows| rows;
-    fold(path, schema, keep_going, left_out, make, |rows: Vec<_>| {
-        all.extend(rows);
-    })?;
+    let take = |rows: Vec<_>| all.extend(rows);
+    fold(path, schema, keep_going, left_out, |rows| rows, take)?;
     Ok(all)
 }
 
@@ -63,32 +60,22 @@ pub fn fold<T: Send>(
     keep_going: bool,
     (skipped, warnings): (&mut Vec<Skipped>, &mut Vec<String>),
     make: impl Fn(Vec<RequestRecord>) -> T + Sync,
-    mut take: impl FnMut(T),
+    take: impl FnMut(T),
 ) -> Result<(), LoadError> {
-    let read = reader(schema);
     let mut unreadable = Unreadable {
-        keep_going,
-        ..Unreadable::new(path, "request row", "load", skipped, warnings)
-    };
-    blocks::parse(
         path,
-        |block| {
-            let (rows, lines, problems) = lines::values(block, read);
-            (make(rows), lines, problems)
-        },
-        |(part, lines, problems)| {
-            unreadable.add(lines, &problems)?;
-            take(part);
-            Ok(())
-        },
-    )
-}
-
-fn reader(schema: u32) -> ReadLine<RequestRecord> {
-    match schema {
+        what: "request row",
+        writer: "load",
+        keep_going,
+        skipped,
+        warnings,
+        lines_before: 0,
+    };
+    let read: ReadLine<RequestRecord> = match schema {
         LOAD_SCHEMA => lines::line,
         _ => lifted,
-    }
+    };
+    lines::fold(&mut unreadable, read, make, take)
 }
 
 /// Reads a row as loads wrote it before schema 3.

@@ -8,7 +8,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use domain::plan::Arm;
+use domain::plan::{Arm, ArmSpec};
 use domain::record::{
     JOURNAL_FILE, JournalLine, MANIFEST_FILE, Manifest, MarkKind, RESULTS_SCHEMA, RunKey,
     StepRecord, SweepRecords, TELEMETRY_FILE, schema1,
@@ -38,20 +38,22 @@ pub fn read(
         1 => lifted,
         _ => lines::line,
     };
-    let path = folder.join(JOURNAL_FILE);
-    let unreadable = Unreadable {
+    let journal_path = folder.join(JOURNAL_FILE);
+    let telemetry_path = folder.join(TELEMETRY_FILE);
+    let mut unreadable = Unreadable {
+        path: &journal_path,
+        what: "journal line",
+        writer: "sweep",
         keep_going,
-        ..Unreadable::new(&path, "journal line", "sweep", skipped, &mut warnings)
+        skipped,
+        warnings: &mut warnings,
+        lines_before: 0,
     };
-    let journal = lines::read(unreadable, read_line)?;
-    let path = folder.join(TELEMETRY_FILE);
-    let bytes = path.metadata().map(|file| file.len());
+    let journal = lines::read(&mut unreadable, read_line)?;
+    let bytes = telemetry_path.metadata().map(|file| file.len());
     let telemetry = if bytes.as_ref().is_ok_and(|bytes| *bytes > 0) {
-        let unreadable = Unreadable {
-            keep_going,
-            ..Unreadable::new(&path, "telemetry sample", "sweep", skipped, &mut warnings)
-        };
-        lines::read(unreadable, lines::line)?
+        (unreadable.path, unreadable.what) = (&telemetry_path, "telemetry sample");
+        lines::read(&mut unreadable, lines::line)?
     } else {
         // A sweep can be over before the first sample.
         let what = bytes.map_or("no", |_| "no sample in");
@@ -113,7 +115,7 @@ fn describe_gaps(manifest: &Manifest, journal: &[JournalLine], warnings: &mut Ve
     let never: Vec<String> = planned
         .iter()
         .filter(|spec| !started.contains(&(&spec.run, spec.arm)))
-        .map(|spec| place(&spec.run, spec.arm))
+        .map(ArmSpec::to_string)
         .collect();
     if !never.is_empty() {
         warnings.push(format!(
@@ -151,8 +153,6 @@ fn describe_gaps(manifest: &Manifest, journal: &[JournalLine], warnings: &mut Ve
 }
 
 fn place(run: &RunKey, arm: Arm) -> String {
-    format!(
-        "{} ({}, repetition {}, {arm})",
-        run.config, run.topology, run.repetition
-    )
+    let run = run.clone();
+    ArmSpec { run, arm }.to_string()
 }

@@ -1,17 +1,19 @@
 //! Writes files of one JSON value a line, for the journal, the telemetry and the rows of a load.
 
+use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-pub trait Sink: Write + Send {
+pub trait Sink: Write + Send + Debug {
     /// Makes what was written survive a loss of power.
     fn sync(&mut self) -> io::Result<()>;
 }
 
 /// A file that must stay at its path: writes to a file that was removed are lost without an error.
+#[derive(Debug)]
 struct OnDisk {
     path: PathBuf,
     file: File,
@@ -36,21 +38,13 @@ impl Sink for OnDisk {
 
 /// Appends lines. It refuses further lines after the first failure, because a line after a half-written one would be
 /// lost.
+#[derive(Debug)]
 pub struct LineWriter {
     path: PathBuf,
     sink: Box<dyn Sink>,
     /// Lines that are not yet handed to the system.
     text: Vec<u8>,
     failed: bool,
-}
-
-impl std::fmt::Debug for LineWriter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LineWriter")
-            .field("path", &self.path)
-            .field("failed", &self.failed)
-            .finish_non_exhaustive()
-    }
 }
 
 impl LineWriter {
@@ -64,28 +58,20 @@ impl LineWriter {
         }
     }
 
-    fn to_file(path: &Path, file: File) -> Self {
-        let path = path.to_owned();
-        let sink = OnDisk {
-            path: path.clone(),
-            file,
-        };
-        Self::new(path, Box::new(sink))
+    fn open(path: &Path, options: &OpenOptions) -> io::Result<Self> {
+        let (path, file) = (path.to_owned(), options.open(path)?);
+        let sink = OnDisk { path, file };
+        Ok(Self::new(sink.path.clone(), Box::new(sink)))
     }
 
     /// Creates a file; fails with `AlreadyExists` if there is one.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .open(path)?;
-        Ok(Self::to_file(path, file))
+        Self::open(path, OpenOptions::new().append(true).create_new(true))
     }
 
     /// Appends to a file, which is created if needed.
     pub fn append_to(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).open(path)?;
-        Ok(Self::to_file(path, file))
+        Self::open(path, OpenOptions::new().append(true).create(true))
     }
 
     pub fn path(&self) -> &Path {
@@ -143,7 +129,7 @@ mod tests {
     use super::*;
 
     /// Fails in the middle of its second line and has room again after that.
-    #[derive(Default)]
+    #[derive(Debug, Default)]
     struct BadMoment {
         writes: usize,
         held: Arc<Mutex<Vec<u8>>>,

@@ -10,6 +10,8 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::shutdown::unless;
+
 /// Waits for a permit before each generation, in order, and applies the plan's total time limit. The wait lies before
 /// `sent` and is recorded as `admission_wait`.
 #[derive(Debug)]
@@ -38,11 +40,7 @@ impl ChatBackend for Admitted {
                 None => None,
                 Some(permits) => {
                     let asked = self.clock.now();
-                    let permit = tokio::select! {
-                        biased;
-                        () = self.stop.cancelled() => None,
-                        permit = permits.acquire() => Some(permit),
-                    };
+                    let permit = unless(&self.stop, permits.acquire()).await;
                     exchange.times.admission_wait = Some(self.clock.now().since(asked));
                     let Some(permit) = permit else {
                         return Outcome::Cancelled;

@@ -15,9 +15,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::admission::Admitted;
-use crate::book::MainRequest;
 use crate::context::SweepContext;
+use crate::journal::MainRequest;
 use crate::live::{REPORT_EVERY, TokenReports};
+use crate::shutdown::unless;
 use crate::{probe, state};
 
 #[derive(Debug)]
@@ -59,7 +60,7 @@ pub(crate) async fn run_arm(context: &mut SweepContext, arm: ArmAttempt<'_>) -> 
         (notes, before)
     });
     let (mut notes, loaded_before) = prepared.await?;
-    context.book.take_arm();
+    context.journal.take_arm();
     context.observer.on_event(&Event::ArmStarted {
         spec: spec.clone(),
         at: context.clock.now(),
@@ -84,7 +85,7 @@ pub(crate) async fn run_arm(context: &mut SweepContext, arm: ArmAttempt<'_>) -> 
         notes.extend(gave_up.map(|why| format!("agent {agent} gave up at {why}")));
     }
 
-    let (requests, cache) = context.book.take_arm();
+    let (requests, cache) = context.journal.take_arm();
     let is_dead = complete && requests.iter().all(MainRequest::found_no_server);
     let last = requests.last().filter(|_| is_dead);
     let dead = last.map(|request| in_words(&request.outcome));
@@ -121,10 +122,10 @@ pub(crate) async fn run_arm(context: &mut SweepContext, arm: ArmAttempt<'_>) -> 
         notes,
         changed_servers: changed_servers.clone(),
     };
-    context.book.append(JournalLine::Arm(record.clone()));
+    context.journal.append(JournalLine::Arm(record.clone()));
     if !context.clock.is_virtual() {
         // In virtual time, running the arms again takes less time than syncing them to disk.
-        context.book.sync();
+        context.journal.sync();
     }
     context.observer.on_event(&Event::ArmEnded {
         record,
@@ -137,15 +138,6 @@ pub(crate) async fn run_arm(context: &mut SweepContext, arm: ArmAttempt<'_>) -> 
         cache,
         changed_servers,
     })
-}
-
-/// The future's output, or `None` once the token is cancelled.
-async fn unless<F: Future>(token: &CancellationToken, future: F) -> Option<F::Output> {
-    tokio::select! {
-        biased;
-        () = token.cancelled() => None,
-        output = future => Some(output),
-    }
 }
 
 fn in_words(outcome: &domain::Outcome) -> String {
@@ -221,7 +213,7 @@ fn job(
         endpoint: endpoint as u32,
         backend: Arc::new(backend),
         clock: context.clock.clone(),
-        recorder: Arc::clone(&context.book) as Arc<dyn Recorder>,
+        recorder: Arc::clone(&context.journal) as Arc<dyn Recorder>,
         stop: context.stop.clone(),
         cancel: cancel.clone(),
         progress,
@@ -329,11 +321,10 @@ impl<'a> Running<'a> {
                 biased;
                 joined = self.tasks.join_next() => match joined {
                     None => break,
-                    Some(Ok((agent, end))) => self.ends[agent] = Some(end),
-                    Some(Err(e)) => match e.try_into_panic() {
-                        Ok(panic) => std::panic::resume_unwind(panic),
-                        Err(e) => unreachable!("agents are cancelled by their token only: {e}"),
-                    },
+                    Some(ended) => {
+                        let (agent, end) = ended.expect("agents are cancelled by their token only");
+                        self.ends[agent] = Some(end);
+                    }
                 },
                 () = deadline => {
                     self.deadline = None;

@@ -12,7 +12,7 @@ use domain::record::{EndpointFacts, NonceRoot};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::book::Book;
+use crate::journal::Journal;
 
 pub(crate) struct SweepContext {
     pub(crate) plan: Arc<SweepPlan>,
@@ -22,7 +22,7 @@ pub(crate) struct SweepContext {
     pub(crate) permits: Option<Arc<Semaphore>>,
     pub(crate) endpoints: Vec<EndpointFacts>,
     pub(crate) clock: Clock,
-    pub(crate) book: Arc<Book>,
+    pub(crate) journal: Arc<Journal>,
     pub(crate) observer: Arc<dyn Observer>,
     /// Cancelled when nothing new may start.
     pub(crate) stop: CancellationToken,

@@ -13,9 +13,9 @@
 
 mod admission;
 mod arm;
-mod book;
 mod context;
 mod error;
+mod journal;
 mod live;
 pub mod load;
 mod probe;
@@ -24,9 +24,16 @@ mod shutdown;
 mod state;
 mod sweep;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 pub use error::RuntimeError;
 pub use shutdown::{Shutdown, ShutdownLevel, asked_to_stop};
 pub use sweep::{DEFAULT_DEAD_ARMS, SweepSetup, SweepSummary, run_sweep};
+
+/// Locks a mutex whose content stays valid when its holder panics.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 #[cfg(test)]
 mod tests;

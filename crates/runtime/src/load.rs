@@ -13,7 +13,7 @@ mod trace;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use agents::{WorkError, WorkPool};
 use clock::Clock;
@@ -23,11 +23,12 @@ use domain::plan::{CachePolicy, Topology};
 use domain::record::{NonceRoot, RequestRecord, RunKey, Turn};
 use domain::work::Work;
 use domain::{ModelOptions, Nanos, Stamp};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::conversation::Conversation;
-use crate::shutdown::Shutdown;
+use crate::lock;
+use crate::shutdown::{Shutdown, unless};
 
 pub use backlog::Backlog;
 pub use conversation::Turns;
@@ -214,11 +215,6 @@ struct LoadContext {
     work_error: Mutex<Option<WorkError>>,
 }
 
-/// Locks a mutex whose content stays valid when its holder panics.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[derive(Debug, Clone, Copy)]
 struct Place {
     /// Number among all requests of the load, from 0. The prompt and the sampling seed follow from this alone,
@@ -245,19 +241,14 @@ async fn closed(context: &Arc<LoadContext>, agents: u32, think: Nanos) {
                     let session = agent + (call / count) * agents;
                     (session, call % count + 1, turns.think)
                 });
-                let is_first = turn.is_none_or(|(_, turn, _)| turn == 1);
-                if is_first {
+                let pause = if let Some((_, 2.., pause)) = turn {
+                    pause
+                } else {
                     talk = Conversation::default();
-                }
-                if call > 0 {
-                    let later = turn.filter(|_| !is_first);
-                    let pause = later.map_or(think, |(_, _, pause)| pause);
-                    due = due + pause;
-                    if pause > Nanos::ZERO && !context.wait_until(due).await {
-                        break;
-                    }
-                }
-                if context.stop.is_cancelled() {
+                    if call > 0 { think } else { Nanos::ZERO }
+                };
+                due = due + pause;
+                if !context.rest(pause, due).await {
                     break;
                 }
                 let place = Place {
@@ -273,7 +264,7 @@ async fn closed(context: &Arc<LoadContext>, agents: u32, think: Nanos) {
             }
         });
     }
-    join(tasks).await;
+    tasks.join_all().await;
 }
 
 /// A planned start of a request, or of a session of several.
@@ -333,12 +324,10 @@ async fn unlimited(context: &Arc<LoadContext>) {
         let task = Arc::clone(context);
         tasks.spawn(async move { task.session(planned, agent, call).await });
         while let Some(ended) = tasks.try_join_next() {
-            rethrow(ended.map(drop));
+            ended.expect("a request's task is not cancelled");
         }
     }
-    while let Some(ended) = tasks.join_next().await {
-        rethrow(ended.map(drop));
-    }
+    tasks.join_all().await;
 }
 
 /// Runs planned starts with a limited number of agents, each of which takes the next one when it is free.
@@ -359,7 +348,7 @@ async fn limited(context: &Arc<LoadContext>, agents: u32) {
             }
         });
     }
-    join(tasks).await;
+    tasks.join_all().await;
 }
 
 impl LoadPlan {
@@ -387,29 +376,17 @@ impl LoadPlan {
     }
 }
 
-async fn join(mut tasks: JoinSet<()>) {
-    while let Some(ended) = tasks.join_next().await {
-        rethrow(ended);
-    }
-}
-
-/// Resumes a panic of a request's task: it is a bug of this program, not a failure of the server.
-fn rethrow(ended: Result<(), JoinError>) {
-    if let Err(error) = ended
-        && let Ok(panic) = error.try_into_panic()
-    {
-        std::panic::resume_unwind(panic);
-    }
-}
-
 impl LoadContext {
     /// Sleeps until `at`; false if the load was stopped before.
     async fn wait_until(&self, at: Stamp) -> bool {
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => false,
-            () = self.setup.clock.sleep_until(at) => true,
-        }
+        let reached = unless(&self.stop, self.setup.clock.sleep_until(at)).await;
+        reached.is_some()
+    }
+
+    /// Waits out a pause that ends at `until`, if there is one; false if the load was stopped.
+    async fn rest(&self, pause: Nanos, until: Stamp) -> bool {
+        let is_over = pause == Nanos::ZERO || self.wait_until(until).await;
+        is_over && !self.stop.is_cancelled()
     }
 
     /// Runs all turns of a planned start, one after another, and returns their number.
@@ -424,10 +401,7 @@ impl LoadContext {
                 && turn > 0
             {
                 due = due + turns.think;
-                if turns.think > Nanos::ZERO && !self.wait_until(due).await {
-                    return turn;
-                }
-                if self.stop.is_cancelled() {
+                if !self.rest(turns.think, due).await {
                     return turn;
                 }
             }

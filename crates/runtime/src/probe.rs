@@ -14,7 +14,7 @@
 use domain::Nanos;
 use domain::plan::{Config, StatePolicy};
 
-use crate::book::MainRequest;
+use crate::journal::MainRequest;
 
 /// The longest `load` of a request that found its model ready. Warm loads are 0.1 to 0.3 s on the machines seen so far.
 pub(crate) const READY_LIMIT: Nanos = Nanos::from_secs(1);
@@ -61,100 +61,51 @@ fn found_ready(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::plan::{AgentSpec, ConfigId, WorkflowKind};
-    use domain::{ModelOptions, Outcome};
+    use domain::Outcome;
 
-    fn options(num_ctx: i64) -> ModelOptions {
-        ModelOptions {
-            num_ctx: Some(num_ctx),
-            ..ModelOptions::default()
-        }
-    }
-
-    /// Checks which agents are probed, with agents of these contexts and requests of an agent, a context and a `load`
-    /// in ms.
-    fn check(contexts: &[i64], state: StatePolicy, requests: &[(u32, i64, u64)], expected: &[u32]) {
-        let agent = |num_ctx: &i64| AgentSpec {
-            name: "a".to_owned(),
-            options: options(*num_ctx),
-            workflow: WorkflowKind::SingleCall,
-            calls: std::num::NonZeroU32::MIN,
-            work: domain::work::Work::default(),
-        };
-        let config = Config {
-            id: ConfigId::new("c").unwrap(),
-            scenario: "s".to_owned(),
-            group: None,
-            agents: contexts.iter().map(agent).collect(),
-        };
-        let request = |(agent, num_ctx, load_ms): &(u32, i64, u64)| MainRequest {
-            agent: *agent,
-            endpoint: 0,
-            options: options(*num_ctx),
-            outcome: if *load_ms == FAILED {
-                Outcome::Incomplete
-            } else {
-                Outcome::Completed
-            },
-            load: Some(Nanos::from_millis(*load_ms)),
-            answered: true,
-        };
-        let requests: Vec<_> = requests.iter().map(request).collect();
-        let found = wanted(&config, state, &requests);
-        assert_eq!(found, expected, "{state} {requests:?}");
-    }
-
-    /// The `load` of a request that failed.
+    /// The `load` of a request that failed, ms.
     const FAILED: u64 = 99;
 
     #[test]
     fn agents_without_a_request_that_found_the_model_ready_are_probed_last_first() {
         use StatePolicy::{AsLeft, Unloaded, WarmForFirst};
-        let cold = 3600;
-        check(
-            &[512, 512],
-            Unloaded,
-            &[(0, 512, cold), (1, 512, 180)],
-            &[0],
-        );
-        check(
-            &[512, 1024],
-            Unloaded,
-            &[(0, 512, cold), (1, 1024, cold)],
-            &[1, 0],
-        );
-        // A fast load is still a load if the options differ.
-        check(
-            &[512, 1024],
-            Unloaded,
-            &[(0, 512, 200), (1, 1024, 200)],
-            &[1, 0],
-        );
-        // Second calls.
-        let calls: [[(u32, i64, u64); 2]; 2] = [
-            [(0, 512, cold), (0, 512, 150)],
-            [(1, 1024, cold), (1, 1024, 150)],
+        // The contexts of the agents, the state, the agent and the `load` in ms of each request, the agents to probe.
+        let cases: [(&[i64], _, _, &[u32]); 8] = [
+            (&[512, 512], Unloaded, "0:3600 1:180", &[0]),
+            (&[512, 1024], Unloaded, "0:3600 1:3600", &[1, 0]),
+            // A fast load is still a load if the options differ.
+            (&[512, 1024], Unloaded, "0:200 1:200", &[1, 0]),
+            // Second calls.
+            (&[512, 1024], Unloaded, "0:3600 0:150 1:3600 1:150", &[]),
+            // Slow or failed requests prove nothing.
+            (&[512, 512], AsLeft, "0:3600 1:1001", &[1, 0]),
+            (&[512, 512], AsLeft, "0:100 1:99", &[1]),
+            (&[512], AsLeft, "", &[0]),
+            (&[512, 1024], WarmForFirst, "0:150 1:3600", &[1]),
         ];
-        check(&[512, 1024], Unloaded, &calls.concat(), &[]);
-        // Slow or failed requests prove nothing.
-        check(
-            &[512, 512],
-            AsLeft,
-            &[(0, 512, cold), (1, 512, 1001)],
-            &[1, 0],
-        );
-        check(
-            &[512, 512],
-            AsLeft,
-            &[(0, 512, 100), (1, 512, FAILED)],
-            &[1],
-        );
-        check(&[512], AsLeft, &[], &[0]);
-        check(
-            &[512, 1024],
-            WarmForFirst,
-            &[(0, 512, 150), (1, 1024, cold)],
-            &[1],
-        );
+        for (contexts, state, loads, expected) in cases {
+            let mut config = crate::tests::plan(contexts.len(), "", "").configs.remove(0);
+            for (agent, context) in config.agents.iter_mut().zip(contexts) {
+                agent.options.num_ctx = Some(*context);
+            }
+            let request = |text: &str| {
+                let (agent, load_ms) = text.split_once(':').unwrap();
+                let (agent, load_ms) = (agent.parse().unwrap(), load_ms.parse().unwrap());
+                MainRequest {
+                    agent,
+                    endpoint: 0,
+                    options: config.agents[agent as usize].options.clone(),
+                    outcome: match load_ms {
+                        FAILED => Outcome::Incomplete,
+                        _ => Outcome::Completed,
+                    },
+                    load: Some(Nanos::from_millis(load_ms)),
+                    answered: true,
+                }
+            };
+            let requests: Vec<_> = loads.split_terminator(' ').map(request).collect();
+            let found = wanted(&config, state, &requests);
+            assert_eq!(found, expected, "{contexts:?} {state} {loads}");
+        }
     }
 }

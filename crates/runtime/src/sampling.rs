@@ -9,7 +9,7 @@ use domain::telemetry::Sample;
 use results::{FolderError, LineWriter};
 use telemetry::{Sampling, Sources};
 
-use crate::book::Book;
+use crate::journal::Journal;
 
 /// The sampling task, if there is anything to sample.
 #[derive(Debug)]
@@ -23,14 +23,14 @@ impl Telemetry {
         clock: &Clock,
         hz: f64,
         sources: Sources,
-        book: &Arc<Book>,
+        journal: &Arc<Journal>,
     ) -> Result<Self, FolderError> {
         if sources.gpu.is_none() && (!sources.host || clock.is_virtual()) {
             return Ok(Self(None));
         }
         let path = dir.join(TELEMETRY_FILE);
         let mut lines = LineWriter::append_to(&path).map_err(FolderError::write(&path))?;
-        let book = Arc::clone(book);
+        let journal = Arc::clone(journal);
         let mut failed = false;
         let sink = move |sample: &Sample| {
             if failed {
@@ -38,7 +38,7 @@ impl Telemetry {
             }
             if let Err(error) = lines.append(sample) {
                 failed = true;
-                book.fail(FolderError::write(&path)(error));
+                journal.fail(FolderError::write(&path)(error));
             }
         };
         let sampling = Sampling::start(clock.clone(), hz, sources, sink);

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 /// - Level two ([`Shutdown::abort`]): requests in flight are cancelled now.
 ///
 /// Either way every request that was started leaves its row, and the arm is recorded as not complete.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     stop: CancellationToken,
     abort: CancellationToken,
@@ -35,9 +35,8 @@ impl Shutdown {
     /// `grace` is the time, on the sweep's clock, that requests in flight have after [`Shutdown::stop`].
     pub fn new(grace: Nanos) -> Self {
         Self {
-            stop: CancellationToken::new(),
-            abort: CancellationToken::new(),
             grace,
+            ..Self::default()
         }
     }
 
@@ -99,6 +98,15 @@ impl Shutdown {
     /// Cancelled when requests in flight are to be dropped.
     pub(crate) fn aborted(&self) -> &CancellationToken {
         &self.abort
+    }
+}
+
+/// The future's output, or `None` once the token is cancelled, even if both are ready.
+pub(crate) async fn unless<F: Future>(token: &CancellationToken, future: F) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        () = token.cancelled() => None,
+        output = future => Some(output),
     }
 }
 

@@ -1,8 +1,5 @@
 //! The state of the servers before an arm: setting it by the plan's rule, and recording it.
 
-use std::collections::BTreeSet;
-
-use clock::Clock;
 use domain::backend::{BackendError, LoadedModel};
 use domain::plan::{Config, StatePolicy, Topology};
 use domain::record::ChangedServer;
@@ -16,12 +13,12 @@ pub(crate) const ASK_LIMIT: Nanos = Nanos::from_secs(30);
 /// Makes a call and returns a note for the arm if it failed. An operation that the server does not support is no note:
 /// that holds for the whole sweep and is reported when it is set up.
 async fn noted(
-    clock: &Clock,
-    limit: Nanos,
+    context: &SweepContext,
     what: &str,
     call: impl Future<Output = Result<(), BackendError>>,
 ) -> Option<String> {
-    match clock.timeout(limit, call).await {
+    let limit = context.plan.timeouts.first_byte;
+    match context.clock.timeout(limit, call).await {
         Ok(
             Ok(())
             | Err(BackendError::Failed {
@@ -42,7 +39,6 @@ pub(crate) async fn set(
     topology: Topology,
 ) -> Vec<String> {
     let policy = context.plan.protocol.state;
-    let limit = context.plan.timeouts.first_byte;
     let model = context.plan.model.as_str();
     let mut notes = Vec::new();
     if policy == StatePolicy::AsLeft {
@@ -51,14 +47,17 @@ pub(crate) async fn set(
     // Also before a preload: an agent without `num_gpu` would keep the offload of the previous arm.
     for backend in &context.backends {
         let what = format!("unloading {model} at {}", backend.endpoint());
-        notes.extend(noted(&context.clock, limit, &what, backend.unload(model)).await);
+        notes.extend(noted(context, &what, backend.unload(model)).await);
     }
     if policy == StatePolicy::WarmForFirst {
-        for endpoint in endpoints_in_use(config, topology, context.plan.servers()) {
-            let backend = &context.backends[endpoint];
+        let used = match topology {
+            Topology::Shared => 1,
+            Topology::PerAgent => config.agents.len().min(context.plan.servers()),
+        };
+        for backend in &context.backends[..used] {
             let what = format!("loading {model} at {}", backend.endpoint());
             let call = backend.preload(model, &config.agents[0].options);
-            notes.extend(noted(&context.clock, limit, &what, call).await);
+            notes.extend(noted(context, &what, call).await);
         }
     }
     notes
@@ -71,7 +70,6 @@ pub(crate) async fn warm_up(context: &SweepContext) -> Vec<String> {
     if !context.plan.protocol.warm_up {
         return Vec::new();
     }
-    let limit = context.plan.timeouts.first_byte;
     let model = context.plan.model.as_str();
     let Some(agent) = context.plan.agents().next() else {
         return Vec::new();
@@ -83,7 +81,7 @@ pub(crate) async fn warm_up(context: &SweepContext) -> Vec<String> {
             backend.preload(model, &agent.options).await?;
             backend.unload(model).await
         };
-        notes.extend(noted(&context.clock, limit, &what, call).await);
+        notes.extend(noted(context, &what, call).await);
     }
     notes
 }
@@ -102,8 +100,7 @@ pub(crate) async fn load_for(
         backend.endpoint()
     );
     let call = backend.preload(model, &config.agents[agent].options);
-    let limit = context.plan.timeouts.first_byte;
-    noted(&context.clock, limit, &what, call).await
+    noted(context, &what, call).await
 }
 
 /// The loaded models of each server; `None` for a server that does not answer.
@@ -151,13 +148,4 @@ pub(crate) fn not_unloaded(
             ))
         })
         .collect()
-}
-
-/// The servers that the agents of a configuration use, each once.
-pub(crate) fn endpoints_in_use(config: &Config, topology: Topology, servers: usize) -> Vec<usize> {
-    let agents = 0..config.agents.len();
-    let used: BTreeSet<_> = agents
-        .map(|agent| topology.endpoint_of(agent, servers))
-        .collect();
-    used.into_iter().collect()
 }

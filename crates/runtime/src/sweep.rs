@@ -9,7 +9,7 @@ use agents::WorkPool;
 use clock::Clock;
 use domain::backend::ChatBackend;
 use domain::event::{Event, Observer};
-use domain::plan::{ArmSpec, CachePolicy};
+use domain::plan::CachePolicy;
 use domain::record::{ARTEFACTS_FOLDER, JournalLine, Manifest, Mark, MarkKind, NonceRoot};
 use domain::telemetry::GpuSampler;
 use domain::{Nanos, OutcomeCounts, Stamp};
@@ -20,11 +20,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::arm::{ArmAttempt, run_arm};
-use crate::book::Book;
 use crate::context::SweepContext;
 use crate::error::RuntimeError;
+use crate::journal::Journal;
 use crate::sampling::Telemetry;
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Shutdown, unless};
 use crate::state::{self, ASK_LIMIT};
 
 /// Default of [`SweepSetup::dead_arms`].
@@ -66,7 +66,7 @@ impl fmt::Debug for SweepSetup {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SweepSummary {
     pub arms: usize,
     /// Arms that were complete before this process started.
@@ -139,7 +139,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
     let plan = Arc::new(manifest.plan);
     let stop = shutdown.stopping().child_token();
     let unwritable = CancellationToken::new();
-    let book = Arc::new(Book::new(journal, unwritable.clone())?);
+    let journal = Arc::new(Journal::new(journal, unwritable.clone())?);
     let resumed = resume.is_some();
     let ResumePoint {
         offset,
@@ -162,7 +162,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
             .map(|most| Arc::new(Semaphore::new(most.get()))),
         endpoints,
         clock: clock.clone(),
-        book: Arc::clone(&book),
+        journal: Arc::clone(&journal),
         observer: Arc::clone(&observer),
         stop: stop.clone(),
         abort: shutdown.aborted().child_token(),
@@ -183,12 +183,9 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         log.warn(note);
     }
 
-    let all = plan.expand(manifest.repetitions);
-    let arms = all.len();
-    let todo: Vec<ArmSpec> = all
-        .into_iter()
-        .filter(|spec| !complete.contains(&(spec.run.clone(), spec.arm)))
-        .collect();
+    let mut todo = plan.expand(manifest.repetitions);
+    let arms = todo.len();
+    todo.retain(|spec| !complete.contains(spec));
     let began = clock.now();
     observer.on_event(&Event::SweepStarted {
         arms: todo.len(),
@@ -197,7 +194,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
     let unique = plan.protocol.cache == CachePolicy::Nonce;
     let mark = |what, note: &str| {
         let begins = matches!(what, MarkKind::Started | MarkKind::Resumed);
-        book.append(JournalLine::Mark(Mark {
+        journal.append(JournalLine::Mark(Mark {
             at: clock.now(),
             what,
             note: note.to_owned(),
@@ -209,27 +206,21 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
     let mut summary = SweepSummary {
         arms,
         already_complete: arms - todo.len(),
-        completed: 0,
-        not_completed: 0,
-        requests: OutcomeCounts::default(),
-        failed_steps: 0,
-        interrupted: false,
-        took: Nanos::ZERO,
-        warnings: Vec::new(),
+        ..SweepSummary::default()
     };
     let sources = Sources {
         gpu: setup.gpu,
         host: setup.host,
         servers: if setup.host { servers } else { Vec::new() },
     };
-    let sampling = Telemetry::start(&dir, &clock, plan.telemetry_hz, sources, &book)?;
+    let sampling = Telemetry::start(&dir, &clock, plan.telemetry_hz, sources, &journal)?;
     let mut dead_in_a_row = 0;
     let mut arms_with_help = 0;
     let mut known_changes = Vec::new();
     let mut stuck = None;
     for spec in &todo {
         // Send nothing to a server while records cannot be written.
-        book.settle();
+        journal.settle();
         if stop.is_cancelled() || unwritable.is_cancelled() {
             break;
         }
@@ -238,20 +229,16 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
             .iter()
             .find(|config| config.id == spec.run.config)
             .expect("arms are expanded from these configurations");
-        let attempt = attempts.entry((spec.run.clone(), spec.arm)).or_default();
+        let attempt = attempts.entry(spec.clone()).or_default();
         *attempt += 1;
         let attempt = ArmAttempt {
             spec,
             config,
             number: *attempt,
         };
-        let end = tokio::select! {
-            biased;
-            end = run_arm(&mut context, attempt) => end,
-            // The journal takes no more lines, so drop the tasks of the arm.
-            () = unwritable.cancelled() => None,
-        };
-        let Some(end) = end else { break };
+        // When the journal takes no more lines, the tasks of the arm are dropped.
+        let end = unless(&unwritable, run_arm(&mut context, attempt)).await;
+        let Some(end) = end.flatten() else { break };
         if end.complete {
             summary.completed += 1;
         } else {
@@ -300,9 +287,9 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
             "a prompt cache helped, or may have, in {arms_with_help} arms"
         ));
     }
-    book.check()?;
-    summary.requests = book.counts();
-    summary.failed_steps = book.failed_steps();
+    journal.check()?;
+    summary.requests = journal.counts();
+    summary.failed_steps = journal.failed_steps();
     summary.took = clock.now().since(began);
     if let Some(e) = &stuck {
         mark(MarkKind::Interrupted, &e.to_string());
@@ -312,8 +299,8 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         summary.interrupted = true;
         mark(MarkKind::Interrupted, "");
     }
-    book.sync();
-    book.check()?;
+    journal.sync();
+    journal.check()?;
     summary.warnings = log.warnings;
     stuck.map_or(Ok(summary), Err)
 }
@@ -356,10 +343,9 @@ fn check_setup(manifest: &Manifest, backends: &[Arc<dyn ChatBackend>]) -> Result
 async fn check_model(context: &SweepContext, log: &mut WarningLog) -> Result<(), RuntimeError> {
     for backend in &context.backends {
         let model = &context.plan.model;
-        let asked = tokio::select! {
-            biased;
-            () = context.stop.cancelled() => return Ok(()),
-            asked = context.clock.timeout(ASK_LIMIT, backend.find_model(model)) => asked,
+        let asked = context.clock.timeout(ASK_LIMIT, backend.find_model(model));
+        let Some(asked) = unless(&context.stop, asked).await else {
+            return Ok(());
         };
         match asked {
             Ok(Ok(Some(_))) => {}

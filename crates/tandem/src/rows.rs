@@ -14,7 +14,9 @@ use domain::Nanos;
 use domain::exit::{Fatal, OrFatal as _};
 use domain::plan::CachePolicy;
 use domain::record::RequestRecord;
-use domain::record::load::{Asked, LoadFile, REQUESTS_FILE, RampAsked, Shape, WorkAsked};
+use domain::record::load::{
+    LoadFile, LoadSettings, REQUESTS_FILE, RampSettings, Shape, WorkSettings,
+};
 use indicatif::ProgressBar;
 use metrics::limit::Objective;
 use metrics::load::Collected;
@@ -45,8 +47,8 @@ pub(crate) fn create(dir: &Path, asked: &LoadFile) -> Result<LineWriter, FolderE
 }
 
 /// A load's plan as `load.json` describes it. `threads` is the number of threads for the agents' work.
-pub(crate) fn asked(plan: &LoadPlan, threads: NonZeroU32) -> Asked {
-    Asked {
+pub(crate) fn asked(plan: &LoadPlan, threads: NonZeroU32) -> LoadSettings {
+    LoadSettings {
         model: plan.model.clone(),
         shape: shape(plan),
         requests: plan.requests,
@@ -54,7 +56,7 @@ pub(crate) fn asked(plan: &LoadPlan, threads: NonZeroU32) -> Asked {
         seed: plan.seed,
         same_prompt: plan.cache == CachePolicy::Warm,
         turns: plan.turns.as_ref().map(|turns| turns.count.get()),
-        work: (!plan.work.is_empty()).then(|| WorkAsked {
+        work: (!plan.work.is_empty()).then(|| WorkSettings {
             cpu: plan.work.cpu.map(|cpu| cpu.to_string()),
             file_bytes: plan.work.file.map(|file| u64::from(file.bytes())),
             threads: threads.get(),
@@ -78,7 +80,7 @@ fn shape(plan: &LoadPlan) -> Shape {
             };
             let ramp = match arrivals.rate {
                 RateCurve::Constant(_) => None,
-                RateCurve::Ramp { from, over, .. } => Some(RampAsked {
+                RateCurve::Ramp { from, over, .. } => Some(RampSettings {
                     from,
                     over_s: over.as_secs_f64(),
                 }),

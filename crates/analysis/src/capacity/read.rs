@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use document::verdict;
-use domain::record::capacity::{CAPACITY_FILE, CapacityRecord, Decision, LevelEnd, Probe};
+use domain::record::capacity::{CAPACITY_FILE, CapacityRecord, Decision, LevelEnd, LevelRecord};
 use domain::record::{ClientBudget, RequestRecord, ResponseNote};
 use metrics::budget;
 use metrics::capacity::{self, LevelFigures, Objective, Rule, Sample};
@@ -31,7 +31,7 @@ pub struct CapacityRun {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Level {
     /// The level's decision, recomputed.
-    pub probe: Probe,
+    pub probe: LevelRecord,
     /// `None` when the level never was steady.
     pub figures: Option<LevelFigures>,
     /// How much the server's prompt cache helped.
@@ -126,7 +126,7 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<CapacityRun, LoadError> {
 fn judge_again(
     record: &CapacityRecord,
     objective: &Objective,
-    probe: &Probe,
+    probe: &LevelRecord,
     rows: &[RequestRecord],
     before: &[Level],
 ) -> Level {
@@ -161,7 +161,7 @@ fn judge_again(
 /// The warning for a level that received more tokens than the client is calibrated for.
 fn calibration_warning(
     known: Option<&ClientBudget>,
-    probe: &Probe,
+    probe: &LevelRecord,
     rows: &[RequestRecord],
 ) -> Option<String> {
     let arrivals = rows

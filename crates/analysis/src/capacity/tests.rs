@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use document::Content;
 use document::capacity::AnswerKind;
-use domain::record::capacity::{LevelEnd, Probe, Verdict};
+use domain::record::capacity::{LevelEnd, LevelRecord, Verdict};
 
 use super::{CapacityRun, Level, build, read};
 use crate::kind::fixture::{self, check, front, options};
@@ -42,8 +42,8 @@ fn decisions_are_derived_again_from_the_requests() {
     let text = fs::read_to_string(fixture::folder("capacity").join("capacity.json")).unwrap();
     let recorded: domain::record::capacity::CapacityRecord = serde_json::from_str(&text).unwrap();
     // The probes are not compared whole, because JSON may change the last digit of a float.
-    let facts = |probes: &[Probe]| -> Vec<_> {
-        let of = |p: &Probe| {
+    let facts = |probes: &[LevelRecord]| -> Vec<_> {
+        let of = |p: &LevelRecord| {
             let judged = p.decision.judged.iter().map(|j| j.verdict);
             let decided = (p.decision.verdict, p.decision.requests);
             (p.agents, decided, judged.collect::<Vec<_>>(), p.window)

@@ -26,39 +26,32 @@ fn of(records: &[RequestRecord]) -> CacheCheck {
 fn a_template_in_a_cache_is_no_help_and_half_a_prompt_is() {
     let check = of(&[request(43, Some(4), 9), request(43, Some(0), 9)]);
     assert_eq!(check.warning(), None);
-    assert_eq!(
-        check.in_words(),
-        "By the server's count 4 of 86 prompt tokens of 2 requests came from a cache, in none of them half of the \
-         prompt or more."
-    );
+    let expected = "By the server's count 4 of 86 prompt tokens of 2 requests came from a cache, in none of them half of \
+                    the prompt or more.";
+    assert_eq!(check.in_words(), expected);
     let check = of(&[request(43, Some(42), 1), request(43, Some(4), 9)]);
     assert_eq!((check.helped, check.counted), (1, 2));
     let warning = check.warning().unwrap();
-    assert!(
-        warning.contains("in 1 of 2 requests (46 of 86 prompt tokens in all)"),
-        "{warning}"
-    );
+    let expected = "in 1 of 2 requests (46 of 86 prompt tokens in all)";
+    assert!(warning.contains(expected), "{warning}");
     assert_eq!(check.in_words(), format!("But {warning}."));
 }
 
 #[test]
 fn later_turns_failures_and_servers_that_count_nothing_say_nothing() {
+    let (session, turn) = (0, 2);
     let mut later = request(90, Some(80), 1);
-    later.turn = Some(Turn {
-        session: 0,
-        turn: 2,
-    });
+    later.turn = Some(Turn { session, turn });
     let mut failed = request(43, Some(42), 1);
     failed.times.outcome = Outcome::Incomplete;
     let check = of(&[later, failed, request(43, None, 9)]);
     assert_eq!((check.requests, check.counted), (1, 0));
-    assert_eq!(check.warning(), None);
+    assert_eq!((check.warning(), check.counts_in_words()), (None, None));
     assert!(check.in_words().contains("is not known"));
-    assert_eq!(check.counts_in_words(), None);
 }
 
 #[test]
-fn a_prefill_far_below_the_first_repetitions_is_told_where_nothing_is_counted() {
+fn a_prefill_far_below_the_first_repetitions_is_reported_where_nothing_is_counted() {
     use Arm::{Sequential, Together};
     let at = |repetition, arm, prefill_ms| {
         let mut record = request(43, None, prefill_ms);
@@ -88,13 +81,8 @@ fn a_prefill_far_below_the_first_repetitions_is_told_where_nothing_is_counted() 
     let found = check(&[at(1, Sequential, 1000), at(2, Sequential, 240)]);
     assert_eq!((found.compared, found.faster), (1, 1));
     let warning = found.warning().unwrap();
-    assert!(
-        warning.starts_with("a prompt cache may have helped"),
-        "{warning}"
-    );
+    assert!(warning.starts_with("a prompt cache may have helped"));
     // Too short to tell from a step of the server.
-    assert_eq!(
-        check(&[at(1, Sequential, 19), at(2, Sequential, 1)]).compared,
-        0
-    );
+    let found = check(&[at(1, Sequential, 19), at(2, Sequential, 1)]);
+    assert_eq!(found.compared, 0);
 }

@@ -6,7 +6,7 @@ use super::{Arm, ConfigId, SweepPlan, Topology};
 use crate::hash::derive;
 use crate::record::RunKey;
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ArmSpec {
     pub run: RunKey,
     pub arm: Arm,

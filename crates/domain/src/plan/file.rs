@@ -149,7 +149,7 @@ struct AgentFile {
     #[serde(default)]
     varies: bool,
     /// What the agent does.
-    #[serde(default = "default_workflow")]
+    #[serde(default)]
     workflow: WorkflowKind,
     /// Requests of this agent, one after another.
     #[serde(default = "default_calls")]
@@ -172,9 +172,6 @@ const fn default_hz() -> f64 {
 }
 fn default_topologies() -> Vec<Topology> {
     vec![Topology::Shared]
-}
-const fn default_workflow() -> WorkflowKind {
-    WorkflowKind::SingleCall
 }
 const fn default_calls() -> u32 {
     1

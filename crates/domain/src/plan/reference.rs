@@ -144,54 +144,27 @@ fn reference() -> String {
             humantime::format_duration(std::time::Duration::from_nanos(ns))
         )
     };
-    let parts = [
-        ("Top level", "", keys(&root, &root, &example, none)),
+    let agent = config["agents"][0].as_table().unwrap();
+    let precise = example["presets"]["precise"].as_table().unwrap();
+    let tables = [
+        ("top", keys(&root, &root, &example, none)),
         (
-            "`[protocol]`",
-            "How each configuration is measured. Two defaults: that of `rigorous` first.",
+            "protocol",
             keys(&root, part("ProtocolFile"), of("protocol"), of_protocol),
         ),
         (
-            "`[timeouts]`",
-            "Time limits of a request; one that exceeds a limit counts as timed out.",
+            "timeouts",
             keys(&root, part("TimeoutsFile"), of("timeouts"), of_timeouts),
         ),
-        (
-            "`[[configs]]`",
-            "One entry for each configuration, or for each set of combinations of `axes`.",
-            keys(&root, part("ConfigFile"), config, none),
-        ),
-        (
-            "`[[configs.agents]]`",
-            "One entry for each agent of the configuration; at least one.",
-            keys(
-                &root,
-                part("AgentFile"),
-                config["agents"][0].as_table().unwrap(),
-                none,
-            ),
-        ),
-        (
-            "Model options",
-            "Keys of `[presets.NAME]` and of `options` and `axes`. An option that is not set is not sent, and the server \
-             uses its own value. `/v1` is the protocol of OpenAI-compatible servers.",
-            options(&root, example["presets"]["precise"].as_table().unwrap()),
-        ),
-        (
-            "A plan that sets every key",
-            "",
-            format!("```toml\n{EXAMPLE}```\n"),
-        ),
+        ("config", keys(&root, part("ConfigFile"), config, none)),
+        ("agent", keys(&root, part("AgentFile"), agent, none)),
+        ("options", options(&root, precise)),
+        ("example", EXAMPLE.to_owned()),
     ];
-    let sections = parts.map(|(heading, intro, text)| {
-        let intro = if intro.is_empty() {
-            String::new()
-        } else {
-            format!("{intro}\n\n")
-        };
-        format!("## {heading}\n\n{intro}{text}")
-    });
-    sections.join("\n")
+    let page = include_str!("reference/page.md").to_owned();
+    tables.iter().fold(page, |page, (name, table)| {
+        page.replace(&format!("{{{name}}}\n"), table)
+    })
 }
 
 #[test]

@@ -2,22 +2,23 @@ use super::*;
 
 const TR113: &str = include_str!("../../../../fixtures/plans/tr113.toml");
 
+fn tr113() -> SweepPlan {
+    parse("tr113.toml", TR113).unwrap()
+}
+
 #[test]
 fn tr113_has_its_nineteen_configurations() {
-    let plan = parse("tr113.toml", TR113).unwrap();
-    let [bvc, hetero, homo] = plan.scenarios()[..] else {
-        panic!()
-    };
-    assert_eq!(bvc, ("baseline_vs_chimera", 13));
-    assert_eq!((hetero, homo), (("chimera_hetero", 2), ("chimera_homo", 4)));
+    let plan = tr113();
+    let expected = [
+        ("baseline_vs_chimera", 13),
+        ("chimera_hetero", 2),
+        ("chimera_homo", 4),
+    ];
+    assert_eq!(plan.scenarios(), expected);
     let ids: Vec<_> = plan.configs.iter().map(|c| c.id.as_str()).collect();
     let first = "bvc_g60_c512_t0.6 bvc_g60_c512_t0.8 bvc_g60_c1024_t0.6";
     assert_eq!(ids[..3].join(" "), first);
-    for id in [
-        "homo_g80_c1024_t0.8",
-        "het_g60_g120",
-        "baseline_g80_c512_t0.8",
-    ] {
+    for id in "homo_g80_c1024_t0.8 het_g60_g120 baseline_g80_c512_t0.8".split(' ') {
         assert!(ids.contains(&id), "{id} in {ids:?}");
     }
 }
@@ -98,45 +99,33 @@ fn every_mistake_names_file_key_and_fix() {
 fn what_would_fill_tables_or_memory_is_refused_before_it_is_made() {
     let long = "n".repeat(limits::NAME_CHARACTERS + 1);
     for (place, key) in [
-        ("name = \"p\"", "p.toml:3: name: "),
-        ("scenario = \"s\"", "p.toml:9: configs[0].scenario: "),
-        ("id = \"a_c{num_ctx}\"", "p.toml:8: configs[0].id: "),
-        (
-            "name = \"collector\"",
-            "p.toml:11: configs[0].agents[0].name: ",
-        ),
+        ("name = \"p\"", "3: name"),
+        ("scenario = \"s\"", "9: configs[0].scenario"),
+        ("id = \"a_c{num_ctx}\"", "8: configs[0].id"),
+        ("name = \"collector\"", "11: configs[0].agents[0].name"),
     ] {
         let (name, _) = place.split_once(' ').unwrap();
         let error = error_of(place, &format!("{name} = \"{long}\""));
-        let says = format!("{key}a name has 1 to 100 characters, and this one has 101");
-        assert_eq!(error, says);
+        let words = "a name has 1 to 100 characters, and this one has 101";
+        assert_eq!(error, format!("p.toml:{key}: {words}"));
     }
     // 10^12 configurations.
     let values: Vec<i32> = (10..110).collect();
-    let axes = [
-        "num_ctx",
-        "top_k",
-        "num_gpu",
-        "num_batch",
-        "num_keep",
-        "seed",
-    ];
-    let axes = axes.map(|name| format!("{name} = {values:?}"));
+    let axes = "num_ctx top_k num_gpu num_batch num_keep seed".split(' ');
+    let axes: Vec<_> = axes.map(|name| format!("{name} = {values:?}")).collect();
     let error = error_of("num_ctx = [512, 1024]", &axes.join(", "));
     let expected = "1000000 is out of range; 1 to 10000 configurations";
     assert!(error.ends_with(expected), "{error}");
-    let mut plan = parse("tr113.toml", TR113).unwrap();
+    let mut plan = tr113();
     plan.protocol.repetitions = NonZeroU32::new(limits::REPETITIONS.most).unwrap();
     plan.topologies = vec![Topology::Shared, Topology::PerAgent];
     assert_eq!(plan.check_arms("x"), Ok(()));
     plan.configs.extend(plan.configs.clone());
     let error = plan.check_arms("x").unwrap_err().to_string();
-    let expected = "protocol.repetitions: 1520000 is out of range; 1 to 1000000 arms in all";
-    assert_eq!(error, format!("x: {expected}"));
-    assert_eq!(
-        limits::AGENTS.parse("100000"),
-        Ok(NonZeroU32::new(100_000).unwrap())
-    );
+    let expected = "x: protocol.repetitions: 1520000 is out of range; 1 to 1000000 arms in all";
+    assert_eq!(error, expected);
+    let most = limits::AGENTS.parse("100000");
+    assert_eq!(most.map(NonZeroU32::get), Ok(100_000));
     let refused = Err("give 1 to 100000 agents".to_owned());
     for text in ["0", "100001", "-1", "4294967296", "many"] {
         assert_eq!(limits::AGENTS.parse(text), refused);
@@ -177,7 +166,7 @@ fn too_few_endpoints_are_refused_unless_the_plan_says_how_agents_share_them() {
 
 #[test]
 fn only_keeps_what_matches_and_says_what_there_is() {
-    let mut plan = parse("tr113.toml", TR113).unwrap();
+    let mut plan = tr113();
     plan.keep_only(&["homo_*".into(), "het_g60*".into()])
         .unwrap();
     assert_eq!(plan.configs.len(), 5);
@@ -202,7 +191,7 @@ fn recorded_folders_map_to_the_same_ids() {
 
 #[test]
 fn expansion_is_seeded_and_pairs_arms_within_a_repetition() {
-    let mut plan = parse("tr113.toml", TR113).unwrap();
+    let mut plan = tr113();
     let arms = plan.expand(3);
     assert_eq!(arms.len(), 19 * 3 * 2);
     assert_eq!(arms, plan.expand(3), "the same seed gives the same order");
@@ -219,7 +208,7 @@ fn expansion_is_seeded_and_pairs_arms_within_a_repetition() {
 
 #[test]
 fn tr113_protocol_runs_once_in_order_together_only() {
-    let mut plan = parse("tr113.toml", TR113).unwrap();
+    let mut plan = tr113();
     plan.protocol = Protocol::tr113();
     let arms = plan.expand(1);
     assert_eq!(arms.len(), 19);
@@ -230,7 +219,7 @@ fn tr113_protocol_runs_once_in_order_together_only() {
 
 #[test]
 fn call_seeds_are_equal_in_both_arms_and_differ_otherwise() {
-    let plan = parse("tr113.toml", TR113).unwrap();
+    let plan = tr113();
     let id = &plan.configs[0].id;
     let seed = plan.call_seed(id, 1, 0, 0);
     assert!((0..=i64::from(i32::MAX)).contains(&seed));

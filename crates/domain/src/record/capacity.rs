@@ -24,9 +24,9 @@ pub struct CapacityRecord {
     /// The header of the run.
     pub header: RunHeader,
     /// The settings.
-    pub asked: Asked,
+    pub asked: CapacitySettings,
     /// The levels, in the order they were run.
-    pub probes: Vec<Probe>,
+    pub probes: Vec<LevelRecord>,
     /// How the run ended; absent while it runs, and if it was cut off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<RunEnd>,
@@ -34,7 +34,8 @@ pub struct CapacityRecord {
 
 /// The settings of a capacity run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Asked {
+#[schemars(rename = "Asked")]
+pub struct CapacitySettings {
     /// The limits in their canonical form.
     pub slo: String,
     /// The model.
@@ -88,7 +89,8 @@ impl Budget {
 
 /// A level that was run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Probe {
+#[schemars(rename = "Probe")]
+pub struct LevelRecord {
     /// Its folder under `levels/`.
     pub folder: String,
     /// Its agents.
@@ -140,12 +142,12 @@ impl CapacityRecord {
         self.probes
             .iter()
             .filter(|p| p.end != LevelEnd::Interrupted)
-            .map(Probe::observed)
+            .map(LevelRecord::observed)
             .collect()
     }
 }
 
-impl Probe {
+impl LevelRecord {
     pub fn observed(&self) -> Observed {
         Observed {
             agents: self.agents,
@@ -248,7 +250,7 @@ impl Window {
 }
 
 /// The verdict on a level or on one limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It keeps the limit.
@@ -256,11 +258,12 @@ pub enum Verdict {
     /// It breaks the limit.
     Fail,
     /// The data do not decide it.
+    #[default]
     Unresolved,
 }
 
 /// The decision on a level.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Decision {
     /// The level passes if it keeps every limit and fails if it breaks one.
     pub verdict: Verdict,
@@ -308,13 +311,7 @@ pub struct Judged {
 impl Decision {
     /// The decision on a level that never was steady.
     pub fn unknown() -> Self {
-        Self {
-            verdict: Verdict::Unresolved,
-            look: 0,
-            requests: 0,
-            judged: Vec::new(),
-            needs: None,
-        }
+        Self::default()
     }
 }
 

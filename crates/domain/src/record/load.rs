@@ -28,7 +28,7 @@ pub struct LoadFile {
     /// The header of the load.
     pub header: RunHeader,
     /// The settings.
-    pub asked: Asked,
+    pub asked: LoadSettings,
     /// The result; none until the load has ended.
     pub result: Option<LoadResult>,
 }
@@ -36,7 +36,8 @@ pub struct LoadFile {
 /// The settings of a load.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Asked {
+#[schemars(rename = "Asked")]
+pub struct LoadSettings {
     /// The model.
     pub model: String,
     /// The planned starts of requests.
@@ -53,14 +54,14 @@ pub struct Asked {
     /// Turns of each session; absent for independent requests.
     pub turns: Option<u32>,
     /// Work of agents between their requests.
-    pub work: Option<WorkAsked>,
+    pub work: Option<WorkSettings>,
     /// The client's time limits on each request; absent for the defaults of a plan.
     pub timeouts: Option<Timeouts>,
     /// Limits that a request must keep to count as good, as given.
     pub slo: Option<String>,
 }
 
-impl Asked {
+impl LoadSettings {
     /// Whether prompts begin with nonces.
     pub fn cache(&self) -> CachePolicy {
         if self.same_prompt {
@@ -100,7 +101,7 @@ pub enum Shape {
         rate: f64,
         /// The ramp to that rate.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        ramp: Option<RampAsked>,
+        ramp: Option<RampSettings>,
         /// Most requests in flight; none without a limit.
         agents: Option<u32>,
         /// Pause between an answer and the session's next turn, seconds.
@@ -131,7 +132,8 @@ pub enum Shape {
 
 /// A rate that changes linearly.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct RampAsked {
+#[schemars(rename = "RampAsked")]
+pub struct RampSettings {
     /// Starts per second at its beginning.
     pub from: f64,
     /// How long it takes, seconds.
@@ -141,7 +143,8 @@ pub struct RampAsked {
 /// Work of an agent before each of its requests.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct WorkAsked {
+#[schemars(rename = "WorkAsked")]
+pub struct WorkSettings {
     /// CPU work, as given: `primes:200000`.
     pub cpu: Option<String>,
     /// Bytes written to a file, read back and deleted.

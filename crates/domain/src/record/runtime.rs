@@ -14,7 +14,7 @@ pub struct RuntimeFacts {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pinned: Vec<u32>,
     /// What read the measured streams; absent for the direct client.
-    #[serde(default, skip_serializing_if = "HttpClient::is_direct")]
+    #[serde(default, skip_serializing_if = "crate::is_default")]
     pub http: HttpClient,
     /// The proxy that every request went through, without credentials; absent for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,12 +42,6 @@ pub enum HttpClient {
     Direct,
     /// The library reqwest.
     Reqwest,
-}
-
-impl HttpClient {
-    pub fn is_direct(&self) -> bool {
-        *self == Self::Direct
-    }
 }
 
 /// Flavours of the async runtime.

@@ -55,7 +55,7 @@ pub struct RequestTimes {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chunks: Vec<Stamp>,
     /// The source of the stamps.
-    #[serde(default, skip_serializing_if = "StampSource::is_taken")]
+    #[serde(default, skip_serializing_if = "crate::is_default")]
     pub stamps: StampSource,
     /// Peculiarities of the response; usually none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -159,16 +159,6 @@ pub enum StampSource {
     /// Rebuilt from recorded durations: all agents start at zero, `first_token` is the recorded TTFT, `last_token`
     /// and `done` the end of the execution time.
     Rebuilt,
-}
-
-impl StampSource {
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde passes what it may skip by reference"
-    )]
-    fn is_taken(&self) -> bool {
-        *self == Self::Taken
-    }
 }
 
 impl RequestTimes {

@@ -1,7 +1,7 @@
 //! Levels whose truth is known exactly, and what the rule of `tandem capacity` says of them.
 
 use domain::record::RequestRecord;
-use domain::record::capacity::{Asked, Budget, Search, Verdict};
+use domain::record::capacity::{Budget, CapacitySettings, Search, Verdict};
 use domain::{Nanos, Outcome, Stamp};
 use metrics::capacity::{Objective, Rule, Sample, Watch, Watched, steady_window};
 use metrics::timeline::{of_load, streamed};
@@ -173,8 +173,8 @@ const BUDGET: Budget = Budget {
 };
 
 /// The defaults of `tandem capacity`.
-pub(crate) fn asked(objective: &Objective) -> Asked {
-    Asked {
+pub(crate) fn asked(objective: &Objective) -> CapacitySettings {
+    CapacitySettings {
         slo: objective.to_string(),
         model: String::new(),
         num_predict: 50,

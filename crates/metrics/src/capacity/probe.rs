@@ -1,6 +1,6 @@
 //! A level that was looked at, as its record has it.
 
-use domain::record::capacity::{Decision, LevelEnd, Phase, Probe};
+use domain::record::capacity::{Decision, LevelEnd, LevelRecord, Phase};
 
 use super::LevelFigures;
 use super::scaling::saturation;
@@ -14,14 +14,14 @@ pub fn probe(
     figures: Option<&LevelFigures>,
     others: &[LevelFigures],
     max_failed: f64,
-) -> Probe {
+) -> LevelRecord {
     let failing = figures.is_some_and(|f| {
         let outcomes = &f.load.outcomes;
         let counted = outcomes.total() - outcomes.cancelled;
         let failed = counted - outcomes.completed;
         counted > 0 && f64::from(failed) > max_failed * f64::from(counted)
     });
-    Probe {
+    LevelRecord {
         folder,
         agents,
         phase,

@@ -2,7 +2,7 @@
 
 use domain::Nanos;
 use domain::record::RequestRecord;
-use domain::record::capacity::{Asked, Decision, Verdict, Window};
+use domain::record::capacity::{CapacitySettings, Decision, Verdict, Window};
 
 use super::{LevelFigures, Objective, Rule, Sample, steady_window};
 
@@ -18,7 +18,7 @@ const ROUNDS: u32 = 16;
 /// Decides while a level runs when to look at it and when it has been seen enough of.
 #[derive(Debug)]
 pub struct Watch<'a> {
-    asked: &'a Asked,
+    asked: &'a CapacitySettings,
     objective: &'a Objective,
     agents: u32,
     budget: u32,
@@ -39,7 +39,7 @@ pub enum Watched {
 }
 
 impl<'a> Watch<'a> {
-    pub fn new(asked: &'a Asked, objective: &'a Objective, agents: u32) -> Self {
+    pub fn new(asked: &'a CapacitySettings, objective: &'a Objective, agents: u32) -> Self {
         let budget = asked.budget.requests(agents);
         let next = FIRST_LOOK.max(agents.saturating_mul(2)).min(budget.max(1));
         let warmup = agents.saturating_mul(asked.warmup);

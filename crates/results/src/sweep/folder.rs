@@ -2,20 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use domain::plan::{Arm, ConfigId, Topology};
+use domain::plan::{ArmSpec, ConfigId, Topology};
 use domain::record::{
-    JOURNAL_FILE, JournalLine, MANIFEST_FILE, Manifest, RESULTS_SCHEMA, RequestRole, RunKey,
-    TELEMETRY_FILE,
+    JOURNAL_FILE, JournalLine, MANIFEST_FILE, Manifest, RESULTS_SCHEMA, RequestRole, TELEMETRY_FILE,
 };
 use domain::telemetry::Sample;
 use domain::{Nanos, Stamp};
 use serde::de::DeserializeOwned;
 
 use super::same::differences;
-use crate::lines::{self, Unreadable};
 use crate::{FolderError, LineWriter, LoadErrorKind, Lock, read_versioned, write_json};
 
 /// Stamps of a resumed sweep begin on a multiple of this, so that virtual time keeps falling on whole microseconds.
@@ -36,9 +34,9 @@ pub struct ResultsDir {
 pub struct ResumePoint {
     /// The clock continues here: after the last stamp that was recorded.
     pub offset: Nanos,
-    pub complete: BTreeSet<(RunKey, Arm)>,
+    pub complete: BTreeSet<ArmSpec>,
     /// The highest attempt at each arm so far.
-    pub attempts: BTreeMap<(RunKey, Arm), u32>,
+    pub attempts: BTreeMap<ArmSpec, u32>,
     /// Agents whose warm load was measured by a probe.
     pub probed: BTreeSet<(ConfigId, Topology, u32)>,
     /// Repairs that were made, in words.
@@ -75,19 +73,16 @@ impl ResultsDir {
         let manifest = read_manifest(dir)?;
         let journal_path = dir.join(JOURNAL_FILE);
         let telemetry_path = dir.join(TELEMETRY_FILE);
-        let mut warnings = Vec::new();
-        warnings.extend(repair::<JournalLine>(&journal_path)?);
-        warnings.extend(repair::<Sample>(&telemetry_path)?);
-        let mut point = ResumePoint {
-            warnings,
-            ..ResumePoint::default()
-        };
+        let mut point = ResumePoint::default();
         let mut last = Stamp::ZERO;
-        for line in read_lines(&journal_path)? {
-            point.add(&line);
-            last = last.max(ended(&line));
+        let journal = repaired::<JournalLine>(&journal_path, &mut point.warnings)?;
+        for numbered in lines(&journal) {
+            let line = parse(&journal_path, "journal: ", numbered)?;
+            last = last.max(point.add(line));
         }
-        if let Some(sample) = last_line::<Sample>(&telemetry_path)? {
+        let telemetry = repaired::<Sample>(&telemetry_path, &mut point.warnings)?;
+        if let Some(numbered) = lines(&telemetry).last() {
+            let sample: Sample = parse(&telemetry_path, "", numbered)?;
             last = last.max(sample.at);
         }
         point.offset = Nanos((last.0 / RESUME_STEP + 1) * RESUME_STEP);
@@ -118,38 +113,32 @@ impl ResultsDir {
 }
 
 impl ResumePoint {
-    fn add(&mut self, line: &JournalLine) {
-        let (run, arm, attempt) = match line {
+    /// Adds a line and returns its last stamp.
+    fn add(&mut self, line: JournalLine) -> Stamp {
+        let (run, arm, attempt, ended) = match line {
             JournalLine::Request(r) => {
                 if r.role == RequestRole::Probe
                     && r.times.outcome.is_completed()
                     && r.times.counters.load.is_some()
                 {
-                    self.probed
-                        .insert((r.run.config.clone(), r.run.topology, r.agent));
+                    let config = r.run.config.clone();
+                    self.probed.insert((config, r.run.topology, r.agent));
                 }
-                (&r.run, r.arm, r.attempt)
+                (r.run, r.arm, r.attempt, r.times.ended)
             }
-            JournalLine::Step(s) => (&s.run, s.arm, s.attempt),
+            JournalLine::Step(s) => (s.run, s.arm, s.attempt, s.ended),
             JournalLine::Arm(a) => {
                 if a.complete {
-                    self.complete.insert((a.run.clone(), a.arm));
+                    let (run, arm) = (a.run.clone(), a.arm);
+                    self.complete.insert(ArmSpec { run, arm });
                 }
-                (&a.run, a.arm, a.attempt)
+                (a.run, a.arm, a.attempt, a.ended)
             }
-            JournalLine::Mark(_) => return,
+            JournalLine::Mark(m) => return m.at,
         };
-        let highest = self.attempts.entry((run.clone(), arm)).or_default();
+        let highest = self.attempts.entry(ArmSpec { run, arm }).or_default();
         *highest = (*highest).max(attempt);
-    }
-}
-
-fn ended(line: &JournalLine) -> Stamp {
-    match line {
-        JournalLine::Request(r) => r.times.ended,
-        JournalLine::Step(s) => s.ended,
-        JournalLine::Arm(a) => a.ended,
-        JournalLine::Mark(m) => m.at,
+        ended
     }
 }
 
@@ -180,80 +169,62 @@ pub fn read_manifest(dir: &Path) -> Result<Manifest, FolderError> {
     }
 }
 
-fn read_whole(path: &Path) -> Result<Option<Vec<u8>>, FolderError> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(FolderError::read(path)(source)),
-    }
-}
-
-/// Makes the file end in a whole line. An incomplete last line is appended to `<name>.cut`; returns a warning about it.
-fn repair<T: DeserializeOwned>(path: &Path) -> Result<Option<String>, FolderError> {
-    let Some(bytes) = read_whole(path)? else {
-        return Ok(None);
+/// The lines of a file, none if it does not exist. An incomplete last line is moved to `<name>.cut` with a warning,
+/// unless it lacks only its line feed.
+fn repaired<T: DeserializeOwned>(
+    path: &Path,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<u8>, FolderError> {
+    let mut bytes = match fs::read(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        read => read.map_err(FolderError::read(path))?,
     };
-    let whole = bytes
-        .iter()
-        .rposition(|b| *b == b'\n')
-        .map_or(0, |at| at + 1);
-    let tail = &bytes[whole..];
+    let whole = memchr::memrchr(b'\n', &bytes).map_or(0, |at| at + 1);
+    let tail = bytes.split_off(whole);
     if tail.is_empty() {
-        return Ok(None);
+        return Ok(bytes);
     }
-    let mut file = OpenOptions::new()
-        .append(true)
-        .open(path)
-        .map_err(FolderError::write(path))?;
-    if serde_json::from_slice::<T>(tail).is_ok() {
-        file.write_all(b"\n").map_err(FolderError::write(path))?;
-        return Ok(None);
+    let append = |path: &Path, text: &[u8]| {
+        let file = OpenOptions::new().append(true).create(true).open(path);
+        let written = file.and_then(|mut file| file.write_all(text).map(|()| file));
+        written.map_err(FolderError::write(path))
+    };
+    let line = [&tail[..], b"\n"].concat();
+    if serde_json::from_slice::<T>(&tail).is_ok() {
+        append(path, b"\n")?;
+        bytes.extend(line);
+        return Ok(bytes);
     }
-    let mut cut_name = path.as_os_str().to_owned();
-    cut_name.push(".cut");
-    let cut = PathBuf::from(cut_name);
-    let mut aside = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(&cut)
-        .map_err(FolderError::write(&cut))?;
-    aside.write_all(tail).map_err(FolderError::write(&cut))?;
-    aside.write_all(b"\n").map_err(FolderError::write(&cut))?;
-    file.set_len(whole as u64)
-        .map_err(FolderError::write(path))?;
-    Ok(Some(format!(
+    let mut cut = path.as_os_str().to_owned();
+    cut.push(".cut");
+    let cut = PathBuf::from(cut);
+    append(&cut, &line)?;
+    let shortened = append(path, b"")?.set_len(whole as u64);
+    shortened.map_err(FolderError::write(path))?;
+    warnings.push(format!(
         "{}: the last line was cut off while it was being written; its {} bytes were moved to {}",
         path.display(),
         tail.len(),
         cut.display()
-    )))
+    ));
+    Ok(bytes)
 }
 
-/// Every line of the journal; none if the file does not exist.
-fn read_lines(path: &Path) -> Result<Vec<JournalLine>, FolderError> {
-    let (mut skipped, mut warnings) = (Vec::new(), Vec::new());
-    let unreadable = Unreadable::new(path, "journal", "sweep", &mut skipped, &mut warnings);
-    lines::read(unreadable, lines::line).or_else(|error| match error.kind {
-        LoadErrorKind::NotFound | LoadErrorKind::Empty => Ok(Vec::new()),
-        LoadErrorKind::Io(source) => Err(FolderError::read(path)(source)),
-        kind => Err(FolderError::CorruptJournal {
-            path: path.to_owned(),
-            line: error.line.unwrap_or_default(),
-            message: kind.to_string(),
-        }),
-    })
-}
-
-fn last_line<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, FolderError> {
-    let bytes = read_whole(path)?.unwrap_or_default();
+/// Lines that are not empty, with their numbers from 1.
+fn lines(bytes: &[u8]) -> impl Iterator<Item = (&[u8], u64)> {
     let lines = bytes.split(|b| *b == b'\n').zip(1..);
-    let Some((line, number)) = lines.filter(|(line, _)| !line.is_empty()).last() else {
-        return Ok(None);
-    };
-    let value = serde_json::from_slice(line);
-    value.map(Some).map_err(|e| FolderError::CorruptJournal {
+    lines.filter(|(line, _)| !line.trim_ascii().is_empty())
+}
+
+/// `what` comes before the error's own text.
+fn parse<T: DeserializeOwned>(
+    path: &Path,
+    what: &str,
+    (line, number): (&[u8], u64),
+) -> Result<T, FolderError> {
+    serde_json::from_slice(line).map_err(|e| FolderError::CorruptJournal {
         path: path.to_owned(),
         line: number,
-        message: e.to_string(),
+        message: format!("{what}{e}"),
     })
 }

@@ -8,11 +8,11 @@ use domain::Nanos;
 use domain::record::RequestRecord;
 use tokio::sync::Notify;
 
-use super::lock;
+use crate::lock;
 
 /// Memory of the rows that wait for the disk, in bytes. A row is always accepted, so that no running stream waits
 /// for the disk; above `limit`, the next request does not start.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Backlog {
     limit: u64,
     bytes: AtomicU64,
@@ -28,12 +28,7 @@ impl Backlog {
     pub fn new(limit: u64) -> Self {
         Self {
             limit,
-            bytes: AtomicU64::new(0),
-            most: AtomicU64::new(0),
-            waits: AtomicU32::new(0),
-            waited: AtomicU64::new(0),
-            freed: Notify::new(),
-            freed_thread: (Mutex::new(()), Condvar::new()),
+            ..Self::default()
         }
     }
 

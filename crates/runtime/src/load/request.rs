@@ -13,7 +13,9 @@ use tracing::Instrument as _;
 
 use super::conversation::{Conversation, words};
 use super::trace::TracePrompt;
-use super::{LoadContext, LoadShape, Place, lock};
+use super::{LoadContext, LoadShape, Place};
+use crate::lock;
+use crate::shutdown::unless;
 
 impl LoadContext {
     /// Waits for room for another row, does the agent's work, sends one request and records it. Returns the end of
@@ -87,12 +89,8 @@ impl LoadContext {
         if work.is_empty() {
             return Some(None);
         }
-        let done = tokio::select! {
-            biased;
-            () = self.stop.cancelled() => return None,
-            done = self.setup.pool.run(&self.setup.clock, work) => done,
-        };
-        match done {
+        let work = self.setup.pool.run(&self.setup.clock, work);
+        match unless(&self.stop, work).await? {
             Ok(record) => Some(Some(record)),
             Err(error) => {
                 lock(&self.work_error).get_or_insert(error);
@@ -172,13 +170,9 @@ fn sha256_of(call: &GenerateCall) -> String {
         return sha256_hex(call.prompt.as_bytes());
     };
     let mut all = String::new();
-    for said in history {
-        all.push_str(said.role.as_str());
-        all.push('\0');
-        all.push_str(&said.text);
-        all.push('\0');
+    for message in history {
+        all.extend([message.role.as_str(), "\0", &message.text, "\0"]);
     }
-    all.push_str("user\0");
-    all.push_str(&call.prompt);
+    all.extend(["user\0", &call.prompt]);
     sha256_hex(all.as_bytes())
 }

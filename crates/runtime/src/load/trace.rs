@@ -208,6 +208,9 @@ impl Trace {
     }
 }
 
+/// A column's name in lowercase and its text in a row, if it has any.
+type Cell = (String, Option<String>);
+
 /// The columns of a trace, and those that were used.
 #[derive(Default)]
 struct Columns {
@@ -216,19 +219,15 @@ struct Columns {
 }
 
 impl Columns {
-    /// Adds a column; true if it is new.
-    fn add(&mut self, name: &str) -> bool {
-        !self.known.contains(name) && self.known.insert(name.to_owned())
-    }
-
-    /// The first of these names with a cell.
-    fn first(
+    /// The first of these columns with a cell in this row.
+    fn first<'c>(
         &mut self,
         names: &[&'static str],
-        cell: impl Fn(&str) -> Option<String>,
-    ) -> Option<(&'static str, String)> {
-        let found = names.iter().find_map(|name| Some((*name, cell(name)?)));
-        self.used.extend(found.iter().map(|(name, _)| *name));
+        cells: &'c [Cell],
+    ) -> Option<(&'static str, &'c str)> {
+        let cell = |name| cells.iter().find(|(known, _)| known == name)?.1.as_deref();
+        let found = names.iter().find_map(|name| Some((*name, cell(*name)?)));
+        self.used.extend(found.map(|(name, _)| name));
         found
     }
 
@@ -341,32 +340,29 @@ fn from_object(value: &Value, columns: &mut Columns) -> Result<Option<Row>, Stri
     }
     let object = value.as_object();
     let object = object.ok_or("no JSON object; one a line is wanted")?;
-    let mut named: BTreeMap<String, &Value> = BTreeMap::new();
+    let mut cells: Vec<Cell> = Vec::new();
     for (key, value) in object {
         let key = key.to_lowercase();
         let is_text = PROMPT.contains(&key.as_str());
-        let fits = match value {
-            Value::Null | Value::String(_) => true,
-            Value::Number(_) => !is_text,
-            _ => !is_text && !is_used(&key),
+        let text = match value {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()),
+            Value::Number(n) if !is_text => Some(n.to_string()),
+            _ if is_text || is_used(&key) => {
+                let number = if is_text { "" } else { "a number or " };
+                return Err(format!("{key} is {}; give {number}a text", kind(value)));
+            }
+            _ => None,
         };
-        if !fits {
-            let number = if is_text { "" } else { "a number or " };
-            return Err(format!("{key} is {}; give {number}a text", kind(value)));
-        }
-        columns.add(&key);
-        if named.contains_key(&key) {
+        if cells.iter().any(|(known, _)| *known == key) {
             return Err(format!("{key} is given twice; leave one out"));
         }
-        named.insert(key, value);
+        if !columns.known.contains(&key) {
+            columns.known.insert(key.clone());
+        }
+        cells.push((key, text));
     }
-    let cell = |name: &str| match named.get(name)? {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
-    };
-    let names: Vec<&str> = named.keys().map(String::as_str).collect();
-    row(&names, columns, cell).map(Some)
+    row(&cells, columns).map(Some)
 }
 
 /// True for a column that rows are read from, other than prompts.
@@ -424,33 +420,28 @@ fn from_csv(text: &str, columns: &mut Columns) -> AtLine<Vec<(u64, Row)>> {
         .collect();
     for name in &names {
         // A table that was written with its row numbers has a column without a name.
-        if !name.is_empty() && !columns.add(name) {
+        if !name.is_empty() && !columns.known.insert(name.clone()) {
             return Err((1, format!("{name} is given twice; leave one out")));
         }
     }
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut rows = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|e| at(&e))?;
         let line = record.position().map_or(1, csv::Position::line);
-        let cell = |name: &str| {
-            let place = names.iter().position(|column| *column == name)?;
-            let text = record.get(place)?.trim();
-            (!text.is_empty()).then(|| text.to_owned())
-        };
-        let row = row(&names, columns, cell).map_err(|what| (line, what))?;
+        let cells = record.iter().map(|text| match text.trim() {
+            "" => None,
+            text => Some(text.to_owned()),
+        });
+        let cells: Vec<Cell> = names.iter().cloned().zip(cells).collect();
+        let row = row(&cells, columns).map_err(|what| (line, what))?;
         rows.push((line, row));
     }
     Ok(rows)
 }
 
-/// A row from cells by their names in lowercase.
-fn row(
-    names: &[&str],
-    columns: &mut Columns,
-    cell: impl Fn(&str) -> Option<String>,
-) -> Result<Row, String> {
-    let found = columns.first(START, &cell);
+fn row(cells: &[Cell], columns: &mut Columns) -> Result<Row, String> {
+    let names: Vec<&str> = cells.iter().map(|(name, _)| name.as_str()).collect();
+    let found = columns.first(START, cells);
     let (column, text) =
         found.ok_or_else(|| format!("no start among {names:?}; a trace has {COLUMNS}"))?;
     let reading = match column {
@@ -465,24 +456,25 @@ fn row(
         column,
         reading,
         value: match reading {
-            Reading::Date => moment(column, &text)?,
-            _ => number(column, &text)?,
+            Reading::Date => moment(column, text)?,
+            _ => number(column, text)?,
         },
     };
-    let prompt = if let Some((_, text)) = columns.first(PROMPT, &cell) {
+    let prompt = if let Some((_, text)) = columns.first(PROMPT, cells) {
         TracePrompt::Text(text.into())
-    } else if let Some((name, text)) = columns.first(PROMPT_TOKENS, &cell) {
-        TracePrompt::Tokens(count(name, &text)?)
+    } else if let Some((name, text)) = columns.first(PROMPT_TOKENS, cells) {
+        TracePrompt::Tokens(count(name, text)?)
     } else {
         return Err(format!("no prompt among {names:?}; a trace has {COLUMNS}"));
     };
-    let output_tokens = columns.first(OUTPUT_TOKENS, &cell);
-    let output_tokens = output_tokens.map(|(name, text)| count(name, &text));
+    let output_tokens = columns.first(OUTPUT_TOKENS, cells);
+    let output_tokens = output_tokens.map(|(name, text)| count(name, text));
+    let session = columns.first(SESSION, cells);
     Ok(Row {
         start,
         prompt,
         output_tokens: output_tokens.transpose()?,
-        session: columns.first(SESSION, &cell).map(|(_, text)| text),
+        session: session.map(|(_, text)| text.to_owned()),
     })
 }
 

@@ -13,13 +13,13 @@ use tokio_util::sync::CancellationToken;
 use super::fake::{Reply, Script, by_context, failed};
 use super::{BOTH, Ran, TOGETHER, Trial, ms, plan, run_plan};
 use crate::RuntimeError;
-use crate::book::Book;
+use crate::journal::Journal;
 
 /// Three tokens for the requests that `is_up` accepts by their number, and a refused connection for the others.
 fn if_up(is_up: fn(usize) -> bool) -> Script {
-    Arc::new(move |_, nth| match is_up(nth) {
-        true => Reply::Text { tokens: 3 },
-        false => Reply::Refused,
+    Arc::new(move |_, nth| {
+        let text = Reply::Text { tokens: 3 };
+        if is_up(nth) { text } else { Reply::Refused }
     })
 }
 
@@ -173,6 +173,7 @@ async fn a_server_that_becomes_another_version_is_reported_once_and_recorded_in_
 }
 
 /// A disk that waits for `release` before its first byte, if there is one, and is full after `left` bytes.
+#[derive(Debug)]
 struct Disk {
     file: File,
     left: usize,
@@ -260,10 +261,10 @@ fn rows_wait_for_a_slow_disk_and_their_tasks_do_not() {
         release: Some(release),
     };
     let journal = LineWriter::new(path.clone(), Box::new(disk));
-    let book = Book::new(journal, CancellationToken::new()).unwrap();
+    let journal = Journal::new(journal, CancellationToken::new()).unwrap();
     for at in 0..100 {
         // Returns although the disk has not taken the first one.
-        book.append(JournalLine::Mark(Mark {
+        journal.append(JournalLine::Mark(Mark {
             at: ms(at),
             what: MarkKind::Started,
             note: String::new(),
@@ -272,7 +273,7 @@ fn rows_wait_for_a_slow_disk_and_their_tasks_do_not() {
     }
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
     let_go.send(()).unwrap();
-    book.check().unwrap();
+    journal.check().unwrap();
     let lines = std::fs::read_to_string(&path).unwrap();
     let at = |line| match serde_json::from_str(line) {
         Ok(JournalLine::Mark(mark)) => mark.at,

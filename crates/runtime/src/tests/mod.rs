@@ -56,13 +56,13 @@ fn manifest(plan: &SweepPlan, repetitions: u32) -> Manifest {
         },
         model: None,
     };
-    let [name, tool, started_at] = ["t", "test", "2025-11-12T00:00:00Z"].map(str::to_owned);
     Manifest {
         schema: RESULTS_SCHEMA,
         header: RunHeader {
             endpoints: (0..plan.servers()).map(endpoint).collect(),
             time_scale: Some(TimeScale::Virtual),
-            ..RunHeader::new(name, Provenance::Simulated, tool, String::new(), started_at)
+            provenance: Provenance::Simulated,
+            ..RunHeader::default()
         },
         runner: "rust-tokio".to_owned(),
         plan_hash: plan.hash(),

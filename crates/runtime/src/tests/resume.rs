@@ -41,7 +41,8 @@ async fn a_killed_sweep_is_completed_without_repeating_what_is_complete() {
             before.arms.len(),
             before.marks.len(),
         ];
-        let whole_lines = kept.iter().filter(|byte| **byte == b'\n').count();
+        let whole_lines = kept.split_inclusive(|byte| *byte == b'\n').count();
+        let whole_lines = whole_lines - usize::from(!tail.is_empty());
         assert_eq!(lines.iter().sum::<usize>(), whole_lines);
         if !tail.is_empty() {
             let aside = fs::read(journal.with_extension("jsonl.cut")).unwrap();

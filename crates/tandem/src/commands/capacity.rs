@@ -15,7 +15,8 @@ use domain::exit::{Exit, Fatal};
 use domain::hash::sha256_hex;
 use domain::plan::Timeouts;
 use domain::record::capacity::{
-    Asked, Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, LevelEnd, RunEnd, Search,
+    Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, CapacitySettings, LevelEnd, RunEnd,
+    Search,
 };
 use domain::record::{RunHeader, RuntimeFacts};
 use metrics::capacity::{LevelFigures, Next, Objective, Scaling, search};
@@ -215,9 +216,9 @@ async fn run(
     report(args, &dir, &record, &objective, &levels)
 }
 
-fn asked(args: &CapacityArgs) -> Asked {
+fn asked(args: &CapacityArgs) -> CapacitySettings {
     let (no_text, prompt) = (args.text.no_text, &args.request.prompt);
-    Asked {
+    CapacitySettings {
         slo: args.slo.to_string(),
         model: args.request.model.clone(),
         num_predict: args.request.num_predict,

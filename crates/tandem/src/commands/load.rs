@@ -12,7 +12,7 @@ use document::words::plural;
 use domain::Nanos;
 use domain::exit::{Exit, Fatal, OrFatal as _};
 use domain::plan::{CachePolicy, Timeouts};
-use domain::record::load::{Asked, ClientCost, Figures, LOAD_SCHEMA, LoadFile, LoadResult};
+use domain::record::load::{ClientCost, Figures, LOAD_SCHEMA, LoadFile, LoadResult, LoadSettings};
 use domain::record::{NonceRoot, RuntimeFacts, TimeScale};
 use results::{FolderError, Lock};
 use runtime::Shutdown;
@@ -145,7 +145,7 @@ async fn run(
     let mut file = LoadFile {
         schema: LOAD_SCHEMA,
         header,
-        asked: Asked {
+        asked: LoadSettings {
             timeouts: Some(args.limits.timeouts()).filter(|limits| *limits != Timeouts::default()),
             slo: slo.as_ref().map(|slo| slo.text().to_owned()),
             ..rows::asked(&plan, pool.threads())

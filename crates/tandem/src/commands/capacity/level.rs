@@ -8,7 +8,7 @@ use domain::Nanos;
 use domain::exit::Fatal;
 use domain::hash::derive;
 use domain::plan::CachePolicy;
-use domain::record::capacity::{CapacityRecord, Decision, LevelEnd, Phase, Probe, Window};
+use domain::record::capacity::{CapacityRecord, Decision, LevelEnd, LevelRecord, Phase, Window};
 use domain::record::load::{ClientCost, LOAD_SCHEMA, LoadFile, LoadResult, REQUESTS_FILE};
 use domain::record::{NonceRoot, RequestRecord, RunHeader};
 use domain::{ModelOptions, Stamp};
@@ -33,7 +33,7 @@ const GRACE: Nanos = Nanos::from_secs(60);
 const ENDLESS: u32 = 1 << 20;
 
 pub(super) struct Level {
-    pub(super) probe: Probe,
+    pub(super) probe: LevelRecord,
     pub(super) figures: Option<LevelFigures>,
 }
 

@@ -3,7 +3,7 @@
 use document::capacity::figure_in_words;
 use document::output::say;
 use document::verdict;
-use domain::record::capacity::{LevelEnd, Probe};
+use domain::record::capacity::{LevelEnd, LevelRecord};
 use indicatif::ProgressBar;
 use metrics::capacity::LevelFigures;
 
@@ -36,7 +36,7 @@ impl Progress {
         self.0.finish_and_clear();
     }
 
-    pub(super) fn ended(&self, probe: &Probe, figures: Option<&LevelFigures>) {
+    pub(super) fn ended(&self, probe: &LevelRecord, figures: Option<&LevelFigures>) {
         self.say(&line(probe, figures));
         for (note, responses) in figures.iter().flat_map(|figures| &figures.load.notes) {
             self.say(&format!("       warning: {}", note.counted(*responses)));
@@ -50,7 +50,7 @@ impl Progress {
 }
 
 /// `   8 agents  pass        ttft_p95 812 ms [790 ms .. 840 ms]; 231 tok/s; 128 requests in 34 s`.
-fn line(probe: &Probe, figures: Option<&LevelFigures>) -> String {
+fn line(probe: &LevelRecord, figures: Option<&LevelFigures>) -> String {
     let verdict = match probe.end {
         LevelEnd::Interrupted => "interrupted",
         _ if probe.failing => "failing",

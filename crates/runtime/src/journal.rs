@@ -4,8 +4,8 @@
 //! agents' tokens.
 
 use std::io;
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use agents::Recorder;
@@ -15,14 +15,16 @@ use domain::{FailureKind, ModelOptions, Nanos, Outcome, OutcomeCounts, TimeoutPh
 use results::{FolderError, LineWriter};
 use tokio_util::sync::CancellationToken;
 
+use crate::lock;
+
 /// The journal, and the counts that the runtime itself needs. The first write that fails cancels the sweep, whose
 /// further work could not be recorded.
 #[derive(Debug)]
-pub(crate) struct Book {
+pub(crate) struct Journal {
     inner: Mutex<Inner>,
     failure: Arc<Failure>,
-    /// `None` only while the book is being closed.
-    lines: Option<Sender<Entry>>,
+    /// `None` only while it is being closed.
+    jobs: Option<Sender<Job>>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -45,40 +47,15 @@ struct Failure {
 impl Failure {
     fn keep(&self, result: Result<(), FolderError>) {
         if let Err(e) = result {
-            let mut error = self.error.lock().unwrap_or_else(PoisonError::into_inner);
             // The first failure names the cause, those after it only follow from it.
-            error.get_or_insert(e);
+            lock(&self.error).get_or_insert(e);
             self.unwritable.cancel();
         }
     }
 }
 
-#[derive(Debug)]
-enum Entry {
-    Line(Box<JournalLine>),
-    /// Answer on `done` once everything before this is written; with `durable`, synced to disk as well.
-    Settle {
-        durable: bool,
-        done: SyncSender<()>,
-    },
-}
-
-fn write(mut journal: LineWriter, entries: &Receiver<Entry>, failure: &Failure) {
-    let path = journal.path().to_owned();
-    let keep = |result: io::Result<()>| failure.keep(result.map_err(FolderError::write(&path)));
-    while let Ok(entry) = entries.recv() {
-        match entry {
-            Entry::Line(line) => keep(journal.append(&line)),
-            Entry::Settle { durable, done } => {
-                if durable {
-                    keep(journal.sync());
-                }
-                // The receiver may be gone.
-                let _ = done.send(());
-            }
-        }
-    }
-}
+/// Something that the writer's thread does with the journal.
+type Job = Box<dyn FnOnce(&mut LineWriter) -> io::Result<()> + Send>;
 
 /// A main request of the running arm, as far as the runtime needs it.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,63 +87,64 @@ impl MainRequest {
     }
 }
 
-impl Book {
+impl Journal {
     pub(crate) fn new(
-        journal: LineWriter,
+        mut lines: LineWriter,
         unwritable: CancellationToken,
     ) -> Result<Self, FolderError> {
         let failure = Arc::new(Failure {
             error: Mutex::new(None),
             unwritable,
         });
-        let path = journal.path().to_owned();
-        let (lines, entries) = mpsc::channel();
+        let path = lines.path().to_owned();
+        let (jobs, received) = mpsc::channel::<Job>();
         let writer = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn({
-                let failure = Arc::clone(&failure);
-                move || write(journal, &entries, &failure)
+                let (failure, path) = (Arc::clone(&failure), path.clone());
+                move || {
+                    for job in received {
+                        failure.keep(job(&mut lines).map_err(FolderError::write(&path)));
+                    }
+                }
             })
             .map_err(|source| FolderError::Write { path, source })?;
         Ok(Self {
             inner: Mutex::default(),
             failure,
-            lines: Some(lines),
+            jobs: Some(jobs),
             writer: Some(writer),
         })
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn send(&self, entry: Entry) {
-        if let Some(lines) = &self.lines {
+    fn send(&self, job: impl FnOnce(&mut LineWriter) -> io::Result<()> + Send + 'static) {
+        if let Some(jobs) = &self.jobs {
             // The writer ends only when this side does.
-            let _ = lines.send(entry);
+            let _ = jobs.send(Box::new(job));
         }
     }
 
-    /// Appends a line without waiting for the disk. A failure is kept for [`Book::check`].
+    /// Appends a line without waiting for the disk. A failure is kept for [`Journal::check`].
     pub(crate) fn append(&self, line: JournalLine) {
-        self.send(Entry::Line(Box::new(line)));
+        self.send(move |lines| lines.append(&line));
     }
 
     /// Waits until all lines are written. Blocks, so it is for moments at which nothing is measured.
     pub(crate) fn settle(&self) {
-        self.wait(false);
+        let (done, settled) = mpsc::sync_channel(1);
+        self.send(move |_| {
+            // The receiver may be gone.
+            let _ = done.send(());
+            Ok(())
+        });
+        // An error means that the writer is gone, and then there is nothing to wait for.
+        let _ = settled.recv();
     }
 
     /// Waits until all lines are synced to disk. Blocks.
     pub(crate) fn sync(&self) {
-        self.wait(true);
-    }
-
-    fn wait(&self, durable: bool) {
-        let (done, settled) = mpsc::sync_channel(1);
-        self.send(Entry::Settle { durable, done });
-        // An error means that the writer is gone, and then there is nothing to wait for.
-        let _ = settled.recv();
+        self.send(LineWriter::sync);
+        self.settle();
     }
 
     /// Keeps a failure to write another file of the results folder.
@@ -177,32 +155,30 @@ impl Book {
     /// Waits for all writes, and returns the first one that failed, once.
     pub(crate) fn check(&self) -> Result<(), FolderError> {
         self.settle();
-        let error = self.failure.error.lock();
-        let error = error.unwrap_or_else(PoisonError::into_inner).take();
-        error.map_or(Ok(()), Err)
+        lock(&self.failure.error).take().map_or(Ok(()), Err)
     }
 
     /// The main requests since the last call, in the order in which they ended, and whether a prompt cache helped them.
     pub(crate) fn take_arm(&self) -> (Vec<MainRequest>, CacheCheck) {
-        let inner = &mut *self.inner();
+        let inner = &mut *lock(&self.inner);
         let (arm, cache) = (&mut inner.arm, &mut inner.cache);
         (std::mem::take(arm), std::mem::take(cache))
     }
 
     pub(crate) fn counts(&self) -> OutcomeCounts {
-        self.inner().counts
+        lock(&self.inner).counts
     }
 
     /// Steps of agents that failed, apart from requests.
     pub(crate) fn failed_steps(&self) -> u32 {
-        self.inner().failed_steps
+        lock(&self.inner).failed_steps
     }
 }
 
-impl Recorder for Book {
+impl Recorder for Journal {
     fn request(&self, record: RequestRecord) {
         if record.role == RequestRole::Main {
-            let mut guard = self.inner();
+            let mut guard = lock(&self.inner);
             let inner = &mut *guard;
             inner.cache.add_of_sweep(&record, &mut inner.first_prefills);
             let times = &record.times;
@@ -221,16 +197,16 @@ impl Recorder for Book {
 
     fn step(&self, record: StepRecord) {
         if record.failure().is_some() {
-            self.inner().failed_steps += 1;
+            lock(&self.inner).failed_steps += 1;
         }
         self.append(JournalLine::Step(record));
     }
 }
 
-impl Drop for Book {
+impl Drop for Journal {
     /// Waits for the writer, so that the folder is complete when it is opened next.
     fn drop(&mut self) {
-        drop(self.lines.take());
+        drop(self.jobs.take());
         if let Some(writer) = self.writer.take() {
             // The panic hook has reported a panic of the writer.
             let _ = writer.join();
