@@ -104,12 +104,6 @@ impl RequestBuilder {
     }
 
     #[must_use]
-    pub fn permit(mut self, ms: u64) -> Self {
-        self.permit = Some(Nanos::from_millis(ms));
-        self
-    }
-
-    #[must_use]
     pub fn load(mut self, ms: u64) -> Self {
         self.load = Nanos::from_millis(ms);
         self

@@ -27,10 +27,8 @@ pub(super) struct Mean {
 
 impl Mean {
     pub(super) fn push(&mut self, value: Option<u64>) {
-        if let Some(value) = value {
-            self.sum += u128::from(value);
-            self.n += 1;
-        }
+        self.sum += u128::from(value.unwrap_or(0));
+        self.n += u64::from(value.is_some());
     }
 
     pub(super) fn merge(&mut self, other: Self) {
