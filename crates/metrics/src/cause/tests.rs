@@ -221,7 +221,7 @@ fn causes_worked_by_hand() {
         // next. The wait for the first lies before an agent's own time.
         case("waiting for a permit", one_permit(true)),
         case("permits that the records do not tell", one_permit(false)),
-        case("permits and our own time told apart", part),
+        case("permits apart from our own time", part),
         case(
             "faster than alone",
             both(&[calls(
@@ -231,7 +231,7 @@ fn causes_worked_by_hand() {
         ),
         // As llama.cpp reports it.
         case(
-            "waiting for a slot, told by phases and no total",
+            "waiting for a slot, known by phases without a total",
             phases_only(),
         ),
     ];
@@ -286,7 +286,7 @@ fn phases_only() -> RunObservation {
 }
 
 #[test]
-fn waits_are_known_only_where_they_are_told() {
+fn waits_are_known_only_where_they_are_recorded() {
     let waits = |observed: &RunObservation| RunMetrics::of(observed).cause.waits;
     let admission = |observed| {
         let waits = waits(&observed).into_iter();
@@ -397,7 +397,7 @@ proptest! {
 
 /// The parts of what a run lost whose client was late by these biases, together and sequential, in
 /// microseconds: B waits a second for the slot, and its stream ends 30 ms later than its server says.
-fn calibrated(biases: Option<(u64, u64)>, tell_total: bool) -> [i64; 3] {
+fn calibrated(biases: Option<(u64, u64)>, has_total: bool) -> [i64; 3] {
     let b = |at| request(at).load(100).prefill(100).decode(20, 100);
     let a = request(0).load(100).prefill(100).decode(10, 100);
     let mut observed = both(&[alike(a), calls(b(0).slot(1000), b(1200))]);
@@ -408,7 +408,7 @@ fn calibrated(biases: Option<(u64, u64)>, tell_total: bool) -> [i64; 3] {
     let late = &mut together(&mut observed).agents[1].requests[0];
     late.done = late.done.map(|d| d + Nanos::from_millis(30));
     late.ended = late.ended + Nanos::from_millis(30);
-    if !tell_total {
+    if !has_total {
         for request in all_requests(&mut observed) {
             request.counters.total = None;
             request.counters.load = None;
@@ -421,7 +421,7 @@ fn calibrated(biases: Option<(u64, u64)>, tell_total: bool) -> [i64; 3] {
 
 #[test]
 fn the_clients_part_is_what_was_calibrated_and_no_more_than_was_seen() {
-    for (biases, tell_total, expected) in [
+    for (biases, has_total, expected) in [
         // Not calibrated: nothing was measured that could count as ours.
         (None, true, [1000, 0, 30]),
         // Stamps 5 ms late together and 1 ms alone: 4 of the 30 ms are ours, the rest is unexplained.
@@ -434,6 +434,6 @@ fn the_clients_part_is_what_was_calibrated_and_no_more_than_was_seen() {
         (Some((5000, 1000)), false, [0, 4, 1026]),
         (None, false, [0, 0, 1030]),
     ] {
-        assert_eq!(calibrated(biases, tell_total), expected, "{biases:?}");
+        assert_eq!(calibrated(biases, has_total), expected, "{biases:?}");
     }
 }

@@ -55,7 +55,9 @@ impl Turns {
             ttft: limit.map_or_else(Samples::default, Samples::limited),
             ..Tally::default()
         });
-        ttft.into_iter().for_each(|ttft| tally.ttft.push(ttft));
+        if let Some(ttft) = ttft {
+            tally.ttft.push(ttft);
+        }
         tally.prompt.push(counters.prompt_eval_count);
         tally.cached.push(counters.prompt_eval_cached_count);
     }

@@ -36,6 +36,9 @@ impl std::fmt::Debug for Quantity {
     }
 }
 
+/// How values make an estimate.
+type EstimateOf = fn(&[f64]) -> Option<Estimate>;
+
 impl Quantity {
     pub fn named(name: &str) -> Option<&'static Self> {
         QUANTITIES.iter().find(|q| q.name == name)
@@ -75,11 +78,7 @@ impl Quantity {
         self.estimate(figures, [Estimate::of_all, Estimate::of_all_ratios])
     }
 
-    fn estimate(
-        &self,
-        values: &[f64],
-        [of, of_ratios]: [fn(&[f64]) -> Option<Estimate>; 2],
-    ) -> Option<Estimate> {
+    fn estimate(&self, values: &[f64], [of, of_ratios]: [EstimateOf; 2]) -> Option<Estimate> {
         let estimate = if self.is_ratio() { of_ratios } else { of };
         Some(estimate(values)?.within(self.range()))
     }

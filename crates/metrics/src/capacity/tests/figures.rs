@@ -12,7 +12,9 @@ use crate::timeline::at;
 /// Two agents, requests of 100 ms with two tokens each, the second agent's every other one.
 fn two_agents() -> Vec<domain::record::RequestRecord> {
     let both = |at: u64| {
-        let second = (at % 200 == 0).then(|| request(1, at, &[at + 150, at + 200]));
+        let second = at
+            .is_multiple_of(200)
+            .then(|| request(1, at, &[at + 150, at + 200]));
         std::iter::once(request(0, at, &[at + 50, at + 100])).chain(second)
     };
     (0..10).flat_map(|i| both(i * 100)).collect()
