@@ -5,8 +5,9 @@ mod compare;
 
 use domain::record::{BudgetStep, ClientBudget};
 use domain::{Nanos, Stamp};
+use itertools::Itertools as _;
 
-use crate::observation::Dataset;
+use crate::observation::{Dataset, RunObservation};
 
 pub use compare::{Compared, Truth};
 
@@ -27,35 +28,32 @@ pub fn is_within(step: &BudgetStep) -> bool {
 /// The highest rate up to which a budget holds: that of the last step before the first whose mean
 /// bias is not below [`LIMIT`]. None when not even the first is.
 pub fn calibrated_to(budget: &ClientBudget) -> Option<&BudgetStep> {
-    let rising = rising(budget);
-    rising.into_iter().take_while(|step| is_within(step)).last()
+    rising(budget).take_while(|step| is_within(step)).last()
 }
 
-fn rising(budget: &ClientBudget) -> Vec<&BudgetStep> {
-    let mut steps: Vec<_> = budget.steps.iter().collect();
-    steps.sort_by(|a, b| a.tokens_per_s.total_cmp(&b.tokens_per_s));
-    steps
+/// The steps in the order of their rates.
+fn rising(budget: &ClientBudget) -> impl Iterator<Item = &BudgetStep> {
+    let steps = budget.steps.iter();
+    steps.sorted_by(|a, b| a.tokens_per_s.total_cmp(&b.tokens_per_s))
 }
 
 /// The mean bias of a stamp at a rate, nanoseconds and never below zero: linear between the steps to either side, and
 /// that of the nearest step beyond the first and the last. None when no step has one.
 pub fn bias_at(budget: &ClientBudget, tokens_per_s: f64) -> Option<f64> {
-    let points: Vec<(f64, f64)> = rising(budget)
-        .into_iter()
-        .filter_map(|step| {
-            let bias = step.token_bias?.mean_ns.max(0);
-            Some((step.tokens_per_s, bias as f64))
-        })
-        .collect();
-    let above = points.iter().position(|(rate, _)| *rate >= tokens_per_s);
-    match above {
-        None => points.last().map(|(_, bias)| *bias),
-        Some(0) => points.first().map(|(_, bias)| *bias),
-        Some(i) => {
-            let ((r0, b0), (r1, b1)) = (points[i - 1], points[i]);
-            Some(b0 + (b1 - b0) * (tokens_per_s - r0) / (r1 - r0))
-        }
-    }
+    let points = rising(budget)
+        .filter_map(|step| Some((step.tokens_per_s, step.token_bias?.mean_ns.max(0) as f64)))
+        .collect_vec();
+    let above = points.partition_point(|(rate, _)| *rate < tokens_per_s);
+    let (below, above) = (
+        above.saturating_sub(1),
+        above.min(points.len().checked_sub(1)?),
+    );
+    let ((r0, b0), (r1, b1)) = (points[below], points[above]);
+    Some(if below < above {
+        b0 + (b1 - b0) * (tokens_per_s - r0) / (r1 - r0)
+    } else {
+        b1
+    })
 }
 
 /// A run that received more than its client is calibrated to.
@@ -78,15 +76,13 @@ pub fn beyond(budget: &ClientBudget, received: f64) -> Option<Beyond> {
     if calibrated.is_some_and(|rate| received <= rate) {
         return None;
     }
-    let rising = rising(budget);
-    let reached = rising.iter().find(|step| step.tokens_per_s >= received);
-    let at = reached.or(rising.last());
+    let reached = rising(budget).find(|step| step.tokens_per_s >= received);
+    let at = reached.or(rising(budget).last());
+    let ttft = at.and_then(|step| step.ttft_bias);
     Some(Beyond {
         received,
         calibrated,
-        ttft_late_ns: at
-            .and_then(|step| step.ttft_bias)
-            .map(|bias| bias.p99_ns.unwrap_or(bias.max_ns)),
+        ttft_late_ns: ttft.map(|bias| bias.p99_ns.unwrap_or(bias.max_ns)),
         off_the_scale: reached.is_none(),
     })
 }
@@ -94,16 +90,12 @@ pub fn beyond(budget: &ClientBudget, received: f64) -> Option<Beyond> {
 /// The rate at which a data set's tokens came in their busiest second, tok/s: the most chunks with
 /// text that any arm received within one. None where no arrival is known.
 pub fn busiest(set: &Dataset) -> Option<f64> {
-    let arms = set
-        .runs
-        .iter()
-        .flat_map(|run| [&run.together, &run.sequential].into_iter().flatten());
-    arms.filter_map(|arm| {
-        let requests = arm.agents.iter().flat_map(|agent| &agent.requests);
-        busiest_second(requests.flat_map(|r| r.chunks.iter().copied()).collect())
-    })
-    .max()
-    .map(|count| count as f64)
+    let arms = set.runs.iter().flat_map(RunObservation::arms);
+    let counts = arms.filter_map(|arm| {
+        let chunks = arm.requests().flat_map(|r| &r.chunks);
+        busiest_second(chunks.copied().collect())
+    });
+    counts.max().map(|count| count as f64)
 }
 
 /// The most arrivals within one second, of chunks in any order; none without chunks.

@@ -41,6 +41,6 @@ fn is_value(found: &Value, expected: &str) -> bool {
         .flatten();
     match (found.as_f64(), expected_number) {
         (Some(found), Some(expected)) => (found - expected).abs() <= 1e-9 * expected.abs().max(1.0),
-        _ => found.to_string() == expected,
+        _ => serde_json::from_str(expected).is_ok_and(|expected: Value| *found == expected),
     }
 }

@@ -1,15 +1,17 @@
 //! Conditions that spoil a benchmark, as far as records show them. `document` puts them in words.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use domain::Stamp;
 use domain::record::Provenance;
 use domain::telemetry::{GpuProcess, Sample};
+use itertools::Itertools as _;
 
 use crate::arms::ArmTimes;
-use crate::observation::Dataset;
+use crate::observation::{Dataset, RunObservation};
 use crate::spans::Spans;
+use crate::stats::mean;
 use crate::throttle::{is_thermal_or_power, throttled_intervals};
 
 /// The CPU counts as full from here on, percent over all cores.
@@ -49,12 +51,10 @@ pub enum Condition {
 /// of before the start, and what telemetry saw while arms ran. Empty for simulated time, which a
 /// busy machine cannot change, and for imported data, which know no machine.
 pub fn conditions(data: &Dataset) -> Vec<Condition> {
+    let mut headers = data.manifest.iter().map(|m| &m.header);
     let in_real_time = match data.provenance {
         Provenance::Measured => true,
-        Provenance::Simulated => {
-            let manifest = data.manifest.as_ref();
-            manifest.is_some_and(|m| !m.header.is_in_simulated_time())
-        }
+        Provenance::Simulated => headers.any(|header| !header.is_in_simulated_time()),
         Provenance::Imported => false,
     };
     if !in_real_time {
@@ -68,62 +68,43 @@ pub fn conditions(data: &Dataset) -> Vec<Condition> {
         cpu_full(data, &arms),
         swapping(&data.telemetry),
     ];
-    warnings
-        .cloned()
-        .map(Condition::Machine)
-        .chain(seen.into_iter().flatten())
-        .collect()
+    let warned = warnings.cloned().map(Condition::Machine);
+    warned.chain(seen.into_iter().flatten()).collect()
 }
 
-struct Arms {
-    spans: Spans,
-    seconds: f64,
-}
+/// When arms ran.
+struct Arms(Spans);
 
 impl Arms {
     fn of(data: &Dataset) -> Self {
-        let arms = data
-            .runs
-            .iter()
-            .flat_map(|run| [&run.together, &run.sequential]);
-        let times = arms.flatten().filter_map(ArmTimes::clocked);
-        let spans = Spans::union(times.map(|arm| (arm.begin, arm.begin + arm.wall)));
-        Self {
-            seconds: spans.total() as f64 / 1e9,
-            spans,
-        }
-    }
-
-    fn holds(&self, at: Stamp) -> bool {
-        self.spans.within(at, Stamp(at.0.saturating_add(1))) > 0
+        let arms = data.runs.iter().flat_map(RunObservation::arms);
+        let times = arms.filter_map(ArmTimes::clocked);
+        Self(Spans::union(
+            times.map(|arm| (arm.begin, arm.begin + arm.wall)),
+        ))
     }
 
     /// The samples taken while arms ran.
     fn samples<'a>(&self, samples: &'a [Sample]) -> impl Iterator<Item = &'a Sample> {
-        samples.iter().filter(|sample| self.holds(sample.at))
+        let holds = |at: Stamp| self.0.within(at, Stamp(at.0.saturating_add(1))) > 0;
+        samples.iter().filter(move |sample| holds(sample.at))
     }
 }
 
 fn throttled(samples: &[Sample], arms: &Arms) -> Option<Condition> {
-    let spans = throttled_intervals(samples);
-    let seconds = spans
-        .iter()
-        .map(|(from, to)| arms.spans.within(*from, *to) as f64 / 1e9)
-        .sum::<f64>();
-    if seconds <= 0.0 || arms.seconds <= 0.0 {
+    let spans = throttled_intervals(samples).into_iter();
+    let seconds = spans.map(|(from, to)| arms.0.within(from, to) as f64 / 1e9);
+    let (seconds, measured) = (seconds.sum::<f64>(), arms.0.total() as f64 / 1e9);
+    if seconds <= 0.0 || measured <= 0.0 {
         return None;
     }
-    let reasons: BTreeSet<&str> = arms
-        .samples(samples)
-        .flat_map(|s| &s.gpus)
-        .flat_map(|gpu| &gpu.throttle_reasons)
-        .map(String::as_str)
-        .filter(|reason| is_thermal_or_power(reason))
-        .collect();
+    let gpus = arms.samples(samples).flat_map(|s| &s.gpus);
+    let reasons = gpus.flat_map(|gpu| &gpu.throttle_reasons);
+    let reasons = reasons.filter(|reason| is_thermal_or_power(reason));
     Some(Condition::Throttled {
         seconds,
-        measured: arms.seconds,
-        reasons: reasons.into_iter().map(str::to_owned).collect(),
+        measured,
+        reasons: reasons.unique().cloned().sorted().collect(),
     })
 }
 
@@ -141,19 +122,21 @@ fn gpu_shared(samples: &[Sample]) -> Option<Condition> {
             other.memory_bytes = other.memory_bytes.max(process.memory_bytes);
         }
     }
-    let mut others: Vec<GpuProcess> = others.into_values().collect();
-    others.sort_by_key(|process| (Reverse(process.memory_bytes), process.pid));
+    let largest_first = |process: &GpuProcess| (Reverse(process.memory_bytes), process.pid);
+    let others = others
+        .into_values()
+        .sorted_by_key(largest_first)
+        .collect_vec();
     (!others.is_empty()).then_some(Condition::GpuShared(others))
 }
 
 /// A full CPU on which client and server get into each other's way, or other work into theirs.
 fn cpu_full(data: &Dataset, arms: &Arms) -> Option<Condition> {
-    let cpu: Vec<f64> = arms
+    let hosts = arms
         .samples(&data.telemetry)
-        .filter_map(|s| Some(s.host.as_ref()?.cpu_percent))
-        .collect();
-    let full = cpu.iter().filter(|percent| **percent >= CPU_FULL).count();
-    let share = full as f64 / cpu.len().max(1) as f64;
+        .filter_map(|s| s.host.as_ref());
+    let is_full = hosts.map(|host| f64::from(host.cpu_percent >= CPU_FULL));
+    let share = mean(&is_full.collect_vec()).unwrap_or(0.0);
     if share < CPU_FULL_OFTEN {
         return None;
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Stamp;
 use domain::telemetry::{GpuReading, Sample};
+use itertools::Itertools as _;
 use serde::Serialize;
 
 use crate::stats::Estimate;
@@ -113,15 +114,12 @@ impl Meter {
 
     /// The energy between two moments; none if no device has it for all of that time.
     pub fn between(&self, from: Stamp, to: Stamp) -> Option<Energy> {
-        let known: Vec<Option<(f64, EnergySource)>> = self
-            .devices
-            .iter()
-            .map(|device| device.between(from, to, self.pause))
-            .collect();
-        if self.servers_own && known.iter().any(Option::is_none) {
+        let devices = self.devices.iter();
+        let energies = devices.map(|device| device.between(from, to, self.pause));
+        let known = energies.flatten().collect_vec();
+        if self.servers_own && known.len() < self.devices.len() {
             return None;
         }
-        let known: Vec<_> = known.into_iter().flatten().collect();
         Some(Energy {
             joules: known.iter().map(|(joules, _)| joules).sum(),
             source: known.iter().map(|(_, source)| *source).max()?,
@@ -131,19 +129,16 @@ impl Meter {
 }
 
 fn readings(samples: &[Sample]) -> impl Iterator<Item = (Stamp, &GpuReading)> {
-    samples
-        .iter()
-        .flat_map(|sample| sample.gpus.iter().map(move |gpu| (sample.at, gpu)))
+    let samples = samples.iter();
+    samples.flat_map(|sample| sample.gpus.iter().map(|gpu| (sample.at, gpu)))
 }
 
 impl Device {
     fn between(&self, from: Stamp, to: Stamp, pause: u64) -> Option<(f64, EnergySource)> {
-        counted(&self.counter, from, to, pause)
-            .map(|joules| (joules, EnergySource::Counter))
-            .or_else(|| {
-                let joules = integrated(&self.power, from, to, pause)?;
-                Some((joules, EnergySource::Estimated))
-            })
+        let counted = counted(&self.counter, from, to, pause);
+        let estimated = || integrated(&self.power, from, to, pause);
+        let counted = counted.map(|joules| (joules, EnergySource::Counter));
+        counted.or_else(|| Some((estimated()?, EnergySource::Estimated)))
     }
 }
 
@@ -188,27 +183,21 @@ fn integrated(series: &[(Stamp, f64)], from: Stamp, to: Stamp, pause: u64) -> Op
         return None;
     }
     // Beyond the first and the last sample power is taken to have stayed what it was.
-    let ends = (part[0], part[part.len() - 1]);
-    let power = |moment: Stamp| {
-        if moment <= ends.0.0 {
-            ends.0.1
-        } else if moment >= ends.1.0 {
-            ends.1.1
-        } else {
-            at(part, moment)
-        }
+    let (first, last) = (part[0], part[part.len() - 1]);
+    let power = |moment: Stamp| match moment {
+        _ if moment <= first.0 => (moment, first.1),
+        _ if moment >= last.0 => (moment, last.1),
+        _ => (moment, at(part, moment)),
     };
     let inner = part
         .iter()
         .copied()
         .filter(|(at, _)| *at > from && *at < to);
-    let mut before = (from, power(from));
-    let mut joules = 0.0;
-    for next in inner.chain([(to, power(to))]) {
-        joules += f64::midpoint(before.1, next.1) * next.0.since(before.0).as_secs_f64();
-        before = next;
-    }
-    Some(joules)
+    let moments = std::iter::once(power(from)).chain(inner).chain([power(to)]);
+    let joules = moments
+        .tuple_windows()
+        .map(|((a, before), (b, after))| f64::midpoint(before, after) * b.since(a).as_secs_f64());
+    Some(joules.sum())
 }
 
 #[cfg(test)]

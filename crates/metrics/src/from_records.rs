@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::backend::ServerIdentity;
 use domain::cache::{CacheCheck, FirstPrefills};
-use domain::plan::{Arm, Config};
+use domain::plan::{AgentSpec, Arm, Config};
 use domain::record::{
     ArmRecord, JournalLine, Manifest, RequestRecord, RequestRole, RunKey, SweepRecords,
 };
 use domain::{Nanos, Stamp};
+use itertools::{Itertools as _, iproduct};
 
 mod durations;
 
@@ -42,29 +43,25 @@ pub fn dataset(records: SweepRecords) -> Dataset {
             JournalLine::Arm(arm) => {
                 let key = (arm.run.clone(), arm.arm);
                 begun.insert(key.clone());
-                let newer = arms
-                    .get(&key)
-                    .is_none_or(|known| known.attempt <= arm.attempt);
+                let known = arms.get(&key).map(|known| known.attempt);
                 let loaded = arm.loaded_before.iter().chain(&arm.loaded_after);
                 let models = loaded.flatten().flatten();
                 contexts.extend(models.filter_map(|model| model.context_length));
-                if arm.complete && newer {
+                if arm.complete && known <= Some(arm.attempt) {
                     arms.insert(key, arm);
                 }
             }
-            JournalLine::Request(mut request) => match request.role {
-                RequestRole::Main => {
-                    request.settle_load(&manifest.header.endpoints);
-                    begun.insert((request.run.clone(), request.arm));
-                    let key = (request.run.clone(), request.arm, request.attempt);
-                    requests.entry(key).or_default().push(request);
-                }
-                RequestRole::Probe => {
-                    let (agent, load) = (request.agent, request.times.counters.load);
-                    let known = load.filter(|_| request.times.outcome.is_completed());
-                    probes.extend(known.map(|load| (request.run, WarmLoad { agent, load })));
-                }
-            },
+            JournalLine::Request(mut request) if request.role == RequestRole::Main => {
+                request.settle_load(&manifest.header.endpoints);
+                begun.insert((request.run.clone(), request.arm));
+                let key = (request.run.clone(), request.arm, request.attempt);
+                requests.entry(key).or_default().push(request);
+            }
+            JournalLine::Request(probe) => {
+                let (agent, load) = (probe.agent, probe.times.counters.load);
+                let known = load.filter(|_| probe.times.outcome.is_completed());
+                probes.extend(known.map(|load| (probe.run, WarmLoad { agent, load })));
+            }
             JournalLine::Step(step) if step.error.is_some() => {
                 failed_steps.insert((step.run, step.arm, step.agent));
             }
@@ -72,18 +69,17 @@ pub fn dataset(records: SweepRecords) -> Dataset {
         }
     }
     let mut notes = BTreeMap::<_, u32>::new();
-    for note in requests.values().flatten().flat_map(|r| &r.times.notes) {
-        *notes.entry(*note).or_default() += 1;
-    }
     let (mut cache, mut first_prefills) = (CacheCheck::default(), FirstPrefills::default());
     for request in requests.values().flatten() {
+        for note in &request.times.notes {
+            *notes.entry(*note).or_default() += 1;
+        }
         cache.add_of_sweep(request, &mut first_prefills);
     }
     let throttled = throttled_intervals(&telemetry);
-    let mut warnings = Vec::new();
-    for (run, arm) in begun.iter().filter(|key| !arms.contains_key(*key)) {
-        warnings.push(Warning::ArmUnfinished(run.clone(), *arm));
-    }
+    let unfinished = begun.into_iter().filter(|key| !arms.contains_key(key));
+    let unfinished = unfinished.map(|(run, arm)| Warning::ArmUnfinished(run, arm));
+    let mut warnings = unfinished.collect_vec();
     let mut changed: BTreeMap<(u32, String, String), (ServerIdentity, usize)> = BTreeMap::new();
     for change in arms.values().flat_map(|arm| &arm.changed_servers) {
         let server = change.server.clone();
@@ -97,42 +93,41 @@ pub fn dataset(records: SweepRecords) -> Dataset {
         }
     }
     warnings.extend(known.into_iter().map(Warning::Said));
-    warnings.extend((notes.into_iter()).map(|(note, n)| Warning::Responses(note, n)));
+    warnings.extend(
+        notes
+            .into_iter()
+            .map(|(note, n)| Warning::Responses(note, n)),
+    );
     let mut runs = Vec::new();
-    for config in &manifest.plan.configs {
-        for topology in &manifest.plan.topologies {
-            for repetition in 1..=manifest.repetitions {
-                let key = RunKey {
-                    config: config.id.clone(),
-                    topology: *topology,
-                    repetition,
-                };
-                let mut observe = |arm: Arm| {
-                    let record = arms.get(&(key.clone(), arm))?;
-                    let main = requests
-                        .remove(&(key.clone(), arm, record.attempt))
-                        .unwrap_or_default();
-                    Some(arm_observation(config, &manifest, record, main, &throttled))
-                };
-                let together = observe(Arm::Together);
-                let sequential = observe(Arm::Sequential);
-                if together.is_none() && sequential.is_none() {
-                    continue;
-                }
-                runs.push(RunObservation {
-                    config: config.id.clone(),
-                    scenario: config.scenario.clone(),
-                    topology: Some(*topology),
-                    repetition,
-                    together,
-                    sequential,
-                    probes: probes_for(&probes, &key),
-                    contention_recorded: None,
-                    speedup_recorded: None,
-                    wall_recorded_s: None,
-                });
-            }
+    let plan = &manifest.plan;
+    let repetitions = 1..=manifest.repetitions;
+    for (config, topology, repetition) in iproduct!(&plan.configs, &plan.topologies, repetitions) {
+        let key = RunKey {
+            config: config.id.clone(),
+            topology: *topology,
+            repetition,
+        };
+        let [together, sequential] = [Arm::Together, Arm::Sequential].map(|arm| {
+            let record = arms.get(&(key.clone(), arm))?;
+            let main = requests.remove(&(key.clone(), arm, record.attempt));
+            let main = main.unwrap_or_default();
+            Some(arm_observation(config, &manifest, record, main, &throttled))
+        });
+        if together.is_none() && sequential.is_none() {
+            continue;
         }
+        runs.push(RunObservation {
+            config: config.id.clone(),
+            scenario: config.scenario.clone(),
+            topology: Some(*topology),
+            repetition,
+            together,
+            sequential,
+            probes: probes_for(&probes, &key),
+            contention_recorded: None,
+            speedup_recorded: None,
+            wall_recorded_s: None,
+        });
     }
     leave_out_arms_without_requests(&mut runs, &failed_steps, &mut warnings);
     warnings.extend(durations::drop_impossible(&mut runs));
@@ -174,10 +169,9 @@ fn leave_out_arms_without_requests(
         };
         for slot in [&mut run.together, &mut run.sequential] {
             let lost = |arm: &ArmObservation| {
-                let silent = arm.agents.iter().find(|agent| {
-                    agent.requests.is_empty()
-                        && !failed_steps.contains(&(key.clone(), arm.arm, agent.agent))
-                });
+                let failed = |agent: u32| failed_steps.contains(&(key.clone(), arm.arm, agent));
+                let mut silent = arm.agents.iter().filter(|agent| agent.requests.is_empty());
+                let silent = silent.find(|agent| !failed(agent.agent));
                 silent.map(|agent| (arm.arm, agent.name.clone()))
             };
             if let Some((arm, agent)) = slot.as_ref().and_then(lost) {
@@ -207,49 +201,41 @@ fn arm_observation(
     requests: Vec<RequestRecord>,
     throttled: &[(Stamp, Stamp)],
 ) -> ArmObservation {
-    let mut by_agent: BTreeMap<u32, Vec<RequestRecord>> = BTreeMap::new();
-    for request in requests {
-        by_agent.entry(request.agent).or_default().push(request);
-    }
-    let mut agents: Vec<AgentObservation> = config
-        .agents
-        .iter()
-        .zip(0_u32..)
-        .map(|(spec, agent)| {
-            let mut own = by_agent.remove(&agent).unwrap_or_default();
-            own.sort_by_key(|request| request.call);
-            // Sweeps of earlier versions had fewer endpoints than the plan needs.
-            let servers = manifest.plan.servers();
-            let servers = servers.min(manifest.header.endpoints.len().max(1));
-            let dealt = record.run.topology.endpoint_of(agent as usize, servers);
-            AgentObservation {
-                agent,
-                name: spec.name.clone(),
-                options: spec.options.clone(),
-                server: own.first().map_or(dealt as u32, |request| request.endpoint),
-                requests: own.into_iter().map(|request| request.times).collect(),
-                span: record
-                    .agents
-                    .get(agent as usize)
-                    .map(|span| (span.started, span.ended)),
-                on_cpu: None,
-                rate_recorded: None,
-            }
-        })
-        .collect();
+    let by_agent = requests.into_iter().map(|request| (request.agent, request));
+    let mut by_agent = by_agent.into_group_map();
+    // Sweeps of earlier versions had fewer endpoints than the plan needs.
+    let servers = manifest.plan.servers();
+    let servers = servers.min(manifest.header.endpoints.len().max(1));
+    let agent = |(agent, spec): (u32, &AgentSpec)| {
+        let mut own = by_agent.remove(&agent).unwrap_or_default();
+        own.sort_by_key(|request| request.call);
+        let dealt = record.run.topology.endpoint_of(agent as usize, servers);
+        let span = record.agents.get(agent as usize);
+        AgentObservation {
+            agent,
+            name: spec.name.clone(),
+            options: spec.options.clone(),
+            server: own.first().map_or(dealt as u32, |request| request.endpoint),
+            requests: own.into_iter().map(|request| request.times).collect(),
+            span: span.map(|span| (span.started, span.ended)),
+            on_cpu: None,
+            rate_recorded: None,
+        }
+    };
+    let mut agents = (0..).zip(&config.agents).map(agent).collect_vec();
     set_on_cpu(&mut agents, manifest, record);
-    let client_bias = client_bias(manifest, &agents);
+    let (started, ended) = (record.started, record.ended);
+    let throttled = throttled
+        .iter()
+        .filter(|(from, to)| *from < ended && started < *to);
+    let throttled = throttled.map(|(from, to)| ((*from).max(started), (*to).min(ended)));
     ArmObservation {
         arm: record.arm,
         state_rule: Some(record.state_rule.clone()),
+        client_bias: client_bias(manifest, &agents),
         agents,
         complete: record.complete,
-        client_bias,
-        throttled: throttled
-            .iter()
-            .filter(|(from, to)| *from < record.ended && record.started < *to)
-            .map(|(from, to)| ((*from).max(record.started), (*to).min(record.ended)))
-            .collect(),
+        throttled: throttled.collect(),
     }
 }
 
@@ -278,13 +264,12 @@ fn set_on_cpu(agents: &mut [AgentObservation], manifest: &Manifest, record: &Arm
 /// The calibrated bias at the rate of an arm: its chunks over the time from the first of them to the last.
 fn client_bias(manifest: &Manifest, agents: &[AgentObservation]) -> Option<Nanos> {
     let budget = manifest.header.client_budget.as_ref()?;
-    let chunks = || {
-        let requests = agents.iter().flat_map(|agent| &agent.requests);
-        requests.flat_map(|request| &request.chunks)
-    };
-    let span = chunks().max()?.since(*chunks().min()?);
+    let requests = agents.iter().flat_map(|agent| &agent.requests);
+    let chunks = requests.flat_map(|request| &request.chunks).collect_vec();
+    let (first, last) = chunks.iter().minmax().into_option()?;
+    let span = last.since(**first);
     let rate = if span > Nanos::ZERO {
-        chunks().count().saturating_sub(1) as f64 / span.as_secs_f64()
+        (chunks.len() - 1) as f64 / span.as_secs_f64()
     } else {
         0.0
     };

@@ -89,7 +89,7 @@ pub(crate) fn far_from_others(
 ) -> Vec<Note> {
     let known = values.iter().copied().filter(|(_, value)| *value > 0.0);
     let (numbers, logs): (Vec<u32>, Vec<f64>) = known.map(|(n, value)| (n, value.ln())).unzip();
-    let said = |(place, _): (usize, f64)| {
+    let far = stats::outliers(&logs).into_iter().filter_map(|(place, _)| {
         let mut others = logs.clone();
         let log = others.remove(place);
         Some(Note::FarFromOthers {
@@ -98,9 +98,6 @@ pub(crate) fn far_from_others(
             times: (log - stats::mean(&others)?).exp(),
             first: Some(numbers[place]) == first,
         })
-    };
-    stats::outliers(&logs)
-        .into_iter()
-        .filter_map(said)
-        .collect()
+    });
+    far.collect()
 }

@@ -54,22 +54,18 @@ impl RequestMetrics {
         };
         let done = request.done.filter(|_| request.outcome.is_completed());
         let ttft = between("ttft", request.first_token, request.sent);
-        let ttft_scheduled = between(
-            "ttft_scheduled",
-            request.first_token,
-            Some(request.scheduled),
-        );
-        let client_queue = between("client_queue", request.sent, Some(request.scheduled));
+        let scheduled = Some(request.scheduled);
+        let ttft_scheduled = between("ttft_scheduled", request.first_token, scheduled);
+        let client_queue = between("client_queue", request.sent, scheduled);
         let e2e = between("e2e", done, request.sent);
         let text = between("decode", request.last_token, request.first_token);
         let text = text.filter(|_| !request.is_gathered());
-        let itl = (request.chunks.len() >= 2 && text.is_some())
-            .then(|| {
-                let gaps = request.chunks.windows(2);
-                gaps.map(|w| between("itl", Some(w[1]), Some(w[0])))
-                    .collect()
-            })
-            .flatten();
+        let chunks = text.map_or(&[][..], |_| &request.chunks);
+        let gaps = chunks.windows(2);
+        let gaps = gaps.map(|w| between("itl", Some(w[1]), Some(w[0])));
+        let itl = gaps
+            .collect::<Option<Vec<_>>>()
+            .filter(|gaps| !gaps.is_empty());
 
         let counters = &request.counters;
         let steps = request.tokens.checked_sub(1).filter(|s| *s > 0);
@@ -91,13 +87,9 @@ impl RequestMetrics {
             ttft_scheduled,
             client_queue,
             itl,
-            tpot: steps
-                .zip(text)
-                .map(|(steps, text)| text.as_secs_f64() / steps as f64),
+            tpot: (steps.zip(text)).map(|(steps, text)| text.as_secs_f64() / steps as f64),
             e2e,
-            decode_rate_server: counters
-                .eval_count
-                .zip(counters.eval)
+            decode_rate_server: (counters.eval_count.zip(counters.eval))
                 .and_then(|(n, t)| rate(n, t)),
             decode_rate_client: steps.zip(text).and_then(|(n, t)| rate(n, t)),
             slot_wait,
@@ -142,27 +134,23 @@ impl LatencyFigure {
 impl RequestMetrics {
     /// The request's latencies of a kind, seconds: one, none, or as many as it has gaps.
     pub(crate) fn latencies(&self, figure: LatencyFigure) -> impl Iterator<Item = f64> + '_ {
-        let one = match figure {
-            LatencyFigure::Ttft => self.ttft.map(Nanos::as_secs_f64),
-            LatencyFigure::TtftScheduled => self.ttft_scheduled.map(Nanos::as_secs_f64),
-            LatencyFigure::Tpot => self.tpot,
-            LatencyFigure::E2e => self.e2e.map(Nanos::as_secs_f64),
-            LatencyFigure::Itl => None,
+        let (one, gaps) = match figure {
+            LatencyFigure::Tpot => (self.tpot, None),
+            LatencyFigure::Itl => (None, self.itl.as_deref()),
+            LatencyFigure::Ttft => (self.ttft.map(Nanos::as_secs_f64), None),
+            LatencyFigure::TtftScheduled => (self.ttft_scheduled.map(Nanos::as_secs_f64), None),
+            LatencyFigure::E2e => (self.e2e.map(Nanos::as_secs_f64), None),
         };
-        let gaps = self.itl.iter().flatten();
-        one.into_iter().chain(
-            gaps.filter(move |_| figure == LatencyFigure::Itl)
-                .map(|gap| gap.as_secs_f64()),
-        )
+        let gaps = gaps.into_iter().flatten();
+        one.into_iter().chain(gaps.map(|gap| gap.as_secs_f64()))
     }
 
     /// True when the latency of a completed request of `tokens` tokens lies below a limit. One without
     /// the latency does not, except that a request of a single token has no TPOT to break.
     pub(crate) fn keeps(&self, (figure, below): (LatencyFigure, Nanos), tokens: u64) -> bool {
-        figure == LatencyFigure::Tpot && tokens == 1
-            || self
-                .latencies(figure)
-                .any(|value| value < below.as_secs_f64())
+        let mut values = self.latencies(figure);
+        let is_single = figure == LatencyFigure::Tpot && tokens == 1;
+        is_single || values.any(|value| value < below.as_secs_f64())
     }
 }
 

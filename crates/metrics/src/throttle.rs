@@ -70,88 +70,60 @@ mod tests {
     use super::*;
     use crate::timeline::at;
 
-    fn sample(ms: u64, reasons: &[&[&str]]) -> Sample {
-        let gpus = reasons.iter().zip(0..).map(|(reasons, index)| GpuReading {
-            index,
-            throttle_reasons: reasons.iter().map(|&r| r.to_owned()).collect(),
-            ..GpuReading::default()
-        });
-        Sample {
-            at: at(ms),
-            gpus: gpus.collect(),
-            host: None,
-            servers: Vec::new(),
-        }
+    /// Samples, each written as its milliseconds and the reasons of its devices: `100 -|ppm+fit`.
+    fn samples(text: &str) -> Vec<Sample> {
+        let sample = |sample: &str| {
+            let (ms, devices) = sample.split_once(' ').unwrap_or((sample, ""));
+            let devices = devices.split('|').filter(|reasons| !reasons.is_empty());
+            let gpus = devices.zip(0..).map(|(reasons, index)| GpuReading {
+                index,
+                throttle_reasons: reasons.split('+').map(str::to_owned).collect(),
+                ..GpuReading::default()
+            });
+            Sample {
+                at: at(ms.parse().unwrap()),
+                gpus: gpus.collect(),
+                ..Sample::default()
+            }
+        };
+        let all = text.split(", ").filter(|sample| !sample.is_empty());
+        all.map(sample).collect()
     }
 
     #[test]
     fn intervals_run_from_the_first_sample_that_saw_it_to_the_first_that_did_not() {
-        let hot: &[&str] = &["sw_power_cap"];
-        let samples = [
-            sample(0, &[&[]]),
-            sample(100, &[hot]),
-            sample(200, &[&["hw_thermal_slowdown", "sync_boost"]]),
-            sample(300, &[&[]]),
-            sample(400, &[&["applications_clocks_setting"]]),
-            sample(500, &[hot]),
-        ];
-        let expected = [(at(100), at(300)), (at(500), at(500))];
-        assert_eq!(throttled_intervals(&samples), expected);
-    }
-
-    #[test]
-    fn any_device_counts_and_a_failed_reading_says_nothing() {
-        let hot: &[&str] = &["hw_slowdown"];
-        let samples = [
-            sample(0, &[&[], hot]),
-            sample(100, &[]),
-            sample(200, &[hot, &[]]),
-            sample(300, &[&[], &[]]),
-        ];
-        assert_eq!(throttled_intervals(&samples), [(at(0), at(300))]);
-    }
-
-    #[test]
-    fn reasons_of_both_makers_are_told_from_settings() {
-        for reason in [
-            "sw_power_cap",
-            "ppt0",
-            "tdc_gfx",
-            "temp_hotspot",
-            "vrhot1",
-            "fppt",
+        for (seen, expected) in [
+            ("", &[][..]),
+            ("0 -", &[]),
+            (
+                "0 -, 100 sw_power_cap, 200 hw_thermal_slowdown+sync_boost, 300 -, \
+                 400 applications_clocks_setting, 500 sw_power_cap",
+                &[(100, 300), (500, 500)],
+            ),
+            // Any device counts, and a failed reading says nothing.
+            (
+                "0 -|hw_slowdown, 100, 200 hw_slowdown|-, 300 -|-",
+                &[(0, 300)],
+            ),
+            // A pause is not filled.
+            (
+                "0 -, 100 spl, 200 spl, 3600000 spl, 3600100 -",
+                &[(100, 200), (3_600_000, 3_600_100)],
+            ),
         ] {
+            let expected = expected.iter().map(|(from, to)| (at(*from), at(*to)));
+            let found = throttled_intervals(&samples(seen));
+            assert!(found.iter().copied().eq(expected), "{seen}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn reasons_of_both_makers_are_distinguished_from_settings() {
+        for reason in "sw_power_cap ppt0 tdc_gfx temp_hotspot vrhot1 fppt".split(' ') {
             assert!(is_thermal_or_power(reason), "{reason}");
         }
-        for reason in [
-            "sync_boost",
-            "display_clock_setting",
-            "ppm",
-            "fit",
-            "bit_60",
-            "",
-        ] {
+        for reason in "sync_boost display_clock_setting ppm fit bit_60 ".split(' ') {
             assert!(!is_thermal_or_power(reason), "{reason}");
         }
-    }
-
-    #[test]
-    fn a_pause_is_not_filled() {
-        let hot: &[&str] = &["sw_thermal_slowdown"];
-        let samples = [
-            sample(0, &[&[]]),
-            sample(100, &[hot]),
-            sample(200, &[hot]),
-            sample(3_600_000, &[hot]),
-            sample(3_600_100, &[&[]]),
-        ];
-        let expected = [(at(100), at(200)), (at(3_600_000), at(3_600_100))];
-        assert_eq!(throttled_intervals(&samples), expected);
-    }
-
-    #[test]
-    fn nothing_in_gives_nothing_out() {
-        assert_eq!(throttled_intervals(&[]), []);
-        assert_eq!(throttled_intervals(&[sample(0, &[&[]])]), []);
     }
 }

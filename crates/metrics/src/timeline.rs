@@ -74,12 +74,8 @@ impl RequestBuilder {
         let begin = sent + self.load + self.slot + self.prefill;
         let (slow, slow_token) = self.slow;
         let chunks = (0..self.tokens).scan(begin, |at, token| {
-            let step = if token < slow {
-                slow_token
-            } else {
-                self.per_token
-            };
-            *at = *at + step;
+            let is_slow = token < slow;
+            *at = *at + if is_slow { slow_token } else { self.per_token };
             Some(*at)
         });
         let times = streamed(sent, chunks);
@@ -101,12 +97,6 @@ impl RequestBuilder {
             },
             ..times
         }
-    }
-
-    #[must_use]
-    pub fn permit(mut self, ms: u64) -> Self {
-        self.permit = Some(Nanos::from_millis(ms));
-        self
     }
 
     #[must_use]
@@ -173,12 +163,9 @@ pub fn arm(arm: Arm, state: &str, agents: Vec<AgentObservation>) -> ArmObservati
 
 /// A run of the together arm alone, of an agent on the first server for each of these requests.
 pub fn run_together(config: &str, repetition: u32, requests: &[RequestBuilder]) -> RunObservation {
-    let agents = requests
-        .iter()
-        .zip(0..)
-        .map(|(request, place)| agent(place, 0, ModelOptions::default(), vec![request.build()]));
-    let together = arm(Arm::Together, "warm", agents.collect());
-    run(config, repetition, Some(together), None)
+    let agents = requests.iter().map(|call| Calls::new(&[*call], &[]));
+    let both = two_arms(config, repetition, "warm", &agents.collect::<Vec<_>>());
+    run(config, repetition, both.together, None)
 }
 
 pub fn run(

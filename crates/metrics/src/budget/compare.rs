@@ -2,6 +2,7 @@
 
 use domain::record::{Bias, BudgetStep, RequestTimes};
 use domain::{Nanos, Stamp};
+use itertools::Itertools as _;
 
 use crate::stats::{mean, percentile, printable_percentile};
 
@@ -34,35 +35,29 @@ impl Compared {
     /// saw another number of tokens than were sent, is left out and counted.
     pub fn add(&mut self, seen: &RequestTimes, truth: Option<&Truth>) {
         self.requests += 1;
-        let usable = truth.filter(|truth| {
-            seen.outcome.is_completed()
-                && !truth.sent.is_empty()
-                && truth.sent.len() == seen.chunks.len()
-        });
+        let is_whole = seen.outcome.is_completed() && !seen.chunks.is_empty();
+        let usable = truth.filter(|truth| is_whole && truth.sent.len() == seen.chunks.len());
         let (Some(truth), Some(sent)) = (usable, seen.sent) else {
             self.left_out += 1;
             return;
         };
-        let mut before: Option<i64> = None;
-        for (stamp, true_stamp) in seen.chunks.iter().zip(&truth.sent) {
-            let bias = stamp.signed_since(*true_stamp);
-            match before {
-                // Of the first token: the way of the request is in it too.
-                None => {
-                    let asked = truth.asked.signed_since(sent);
-                    self.ttft.push((bias + asked) as f64);
-                }
-                Some(before) => self.gap.push((bias - before) as f64),
-            }
-            self.token.push(bias as f64);
-            before = Some(bias);
-        }
+        let biases = seen.chunks.iter().zip(&truth.sent);
+        let biases = biases
+            .map(|(seen, sent)| seen.signed_since(*sent))
+            .collect_vec();
+        // Of the first token: the way of the request is in it too.
+        let asked = truth.asked.signed_since(sent);
+        self.ttft.push((biases[0] + asked) as f64);
+        let gaps = biases.iter().tuple_windows();
+        self.gap
+            .extend(gaps.map(|(before, bias)| (bias - before) as f64));
+        self.token.extend(biases.iter().map(|bias| *bias as f64));
         for (sent, due) in truth.sent.iter().zip(&truth.due) {
             self.late.push(sent.signed_since(*due) as f64);
         }
         let (first, last) = (truth.sent.first(), truth.sent.last());
         self.first = self.first.into_iter().chain(first.copied()).min();
-        self.last = self.last.into_iter().chain(last.copied()).max();
+        self.last = self.last.max(last.copied());
     }
 
     pub fn tokens(&self) -> u64 {

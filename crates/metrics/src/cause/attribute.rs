@@ -29,9 +29,8 @@ pub(super) fn agents(flights: &Flights<'_>, arms: &Arms<'_>) -> Option<Vec<LossN
     let throttled = Spans::union(arms.together.throttled.iter().copied());
     let calibrated = calibrated_excess(arms);
     let baselines = arms.baselines.as_ref()?;
-    let calls: Option<Vec<&[CallBaseline]>> =
-        baselines.iter().map(|b| b.calls.as_deref()).collect();
-    let calls = calls?.concat();
+    let calls = baselines.iter().map(|b| b.calls.as_deref());
+    let calls = calls.collect::<Option<Vec<_>>>()?.concat();
     // A flight for every call: agents of an arm that counts have a send and an end for each.
     let flown: Vec<_> = flights.0.iter().zip(&calls).collect();
     baselines
@@ -125,10 +124,7 @@ fn request_loss(
 
     let decode_excess = decode_work(request).0 - base.decode;
     let [shared_decode, decode_held, decode_rest] = split_decode(f, base, decode_excess, around);
-    let offload = match around.offloaded {
-        Some(_) => prefill_rest - prefill_held + decode_rest,
-        None => 0,
-    };
+    let slower = prefill_rest - prefill_held + decode_rest;
     let mut lost = LossNs {
         wait_other_config,
         model_reload: loading - cold_load,
@@ -136,7 +132,7 @@ fn request_loss(
         slot_queue,
         shared_prefill: batch + shared_prefill,
         shared_decode,
-        offload,
+        offload: around.offloaded.map_or(0, |_| slower),
         thermal_or_power: prefill_held + decode_held,
         ..LossNs::default()
     }
@@ -181,15 +177,12 @@ fn ours(
 /// and into the rest.
 fn split_decode(f: &Flight<'_>, base: &CallBaseline, excess: i64, around: &Around) -> [i64; 3] {
     let request = f.request;
-    let (Some(first), Some(last)) = (request.first_token, request.last_token) else {
+    let text = request.first_token.zip(request.last_token);
+    let Some((first, last)) = text.filter(|_| excess > 0) else {
         return [0; 3];
     };
-    if excess <= 0 {
-        return [0; 3];
-    }
     let (others, held) = (&around.others, &around.held);
-    let ordered = request.chunks.is_sorted();
-    if request.chunks.len() < 2 || !ordered {
+    if request.chunks.len() < 2 || !request.chunks.is_sorted() {
         // Without arrivals: no more than the time in which it can have happened.
         let most = around.shared_at_most(excess, base.decode);
         let shared = most.min(within(others, (first, last)));

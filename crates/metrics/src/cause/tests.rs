@@ -1,5 +1,6 @@
 use domain::record::RequestTimes;
 use domain::{Nanos, Stamp};
+use itertools::Itertools as _;
 use proptest::prelude::*;
 
 use super::*;
@@ -20,11 +21,11 @@ fn lost(observed: &RunObservation) -> LossNs {
 /// The parts that are not zero, in milliseconds: `slot_queue 1100`.
 fn parts(lost: &LossNs) -> String {
     let parts = lost.named().into_iter().filter(|(_, ns)| *ns != 0);
-    let words = parts.map(|(name, ns)| {
+    let mut words = parts.map(|(name, ns)| {
         assert_eq!(ns % MS, 0, "{name}");
         format!("{name} {}", ns / MS)
     });
-    words.collect::<Vec<_>>().join(", ")
+    words.join(", ")
 }
 
 /// What a run lost, what each of its agents lost, why it was served in turn, its offload, and its speedup.
@@ -35,18 +36,18 @@ fn described(observed: &RunObservation) -> String {
         let (waiting, waited, behind) = (why.waiting, ms(why.waited), why.behind);
         let load = why
             .load_after_wait
-            .map(|load| format!(", then loads {}", ms(load)));
+            .map_or(String::new(), |load| format!(", then loads {}", ms(load)));
         let what = match why.waited_for {
             WaitedFor::OtherConfig => "options",
             WaitedFor::SlotQueue => "slot",
             WaitedFor::Admission => "permit",
         };
-        let load = load.unwrap_or_default();
         format!("{waiting} waits {waited} for the {what} of {behind}{load}")
     });
-    let agents = m.cause.agents.as_deref().unwrap_or_default();
-    let agents: Vec<String> = agents.iter().map(parts).collect();
+    let lost = m.cause.lost.map_or("-".to_owned(), |lost| parts(&lost));
+    let agents = m.cause.agents.iter().flatten().map(parts).join(" | ");
     let reloads = m.cause.avoidable_reloads;
+    let (count, time) = (reloads.count, ms(reloads.time));
     let offload = m.cause.offload.map_or(String::new(), |o| {
         let in_turn = o.on_cpu_in_turn.unwrap_or(f64::NAN);
         format!(
@@ -54,13 +55,9 @@ fn described(observed: &RunObservation) -> String {
             o.on_cpu, o.agent
         )
     });
+    let speedup = m.baseline.map_or(f64::NAN, |b| b.speedup);
     format!(
-        "  lost: {}\n  agents: {}\n  in turn: {why}\n  reloads: {} in {}\n{offload}  speedup: {:.6}\n",
-        m.cause.lost.map_or("-".to_owned(), |lost| parts(&lost)),
-        agents.join(" | "),
-        reloads.count,
-        ms(reloads.time),
-        m.baseline.map_or(f64::NAN, |b| b.speedup),
+        "  lost: {lost}\n  agents: {agents}\n  in turn: {why}\n  reloads: {count} in {time}\n{offload}  speedup: {speedup:.6}\n"
     )
 }
 
@@ -105,11 +102,8 @@ fn causes_worked_by_hand() {
     late.done = late.done.map(|d| d + Nanos::from_millis(20));
     // B's permit took 1 s of the 1.3 s before its send, and 0.2 s of the 1.2 s between its calls.
     let mut part = one_permit(true);
-    for (request, wait) in together(&mut part).agents[1]
-        .requests
-        .iter_mut()
-        .zip([1000, 200])
-    {
+    let waits = together(&mut part).agents[1].requests.iter_mut();
+    for (request, wait) in waits.zip([1000, 200]) {
         request.admission_wait = Some(Nanos::from_millis(wait));
     }
     let case = |name: &str, observed| format!("{name}\n{}", described(&observed));
@@ -227,7 +221,7 @@ fn causes_worked_by_hand() {
         // next. The wait for the first lies before an agent's own time.
         case("waiting for a permit", one_permit(true)),
         case("permits that the records do not tell", one_permit(false)),
-        case("permits and our own time told apart", part),
+        case("permits apart from our own time", part),
         case(
             "faster than alone",
             both(&[calls(
@@ -237,7 +231,7 @@ fn causes_worked_by_hand() {
         ),
         // As llama.cpp reports it.
         case(
-            "waiting for a slot, told by phases and no total",
+            "waiting for a slot, known by phases without a total",
             phases_only(),
         ),
     ];
@@ -253,19 +247,14 @@ fn requests(arm: &mut ArmObservation) -> impl Iterator<Item = &mut RequestTimes>
 }
 
 fn all_requests(observed: &mut RunObservation) -> impl Iterator<Item = &mut RequestTimes> {
-    let arms = [&mut observed.together, &mut observed.sequential];
-    arms.into_iter().flatten().flat_map(requests)
+    observed.arms_mut().flat_map(requests)
 }
 
 /// Two agents of two calls each under a limit of one request in flight. In turn each takes 2.6 s.
 fn one_permit(is_recorded: bool) -> RunObservation {
-    let call = |(at, waited)| {
-        let call = request(at).load(100).prefill(200).decode(10, 100);
-        if is_recorded {
-            call.permit(waited)
-        } else {
-            call
-        }
+    let call = |(at, waited)| RequestBuilder {
+        permit: is_recorded.then(|| Nanos::from_millis(waited)),
+        ..request(at).load(100).prefill(200).decode(10, 100)
     };
     // A goes at 0 and, after B's first call, at 2.7 s; B between and after. Each also takes 100 ms
     // between its calls, as alone.
@@ -297,13 +286,13 @@ fn phases_only() -> RunObservation {
 }
 
 #[test]
-fn waits_are_known_only_where_they_are_told() {
+fn waits_are_known_only_where_they_are_recorded() {
     let waits = |observed: &RunObservation| RunMetrics::of(observed).cause.waits;
-    let admission = |observed| -> Vec<_> {
+    let admission = |observed| {
         let waits = waits(&observed).into_iter();
         waits
             .map(|w| w.admission.map(|ns| ns.0 / 1_000_000))
-            .collect()
+            .collect_vec()
     };
     assert_eq!(admission(one_permit(true)), [Some(1200), Some(2500)]);
     assert_eq!(admission(one_permit(false)), [None, None]);
@@ -351,28 +340,19 @@ fn shares_are_whole_and_complete() {
 }
 
 fn any_call() -> impl Strategy<Value = RequestBuilder> {
-    let call = (
-        0..5000_u64,
-        0..4000_u64,
-        0..3000_u64,
-        0..500_u64,
-        0..30_u64,
-        1..300_u64,
-        1..300_u64,
-    )
-        .prop_map(|(sent, load, slot, prefill, tokens, slow, fast)| {
-            request(sent)
-                .load(load)
-                .slot(slot)
-                .prefill(prefill)
-                .decode(tokens, fast)
-                .slow(tokens / 2, slow)
-        });
+    let waits = (0..5000_u64, 0..4000_u64, 0..3000_u64, 0..500_u64);
+    let tokens = (0..30_u64, 1..300_u64, 1..300_u64);
     // A wait for a permit may be longer than there was time for: stamps of other machines are odd.
-    (call, proptest::option::of(0..3000_u64)).prop_map(|(call, permit)| match permit {
-        Some(ms) => call.permit(ms),
-        None => call,
-    })
+    let permit = proptest::option::of(0..3000_u64);
+    (waits, tokens, permit).prop_map(
+        |((sent, load, slot, prefill), (tokens, slow, fast), permit)| {
+            let call = request(sent).load(load).slot(slot).prefill(prefill);
+            RequestBuilder {
+                permit: permit.map(Nanos::from_millis),
+                ..call.decode(tokens, fast).slow(tokens / 2, slow)
+            }
+        },
+    )
 }
 
 fn any_agent() -> impl Strategy<Value = Calls> {
@@ -397,8 +377,8 @@ proptest! {
         let m = RunMetrics::of(&both(&agents));
         prop_assume!(m.excluded.is_none());
         if let Some(lost) = m.cause.lost {
-            let solos: Vec<f64> = m.per_agent.iter().filter_map(|a| a.solo).collect();
-            let longest = solos.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let solos = m.per_agent.iter().filter_map(|a| a.solo);
+            let longest = solos.fold(f64::NEG_INFINITY, f64::max);
             let loss = m.tr113.unwrap().concurrent_wall_time - longest;
             prop_assert!((lost.total() as f64 / 1e9 - loss).abs() < 1e-6);
             prop_assert!(lost.explained().iter().all(|p| *p >= 0));
@@ -417,7 +397,7 @@ proptest! {
 
 /// The parts of what a run lost whose client was late by these biases, together and sequential, in
 /// microseconds: B waits a second for the slot, and its stream ends 30 ms later than its server says.
-fn calibrated(biases: Option<(u64, u64)>, tell_total: bool) -> [i64; 3] {
+fn calibrated(biases: Option<(u64, u64)>, has_total: bool) -> [i64; 3] {
     let b = |at| request(at).load(100).prefill(100).decode(20, 100);
     let a = request(0).load(100).prefill(100).decode(10, 100);
     let mut observed = both(&[alike(a), calls(b(0).slot(1000), b(1200))]);
@@ -428,7 +408,7 @@ fn calibrated(biases: Option<(u64, u64)>, tell_total: bool) -> [i64; 3] {
     let late = &mut together(&mut observed).agents[1].requests[0];
     late.done = late.done.map(|d| d + Nanos::from_millis(30));
     late.ended = late.ended + Nanos::from_millis(30);
-    if !tell_total {
+    if !has_total {
         for request in all_requests(&mut observed) {
             request.counters.total = None;
             request.counters.load = None;
@@ -441,7 +421,7 @@ fn calibrated(biases: Option<(u64, u64)>, tell_total: bool) -> [i64; 3] {
 
 #[test]
 fn the_clients_part_is_what_was_calibrated_and_no_more_than_was_seen() {
-    for (biases, tell_total, expected) in [
+    for (biases, has_total, expected) in [
         // Not calibrated: nothing was measured that could count as ours.
         (None, true, [1000, 0, 30]),
         // Stamps 5 ms late together and 1 ms alone: 4 of the 30 ms are ours, the rest is unexplained.
@@ -454,6 +434,6 @@ fn the_clients_part_is_what_was_calibrated_and_no_more_than_was_seen() {
         (Some((5000, 1000)), false, [0, 4, 1026]),
         (None, false, [0, 0, 1030]),
     ] {
-        assert_eq!(calibrated(biases, tell_total), expected, "{biases:?}");
+        assert_eq!(calibrated(biases, has_total), expected, "{biases:?}");
     }
 }

@@ -56,33 +56,28 @@ pub enum WaitedFor {
 }
 
 pub(super) fn of(flights: &Flights<'_>, arm: &ArmObservation) -> Vec<AgentWaits> {
-    arm.agents
-        .iter()
-        .enumerate()
-        .map(|(place, agent)| {
-            let own = || flights.0.iter().filter(move |f| f.agent == place);
-            let loads_known = own().all(|f| f.request.counters.load.is_some());
-            let residue_known = own().all(|f| {
-                residue(f.request).is_some()
-                    || (f.request.stamps == StampSource::Rebuilt
-                        && f.request.counters.eval.is_some())
+    let agents = arm.agents.iter().enumerate().map(|(place, agent)| {
+        let own = || flights.0.iter().filter(move |f| f.agent == place);
+        let any = own().next().is_some();
+        let loads_known = any && own().all(|f| f.request.counters.load.is_some());
+        let residue_known = any
+            && own().all(|f| {
+                let is_rebuilt = f.request.stamps == StampSource::Rebuilt;
+                residue(f.request).is_some() || (is_rebuilt && f.request.counters.eval.is_some())
             });
-            let any = own().next().is_some();
-            let other = sum(own().map(|f| waited_for_config(flights, f)));
-            let load = sum(own().map(|f| f.ready.since(f.sent).0));
-            let slot = sum(own().map(|f| waited_for_slot(flights, f)));
-            AgentWaits {
-                agent: agent.agent,
-                wait_other_config: (any && loads_known).then_some(Nanos(other)),
-                load_after_wait: (any && loads_known).then_some(Nanos(load.saturating_sub(other))),
-                slot_queue: (any && residue_known).then_some(Nanos(slot)),
-                admission: own()
-                    .map(|f| f.request.admission_wait)
-                    .reduce(|a, b| Some(Nanos(a?.0.saturating_add(b?.0))))
-                    .flatten(),
-            }
-        })
-        .collect()
+        let other = sum(own().map(|f| waited_for_config(flights, f)));
+        let load = sum(own().map(|f| f.ready.since(f.sent).0));
+        let slot = sum(own().map(|f| waited_for_slot(flights, f)));
+        let permits = own().map(|f| f.request.admission_wait);
+        AgentWaits {
+            agent: agent.agent,
+            wait_other_config: loads_known.then_some(Nanos(other)),
+            load_after_wait: loads_known.then_some(Nanos(load.saturating_sub(other))),
+            slot_queue: residue_known.then_some(Nanos(slot)),
+            admission: permits.reduce(|a, b| Some(a? + b?)).flatten(),
+        }
+    });
+    agents.collect()
 }
 
 /// What an agent's first request waited for its permit. It lies before the agent's time begins.
@@ -94,9 +89,8 @@ pub(super) fn first_permit(agent: &AgentObservation) -> i64 {
 /// What an agent's further requests waited for their permits. It lies between its requests.
 pub(super) fn later_permits(agent: &AgentObservation) -> i64 {
     let waits = agent.requests.iter().skip(1);
-    waits
-        .filter_map(|r| r.admission_wait)
-        .fold(0, |all, wait| all.saturating_add(signed(wait)))
+    let waits = waits.filter_map(|r| r.admission_wait).map(signed);
+    waits.fold(0, i64::saturating_add)
 }
 
 fn sum(times: impl Iterator<Item = u64>) -> u64 {
@@ -143,7 +137,7 @@ pub(super) fn avoidable_reloads(
         let reload = rest.saturating_sub(ready.unwrap_or_default());
         if reload > RELOAD_ABOVE {
             reloads.count += 1;
-            reloads.time = Nanos(reloads.time.0.saturating_add(reload.0));
+            reloads.time += reload;
         }
     }
     reloads
@@ -169,22 +163,19 @@ pub(super) fn why_serial(
     // How long another agent stayed on the server, or in flight, while the waiting one waited for it.
     let stayed = |waiting: usize, other: usize, what: WaitedFor| {
         let own = flights.0.iter().filter(|f| f.agent == waiting);
-        sum(own.map(|f| match what {
-            WaitedFor::OtherConfig => {
-                let stay = flights.blockers(f).filter(|n| n.agent == other);
-                in_flight(stay).within(f.sent, f.ready)
-            }
-            WaitedFor::SlotQueue => {
-                let stay = flights.neighbours(f).filter(|n| n.agent == other);
-                let (from, to) = f.waiting();
-                in_flight(stay).within(from, to)
-            }
-            // The limit is the client's, so an agent in flight on any server counts.
-            WaitedFor::Admission => {
-                let stay = flights.0.iter().filter(|n| n.agent == other);
-                let permit = f.request.admission_wait.unwrap_or_default();
-                in_flight(stay).within(f.sent - permit, f.sent)
-            }
+        sum(own.map(|f| {
+            let (on_server, (from, to)) = match what {
+                WaitedFor::OtherConfig => (flights.blockers(f).collect(), (f.sent, f.ready)),
+                WaitedFor::SlotQueue => (flights.neighbours(f).collect(), f.waiting()),
+                // The limit is the client's, so an agent in flight on any server counts.
+                WaitedFor::Admission => {
+                    let permit = f.request.admission_wait.unwrap_or_default();
+                    let all: Vec<&Flight<'_>> = flights.0.iter().collect();
+                    (all, (f.sent - permit, f.sent))
+                }
+            };
+            let stay = on_server.into_iter().filter(|n| n.agent == other);
+            in_flight(stay).within(from, to)
         }))
     };
     let found = [

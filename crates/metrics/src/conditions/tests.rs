@@ -1,5 +1,5 @@
 use domain::record::{Environment, Manifest, TimeScale};
-use domain::telemetry::{GpuProcess, GpuReading, GpuSource, HostReading, ServerReading};
+use domain::telemetry::{GpuProcess, GpuReading, HostReading, ServerReading};
 
 use super::*;
 use crate::timeline::{dataset, request, run_together};
@@ -7,21 +7,19 @@ use crate::timeline::{dataset, request, run_together};
 /// Any sweep's.
 const MANIFEST: &str = include_str!("../../../../fixtures/one-or-two-servers/manifest.json");
 
+fn manifest() -> Manifest {
+    serde_json::from_str(MANIFEST).unwrap()
+}
+
 /// One arm from 1 s to 3 s.
 fn measured(telemetry: Vec<Sample>) -> Dataset {
     let call = request(1000).prefill(1000).decode(10, 100);
     Dataset {
         provenance: Provenance::Measured,
         environment: Some(Environment {
-            os: "test".to_owned(),
-            cpu: "test".to_owned(),
-            cores: 2,
-            memory_bytes: 1,
-            gpu: GpuSource::Absent {
-                reason: "none".to_owned(),
-            },
             facts: BTreeMap::new(),
             warnings: Vec::new(),
+            ..manifest().header.environment.unwrap()
         }),
         telemetry,
         ..dataset(vec![run_together("a", 1, &[call])])
@@ -65,7 +63,7 @@ fn a_busy_machine_spoils_a_simulator_in_real_time_and_none_in_simulated_time() {
         let mut data = measured(Vec::new());
         data.provenance = Provenance::Simulated;
         data.environment.as_mut().unwrap().warnings = vec![warning.clone()];
-        let mut manifest: Manifest = serde_json::from_str(MANIFEST).unwrap();
+        let mut manifest = manifest();
         manifest.header.time_scale = time_scale;
         manifest.header.environment.clone_from(&data.environment);
         assert_eq!(manifest.header.machine_warnings().count(), warned);

@@ -28,7 +28,7 @@ fn between(meter: &Meter, from: u64, to: u64) -> Option<(f64, EnergySource)> {
 fn meter(samples: &[(u64, Option<f64>, Option<f64>)]) -> Meter {
     let samples = samples.iter();
     let samples = samples.map(|(at, power, counter)| sample(*at, &[(*power, *counter)]));
-    Meter::of(&samples.collect::<Vec<_>>())
+    Meter::of(&samples.collect_vec())
 }
 
 #[test]

@@ -92,36 +92,31 @@ impl ByAgent {
 
     /// In the order of their numbers.
     pub fn figures(&self) -> Vec<AgentFigures> {
-        self.0
-            .iter()
-            .map(|(agent, tally)| AgentFigures {
-                agent: *agent,
-                requests: tally.requests,
-                completed: tally.completed,
-                tokens: tally.tokens,
-                asking_s: tally.asking.as_secs_f64(),
-                tokens_per_s: tally.tokens_per_s(),
-                ttft_scheduled_mean_ms: tally.ttft.of(MS),
-                ttft_scheduled_max_ms: tally.longest_ttft.map(Nanos::as_millis_f64),
-                e2e_mean_ms: tally.e2e.of(MS),
-            })
-            .collect()
+        let figures = self.0.iter().map(|(agent, tally)| AgentFigures {
+            agent: *agent,
+            requests: tally.requests,
+            completed: tally.completed,
+            tokens: tally.tokens,
+            asking_s: tally.asking.as_secs_f64(),
+            tokens_per_s: tally.tokens_per_s(),
+            ttft_scheduled_mean_ms: tally.ttft.of(MS),
+            ttft_scheduled_max_ms: tally.longest_ttft.map(Nanos::as_millis_f64),
+            e2e_mean_ms: tally.e2e.of(MS),
+        });
+        figures.collect()
     }
 
     /// How evenly the agents were served. None for fewer than two agents, or where none made a second request: there
     /// every request is an agent of its own, and the spread of the latencies says all there is to say.
     pub fn fairness(&self) -> Option<Fairness> {
-        let repeated = self.0.values().any(|tally| tally.requests > 1);
-        if self.0.len() < 2 || !repeated {
+        let tallies = || self.0.values();
+        if self.0.len() < 2 || tallies().all(|tally| tally.requests <= 1) {
             return None;
         }
-        let rates: Vec<f64> = self
-            .0
-            .values()
-            .map(|tally| tally.tokens_per_s().unwrap_or(0.0))
-            .collect();
+        let rates = tallies().map(|tally| tally.tokens_per_s().unwrap_or(0.0));
+        let rates: Vec<f64> = rates.collect();
         let (slowest, fastest) = bounds(&rates)?;
-        let starved = self.0.values().filter(|tally| tally.completed == 0).count();
+        let starved = tallies().filter(|tally| tally.completed == 0).count();
         Some(Fairness {
             agents: u32::try_from(self.0.len()).unwrap_or(u32::MAX),
             starved: u32::try_from(starved).unwrap_or(u32::MAX),

@@ -71,12 +71,10 @@ impl Arrivals {
     fn coarsen(&mut self) {
         let wide = Nanos(self.width.0 * 10);
         let first = self.first / 10;
-        let mut counts = Vec::new();
-        for (place, n) in (self.first..).zip(&self.counts) {
-            let slot = (place / 10 - first) as usize;
-            counts.resize(counts.len().max(slot + 1), 0);
-            counts[slot] += n;
-        }
+        // The first wide window may begin before the first fine one.
+        let lead = vec![0; (self.first % 10) as usize];
+        let fine = [lead, std::mem::take(&mut self.counts)].concat();
+        let counts = fine.chunks(10).map(|ten| ten.iter().sum()).collect();
         (self.width, self.first, self.counts) = (wide, first, counts);
     }
 

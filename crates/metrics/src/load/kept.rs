@@ -59,15 +59,12 @@ pub struct Phases {
 impl Phases {
     fn add(&mut self, seen: &RequestTimes, of: &RequestMetrics) {
         let counters = &seen.counters;
-        let parts = counters.prompt_eval.or(counters.eval);
-        let has_phases = of.slot_wait.is_some() || parts.is_some();
-        let Some(done) = seen
-            .done
-            .filter(|_| has_phases && seen.outcome.is_completed())
-        else {
+        let is_known = of.slot_wait.is_some();
+        let has_phases = is_known || counters.prompt_eval.or(counters.eval).is_some();
+        let is_counted = has_phases && seen.outcome.is_completed();
+        let Some(done) = seen.done.filter(|_| is_counted) else {
             return;
         };
-        let is_known = of.slot_wait.is_some();
         self.merge(Self {
             n: 1,
             waits_known: u32::from(is_known),
@@ -199,11 +196,8 @@ impl<'f> Kept<'f> {
         self.phases.add(seen, &of);
         self.cache.add(&seen.counters);
         self.collected.add_known(&row, &of);
-        let kept = || {
-            self.slo
-                .as_ref()
-                .is_none_or(|slo| slo.is_met(&of, seen.tokens))
-        };
+        let slo = self.slo.as_ref();
+        let kept = || slo.is_none_or(|slo| slo.is_met(&of, seen.tokens));
         let end = match &seen.outcome {
             Outcome::Completed if kept() => End::Good,
             Outcome::Completed => End::OverLimit,

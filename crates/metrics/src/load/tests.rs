@@ -171,7 +171,7 @@ fn merged_parts_give_the_figures_of_the_whole() {
 }
 
 #[test]
-fn agents_are_told_apart_and_an_unserved_one_is_starved() {
+fn agents_are_counted_each_and_an_unserved_one_is_starved() {
     let mut agents = ByAgent::default();
     let add = |to: &mut ByAgent, agent, row: &RequestRecord| {
         let row = RequestRecord {

@@ -27,10 +27,8 @@ pub(super) struct Mean {
 
 impl Mean {
     pub(super) fn push(&mut self, value: Option<u64>) {
-        if let Some(value) = value {
-            self.sum += u128::from(value);
-            self.n += 1;
-        }
+        self.sum += u128::from(value.unwrap_or(0));
+        self.n += u64::from(value.is_some());
     }
 
     pub(super) fn merge(&mut self, other: Self) {
@@ -57,7 +55,9 @@ impl Turns {
             ttft: limit.map_or_else(Samples::default, Samples::limited),
             ..Tally::default()
         });
-        ttft.into_iter().for_each(|ttft| tally.ttft.push(ttft));
+        if let Some(ttft) = ttft {
+            tally.ttft.push(ttft);
+        }
         tally.prompt.push(counters.prompt_eval_count);
         tally.cached.push(counters.prompt_eval_cached_count);
     }

@@ -98,11 +98,13 @@ impl LawKind {
             Self::Bound | Self::Batch => self.bounds(points),
             _ => vec![None],
         };
-        bounds
+        let laws = bounds
             .into_iter()
-            .filter_map(|batch| self.with_bound(points, batch))
-            .filter(|law| (0.0..1.0).contains(&law.sigma) && law.kappa >= 0.0 && law.lambda > 0.0)
-            .min_by(|a, b| chi_squared(points, a).total_cmp(&chi_squared(points, b)))
+            .filter_map(|batch| self.with_bound(points, batch));
+        let in_range =
+            |law: &Law| (0.0..1.0).contains(&law.sigma) && law.kappa >= 0.0 && law.lambda > 0.0;
+        let near = |a: &Law, b: &Law| chi_squared(points, a).total_cmp(&chi_squared(points, b));
+        laws.filter(in_range).min_by(near)
     }
 
     /// Where the bound may lie: at a level, or where the law of the levels below it reaches the mean
@@ -207,15 +209,13 @@ impl LawFit {
             let chance = ChiSquared::new(freedom).expect("two levels more than parameters");
             chance.sf(chi_squared(&seen, law))
         };
-        let all: Vec<_> = LawKind::ALL
+        let all = LawKind::ALL
             .into_iter()
-            .filter_map(|kind| choose(&seen, &[kind]))
-            .map(|(kind, law)| (kind, law, p(&law, kind)))
-            .collect();
-        let mut held = all.clone();
-        held.retain(|(.., p)| *p >= REJECTED_AT);
-        let kept = if held.is_empty() { all } else { held };
-        let kinds: Vec<LawKind> = kept.iter().map(|(kind, ..)| *kind).collect();
+            .filter_map(|kind| choose(&seen, &[kind]));
+        let (held, rejected): (Vec<_>, Vec<_>) =
+            all.partition(|(kind, law)| p(law, *kind) >= REJECTED_AT);
+        let kept = if held.is_empty() { rejected } else { held };
+        let kinds: Vec<LawKind> = kept.iter().map(|(kind, _)| *kind).collect();
         let (kind, law) = choose(&seen, &kinds)?;
         let mut rng = ChaCha8Rng::seed_from_u64(SEED);
         let draw = |(n, x): &(u32, Location), rng: &mut ChaCha8Rng| {
@@ -229,11 +229,10 @@ impl LawFit {
                 choose(&points, &kinds).map(|(_, law)| law)
             })
             .collect();
-        let p = p(&law, kind);
         Some(Self {
+            p: p(&law, kind),
             kind,
             law,
-            p,
             drawn,
         })
     }
@@ -353,12 +352,9 @@ mod tests {
                 let off = found.law.at(f64::from(n)) / x.centre - 1.0;
                 assert!(off.abs() < 1e-6, "{kind:?} {n} {off}");
             }
-            let knee = found.interval(|law| law.knee().unwrap_or(f64::INFINITY));
-            let knee = knee.unwrap();
-            assert!(
-                knee.contains(law.knee().unwrap_or(f64::INFINITY)),
-                "{knee:?}"
-            );
+            let knee = |law: &Law| law.knee().unwrap_or(f64::INFINITY);
+            let interval = found.interval(knee).unwrap();
+            assert!(interval.contains(knee(&law)), "{interval:?}");
         }
         assert!(LawFit::of(&levels([1, 2], LAW)).is_none());
     }

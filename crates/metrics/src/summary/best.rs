@@ -98,7 +98,7 @@ impl Ranking {
     }
 
     /// Whether the data show that an option is worse than the best.
-    pub(super) fn told_apart(&self, place: usize) -> bool {
+    pub(super) fn is_worse(&self, place: usize) -> bool {
         let (pair, count) = (self.against[place], self.against.len());
         if place == self.best || pair.p(0.0) >= LEVEL {
             return false;
@@ -143,7 +143,7 @@ fn best_by(
     let ranking = Ranking::of(&options, paired, quantity.better)?;
     let apart = |c: &ConfigSummary| {
         let place = ranked.iter().position(|r| std::ptr::eq(*r, c));
-        place.is_some_and(|place| place == ranking.best || ranking.told_apart(place))
+        place.is_some_and(|place| place == ranking.best || ranking.is_worse(place))
     };
     let best = ranked[ranking.best];
     let of_best = options[ranking.best].values().copied().collect_vec();

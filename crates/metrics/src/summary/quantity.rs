@@ -1,5 +1,7 @@
 //! The quantities that runs, configurations, scenarios and comparisons share, in one table.
 
+use itertools::Itertools as _;
+
 use super::Statistics;
 use crate::run::RunMetrics;
 use crate::stats::{Estimate, NOT_NEGATIVE};
@@ -34,6 +36,9 @@ impl std::fmt::Debug for Quantity {
     }
 }
 
+/// How values make an estimate.
+type EstimateOf = fn(&[f64]) -> Option<Estimate>;
+
 impl Quantity {
     pub fn named(name: &str) -> Option<&'static Self> {
         QUANTITIES.iter().find(|q| q.name == name)
@@ -59,36 +64,23 @@ impl Quantity {
 
     /// True for a ratio, which is averaged geometrically; TR113's own ratios are averaged as TR113 does.
     fn is_ratio(&self) -> bool {
-        matches!(
-            self.name,
-            "speedup"
-                | "speedup_raw"
-                | "speedup_upper_bound"
-                | "efficiency"
-                | "stp"
-                | "antt"
-                | "fairness"
-        )
+        let ratios = "speedup speedup_raw speedup_upper_bound efficiency stp antt fairness";
+        ratios.split(' ').contains(&self.name)
     }
 
     /// The estimate from its values in repeated runs; none without values, or where one is no value of it.
     pub fn over_runs(&self, values: &[f64]) -> Option<Estimate> {
-        let estimate = if self.is_ratio() {
-            Estimate::of_ratios(values)
-        } else {
-            Estimate::of(values)
-        };
-        Some(estimate?.within(self.range()))
+        self.estimate(values, [Estimate::of, Estimate::of_ratios])
     }
 
     /// The estimate from the figures of several configurations, each of which counts.
     pub(super) fn over_configs(&self, figures: &[f64]) -> Option<Estimate> {
-        let estimate = if self.is_ratio() {
-            Estimate::of_all_ratios(figures)
-        } else {
-            Estimate::of_all(figures)
-        };
-        Some(estimate?.within(self.range()))
+        self.estimate(figures, [Estimate::of_all, Estimate::of_all_ratios])
+    }
+
+    fn estimate(&self, values: &[f64], [of, of_ratios]: [EstimateOf; 2]) -> Option<Estimate> {
+        let estimate = if self.is_ratio() { of_ratios } else { of };
+        Some(estimate(values)?.within(self.range()))
     }
 
     pub(super) fn set(&self, statistics: &mut Statistics, estimate: Option<Estimate>) {

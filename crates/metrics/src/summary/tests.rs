@@ -40,20 +40,17 @@ fn gain_and_decoding_are_two_answers() {
         (0.9, (0.9, 0.85, 0.94), Gain::Costs, Overlapping, "degraded"),
         (0.0, (0.96, 0.88, 1.04), Gain::NoGain, InTurn, "no gain"),
     ] {
+        let [lo, hi] = [Some(lo), Some(hi)];
+        let one = Estimate::of(&[mean]).unwrap();
         let repeated = Some(Estimate {
-            mean,
-            lo: Some(lo),
-            hi: Some(hi),
-            sd: Some(0.1),
+            lo,
+            hi,
             n: 3,
+            ..one
         });
         let found = Verdict::of(Some(overlap), repeated);
-        assert_eq!(
-            found,
-            Verdict { gain, decoding },
-            "{overlap} {mean} {lo} {hi}"
-        );
-        assert_eq!(found.word(), word);
+        let answers = (found.gain, found.decoding, found.word());
+        assert_eq!(answers, (gain, decoding, word), "{overlap} {repeated:?}");
         let unseen = Verdict::of(None, repeated);
         assert_eq!(unseen.gain, gain);
         assert_ne!(unseen.word(), "serial");
@@ -345,11 +342,10 @@ mod nonsense {
             .collect();
         let (together, sequential) = (any_arm(&agents, rng), any_arm(&agents, rng));
         let mut observed = run("odd", repetition, together, sequential);
-        observed.probes = (0..agents.len() as u32)
-            .map(|agent| crate::WarmLoad {
-                agent,
-                load: Nanos(1 << (agent * 20)),
-            })
+        let load = |agent| Nanos(1_u64 << (agent * 20));
+        let probes = (0..agents.len() as u32).map(|agent| (agent, load(agent)));
+        observed.probes = probes
+            .map(|(agent, load)| crate::WarmLoad { agent, load })
             .collect();
         observed
     }

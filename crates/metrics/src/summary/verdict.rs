@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use itertools::Itertools as _;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
@@ -179,10 +180,10 @@ impl Verdicts {
 /// How many have which word.
 impl Serialize for Verdicts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-        for verdict in &self.0 {
-            *counts.entry(verdict.word()).or_default() += 1;
-        }
-        counts.serialize(serializer)
+        let counts = self.0.iter().map(|verdict| verdict.word()).counts();
+        counts
+            .into_iter()
+            .collect::<BTreeMap<_, _>>()
+            .serialize(serializer)
     }
 }

@@ -11,14 +11,13 @@ use crate::timeline::at;
 
 /// Two agents, requests of 100 ms with two tokens each, the second agent's every other one.
 fn two_agents() -> Vec<domain::record::RequestRecord> {
-    let mut records = Vec::new();
-    for i in 0..10 {
-        records.push(request(0, i * 100, &[i * 100 + 50, i * 100 + 100]));
-        if i % 2 == 0 {
-            records.push(request(1, i * 100, &[i * 100 + 150, i * 100 + 200]));
-        }
-    }
-    records
+    let both = |at: u64| {
+        let second = at
+            .is_multiple_of(200)
+            .then(|| request(1, at, &[at + 150, at + 200]));
+        std::iter::once(request(0, at, &[at + 50, at + 100])).chain(second)
+    };
+    (0..10).flat_map(|i| both(i * 100)).collect()
 }
 
 fn window(from: u64, to: u64) -> Window {
@@ -156,17 +155,10 @@ fn levels_that_follow_no_law_name_no_knee_and_keep_their_bounds() {
 #[test]
 fn growth_within_the_noise_is_open() {
     let with = |agents, mean| {
-        let level = level(agents, mean);
-        let [lo, hi] = [Some(mean - 9.0), Some(mean + 9.0)];
-        let tokens_per_s = crate::Estimate {
-            lo,
-            hi,
-            ..level.tokens_per_s
-        };
-        LevelFigures {
-            tokens_per_s,
-            ..level
-        }
+        let mut level = level(agents, mean);
+        level.tokens_per_s.lo = Some(mean - 9.0);
+        level.tokens_per_s.hi = Some(mean + 9.0);
+        level
     };
     let levels = [with(8, 189.75), with(16, 189.75), with(32, 190.18)];
     let open = Scaling::of(&levels).unwrap();

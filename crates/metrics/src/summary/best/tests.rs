@@ -19,9 +19,15 @@ fn options(rng: &mut ChaCha8Rng, deviations: &[f64], slower: f64, repetitions: u
     deviations.iter().enumerate().map(option).collect()
 }
 
-/// In how many of `trials` something is told apart from the best. All options of a ranking have one
+/// In how many of `trials` something is found worse than the best. All options of a ranking have one
 /// error but for their own, so that the one farthest off decides.
-fn told_apart(trials: u32, deviations: &[f64], slower: f64, repetitions: u32, paired: bool) -> u32 {
+fn worse_than_the_best(
+    trials: u32,
+    deviations: &[f64],
+    slower: f64,
+    repetitions: u32,
+    paired: bool,
+) -> u32 {
     let mut rng = ChaCha8Rng::seed_from_u64(u64::from(repetitions));
     let ranked = (0..trials).filter(|_| {
         let options = options(&mut rng, deviations, slower, repetitions);
@@ -30,13 +36,13 @@ fn told_apart(trials: u32, deviations: &[f64], slower: f64, repetitions: u32, pa
             |place: &usize| ranking.against[*place].centre / ranking.against[*place].error;
         let others = (0..options.len()).filter(|place| *place != ranking.best);
         let farthest = others.max_by(|a, b| distance(a).total_cmp(&distance(b)));
-        ranking.told_apart(farthest.unwrap())
+        ranking.is_worse(farthest.unwrap())
     });
     ranked.count() as u32
 }
 
 #[test]
-fn equals_are_told_apart_in_at_most_five_percent() {
+fn equals_are_found_to_differ_in_at_most_five_percent() {
     // 5 % of the trials and three standard deviations of that; paired takes out the state of 10 %.
     for (count, repetitions, trials, most) in [
         (2, 3, 400, 33),
@@ -47,7 +53,7 @@ fn equals_are_told_apart_in_at_most_five_percent() {
         (19, 8, 100, 11),
     ] {
         for paired in [true, false] {
-            let found = told_apart(trials, &vec![0.02; count], 0.0, repetitions, paired);
+            let found = worse_than_the_best(trials, &vec![0.02; count], 0.0, repetitions, paired);
             let case = format!("{count} options, {repetitions} repetitions");
             assert!(found <= most, "{case}: {found} of {trials}");
         }
@@ -57,16 +63,16 @@ fn equals_are_told_apart_in_at_most_five_percent() {
 #[test]
 fn the_best_is_found_where_it_is_better() {
     for (count, repetitions) in [(2, 5), (3, 5), (19, 5), (19, 8)] {
-        let found = told_apart(50, &vec![0.02; count], 0.10, repetitions, true);
+        let found = worse_than_the_best(50, &vec![0.02; count], 0.10, repetitions, true);
         let case = format!("{count} options, {repetitions} repetitions");
         assert!(found >= 45, "{case}: {found} of 50");
     }
 }
 
 #[test]
-fn options_that_scatter_more_are_undistinguished_by_the_others_small_errors() {
+fn options_that_scatter_more_are_not_distinguished_by_the_others_small_errors() {
     // One of three options scatters three times as much. Of a pooled error alone it would be 8 %.
-    let found = told_apart(300, &[0.06, 0.02, 0.02], 0.0, 5, true);
+    let found = worse_than_the_best(300, &[0.06, 0.02, 0.02], 0.0, 5, true);
     assert!(found <= 26, "{found} of 300");
 }
 

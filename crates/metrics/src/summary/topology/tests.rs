@@ -10,10 +10,9 @@ use crate::timeline::{agent, arm, context, dataset, request, run};
 /// Two agents that end after so long, whose options differ or not, on a topology.
 fn took(config: &str, at: u32, topology: Topology, wall_s: f64, equal: bool) -> RunObservation {
     let call = request(0).prefill((1e3 * wall_s) as u64 - 10).decode(10, 1);
-    let agents = [1024, if equal { 1024 } else { 4096 }].into_iter().zip(0..);
-    let agents =
-        agents.map(|(num_ctx, place)| agent(place, place, context(num_ctx), vec![call.build()]));
-    let arm = arm(Arm::Together, "unloaded", agents.collect());
+    let agents = [(0, 1024), (1, if equal { 1024 } else { 4096 })];
+    let agents = agents.map(|(at, num_ctx)| agent(at, at, context(num_ctx), vec![call.build()]));
+    let arm = arm(Arm::Together, "unloaded", agents.to_vec());
     RunObservation {
         topology: Some(topology),
         ..run(config, at, Some(arm), None)
@@ -55,24 +54,24 @@ fn a_plan_with_one_topology_offers_no_choice() {
 fn one_configuration_is_ranked_by_paired_walls() {
     let (each, choice) = choice_of(both("a", 15.0, 9.6, true, 5));
     let (each, overall) = (&each[0], &choice.overall);
-    assert_eq!(
-        (each.faster, overall.faster),
-        (Faster::PerAgent, Faster::PerAgent)
-    );
+    let of_both = [each.faster, overall.faster];
+    assert_eq!(of_both, [Faster::PerAgent; 2]);
     assert_eq!((each.wall_s, each.p), (overall.wall_s, overall.p));
     assert!(choice.groups.is_empty() && !choice.depends_on_group());
     let ratio = overall.wall_s.ratio;
     // Each wall scatters by 8 %, the pairs by 3 %.
-    assert!(
-        (ratio.mean - 0.64).abs() < 0.01 && ratio.hi.unwrap() < 0.67,
-        "{ratio:?}"
-    );
-    let (_, close) = choice_of(both("a", 10.0, 10.05, true, 5));
-    assert_eq!(close.overall.faster, Faster::Neither);
-    let (_, open) = choice_of(both("a", 10.0, 10.3, true, 3));
-    assert_eq!(open.overall.faster, Faster::Undecided);
-    let few = choice_of(both("a", 15.0, 9.6, true, 2)).1.overall;
-    assert_eq!((few.faster, few.p), (Faster::NotRanked, None));
+    assert!((ratio.mean - 0.64).abs() < 0.01, "{ratio:?}");
+    assert!(ratio.hi.unwrap() < 0.67, "{ratio:?}");
+    for (shared_s, per_agent_s, n, faster) in [
+        (10.0, 10.05, 5, Faster::Neither),
+        (10.0, 10.3, 3, Faster::Undecided),
+        (15.0, 9.6, 2, Faster::NotRanked),
+    ] {
+        let overall = choice_of(both("a", shared_s, per_agent_s, true, n))
+            .1
+            .overall;
+        assert_eq!((overall.faster, overall.p.is_none()), (faster, n < 3));
+    }
 }
 
 #[test]
@@ -93,12 +92,10 @@ fn an_interaction_is_found_by_repetitions_where_groups_are_small() {
     let (each, choice) = choice_of(runs);
     assert!(choice.depends_on_group() && !choice.over_configs);
     let different = (Kind::DifferentOptions, Faster::PerAgent);
-    assert_eq!(
-        by_group(&choice),
-        [(Kind::EqualOptions, Faster::Shared), different]
-    );
-    let alone: Vec<_> = each.iter().map(|one| one.faster).collect();
-    assert_eq!(alone, [Faster::Shared, Faster::PerAgent, Faster::PerAgent]);
+    let groups = [(Kind::EqualOptions, Faster::Shared), different];
+    assert_eq!(by_group(&choice), groups);
+    let alone = each.iter().map(|one| one.faster);
+    assert!(alone.eq([Faster::Shared, Faster::PerAgent, Faster::PerAgent]));
 }
 
 #[test]
@@ -131,12 +128,12 @@ agents = [{ name = "x" }, { name = "y" }]
         ..serde_json::from_str(recorded).unwrap()
     });
     let choice = Summary::of(&data).choice.unwrap();
-    let declared = |name: &str| Kind::Declared(name.to_owned());
-    let others = (declared(""), Faster::PerAgent);
-    assert_eq!(
-        by_group(&choice),
-        [(declared("short"), Faster::Shared), others]
-    );
+    let declared = |name: &str, faster| (Kind::Declared(name.to_owned()), faster);
+    let groups = [
+        declared("short", Faster::Shared),
+        declared("", Faster::PerAgent),
+    ];
+    assert_eq!(by_group(&choice), groups);
     assert!(choice.depends_on_group());
     assert_eq!(choice.per_agent_servers, Some(2));
 }
@@ -145,9 +142,11 @@ agents = [{ name = "x" }, { name = "y" }]
 fn recorded() -> Vec<RunObservation> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tr113/repeated.csv");
     let text = std::fs::read_to_string(path).unwrap();
-    let rows = text.lines().skip(1).map(|l| l.split(',').collect());
-    let rows: Vec<Vec<&str>> = rows.collect();
-    let run = |(place, row): (usize, &Vec<&str>)| {
+    let rows = text
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').collect_vec());
+    let run = |(place, row): (usize, Vec<&str>)| {
         let topology = match row[2] {
             "1" => Topology::Shared,
             _ => Topology::PerAgent,
@@ -159,10 +158,9 @@ fn recorded() -> Vec<RunObservation> {
         // Five values of mean 0 and sample deviation 1.
         let around = [-1.264_911, -0.632_456, 0.0, 0.632_456, 1.264_911];
         let walls = (1..).zip(around.map(|off| mean + sd * off));
-        let runs = walls.map(move |(at, wall)| took(&config, at, topology, wall, equal));
-        runs.collect::<Vec<_>>()
+        walls.map(move |(at, wall)| took(&config, at, topology, wall, equal))
     };
-    rows.iter().enumerate().flat_map(run).collect()
+    rows.enumerate().flat_map(run).collect()
 }
 
 #[test]
@@ -176,21 +174,17 @@ fn three_hundred_recorded_runs_are_a_tie_that_hides_an_interaction() {
     let overall = &choice.overall;
     assert_eq!((overall.configs, overall.faster), (30, Faster::Undecided));
     assert!(overall.p.unwrap() > 0.5);
-    let said = |group: &ChoiceOver| {
+    let of_group = |group: &ChoiceOver| {
         let walls = [group.wall_s.shared.mean, group.wall_s.per_agent.mean];
         let walls = walls.map(|wall| (wall * 10.0).round() / 10.0);
         let kind = group.kind.clone().unwrap();
         (kind, group.configs, group.faster, walls)
     };
-    let found: Vec<_> = choice.groups.iter().map(said).collect();
+    let found: Vec<_> = choice.groups.iter().map(of_group).collect();
     // Trimmed means over configurations, as everywhere from eight on; the plain ones are 14.7 and 12.3,
     // 10.6 and 12.6.
-    assert_eq!(
-        found,
-        [
-            (Kind::DifferentOptions, 14, Faster::PerAgent, [15.0, 12.2]),
-            (Kind::EqualOptions, 16, Faster::Shared, [10.8, 12.6])
-        ]
-    );
+    let different = (Kind::DifferentOptions, 14, Faster::PerAgent, [15.0, 12.2]);
+    let equal = (Kind::EqualOptions, 16, Faster::Shared, [10.8, 12.6]);
+    assert_eq!(found, [different, equal]);
     assert!(choice.groups[0].p.unwrap() < 0.005 && choice.groups[1].p.unwrap() < 1e-5);
 }
