@@ -62,7 +62,7 @@ fn starter_plan() {
             "init",
             "init",
             "init no-such-folder/plan.toml",
-            "sweep --simulate --plan plan.toml --out run",
+            "sweep --simulate --plan plan.toml --repeats 1 --out run",
         ],
     );
 }
