@@ -152,13 +152,10 @@ pub(crate) async fn detect(
     settings: &Builder,
     model: &str,
 ) -> Result<Found, DetectError> {
-    if api == ApiArg::Openai {
-        return compatible(endpoint, settings, model, true).await;
-    }
-    let is_auto = api == ApiArg::Auto;
     let base = match api {
+        ApiArg::Openai => return compatible(endpoint, settings, model, true).await,
+        ApiArg::Ollama => endpoint,
         ApiArg::Auto => without_v1(endpoint),
-        _ => endpoint,
     };
     let client = ollama::Client::build(settings.clone(), base)?;
     let error = match client.identify().await {
@@ -171,7 +168,7 @@ pub(crate) async fn detect(
         BackendError::TimedOut { .. } => error.to_string(),
     };
     let absent = DetectError::native(error, settings);
-    if !is_auto || absent.why == Absence::Unreachable {
+    if api == ApiArg::Ollama || absent.why == Absence::Unreachable {
         return Err(absent);
     }
     // The address is complete by now, with its default port.
