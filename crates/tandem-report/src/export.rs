@@ -27,11 +27,8 @@ pub(crate) fn run(args: &ExportArgs, out: &mut impl Write) -> Result<Exit, Fatal
     for line in &skipped {
         writeln!(out, "{line}")?;
     }
-    for warning in source
-        .warnings
-        .iter()
-        .filter(|warning| !skipped.contains(warning))
-    {
+    let warnings = source.warnings.iter();
+    for warning in warnings.filter(|warning| !skipped.contains(warning)) {
         writeln!(out, "warning: {warning}")?;
     }
     for (path, rows) in &exported.files {

@@ -147,10 +147,8 @@ fn write_report(
     };
     let (json, pictures, tables) = (dir.join("report.json"), count("png"), count("csv"));
     let json = json.display();
-    writeln!(
-        out,
-        "{json} and {pictures} pictures, {tables} tables beside it"
-    )?;
+    let beside = format!("{pictures} pictures, {tables} tables beside it");
+    writeln!(out, "{json} and {beside}")?;
     Ok(())
 }
 

@@ -99,11 +99,9 @@ fn absent_server(endpoint: String, absent: DetectError) -> Result<ServerFacts, F
     }
     // The address is printed above the message already.
     let message = absent.fatal.to_string();
-    let (url, rest) = message.split_once(": ").unwrap_or_default();
-    let words = if url.contains("://") {
-        rest
-    } else {
-        message.as_str()
+    let words = match message.split_once(": ") {
+        Some((url, words)) if url.contains("://") => words,
+        _ => &message,
     };
     Ok(ServerFacts {
         local: is_loopback(&endpoint),

@@ -28,8 +28,8 @@ pub(crate) use self::init::InitArgs;
 pub(crate) use self::load::{ArrivalsArg, LoadArgs};
 pub(crate) use self::runtime::{CpuList, MOST_CPUS, RuntimeFlags};
 pub(crate) use self::serve::{CalibrateProfileArgs, ServeArgs};
-pub(crate) use self::server::{ApiArg, ServerArgs, TimeScaleArg};
-pub(crate) use self::sweep::{Common, ProtocolArg, RunArgs, SweepArgs};
+pub(crate) use self::server::{ApiArg, ServerArgs};
+pub(crate) use self::sweep::{Common, RunArgs, SweepArgs};
 
 /// Measure whether running LLM agents concurrently pays, on this server, with these options.
 #[derive(Debug, Parser)]

@@ -79,11 +79,8 @@ pub(crate) fn in_words(facts: &RuntimeFacts) -> String {
     let cpus: Vec<_> = facts.pinned.iter().map(u32::to_string).collect();
     let pinned = match cpus.len() {
         0 => String::new(),
-        n => format!(
-            ", held to CPU{} {}",
-            if n == 1 { "" } else { "s" },
-            cpus.join(", ")
-        ),
+        1 => format!(", held to CPU {}", cpus[0]),
+        _ => format!(", held to CPUs {}", cpus.join(", ")),
     };
     format!("{threads}{pinned}{http}")
 }

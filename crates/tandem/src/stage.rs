@@ -3,7 +3,6 @@
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use clock::Clock;
 use document::output::say;
@@ -15,7 +14,7 @@ use domain::telemetry::{GpuSampler, GpuSource};
 use domain::{FailureKind, ModelOptions, Nanos};
 use simulator::Simulator;
 
-use crate::flags::{HttpFlags, ServerArgs, TimeScaleArg};
+use crate::flags::{HttpFlags, ServerArgs};
 use crate::folder;
 use crate::simulated;
 use crate::target::{self, Fitted, Found, Target};
@@ -66,23 +65,30 @@ pub(crate) fn simulated_in_words(why: &str, flags: &ServerArgs) -> String {
 }
 
 impl Stage {
-    /// The header of a run that begins now on these servers. `simulated` are the simulator's flags.
-    pub(crate) fn header(
+    /// The folder and the header of a run that begins now on these servers. `out` is the given folder; a new one
+    /// starts with `name`. `simulated` are the simulator's flags. Fails when its profile or faults cannot be read.
+    pub(crate) fn begin(
         &self,
-        name: String,
-        now: SystemTime,
+        out: Option<&Path>,
+        name: &str,
         runtime: Option<RuntimeFacts>,
         simulated: &ServerArgs,
-    ) -> Result<RunHeader, Fatal> {
+    ) -> Result<(PathBuf, RunHeader), Fatal> {
+        let now = folder::wall_clock();
+        let is_simulated = self.provenance == Provenance::Simulated;
+        let new = || folder::default_dir(name, now, is_simulated);
+        let dir = out.map_or_else(new, Path::to_path_buf);
+        let name = folder::name_of(&dir, name);
         let environment = telemetry::environment(self.gpu_source.clone());
         let settings = self.is_embedded().then(|| simulated::settings(simulated));
-        Ok(RunHeader {
+        let header = RunHeader {
             endpoints: self.endpoints.clone(),
             time_scale: self.time_scale,
             simulator: settings.transpose()?,
             runtime,
             ..folder::header(name, self.provenance, now, environment)
-        })
+        };
+        Ok((dir, header))
     }
 
     /// True on the embedded simulator, whose time does not depend on this machine.
@@ -141,13 +147,9 @@ impl Stage {
         offset: Nanos,
     ) -> Result<Self, Fatal> {
         let clock = Clock::start_virtual_from(offset);
-        let time_scale = match flags.time_scale {
-            TimeScaleArg::Max => TimeScale::Virtual,
-            TimeScaleArg::Times(scale) => {
-                tokio::spawn(clock.clone().pace(scale));
-                TimeScale::Scaled(scale)
-            }
-        };
+        if let TimeScale::Scaled(scale) = flags.time_scale {
+            tokio::spawn(clock.clone().pace(scale));
+        }
         let simulator = simulated::embedded(flags, setup.seed, setup.servers, &clock).await?;
         let mut backends = Vec::new();
         let mut endpoints = Vec::new();
@@ -176,7 +178,7 @@ impl Stage {
             backends,
             gpu: Some(gpu),
             gpu_source,
-            time_scale: Some(time_scale),
+            time_scale: Some(flags.time_scale),
             clock,
             simulator: Some(simulator),
         })
@@ -191,19 +193,6 @@ impl Stage {
             let is_simulated = self.simulator.is_some();
             NonceRoot::new(if is_simulated { seed } else { random() })
         })
-    }
-
-    pub(crate) fn folder(
-        &self,
-        out: Option<&Path>,
-        name: &str,
-        now: SystemTime,
-    ) -> (PathBuf, String) {
-        let simulated = self.provenance == Provenance::Simulated;
-        let fallback = || folder::default_dir(name, now, simulated);
-        let dir = out.map_or_else(fallback, Path::to_path_buf);
-        let name = folder::name_of(&dir, name);
-        (dir, name)
     }
 
     /// Loads the model on every server, so that no measured request waits for it; a server with one fixed model

@@ -37,9 +37,9 @@ pub(crate) fn print(dir: &Path, sweep: &SweepSummary, json: bool) -> Result<(), 
     let dataset = read(dir)?;
     let summary = Summary::of(&dataset);
     if json {
-        let mut said = serde_json::json!(summary);
-        said["configs"] = notes::configs(&summary);
-        said["warnings"] = notes::warnings(&summary).into();
+        let mut document = serde_json::json!(summary);
+        document["configs"] = notes::configs(&summary);
+        document["warnings"] = notes::warnings(&summary).into();
         let line = serde_json::json!({
             "event": "sweep_ended",
             "results": dir,
@@ -47,7 +47,7 @@ pub(crate) fn print(dir: &Path, sweep: &SweepSummary, json: bool) -> Result<(), 
             "interrupted": sweep.interrupted,
             "failed_steps": sweep.failed_steps,
             "arms": sweep.arms,
-            "summary": lifted(&said, "stats")?,
+            "summary": lifted(&document, "stats")?,
         });
         return terminal::write(&format!("{line}\n"));
     }

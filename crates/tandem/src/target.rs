@@ -135,10 +135,10 @@ fn look(addresses: Vec<Address>, http: &HttpFlags, model: &str) -> Result<Vec<Fo
         .enable_all()
         .build()?;
     let detected = runtime.block_on(detect_at(addresses, http, model))?;
-    let found = detected.into_iter().map(|(_, found)| found);
-    found
-        .map(|found| found.map_err(|absent| absent.fatal)?.require(model))
-        .collect()
+    let required = |(_, found): (_, Result<Found, DetectError>)| {
+        found.map_err(|absent| absent.fatal)?.require(model)
+    };
+    detected.into_iter().map(required).collect()
 }
 
 /// The servers on which a run continues: the simulator, for the reason `why`, or its recorded servers by their

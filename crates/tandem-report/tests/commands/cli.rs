@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::place::Place;
 
 #[test]
-fn a_report_is_written_and_checked_and_json_output_is_complete() {
+fn a_report_is_written_and_checked_and_a_change_is_shown() {
     let place = Place::new();
     place.succeeds("report --input fixtures/tr113");
     for file in ["charts/timeline-front.png", "audit.md"] {
@@ -25,28 +25,32 @@ fn a_report_is_written_and_checked_and_json_output_is_complete() {
     assert!(out.contains("+++ regenerated/report.md"), "{out}");
     assert!(out.contains("differ from the committed report"), "{out}");
 
-    let json = |line: &str, code| {
-        let (ended, out, _) = place.run(line);
-        assert_eq!(ended, code, "{line}");
-        serde_json::from_str::<Value>(&out).unwrap()
-    };
-    let check = json("report --check --json", 1);
+    let check = json(&place, "report --check --json", 1);
     assert_eq!(check["reports"][0]["match"], false);
-    let report = json("report --input fixtures/tr113 --out here --json", 0);
+}
+
+/// Runs a command line that must end with this exit code, and reads its standard output.
+fn json(place: &Place, line: &str, code: i32) -> Value {
+    let (ended, out, _) = place.run(line);
+    assert_eq!(ended, code, "{line}");
+    serde_json::from_str(&out).unwrap()
+}
+
+#[test]
+fn json_output_names_files_claims_and_rows() {
+    let place = Place::new();
+    let report = json(&place, "report --input fixtures/tr113 --out here --json", 0);
     let files = report["files"].as_array().unwrap();
     let exists = |f: &Value| place.path(f.as_str().unwrap()).is_file();
     assert!(files.iter().all(exists), "{files:?}");
-    place.slower(1.2);
-    let audit = json("audit --json", 0);
+    let audit = json(&place, "audit --json", 0);
     assert!(audit["counts"]["claims"].as_u64().unwrap() >= 60);
-    let compared = json("compare fixtures/tr113/one-server.csv slower.csv --json", 0);
+    place.slower(1.2);
+    let one = "fixtures/tr113/one-server.csv";
+    let compared = json(&place, &format!("compare {one} slower.csv --json"), 0);
     assert_eq!(compared["schema"], 1);
-    assert!(
-        !compared["comparison"]["rows"]
-            .as_array()
-            .unwrap()
-            .is_empty()
-    );
+    let rows = &compared["comparison"]["rows"];
+    assert!(!rows.as_array().unwrap().is_empty());
 }
 
 /// Makes a report, checks every file it names, and returns its `report.json` and `report.md`.
@@ -94,10 +98,8 @@ fn a_load_and_a_calibration_have_reports_of_their_own() {
     assert_eq!(calibration["provenance"], "measured");
     let text = place.read("fixtures/calibration/calibration.json");
     let record: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(
-        calibration["client_budget"]["steps"],
-        record["budget"]["steps"]
-    );
+    let steps = &calibration["client_budget"]["steps"];
+    assert_eq!(*steps, record["budget"]["steps"]);
     assert!(!page.contains("SIMULATED"), "{page}");
 }
 
@@ -146,16 +148,12 @@ fn a_sweep_without_telemetry_has_a_report_and_a_bad_level_leaves_the_others() {
     place.write(telemetry, "nonsense\n");
     assert_eq!(place.run(line).0, 2);
     let out = place.succeeds(&format!("{line} --keep-going"));
-    assert!(
-        out.contains("skipped one-or-two-servers/telemetry.jsonl line 1"),
-        "{out}"
-    );
+    let skipped = "skipped one-or-two-servers/telemetry.jsonl line 1";
+    assert!(out.contains(skipped), "{out}");
 
     let level = first_level(&place);
-    place.write(
-        &format!("fixtures/capacity/{level}/requests.jsonl"),
-        "nonsense\n",
-    );
+    let rows = format!("fixtures/capacity/{level}/requests.jsonl");
+    place.write(&rows, "nonsense\n");
     let line = "report --input fixtures/capacity --out c";
     let (code, _, err) = place.run(line);
     assert_eq!(code, 2);

@@ -76,20 +76,11 @@ fn errors() {
     let place = Place::new();
     place.write("file", "x");
     fs::create_dir(place.path("empty")).unwrap();
+    let (servers, load) = ("one-or-two-servers/journal.jsonl", "load/requests.jsonl");
     for (from, to, found, replaced) in [
         ("tr113/one-server.csv", "../oops.csv", "10.5867744", "oops"),
-        (
-            "one-or-two-servers/journal.jsonl",
-            "one-or-two-servers/journal.jsonl",
-            "{\"arm\":",
-            "{\"leg\":",
-        ),
-        (
-            "load/requests.jsonl",
-            "load/requests.jsonl",
-            "\"outcome\"",
-            "\"outcom\"",
-        ),
+        (servers, servers, "{\"arm\":", "{\"leg\":"),
+        (load, load, "\"outcome\"", "\"outcom\""),
     ] {
         let text = place.read(&format!("fixtures/{from}"));
         assert!(text.contains(found));

@@ -57,11 +57,8 @@ impl Place {
     pub(crate) fn run(&self, line: &str) -> (i32, String, String) {
         let output = self.output(line);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (
-            output.status.code().unwrap(),
-            text(&output.stdout),
-            text(&output.stderr),
-        )
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        (output.status.code().unwrap(), out, err)
     }
 
     pub(crate) fn transcripts(&self, lines: &[&str]) -> String {

@@ -14,27 +14,27 @@ pub(super) struct Load {
 }
 
 const TOKENS: u32 = 50;
-const PLAIN: Pace = Pace {
-    ttft: Nanos::from_millis(51),
-    gap: Nanos::from_millis(20),
-    tokens: TOKENS,
-};
-const FAST: Pace = Pace {
-    ttft: Nanos::from_millis(10),
-    gap: Nanos::from_millis(10),
-    tokens: 20,
-};
+const PLAIN: Pace = pace(51, 20, TOKENS);
+const FAST: Pace = pace(10, 10, 20);
 
 /// Run first and discarded, so that one-time costs of the process are in no figure.
-pub(super) const WARM_UP: Load = Load {
-    streams: 1,
-    pace: Pace {
-        ttft: Nanos::from_millis(1),
-        gap: Nanos::from_millis(1),
-        tokens: 2,
-    },
-    rounds: 2,
-};
+pub(super) const WARM_UP: Load = load(1, pace(1, 1, 2), 2);
+
+const fn pace(ttft_ms: u64, gap_ms: u64, tokens: u32) -> Pace {
+    Pace {
+        ttft: Nanos::from_millis(ttft_ms),
+        gap: Nanos::from_millis(gap_ms),
+        tokens,
+    }
+}
+
+const fn load(streams: u32, pace: Pace, rounds: u32) -> Load {
+    Load {
+        streams,
+        pace,
+        rounds,
+    }
+}
 
 /// The shortest gap between tokens that a server with a timer of 1 ms resolution keeps.
 const LEAST_GAP: Nanos = Nanos(1_250_000);
@@ -67,22 +67,14 @@ pub(crate) struct Ladder {
 impl Ladder {
     /// A few loads in about a second.
     pub(crate) fn quick(most_streams: u32) -> Self {
-        let loads = [1, 16, 64, 256].map(|streams| Load {
-            streams,
-            pace: FAST,
-            rounds: 1,
-        });
+        let loads = [1, 16, 64, 256].map(|streams| load(streams, FAST, 1));
         let time = Nanos::from_secs(2);
         Self::new(BudgetDepth::Quick, loads.to_vec(), time, most_streams)
     }
 
     /// The given numbers of streams, then the rate of the last load doubled repeatedly.
     pub(crate) fn full(streams: &[u32], most_streams: u32) -> Self {
-        let loads = streams.iter().map(|streams| Load {
-            streams: *streams,
-            pace: PLAIN,
-            rounds: 2,
-        });
+        let loads = streams.iter().map(|streams| load(*streams, PLAIN, 2));
         let time = Nanos::from_secs(27);
         Self::new(BudgetDepth::Full, loads.collect(), time, most_streams)
     }
@@ -188,15 +180,13 @@ fn doubled(load: Load) -> Option<Load> {
 
 fn at_gap(streams: u32, gap: Nanos) -> Load {
     let tokens = u64::from(TOKENS) * PLAIN.gap.0 / gap.0.max(1);
-    Load {
-        streams,
-        pace: Pace {
-            gap,
-            tokens: u32::try_from(tokens).unwrap_or(u32::MAX).max(2),
-            ..PLAIN
-        },
-        rounds: 2,
-    }
+    let tokens = u32::try_from(tokens).unwrap_or(u32::MAX).max(2);
+    let pace = Pace {
+        gap,
+        tokens,
+        ..PLAIN
+    };
+    load(streams, pace, 2)
 }
 
 #[cfg(test)]
@@ -204,9 +194,6 @@ mod tests {
     use domain::record::Bias;
 
     use super::*;
-
-    const FAST_CLIENT: f64 = 1e9;
-    const IDLE_CPU: f64 = 1e9;
 
     /// Runs a ladder on a client that is late above `limit` tok/s, and lists its loads as STREAMS@RATE.
     fn climb(mut ladder: Ladder, limit: f64, cpu_full_at: f64) -> (String, BudgetEnd) {
@@ -241,36 +228,20 @@ mod tests {
         let endless = format!("1@50 {doubled} 500@100000 500@200000 500@400000");
         let after_late = "32@1600 128@6400 500@25000 64@3200 45@2250";
         let few_files = "32@1600 32@3200 32@6400 32@12800 32@25600";
+        let all_quick = "1@100 16@1600 64@6400 256@25600";
         let full = |streams: &[u32]| Ladder::full(streams, 5000);
         let quick = || Ladder::quick(5000);
+        let never = f64::INFINITY;
         for (ladder, limit, cpu_full_at, tried, end) in [
-            (
-                full(&[1, 32, 128, 500]),
-                60_000.0,
-                IDLE_CPU,
-                &*refined,
-                Bias,
-            ),
+            (full(&[1, 32, 128, 500]), 60e3, never, &*refined, Bias),
             // Given loads are tried even after a late one.
-            (full(&[32, 128, 500]), 2000.0, IDLE_CPU, after_late, Bias),
-            (full(&[500]), FAST_CLIENT, 50_000.0, doubled, Cpu),
-            (full(&[1, 500]), FAST_CLIENT, IDLE_CPU, &endless, Done),
-            (
-                Ladder::full(&[32, 500], 100),
-                FAST_CLIENT,
-                IDLE_CPU,
-                few_files,
-                Done,
-            ),
+            (full(&[32, 128, 500]), 2e3, never, after_late, Bias),
+            (full(&[500]), never, 50e3, doubled, Cpu),
+            (full(&[1, 500]), never, never, &endless, Done),
+            (Ladder::full(&[32, 500], 99), never, never, few_files, Done),
             // A quick calibration stops at the first late load.
-            (quick(), 2000.0, IDLE_CPU, "1@100 16@1600 64@6400", Bias),
-            (
-                quick(),
-                FAST_CLIENT,
-                IDLE_CPU,
-                "1@100 16@1600 64@6400 256@25600",
-                Done,
-            ),
+            (quick(), 2e3, never, "1@100 16@1600 64@6400", Bias),
+            (quick(), never, never, all_quick, Done),
         ] {
             assert_eq!(climb(ladder, limit, cpu_full_at), (tried.to_owned(), end));
         }

@@ -176,15 +176,13 @@ fn context(Case { report, plan, .. }: Case<'_>) -> Option<Finding> {
     let trained = report.shape.as_ref().and_then(|shape| shape.context);
     let beyond = |most: Option<u64>| wanted.zip(most).filter(|(wanted, most)| wanted > most);
     Some(if let Some((wanted, reported)) = beyond(reported) {
-        warning(
-            format!("the context of a slot is {reported} tokens, the plan uses up to {wanted}"),
-            "start the server with a larger context for each slot, or lower num_ctx",
-        )
+        let todo = "start the server with a larger context for each slot, or lower num_ctx";
+        let what = format!("the context of a slot is {reported} tokens");
+        warning(format!("{what}, the plan uses up to {wanted}"), todo)
     } else if let Some((wanted, trained)) = beyond(trained) {
-        warning(
-            format!("the model was trained for {trained} tokens, the plan uses up to {wanted}"),
-            "the server reduces it: configurations above the limit measure the same",
-        )
+        let todo = "the server reduces it: configurations above the limit measure the same";
+        let what = format!("the model was trained for {trained} tokens");
+        warning(format!("{what}, the plan uses up to {wanted}"), todo)
     } else if let Some(reported) = reported {
         ok(format!("the context of a slot is {reported} tokens"))
     } else {
@@ -211,10 +209,8 @@ fn placement(case: Case<'_>) -> Option<Finding> {
              the server decide",
         )
     } else if case.machine.is_some_and(|m| !m.gpus.is_empty()) {
-        warning(
-            "the whole model is on the CPU although this machine has a GPU",
-            "see the server's log for why it does not use the GPU",
-        )
+        let what = "the whole model is on the CPU although this machine has a GPU";
+        warning(what, "see the server's log for why it does not use the GPU")
     } else {
         note("the model runs on the CPU")
     })
@@ -225,6 +221,7 @@ fn other_models(Case { report, .. }: Case<'_>) -> Option<Finding> {
     let loaded = report.loaded_before.iter().flatten();
     let others: Vec<_> = loaded.filter(|m| Some(m.name.as_str()) != own).collect();
     let first = others.first().filter(|_| !report.server.holds_model())?;
+    let first = &first.name;
     let in_words = |m: &&LoadedModel| {
         let bytes = m.size_bytes;
         let bytes = bytes.map_or_else(String::new, |b| format!(" ({})", size(b)));
@@ -233,10 +230,7 @@ fn other_models(Case { report, .. }: Case<'_>) -> Option<Finding> {
     let names: Vec<_> = others.iter().map(in_words).collect();
     Some(warning(
         format!("has other models in memory: {}", names.join(", ")),
-        format!(
-            "`ollama stop {}`, and do not use it during the run",
-            first.name
-        ),
+        format!("`ollama stop {first}`, and do not use it during the run"),
     ))
 }
 
@@ -245,8 +239,9 @@ fn gpu_users(Case { machine, .. }: Case<'_>) -> impl Iterator<Item = Finding> {
     gpus.filter(|gpu| !gpu.others.is_empty()).map(|gpu| {
         let others = gpu.others.join("; ");
         let (index, name) = (gpu.index, &gpu.name);
+        let what = format!("GPU {index} ({name}) is also used by {others}");
         warning(
-            format!("GPU {index} ({name}) is also used by {others}"),
+            what,
             "stop them; otherwise every figure includes their load",
         )
     })
@@ -280,10 +275,8 @@ fn keep_alive(seconds: f64) -> Finding {
             format!("unloads an idle model after {seconds:.0} s, possibly between two requests");
         warning(what, "start it with a longer OLLAMA_KEEP_ALIVE")
     } else {
-        ok(format!(
-            "unloads an idle model after {:.0} min",
-            seconds / 60.0
-        ))
+        let minutes = seconds / 60.0;
+        ok(format!("unloads an idle model after {minutes:.0} min"))
     }
 }
 

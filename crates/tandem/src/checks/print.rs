@@ -52,10 +52,8 @@ pub(crate) fn report(facts: &Facts, findings: &[Finding]) -> String {
     let agents = plural(plan.agents as u64, "agent");
     let (name, model) = (&plan.name, &plan.model);
     let of_block = block(&|finding| finding.server.is_none() && OF_PLAN.contains(&finding.code));
-    let _ = write!(
-        text,
-        "Plan {name}: {configs}, up to {agents}, model {model}\n{of_block}"
-    );
+    let heading = format!("Plan {name}: {configs}, up to {agents}, model {model}");
+    let _ = write!(text, "{heading}\n{of_block}");
     if facts.machine.is_some() {
         let of_block =
             block(&|finding| finding.server.is_none() && !OF_PLAN.contains(&finding.code));

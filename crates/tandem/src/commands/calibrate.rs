@@ -46,7 +46,7 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<Exit, Fatal> {
     };
     let budget = runtime.block_on(async {
         let stop = Shutdown::new(Nanos::ZERO);
-        let climbing = climb(ladder, &args.api, facts, &all, &stop);
+        let climbing = Box::pin(climb(ladder, &args.api, facts, &all, &stop));
         terminal::until_stopped(climbing, &stop, "what was measured so far is printed").await
     })?;
     let name = args.out.as_deref().map_or_else(

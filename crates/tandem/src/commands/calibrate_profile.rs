@@ -42,10 +42,8 @@ pub(crate) fn calibrate(args: &CalibrateProfileArgs) -> Result<Exit, Fatal> {
         if !runs.is_empty() {
             let again = replay(&fitted.profile, &model, runs, start)?;
             let (n, report) = (runs.len(), FitReport::new(runs, &again));
-            let _ = writeln!(
-                text,
-                "\nThe same requests simulated, {n} runs on {title}:\n{report}"
-            );
+            let heading = format!("The same requests simulated, {n} runs on {title}");
+            let _ = writeln!(text, "\n{heading}:\n{report}");
         }
     }
     if let Some(out) = &args.out {

@@ -76,7 +76,7 @@ pub(crate) fn capacity(args: &CapacityArgs) -> Result<Exit, Fatal> {
         };
         let stage = Stage::set(target, &args.server, &setup, Nanos::ZERO).await?;
         let stop = Shutdown::new(Nanos::ZERO);
-        let running = run(&stage, args, earlier.cloned(), (facts, seed), &stop);
+        let running = Box::pin(run(&stage, args, earlier.cloned(), (facts, seed), &stop));
         terminal::until_stopped(running, &stop, "the results so far are kept").await
     })
 }
@@ -137,15 +137,14 @@ async fn run(
         }
         descriptors::enough_for(args.max_agents.get(), stage.simulator.is_some())?;
         let client_budget = budget::before_run(args.budget, facts.as_ref(), &stage.endpoints).await;
-        let now = folder::wall_clock();
-        let (dir, name) = stage.folder(args.out.as_deref(), &args.name, now);
+        let (dir, header) = stage.begin(args.out.as_deref(), &args.name, facts, &args.server)?;
         let lock = folder::begin(&dir)?;
         let record = CapacityRecord {
             schema: CAPACITY_SCHEMA,
             header: RunHeader {
                 client_budget,
                 nonce: (!args.request.same_prompt).then_some(nonce),
-                ..stage.header(name, now, facts, &args.server)?
+                ..header
             },
             asked: asked(args),
             probes: Vec::new(),
@@ -218,11 +217,12 @@ async fn run(
 
 fn asked(args: &CapacityArgs) -> CapacitySettings {
     let (no_text, prompt) = (args.text.no_text, &args.request.prompt);
+    let kept = Some(prompt).filter(|_| !no_text);
     CapacitySettings {
         slo: args.slo.to_string(),
         model: args.request.model.clone(),
         num_predict: args.request.num_predict,
-        prompt: (!no_text).then(|| prompt.clone()).unwrap_or_default(),
+        prompt: kept.cloned().unwrap_or_default(),
         prompt_sha256: no_text.then(|| sha256_hex(prompt.as_bytes())),
         same_prompt: args.request.same_prompt,
         think_s: args.think.as_secs_f64(),

@@ -90,7 +90,7 @@ fn once(args: &LoadArgs, repetition: &mut Repetition) -> Result<Exit, Fatal> {
         };
         let stage = Stage::set(target, &args.server, &setup, Nanos::ZERO).await?;
         let stop = Shutdown::new(Nanos::ZERO);
-        let running = run(stage, args, repetition, plan, (facts, fitted), &stop);
+        let running = Box::pin(run(stage, args, repetition, plan, (facts, fitted), &stop));
         terminal::until_stopped(running, &stop, "requests in flight are cancelled").await
     })
 }
@@ -121,14 +121,17 @@ async fn run(
         };
         warmed = all_loaded;
     }
-    let now = folder::wall_clock();
-    let (all, name) = stage.folder(repetition.folder.as_deref(), &args.output.name, now);
+    let (all, mut header) = stage.begin(
+        repetition.folder.as_deref(),
+        &args.output.name,
+        runtime,
+        &args.server,
+    )?;
     let folder = (!args.output.no_record).then(|| repetition.folder_in(&all));
     if folder.is_some() && repetition.lock.is_none() {
         repetition.lock = Some(folder::begin(&all)?);
     }
     repetition.folder = Some(all);
-    let mut header = stage.header(name, now, runtime, &args.server)?;
     let nonce = stage.nonce(repetition.nonce, args.ask.seed);
     repetition.nonce = Some(nonce);
     let number = u64::from(repetition.number);
@@ -165,9 +168,8 @@ async fn run(
     let sending = sending.map(|(time, pace)| time.as_duration().div_f64(pace));
     if let Some(time) = sending {
         let (requests, time) = (plural(plan.requests, "request"), terminal::time(time));
-        say(format_args!(
-            "{requests}, the last of which starts after {time}."
-        ));
+        let text = format!("{requests}, the last of which starts after {time}.");
+        say(text);
     }
     let bar = terminal::bar(
         args.output.json,

@@ -15,12 +15,10 @@ pub(crate) fn pass_on(args: &[String]) -> Result<Exit, Fatal> {
         return Err(Fatal::usage(format!("no command `{command}`")).hint(hint));
     }
     let name = format!("tandem-report{}", std::env::consts::EXE_SUFFIX);
-    let beside = std::env::current_exe()
-        .ok()
-        .map(|exe| exe.with_file_name(&name));
-    let binary = beside
-        .filter(|path| path.exists())
-        .unwrap_or_else(|| name.into());
+    let own = std::env::current_exe();
+    let beside = own.map(|exe| exe.with_file_name(&name)).ok();
+    let beside = beside.filter(|path| path.exists());
+    let binary = beside.unwrap_or_else(|| name.into());
     let status = Command::new(&binary)
         .args(args)
         .status()

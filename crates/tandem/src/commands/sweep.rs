@@ -11,14 +11,14 @@ use std::sync::Arc;
 use document::output::say;
 use domain::Nanos;
 use domain::exit::{Exit, Fatal};
-use domain::plan::{CachePolicy, Protocol, SweepPlan, Topology};
+use domain::plan::{CachePolicy, Protocol, ProtocolKind, SweepPlan, Topology};
 use domain::record::{Manifest, RESULTS_SCHEMA, RuntimeFacts};
 use results::{FolderError, ResultsDir};
 use runtime::{Shutdown, ShutdownLevel, SweepSetup, run_sweep};
 
 use crate::budget;
 use crate::checks::{self, PlanFacts};
-use crate::flags::{Common, ProtocolArg, RunArgs, SweepArgs};
+use crate::flags::{Common, RunArgs, SweepArgs};
 use crate::folder;
 use crate::plans;
 use crate::progress::Progress;
@@ -51,11 +51,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Fatal> {
 
 fn apply_flags(plan: &mut SweepPlan, common: &Common) -> Result<(), Fatal> {
     match common.protocol {
-        Some(ProtocolArg::Tr113) => {
+        Some(ProtocolKind::Tr113) => {
             plan.protocol = Protocol::tr113();
             plan.topologies = vec![Topology::Shared];
         }
-        Some(ProtocolArg::Rigorous) => plan.protocol = Protocol::rigorous(),
+        Some(ProtocolKind::Rigorous) => plan.protocol = Protocol::rigorous(),
         None => {}
     }
     if common.text.no_text {
@@ -239,10 +239,10 @@ impl Job<'_> {
         held: Option<&ResultsDir>,
     ) -> Result<(Manifest, PathBuf), Fatal> {
         let (plan, common) = (&self.plan, self.common);
-        let now = folder::wall_clock();
         let place = held.map(|held| held.dir.as_path());
-        let (dir, name) = stage.folder(place.or(common.out.as_deref()), &plan.name, now);
-        let mut header = stage.header(name, now, self.runtime.clone(), &common.server)?;
+        let place = place.or(common.out.as_deref());
+        let runtime = self.runtime.clone();
+        let (dir, mut header) = stage.begin(place, &plan.name, runtime, &common.server)?;
         header.admission = common.admission;
         if let Some(environment) = &mut header.environment {
             if !stage.is_embedded() {
@@ -252,6 +252,7 @@ impl Job<'_> {
             environment.facts.extend(self.fitted.facts.clone());
         }
         let tables = plan.reads_tables();
+        let tables = tables.then(|| restore::tables(common.benchmarks()));
         let manifest = Manifest {
             schema: RESULTS_SCHEMA,
             header,
@@ -259,9 +260,7 @@ impl Job<'_> {
             plan_hash: plan.hash(),
             plan: plan.clone(),
             repetitions: plan.repetitions(stage.is_embedded()).get(),
-            benchmarks: tables
-                .then(|| restore::tables(common.benchmarks()))
-                .transpose()?,
+            benchmarks: tables.transpose()?,
         };
         Ok((manifest, dir))
     }

@@ -196,11 +196,8 @@ pub(crate) enum ArrivalsArg {
 }
 
 fn rate(text: &str) -> Result<Rate, String> {
-    number(
-        text,
-        Rate::new,
-        "give 0.0001 to 1000000 requests per second",
-    )
+    let hint = "give 0.0001 to 1000000 requests per second";
+    number(text, Rate::new, hint)
 }
 
 fn ramp(text: &str) -> Result<(f64, Rate), String> {
@@ -218,9 +215,6 @@ fn variation(text: &str) -> Result<Variation, String> {
 }
 
 fn speed(text: &str) -> Result<Speed, String> {
-    number(
-        text,
-        Speed::new,
-        "give a number above zero; 2 replays twice as fast",
-    )
+    let hint = "give a number above zero; 2 replays twice as fast";
+    number(text, Speed::new, hint)
 }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use domain::plan::limits;
+use domain::record::TimeScale;
 
-use super::HttpFlags;
+use super::{HttpFlags, number};
 
 /// The servers, or the simulator in place of one.
 #[derive(Debug, Clone, Args)]
@@ -30,8 +31,8 @@ pub(crate) struct ServerArgs {
     pub(crate) no_simulate: bool,
     /// Simulated seconds per real second; `max` skips every wait. Recorded durations are simulated time
     /// and do not depend on it.
-    #[arg(long, value_name = "N|max", default_value = "max")]
-    pub(crate) time_scale: TimeScaleArg,
+    #[arg(long, value_name = "N|max", default_value = "max", value_parser = time_scale)]
+    pub(crate) time_scale: TimeScale,
     /// The simulator's profile: a shipped one (rtx4080-laptop, instant) or a file [default:
     /// rtx4080-laptop].
     #[arg(long, value_name = "NAME|FILE")]
@@ -66,23 +67,11 @@ pub(crate) enum ApiArg {
     Openai,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum TimeScaleArg {
-    /// Skip every wait.
-    Max,
-    /// Simulated seconds per real second.
-    Times(f64),
-}
-
-impl std::str::FromStr for TimeScaleArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "max" {
-            return Ok(Self::Max);
-        }
-        let times = |n: f64| (n.is_finite() && n > 0.0).then_some(Self::Times(n));
-        let hint = "give a number above zero (60 = a simulated minute a second) or `max`";
-        super::number(text, times, hint)
+fn time_scale(text: &str) -> Result<TimeScale, String> {
+    if text == "max" {
+        return Ok(TimeScale::Virtual);
     }
+    let scaled = |n: f64| (n.is_finite() && n > 0.0).then_some(TimeScale::Scaled(n));
+    let hint = "give a number above zero (60 = a simulated minute a second) or `max`";
+    number(text, scaled, hint)
 }

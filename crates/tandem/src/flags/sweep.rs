@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
-use domain::plan::limits;
+use clap::Args;
+use domain::plan::{ProtocolKind, limits};
 
 use super::{BudgetFlag, NonceFlag, RuntimeFlags, ServerArgs, TextFlag, word_of};
 
@@ -69,8 +69,11 @@ pub(crate) struct Common {
     pub(crate) budget: BudgetFlag,
     /// Protocol of the measurement: `rigorous` runs each configuration repeatedly, sequentially and
     /// together; `tr113` runs it once, together only, as TR113 did.
-    #[arg(long, value_enum)]
-    pub(crate) protocol: Option<ProtocolArg>,
+    #[arg(long, value_parser = word_of::<ProtocolKind, 2>([
+        ("rigorous", "Repeated, sequentially and together, from a defined server state"),
+        ("tr113", "Once, together only, from the server's current state"),
+    ]))]
+    pub(crate) protocol: Option<ProtocolKind>,
     /// The model, instead of the plan's.
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,
@@ -108,12 +111,4 @@ impl Common {
         let default = Path::new("fixtures/benchmarks");
         self.benchmarks.as_deref().unwrap_or(default)
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ProtocolArg {
-    /// Repeated, sequentially and together, from a defined server state.
-    Rigorous,
-    /// Once, together only, from the server's current state.
-    Tr113,
 }

@@ -40,10 +40,8 @@ impl Found {
             format!(" ({n} slot{})", if n == "1" { "" } else { "s" })
         });
         let model = self.facts.model.as_ref().map_or("?", |m| m.name.as_str());
-        format!(
-            "{} ({} {}{slots}, {model})",
-            self.facts.url, server.kind, server.version
-        )
+        let (url, kind, version) = (&self.facts.url, &server.kind, &server.version);
+        format!("{url} ({kind} {version}{slots}, {model})")
     }
 
     /// The server with a model that it does not list.
@@ -154,14 +152,10 @@ pub(crate) async fn detect(
     settings: &Builder,
     model: &str,
 ) -> Result<Found, DetectError> {
-    if api == ApiArg::Openai {
-        return compatible(endpoint, settings, model, true).await;
-    }
-    let is_auto = api == ApiArg::Auto;
-    let base = if is_auto {
-        without_v1(endpoint)
-    } else {
-        endpoint
+    let base = match api {
+        ApiArg::Openai => return compatible(endpoint, settings, model, true).await,
+        ApiArg::Ollama => endpoint,
+        ApiArg::Auto => without_v1(endpoint),
     };
     let client = ollama::Client::build(settings.clone(), base)?;
     let error = match client.identify().await {
@@ -174,7 +168,7 @@ pub(crate) async fn detect(
         BackendError::TimedOut { .. } => error.to_string(),
     };
     let absent = DetectError::native(error, settings);
-    if !is_auto || absent.why == Absence::Unreachable {
+    if api == ApiArg::Ollama || absent.why == Absence::Unreachable {
         return Err(absent);
     }
     // The address is complete by now, with its default port.
@@ -250,14 +244,11 @@ async fn compatible(
         let why = format!("{model} is asked for although /v1/models does not list it");
         return Ok(found.with_unlisted(model, why));
     }
-    let numbers = [
-        ("slots", server.slots),
-        ("context_per_slot", server.context_length),
-    ];
-    let reported = numbers
-        .into_iter()
-        .filter_map(|(name, n)| Some((name, n?.to_string())));
-    found.reported.extend(reported);
+    let (slots, context) = (server.slots, server.context_length);
+    for (name, number) in [("slots", slots), ("context_per_slot", context)] {
+        let number = number.map(|number| (name, number.to_string()));
+        found.reported.extend(number);
+    }
     Ok(found)
 }
 

@@ -33,14 +33,12 @@ pub(crate) fn fit(plan: &mut SweepPlan, found: &[Found]) -> Fitted {
     if found.is_empty() || !found.iter().all(compatible) {
         let left = found.iter().enumerate().filter(|(_, f)| compatible(f));
         for (place, server) in left.filter(|_| state != StatePolicy::AsLeft) {
-            fitted.notes.push(format!(
-                "{} ({}) cannot load or unload a model on demand: its state is as left, not {state}",
-                server.facts.url, server.facts.server.kind
-            ));
-            let as_left = StatePolicy::AsLeft.to_string();
-            fitted
-                .facts
-                .insert(format!("endpoint_{place}_state"), as_left);
+            let (url, kind) = (&server.facts.url, &server.facts.server.kind);
+            let what = format!("{url} ({kind}) cannot load or unload a model on demand");
+            let note = format!("{what}: its state is as left, not {state}");
+            fitted.notes.push(note);
+            let (name, as_left) = (format!("endpoint_{place}_state"), StatePolicy::AsLeft);
+            fitted.facts.insert(name, as_left.to_string());
         }
         return fitted;
     }

@@ -38,23 +38,14 @@ pub(super) fn add_plan(found: &mut Findings, Facts { plan, servers, .. }: &Facts
 }
 
 pub(super) fn add_machine(found: &mut Findings, machine: &MachineFacts, plan: &PlanFacts) {
-    let conditions = machine.warnings.iter();
-    found.add(
-        "conditions",
-        conditions.map(|words| warning(words, remedy(words))),
-    );
-    if machine.warnings.is_empty() {
-        found.add(
-            "conditions",
-            [ok("load, governor and power supply are fine")],
-        );
-    }
+    let condition = |words: &String| warning(words, remedy(words));
+    found.add("conditions", machine.warnings.iter().map(condition));
+    let fine = ok("load, governor and power supply are fine");
+    found.add("conditions", machine.warnings.is_empty().then_some(fine));
     found.add("clock", machine.clock.map(clock));
     let agents = plan.agents as u64;
-    found.add(
-        "files",
-        machine.files.map(|files| open_files(files, agents)),
-    );
+    let files = machine.files.map(|files| open_files(files, agents));
+    found.add("files", files);
     found.add("disk", machine.disk_free_bytes.map(disk));
 }
 
@@ -64,10 +55,8 @@ fn clock(clock: ClockFacts) -> Finding {
         clock.step_ns, clock.oversleep_p99_ms
     );
     if clock.oversleep_p99_ms > LATE_MS || clock.step_ns > 1_000_000 {
-        warning(
-            what,
-            "stop other work on this machine, or measure from an idle one",
-        )
+        let todo = "stop other work on this machine, or measure from an idle one";
+        warning(what, todo)
     } else {
         ok(what)
     }
@@ -98,20 +87,13 @@ fn disk(free: u64) -> Finding {
 }
 
 fn remedy(warning: &str) -> &'static str {
-    let remedies = [
-        (
-            "governor",
-            "`cpupower frequency-set --governor performance`",
-        ),
-        ("battery", "plug it in"),
-        (
-            "load",
-            "wait until it ends; otherwise durations include its load",
-        ),
-    ];
-    let known = remedies.iter().find(|(word, _)| warning.contains(word));
-    known.map_or(
-        "change it; otherwise it affects every figure",
-        |(_, todo)| todo,
-    )
+    if warning.contains("governor") {
+        "`cpupower frequency-set --governor performance`"
+    } else if warning.contains("battery") {
+        "plug it in"
+    } else if warning.contains("load") {
+        "wait until it ends; otherwise durations include its load"
+    } else {
+        "change it; otherwise it affects every figure"
+    }
 }

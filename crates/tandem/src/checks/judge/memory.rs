@@ -15,9 +15,8 @@ pub(super) fn fits(case: Case<'_>) -> Option<Finding> {
         report, machine, ..
     } = case;
     if report.server.holds_model() {
-        return Some(ok(
-            "the model and the cache of all slots are in memory already",
-        ));
+        let what = "the model and the cache of all slots are in memory already";
+        return Some(ok(what));
     }
     let Some((bytes, how)) = needed(report) else {
         let what = "memory cannot be estimated: the server does not report the model's dimensions";
@@ -38,10 +37,10 @@ pub(super) fn fits(case: Case<'_>) -> Option<Finding> {
         return Some(if bytes as f64 <= gpu as f64 * GPU_SHARE {
             ok(format!("{needs} of {gpu_size} on the GPU"))
         } else {
-            warning(
-                format!("{needs}, the GPU has {gpu_size}: part of the model will run on the CPU"),
-                "lower num_ctx or OLLAMA_NUM_PARALLEL, or take a smaller model",
-            )
+            let todo = "lower num_ctx or OLLAMA_NUM_PARALLEL, or take a smaller model";
+            let what =
+                format!("{needs}, the GPU has {gpu_size}: part of the model will run on the CPU");
+            warning(what, todo)
         });
     }
     let loaded = report.loaded.as_ref();
@@ -53,20 +52,17 @@ pub(super) fn fits(case: Case<'_>) -> Option<Finding> {
     let loaded = report.loaded_before.iter().flatten();
     let held: u64 = loaded.filter_map(|m| m.size_bytes).sum();
     let Some(free) = machine.memory_free_bytes.map(|free| free + held) else {
-        return Some(note(format!(
-            "{needs}; free memory is unknown on this system"
-        )));
+        let what = "free memory is unknown on this system";
+        return Some(note(format!("{needs}; {what}")));
     };
     let free_size = size(free);
     Some(if bytes <= free {
-        ok(format!(
-            "{needs}; {free_size} of host memory are free, and no GPU was found"
-        ))
+        let what = "of host memory are free, and no GPU was found";
+        ok(format!("{needs}; {free_size} {what}"))
     } else {
-        problem(
-            format!("{needs}, only {free_size} of host memory are free"),
-            "lower num_ctx or OLLAMA_NUM_PARALLEL, take a smaller model, or free memory",
-        )
+        let what = format!("{needs}, only {free_size} of host memory are free");
+        let todo = "lower num_ctx or OLLAMA_NUM_PARALLEL, take a smaller model, or free memory";
+        problem(what, todo)
     })
 }
 
@@ -94,10 +90,8 @@ pub(super) fn together(facts: &Facts) -> Option<Finding> {
     );
     if total as f64 > gpu as f64 * GPU_SHARE {
         let todo = "lower num_ctx, take a smaller model, or let the agents share a server";
-        return Some(warning(
-            what + ": part of a model will run on the CPU",
-            todo,
-        ));
+        let what = what + ": part of a model will run on the CPU";
+        return Some(warning(what, todo));
     }
     (needs.len() == local.len()).then(|| ok(what))
 }

@@ -20,9 +20,8 @@ pub(super) fn generates(Case { report, .. }: Case<'_>) -> Vec<Finding> {
     let failed = |failure| problem(format!("a short request failed: {failure}"), todo);
     match probe.tokens_per_s_alone {
         Some(rate) if probe.failures.is_empty() => {
-            vec![ok(format!(
-                "decodes {rate:.0} tokens/s for a single request"
-            ))]
+            let what = format!("decodes {rate:.0} tokens/s for a single request");
+            vec![ok(what)]
         }
         _ => probe.failures.iter().map(failed).collect(),
     }
@@ -65,16 +64,11 @@ pub(super) fn slots(Case { report, plan, .. }: Case<'_>) -> Vec<Finding> {
     let contradicted = |reported| {
         let slots = plural(reported, "slot");
         let what = format!("it reports {slots}, which the probe contradicts");
-        warning(
-            what,
-            "stop other clients of the server, and repeat the check",
-        )
+        let todo = "stop other clients of the server, and repeat the check";
+        warning(what, todo)
     };
-    all.extend(
-        reported
-            .filter(|reported| differs(*reported))
-            .map(contradicted),
-    );
+    let reported = reported.filter(|reported| differs(*reported));
+    all.extend(reported.map(contradicted));
     all
 }
 

@@ -71,10 +71,8 @@ fn add_counts(lines: &mut Lines, file: &LoadFile, result: &LoadResult) {
         lines.add("            ", format!("{count} x {message}"));
     }
     let wall = known(figures.wall_s, |s| format!("{s:.3} s"));
-    lines.add(
-        "Wall        ",
-        wall + " from the first send to the last answer",
-    );
+    let wall = wall + " from the first send to the last answer";
+    lines.add("Wall        ", wall);
     let rate = |r: Option<f64>| known(r, |r| format!("{r:.2}"));
     let (requests, tokens) = (rate(figures.requests_per_s), rate(figures.tokens_per_s));
     let most = result.peak_in_flight;
@@ -138,10 +136,8 @@ fn add_times(lines: &mut Lines, result: &LoadResult) {
     let needs: BTreeMap<_, _> = known().flat_map(|spread| &spread.needs).collect();
     let not_completed = figures.outcomes.not_completed();
     if not_completed > 0 {
-        lines.add(
-            "",
-            format!("Completed requests only; {not_completed} left out."),
-        );
+        let words = format!("Completed requests only; {not_completed} left out.");
+        lines.add("", words);
     }
     let needs = needs.iter().map(|(p, n)| format!("{p} needs {n}"));
     let needs = needs.collect::<Vec<_>>().join(", ");
@@ -204,11 +200,8 @@ fn add_client(lines: &mut Lines, result: &LoadResult, runtime: Option<&RuntimeFa
         None if shared => "CPU per token unknown: the simulator shares this process".to_owned(),
         None => "CPU per token unknown".to_owned(),
     };
-    let with = if shared {
-        ", including the simulator"
-    } else {
-        ""
-    };
+    let with = shared.then_some(", including the simulator");
+    let with = with.unwrap_or_default();
     let memory = known(client.peak_memory_bytes, |bytes| {
         format!("{:.1} MiB{with}", bytes as f64 / 1_048_576.0)
     });
