@@ -41,7 +41,7 @@ fn profile() -> Profile {
     profile
 }
 
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 struct LogFile(Arc<Mutex<Vec<u8>>>);
 
 impl Write for LogFile {

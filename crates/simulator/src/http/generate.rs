@@ -12,7 +12,7 @@ use super::encode::{Dialect, Encoder};
 use super::exchange::Exchange;
 use super::reply::{self, Refusal};
 use super::text::{Answer, Script, ScriptSpec};
-use crate::core::{self, RequestId, RunnerOptions, ServerId, Work, WorkKind, tokens};
+use crate::core::{self, RunnerOptions, ServerId, Work, WorkKind, tokens};
 use crate::faults::{FaultKind, FaultRule};
 use crate::profile::{ModelSpec, OutputDraw};
 
@@ -106,12 +106,12 @@ pub(super) fn start(
     };
     let options = serde_json::to_string(options).expect("options have only text keys");
     let work = Work {
-        id: RequestId(0),
         kind,
         model: model.name.clone(),
         runner,
         keep_alive: ask.keep_alive,
         tag: derive(&["request", exchange.line.path.as_str(), &content, &options]),
+        ..Work::default()
     };
     let line = &exchange.line;
     let encoder = Encoder::new(ask, app.epoch, line.number, line.received);
@@ -142,14 +142,12 @@ pub(super) fn submit(
     if fault.is_some_and(|fault| fault.kind == FaultKind::OomOnLoad) {
         exchange.world.fail_next_load(server, OUT_OF_MEMORY);
     }
-    let model = work.model.clone();
     let ticket = exchange.world.submit(server, !whole, work);
     exchange.line.id = Some(ticket.id());
     Generation {
         ticket,
         output,
         whole,
-        model,
     }
 }
 

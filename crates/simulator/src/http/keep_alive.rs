@@ -96,24 +96,22 @@ mod tests {
 
     #[test]
     fn every_form_of_keep_alive_has_its_meaning() {
-        let minutes = |m: u64| KeepAlive::For(Nanos::from_secs(60 * m));
+        let lasts = |nanos| Ok(Some(KeepAlive::For(Nanos(nanos))));
         for (value, expected) in [
-            (json!(null), Ok(None)),
-            (json!("1h30m"), Ok(Some(minutes(90)))),
-            (json!("+1.m"), Ok(Some(minutes(1)))),
-            (json!(".5us"), Ok(Some(KeepAlive::For(Nanos(500))))),
-            (json!(300), Ok(Some(minutes(5)))),
-            (
-                json!(0.5),
-                Ok(Some(KeepAlive::For(Nanos::from_millis(500)))),
-            ),
-            (json!(0), Ok(Some(KeepAlive::Unload))),
-            (json!(-1), Ok(Some(KeepAlive::Forever))),
-            (json!("5m"), Ok(Some(minutes(5)))),
-            (json!("0"), Ok(Some(KeepAlive::Unload))),
-            (json!("0s"), Ok(Some(KeepAlive::Unload))),
-            (json!("-1m"), Ok(Some(KeepAlive::Forever))),
+            ("null", Ok(None)),
+            (r#""1h30m""#, lasts(5_400_000_000_000)),
+            (r#""+1.m""#, lasts(60_000_000_000)),
+            (r#"".5us""#, lasts(500)),
+            ("300", lasts(300_000_000_000)),
+            ("0.5", lasts(500_000_000)),
+            ("0", Ok(Some(KeepAlive::Unload))),
+            ("-1", Ok(Some(KeepAlive::Forever))),
+            (r#""5m""#, lasts(300_000_000_000)),
+            (r#""0""#, Ok(Some(KeepAlive::Unload))),
+            (r#""0s""#, Ok(Some(KeepAlive::Unload))),
+            (r#""-1m""#, Ok(Some(KeepAlive::Forever))),
         ] {
+            let value: Value = serde_json::from_str(value).expect("JSON");
             assert_eq!(parse(&value), expected, "{value}");
         }
         // The conformance suite has the other messages.
