@@ -36,5 +36,5 @@ mod simulator;
 
 pub use crate::core::RunnerOptions;
 pub use driver::{LogLine, RequestLog, Sink};
-pub use serve::{Micros, ServeError, serve};
+pub use serve::{ServeError, serve};
 pub use simulator::{Placement, Simulator, SimulatorConfig, StartError};

@@ -136,7 +136,6 @@ impl Simulator {
         if let Some(num_parallel) = config.num_parallel {
             profile.server.num_parallel = num_parallel;
         }
-        let seed = profile.seed;
         let servers = (0..config.servers)
             .map(|index| {
                 let mut server = profile.server();
@@ -152,10 +151,9 @@ impl Simulator {
         let world = World::new(core, clock.clone(), config.log);
         let app = Arc::new(App {
             world: Arc::clone(&world),
+            faults: Engine::new(config.faults, profile.seed),
             profile,
-            faults: Engine::new(config.faults, seed),
             epoch: Epoch(config.epoch),
-            seed,
             chunk_tokens: config.chunk_tokens,
             check_host: config.address.is_loopback(),
             patience: config.patience,

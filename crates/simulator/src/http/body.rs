@@ -213,12 +213,7 @@ impl Reply {
             {
                 return Err(Refusal::new(500, RUNNER_STOPPED));
             }
-            (NoticeKind::Preloaded | NoticeKind::Unloading, _)
-                if self.plays(FaultKind::ErrorLine) =>
-            {
-                return Err(Refusal::new(500, RUNNER_ERROR));
-            }
-            (NoticeKind::Done { .. }, _)
+            (NoticeKind::Preloaded | NoticeKind::Unloading | NoticeKind::Done { .. }, _)
                 if generation.whole && self.plays(FaultKind::ErrorLine) =>
             {
                 return Err(Refusal::new(500, RUNNER_ERROR));

@@ -6,11 +6,11 @@ use domain::backend::KeepAlive;
 use domain::hash::{derive, sha256_hex};
 
 use super::app::App;
-use super::ask::{Format, GenerationRequest, MEDIUM_THINKING, Turn};
 use super::body::{Generation, Output, TextOutput};
 use super::encode::{Dialect, Encoder};
 use super::exchange::Exchange;
 use super::reply::{self, Refusal};
+use super::request::{Format, GenerationRequest, MEDIUM_THINKING, Turn};
 use super::text::{Answer, Script, ScriptSpec};
 use crate::core::{self, RunnerOptions, ServerId, Work, WorkKind, tokens};
 use crate::faults::{FaultKind, FaultRule};
@@ -263,7 +263,7 @@ fn write_script(
     Script::new(&ScriptSpec {
         seed: derive(&[
             "text",
-            &app.seed.to_string(),
+            &app.profile.seed.to_string(),
             &model.name,
             content,
             &seed.to_string(),

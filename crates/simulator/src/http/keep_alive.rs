@@ -4,6 +4,8 @@ use domain::Nanos;
 use domain::backend::KeepAlive;
 use serde_json::Value;
 
+use super::go_types;
+
 pub(crate) fn read(value: Option<&Value>) -> Result<Option<KeepAlive>, String> {
     value.map_or(Ok(None), parse)
 }
@@ -16,17 +18,12 @@ fn parse(value: &Value) -> Result<Option<KeepAlive>, String> {
             let seconds = number.as_f64().unwrap_or(f64::INFINITY);
             Ok(Some(from_seconds(seconds)))
         }
-        Value::String(text) => {
-            let nanos = go_duration(text)?;
-            Ok(Some(match nanos {
-                n if n < 0 => KeepAlive::Forever,
-                0 => KeepAlive::Unload,
-                n => KeepAlive::For(Nanos(n.unsigned_abs())),
-            }))
-        }
-        Value::Bool(_) => Err("Unsupported type: 'bool'".to_owned()),
-        Value::Array(_) => Err("Unsupported type: '[]interface {}'".to_owned()),
-        Value::Object(_) => Err("Unsupported type: 'map[string]interface {}'".to_owned()),
+        Value::String(text) => Ok(Some(match go_duration(text)? {
+            n if n < 0 => KeepAlive::Forever,
+            0 => KeepAlive::Unload,
+            n => KeepAlive::For(Nanos(n.unsigned_abs())),
+        })),
+        other => Err(format!("Unsupported type: '{}'", go_types::type_of(other))),
     }
 }
 

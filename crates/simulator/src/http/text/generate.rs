@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Words of one token each, with the space before them; some have multi-byte characters.
 pub(super) static WORDS: LazyLock<Vec<&str>> =
@@ -92,7 +92,7 @@ fn instance(mix: &mut Mix, root: &Value, schema: &Value, depth: usize) -> Value 
         return Value::Null;
     }
     let deeper = depth + 1;
-    if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
+    if let Some(target) = schema["$ref"].as_str() {
         let target = target.strip_prefix('#').and_then(|path| root.pointer(path));
         return target.map_or(Value::Null, |schema| instance(mix, root, schema, deeper));
     }
@@ -100,11 +100,7 @@ fn instance(mix: &mut Mix, root: &Value, schema: &Value, depth: usize) -> Value 
         return constant.clone();
     }
     for key in ["enum", "anyOf", "oneOf"] {
-        if let Some(choices) = schema
-            .get(key)
-            .and_then(Value::as_array)
-            .filter(|c| !c.is_empty())
-        {
+        if let Some(choices) = schema[key].as_array().filter(|choices| !choices.is_empty()) {
             let choice = &choices[mix.below(choices.len())];
             return match key {
                 "enum" => choice.clone(),
@@ -112,33 +108,32 @@ fn instance(mix: &mut Mix, root: &Value, schema: &Value, depth: usize) -> Value 
             };
         }
     }
-    let kind = match schema.get("type") {
-        Some(Value::String(kind)) => kind.as_str(),
-        Some(Value::Array(kinds)) => kinds.first().and_then(Value::as_str).unwrap_or("null"),
+    let kind = match &schema["type"] {
+        Value::String(kind) => kind.as_str(),
+        Value::Array(kinds) => kinds.first().and_then(Value::as_str).unwrap_or("null"),
         _ if schema.get("properties").is_some() => "object",
         _ => "string",
     };
     match kind {
         "object" => {
-            let mut object = Map::new();
-            if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
-                for (name, property) in properties {
-                    object.insert(name.clone(), instance(mix, root, property, deeper));
-                }
-            }
-            Value::Object(object)
+            let properties = schema["properties"].as_object().into_iter().flatten();
+            let members = properties
+                .map(|(name, property)| (name.clone(), instance(mix, root, property, deeper)));
+            Value::Object(members.collect())
         }
         "array" => {
-            let least = schema.get("minItems").and_then(Value::as_u64).unwrap_or(1);
-            let item = schema.get("items").cloned().unwrap_or_else(|| json!({}));
-            (0..least.clamp(0, 16))
-                .map(|_| instance(mix, root, &item, deeper))
+            let least = schema["minItems"].as_u64().unwrap_or(1).min(16);
+            let item = &schema["items"];
+            (0..least)
+                .map(|_| instance(mix, root, item, deeper))
                 .collect()
         }
         "integer" | "number" => {
-            let bound = |key| schema.get(key).and_then(Value::as_i64);
-            let low = bound("minimum").unwrap_or(0);
-            let high = bound("maximum").unwrap_or(low.saturating_add(100)).max(low);
+            let low = schema["minimum"].as_i64().unwrap_or(0);
+            let high = schema["maximum"]
+                .as_i64()
+                .unwrap_or(low.saturating_add(100))
+                .max(low);
             let span = high.abs_diff(low).saturating_add(1);
             json!(low.saturating_add_unsigned(mix.next() % span))
         }
