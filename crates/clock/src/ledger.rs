@@ -1,7 +1,6 @@
 //! Counts what is in flight between parts of one process while time is virtual.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -12,14 +11,13 @@ pub struct ExchangeId(pub u64);
 
 /// Units in flight per exchange. A unit is a request, a response head, a body byte or the end of a body; sender and
 /// receiver must count alike.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Ledger {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Shared {
-    next: AtomicU64,
     open: Mutex<Open>,
     posted: Notify,
 }
@@ -28,6 +26,8 @@ struct Shared {
 /// runtime.
 #[derive(Debug, Default)]
 struct Open {
+    /// Exchanges opened so far; their ids count from 1.
+    opened: u64,
     units: HashMap<ExchangeId, i64>,
     in_flight: usize,
 }
@@ -58,26 +58,16 @@ impl Ledger {
     /// under the same one. Sent only to an embedded simulator.
     pub const HEADER: &str = "x-tandem-exchange";
 
-    pub(crate) fn new() -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                next: AtomicU64::new(1),
-                open: Mutex::default(),
-                posted: Notify::new(),
-            }),
-        }
-    }
-
     fn entries(&self) -> MutexGuard<'_, Open> {
-        self.shared
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        let open = self.shared.open.lock();
+        open.unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn open(&self) -> ExchangeId {
-        let id = ExchangeId(self.shared.next.fetch_add(1, Ordering::Relaxed));
-        self.entries().units.insert(id, 0);
+        let mut open = self.entries();
+        open.opened += 1;
+        let id = ExchangeId(open.opened);
+        open.units.insert(id, 0);
         id
     }
 
@@ -97,14 +87,10 @@ impl Ledger {
         self.entries().remove(id);
     }
 
-    fn anything_in_flight(&self) -> bool {
-        self.entries().in_flight > 0
-    }
-
     /// Keeps the runtime from idling, and so virtual time from moving, while anything is in flight.
     pub(crate) async fn guard(self) {
         loop {
-            while self.anything_in_flight() {
+            while self.entries().in_flight > 0 {
                 // A yield lets tokio poll its I/O driver without parking, and only parking moves a paused clock.
                 tokio::task::yield_now().await;
             }

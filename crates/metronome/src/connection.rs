@@ -13,7 +13,7 @@ use crate::{Pace, StreamLog, Write};
 #[derive(Debug)]
 pub(crate) struct Connection {
     socket: TcpStream,
-    number: u64,
+    pub(crate) number: u64,
     accepted: Stamp,
     received: Vec<u8>,
     /// Bytes that the socket did not take. Empty while the client reads fast enough.
@@ -84,13 +84,11 @@ impl Connection {
         while self.stream.is_none() && !self.received.is_empty() {
             match parse(&self.received) {
                 Parsed::Part { expects } => {
-                    if expects && !self.continued {
-                        self.continued = true;
-                        if !self.send(b"HTTP/1.1 100 Continue\r\n\r\n") {
-                            return Turn::Gone;
-                        }
+                    if !expects || std::mem::replace(&mut self.continued, true) {
+                        return Turn::Waits;
                     }
-                    return Turn::Waits;
+                    let sent = self.send(b"HTTP/1.1 100 Continue\r\n\r\n");
+                    return self.after(sent);
                 }
                 Parsed::Refused(status) => {
                     let body = wire::error("", "not an HTTP request that this server supports");
@@ -103,14 +101,12 @@ impl Connection {
                     self.received.drain(..length);
                     self.continued = false;
                     self.close |= request.close;
-                    if let Some(reply) = self.begin(&request, pace, clock) {
-                        let sent = self.send(&reply);
-                        let turn = self.after(sent);
-                        if turn == Turn::Gone {
-                            return turn;
-                        }
-                    } else {
+                    let Some(reply) = self.begin(&request, pace, clock) else {
                         return Turn::Begins;
+                    };
+                    let sent = self.send(&reply);
+                    if self.after(sent) == Turn::Gone {
+                        return Turn::Gone;
                     }
                 }
             }
@@ -178,12 +174,10 @@ impl Connection {
         let stream = self.stream.as_mut()?;
         let parts = &parts[stream.shape as usize];
         let number = stream.log.writes.len() as u32 + 1;
-        let bytes = if number == stream.tokens {
-            &stream.last
-        } else if number == 1 {
-            &parts.first
-        } else {
-            &parts.middle
+        let bytes = match number {
+            last if last == stream.tokens => &stream.last,
+            1 => &parts.first,
+            _ => &parts.middle,
         };
         let sent = put(&mut self.socket, &mut self.unsent, bytes);
         let returned = clock.now();

@@ -10,6 +10,7 @@ use clock::Clock;
 use domain::{Nanos, Stamp};
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token as Id, Waker};
+use slab::Slab;
 
 use crate::connection::{Connection, Turn};
 use crate::wire::{Parts, Shape};
@@ -39,8 +40,7 @@ pub(crate) struct Engine {
     shared: Arc<Shared>,
     poll: Poll,
     parts: [Parts; 4],
-    slots: Vec<Option<(u64, Connection)>>,
-    free: Vec<usize>,
+    slots: Slab<Connection>,
     accepted: u64,
     /// First tokens. All wait equally long from their requests, which come in order, so that the
     /// front is always the next one.
@@ -69,8 +69,7 @@ impl Engine {
             shared,
             poll,
             parts: Shape::ALL.map(Parts::new),
-            slots: Vec::new(),
-            free: Vec::new(),
+            slots: Slab::new(),
             accepted: 0,
             firsts: VecDeque::new(),
             nexts: VecDeque::new(),
@@ -112,10 +111,8 @@ impl Engine {
             }
             self.send_due();
         }
-        for (_, mut connection) in self.slots.drain(..).flatten() {
-            if let Some(log) = connection.cut_short() {
-                self.shared.note(log);
-            }
+        for slot in 0..self.slots.capacity() {
+            self.close(slot);
         }
     }
 
@@ -142,33 +139,26 @@ impl Engine {
                 }
             };
             let accepted = self.clock.now();
-            let slot = self.free.pop().unwrap_or(self.slots.len());
-            if slot == self.slots.len() {
-                self.slots.push(None);
-            }
-            let both = Interest::READABLE | Interest::WRITABLE;
+            let slot = self.slots.vacant_entry();
+            let (id, both) = (Id(slot.key()), Interest::READABLE | Interest::WRITABLE);
             let ready = socket
                 .set_nodelay(true)
-                .and_then(|()| self.poll.registry().register(&mut socket, Id(slot), both));
-            if ready.is_err() {
-                self.free.push(slot);
-                continue;
+                .and_then(|()| self.poll.registry().register(&mut socket, id, both));
+            if ready.is_ok() {
+                slot.insert(Connection::new(socket, self.accepted, accepted));
+                self.accepted += 1;
             }
-            let number = self.accepted;
-            self.accepted += 1;
-            self.slots[slot] = Some((number, Connection::new(socket, number, accepted)));
         }
     }
 
     fn serve(&mut self, slot: usize, readable: bool, writable: bool) {
-        let Some(Some((_, connection))) = self.slots.get_mut(slot) else {
+        let Some(connection) = self.slots.get_mut(slot) else {
             return;
         };
-        let mut turn = if writable {
-            connection.flush()
-        } else {
-            Turn::Waits
-        };
+        let mut turn = Turn::Waits;
+        if writable {
+            turn = connection.flush();
+        }
         if readable && turn != Turn::Gone {
             turn = connection.read(&mut self.scratch, self.pace, &self.clock);
         }
@@ -180,22 +170,19 @@ impl Engine {
             Turn::Waits => {}
             Turn::Gone => self.close(slot),
             Turn::Begins => {
-                let Some(Some((number, connection))) = self.slots.get(slot) else {
-                    return;
-                };
-                if let Some(asked) = connection.asked() {
-                    self.firsts.push_back(Due {
-                        at: asked + self.pace.ttft,
-                        slot,
-                        connection: *number,
-                    });
-                }
+                let connection = &self.slots[slot];
+                let due = connection.asked().map(|asked| Due {
+                    at: asked + self.pace.ttft,
+                    slot,
+                    connection: connection.number,
+                });
+                self.firsts.extend(due);
             }
         }
     }
 
     fn close(&mut self, slot: usize) {
-        let Some((_, mut connection)) = self.slots.get_mut(slot).and_then(Option::take) else {
+        let Some(mut connection) = self.slots.try_remove(slot) else {
             return;
         };
         // A socket that is closed leaves the poll by itself where this fails.
@@ -203,32 +190,23 @@ impl Engine {
         if let Some(log) = connection.cut_short() {
             self.shared.note(log);
         }
-        self.free.push(slot);
     }
 
     fn send_due(&mut self) {
         let mut now = self.clock.now();
         for _ in 0..BURST {
-            let firsts = match (self.firsts.front(), self.nexts.front()) {
-                (Some(first), Some(next)) => first.at <= next.at,
-                (Some(_), None) => true,
-                (None, Some(_)) => false,
-                (None, None) => return,
-            };
-            let queue = if firsts {
-                &mut self.firsts
-            } else {
-                &mut self.nexts
+            let queue = match (self.firsts.front(), self.nexts.front()) {
+                (Some(first), Some(next)) if next.at < first.at => &mut self.nexts,
+                (Some(_), _) => &mut self.firsts,
+                (None, _) => &mut self.nexts,
             };
             let Some(due) = queue.pop_front_if(|due| due.at <= now) else {
                 return;
             };
-            let Some(Some((number, connection))) = self.slots.get_mut(due.slot) else {
+            let connection = self.slots.get_mut(due.slot);
+            let Some(connection) = connection.filter(|c| c.number == due.connection) else {
                 continue;
             };
-            if *number != due.connection {
-                continue;
-            }
             let Some((ended, returned)) = connection.tick(&self.parts, now, &self.clock) else {
                 self.close(due.slot);
                 continue;

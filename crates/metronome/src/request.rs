@@ -94,53 +94,41 @@ pub(crate) struct Generation {
     stream_options: Option<StreamOptions>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
 struct Options {
     seed: Option<i64>,
     num_predict: Option<i64>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
 struct StreamOptions {
     include_usage: Option<bool>,
 }
 
 impl Generation {
     pub(crate) fn seed(&self) -> Option<i64> {
-        self.seed
-            .or_else(|| self.options.as_ref().and_then(|o| o.seed))
+        self.seed.or(self.options.unwrap_or_default().seed)
     }
 
     /// Tokens of the reply: the requested number, at most `most`.
     pub(crate) fn tokens(&self, most: u32) -> u32 {
-        let asked = self
-            .options
-            .as_ref()
-            .and_then(|o| o.num_predict)
-            .or(self.max_completion_tokens)
-            .or(self.max_tokens);
+        let options = self.options.unwrap_or_default();
+        let wanted = options.num_predict.or(self.max_completion_tokens);
+        let wanted = wanted.or(self.max_tokens);
         // Negative numbers mean "no limit".
-        asked
-            .and_then(|n| u32::try_from(n).ok())
-            .map_or(most, |n| n.min(most))
-            .max(1)
+        let wanted = wanted.and_then(|n| u32::try_from(n).ok());
+        wanted.unwrap_or(most).min(most).max(1)
     }
 
     pub(crate) fn include_usage(&self) -> bool {
-        self.stream_options
-            .as_ref()
-            .and_then(|o| o.include_usage)
-            .unwrap_or(false)
+        let options = self.stream_options.unwrap_or_default();
+        options.include_usage == Some(true)
     }
 
     /// Without a prompt, Ollama only loads or unloads the model.
     pub(crate) fn is_empty(&self) -> bool {
-        let prompt = match &self.prompt {
-            None | Some(serde_json::Value::Null) => true,
-            Some(serde_json::Value::String(text)) => text.is_empty(),
-            Some(_) => false,
-        };
-        prompt && self.messages.as_ref().is_none_or(Vec::is_empty)
+        let has_prompt = self.prompt.as_ref().is_some_and(|prompt| *prompt != "");
+        !has_prompt && self.messages.as_ref().is_none_or(Vec::is_empty)
     }
 }
 
@@ -152,47 +140,54 @@ mod tests {
 
     #[test]
     fn a_request_is_whole_once_its_body_is_there() {
-        for cut in 0..POST.len() - 3 {
+        let whole = POST.len() - 3;
+        for cut in 0..whole {
             assert_eq!(parse(&POST[..cut]), Parsed::Part { expects: false });
         }
-        let Parsed::Whole(request, length) = parse(POST) else {
-            panic!("{:?}", parse(POST));
+        let request = Request {
+            method: "POST".to_owned(),
+            path: "/api/generate".to_owned(),
+            body: b"body".to_vec(),
+            close: false,
         };
-        assert_eq!(length, POST.len() - 3);
-        assert_eq!(request.path, "/api/generate");
-        assert_eq!(request.body, b"body");
-        assert_eq!(request.method, "POST");
-        assert!(!request.close);
+        assert_eq!(parse(POST), Parsed::Whole(request, whole));
     }
 
     #[test]
-    fn unsupported_requests_are_refused() {
-        let chunked = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
-        assert_eq!(parse(chunked), Parsed::Refused(411));
-        let long = b"POST / HTTP/1.1\r\ncontent-length: 99999999\r\n\r\n";
-        assert_eq!(parse(long), Parsed::Refused(413));
-        assert_eq!(parse(b"\x16\x03\x01 tls"), Parsed::Refused(400));
-    }
-
-    #[test]
-    fn a_client_may_wait_for_100_continue() {
-        let head = b"POST / HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n";
-        assert_eq!(parse(head), Parsed::Part { expects: true });
+    fn unsupported_requests_are_refused_and_a_client_may_wait_for_100_continue() {
+        let part = Parsed::Part { expects: true };
+        for (request, expected) in [
+            (
+                "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n",
+                Parsed::Refused(411),
+            ),
+            (
+                "POST / HTTP/1.1\r\ncontent-length: 99999999\r\n\r\n",
+                Parsed::Refused(413),
+            ),
+            ("\x16\x03\x01 tls", Parsed::Refused(400)),
+            (
+                "POST / HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n",
+                part,
+            ),
+        ] {
+            assert_eq!(parse(request.as_bytes()), expected, "{request}");
+        }
         let old = b"GET / HTTP/1.0\r\n\r\n";
         assert!(matches!(parse(old), Parsed::Whole(request, _) if request.close));
     }
 
     #[test]
     fn both_protocols_say_how_many_tokens() {
-        let tokens = |body: &str| {
-            serde_json::from_str::<Generation>(body)
-                .expect("JSON")
-                .tokens(50)
-        };
-        assert_eq!(tokens(r#"{"options":{"num_predict":7}}"#), 7);
-        assert_eq!(tokens(r#"{"options":{"num_predict":-1}}"#), 50);
-        assert_eq!(tokens(r#"{"max_tokens":70}"#), 50);
-        assert_eq!(tokens(r#"{"max_completion_tokens":3}"#), 3);
-        assert_eq!(tokens(r#"{"max_tokens":0}"#), 1);
+        for (body, tokens) in [
+            (r#"{"options":{"num_predict":7}}"#, 7),
+            (r#"{"options":{"num_predict":-1}}"#, 50),
+            (r#"{"max_tokens":70}"#, 50),
+            (r#"{"max_completion_tokens":3}"#, 3),
+            (r#"{"max_tokens":0}"#, 1),
+        ] {
+            let generation: Generation = serde_json::from_str(body).expect("JSON");
+            assert_eq!(generation.tokens(50), tokens, "{body}");
+        }
     }
 }

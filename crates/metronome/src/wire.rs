@@ -32,14 +32,6 @@ impl Shape {
     pub(crate) const fn is_native(self) -> bool {
         matches!(self, Self::Generate | Self::Chat)
     }
-
-    const fn content_type(self) -> &'static str {
-        if self.is_native() {
-            "application/x-ndjson"
-        } else {
-            "text/event-stream"
-        }
-    }
 }
 
 /// The creation time in every object: a constant, so that no clock is read.
@@ -58,12 +50,27 @@ pub(crate) struct Parts {
 
 impl Parts {
     pub(crate) fn new(shape: Shape) -> Self {
-        let middle = chunk(&token(shape));
-        let mut first = head(shape);
-        first.extend_from_slice(&middle);
+        let text = text_member(shape, TOKEN_TEXT);
+        let middle = chunk(&if shape.is_native() {
+            object(&format!(r#"{text},"done":false"#)) + "\n"
+        } else {
+            event(
+                shape,
+                &format!(r#"{{"index":0,{text},"finish_reason":null}}"#),
+                "",
+            )
+        });
+        let content_type = if shape.is_native() {
+            "application/x-ndjson"
+        } else {
+            "text/event-stream"
+        };
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ntransfer-encoding: chunked\r\n\r\n"
+        );
         Self {
             shape,
-            first,
+            first: [head.as_bytes(), &middle].concat(),
             middle,
         }
     }
@@ -79,16 +86,16 @@ impl Parts {
         let decode = pace.gap.0.saturating_mul(u64::from(tokens - 1));
         let total = prefill.saturating_add(decode);
         let last = if self.shape.is_native() {
-            let said = said(self.shape, "");
+            let text = text_member(self.shape, "");
             object(&format!(
-                r#"{said},"done":true,"done_reason":"length","total_duration":{total},"prompt_eval_count":1,"prompt_eval_duration":{prefill},"eval_count":{tokens},"eval_duration":{decode}"#
+                r#"{text},"done":true,"done_reason":"length","total_duration":{total},"prompt_eval_count":1,"prompt_eval_duration":{prefill},"eval_count":{tokens},"eval_duration":{decode}"#
             )) + "\n"
         } else {
-            let said = match self.shape {
+            let text = match self.shape {
                 Shape::ChatCompletions => r#""delta":{}"#.to_owned(),
-                shape => said(shape, ""),
+                shape => text_member(shape, ""),
             };
-            let choice = format!(r#"{{"index":0,{said},"finish_reason":"length"}}"#);
+            let choice = format!(r#"{{"index":0,{text},"finish_reason":"length"}}"#);
             let mut text = event(self.shape, &choice, "");
             if usage {
                 let all = u64::from(tokens) + 1;
@@ -105,31 +112,14 @@ impl Parts {
     }
 }
 
-fn head(shape: Shape) -> Vec<u8> {
-    format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: {}\r\ntransfer-encoding: chunked\r\n\r\n",
-        shape.content_type()
-    )
-    .into_bytes()
-}
-
 /// The member that holds a text.
-fn said(shape: Shape, text: &str) -> String {
+fn text_member(shape: Shape, text: &str) -> String {
     match shape {
         Shape::Generate => format!(r#""response":"{text}""#),
         Shape::Chat => format!(r#""message":{{"role":"assistant","content":"{text}"}}"#),
         Shape::ChatCompletions => format!(r#""delta":{{"content":"{text}"}}"#),
         Shape::Completions => format!(r#""text":"{text}""#),
     }
-}
-
-fn token(shape: Shape) -> String {
-    let said = said(shape, TOKEN_TEXT);
-    if shape.is_native() {
-        return object(&format!(r#"{said},"done":false"#)) + "\n";
-    }
-    let choice = format!(r#"{{"index":0,{said},"finish_reason":null}}"#);
-    event(shape, &choice, "")
 }
 
 /// An object of Ollama's own API with these members.
@@ -154,17 +144,9 @@ fn chunk(text: &str) -> Vec<u8> {
 }
 
 pub(crate) fn json(status: u16, body: &str, with_body: bool) -> Vec<u8> {
-    let reason = match status {
-        200 => "OK",
-        400 => "Bad Request",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        411 => "Length Required",
-        413 => "Content Too Large",
-        422 => "Unprocessable Content",
-        431 => "Request Header Fields Too Large",
-        _ => "Error",
-    };
+    let reason = http::StatusCode::from_u16(status).ok();
+    let reason = reason.and_then(|status| status.canonical_reason());
+    let reason = reason.unwrap_or("Error");
     let close = if matches!(status, 400 | 411 | 413 | 431) {
         "connection: close\r\n"
     } else {
@@ -180,8 +162,8 @@ pub(crate) fn json(status: u16, body: &str, with_body: bool) -> Vec<u8> {
 
 /// The reply to a request that only loads or unloads: done at once.
 pub(crate) fn loaded(shape: Shape) -> String {
-    let said = said(shape, "");
-    object(&format!(r#"{said},"done":true,"done_reason":"load""#))
+    let text = text_member(shape, "");
+    object(&format!(r#"{text},"done":true,"done_reason":"load""#))
 }
 
 /// The body of a `GET`.

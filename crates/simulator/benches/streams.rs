@@ -13,7 +13,7 @@ use clock::Clock;
 use domain::Nanos;
 use simulator::profile::{Distribution, Profile};
 use simulator::{Placement, Simulator, SimulatorConfig};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
@@ -82,53 +82,34 @@ fn one_thread() -> tokio::runtime::Runtime {
 /// The lateness of each chunk of one stream, nanoseconds.
 async fn read(clock: Clock, address: SocketAddr, index: usize, after: Nanos) -> Vec<u64> {
     clock.sleep(after).await;
-    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    let stream = TcpStream::connect(address).await.expect("it listens");
+    let mut stream = BufReader::new(stream);
     let body = format!("{{\"model\":\"gemma3\",\"prompt\":\"stream {index}\"}}");
     let request = format!(
         "POST /api/generate HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    stream
-        .write_all(request.as_bytes())
-        .await
-        .expect("it reads");
+    let sent = stream.write_all(request.as_bytes()).await;
+    sent.expect("it reads");
     let mut lateness = Vec::new();
-    let mut buffer = Vec::with_capacity(64 * 1024);
-    loop {
-        let count = stream.read_buf(&mut buffer).await.expect("it sends");
+    let mut line = String::new();
+    while !line.contains("\"done\":true") {
+        line.clear();
+        let count = stream.read_line(&mut line).await.expect("it sends");
         assert!(count > 0, "the server closed stream {index} early");
-        let now = clock.now().0;
-        let mut at = 0;
-        // Objects may be cut anywhere; what is left of the last one stays for the next read.
-        while let Some(end) = buffer[at..]
-            .iter()
-            .position(|b| *b == b'\n')
-            .map(|n| at + n)
-        {
-            let line = &buffer[at..end];
-            at = end + 1;
-            if let Some(due) = created_at(line) {
-                lateness.push(now.saturating_sub(due));
-                if line.windows(11).any(|w| w == b"\"done\":true") {
-                    return lateness;
-                }
-            }
-        }
-        buffer.drain(..at);
+        // Lines of the head and lengths of chunks have none.
+        let due = created_at(&line);
+        lateness.extend(due.map(|due| clock.now().0.saturating_sub(due)));
     }
+    lateness
 }
 
-/// `created_at` as nanoseconds since the hour began; the default epoch is one.
-fn created_at(line: &[u8]) -> Option<u64> {
-    const KEY: &[u8] = b"\"created_at\":\"2026-01-01T00:";
-    let start = line.windows(KEY.len()).position(|w| w == KEY)? + KEY.len();
-    let number = |range: std::ops::Range<usize>| -> Option<u64> {
-        std::str::from_utf8(line.get(start + range.start..start + range.end)?)
-            .ok()?
-            .parse()
-            .ok()
-    };
-    Some(number(0..2)? * 60_000_000_000 + number(3..5)? * 1_000_000_000 + number(6..12)? * 1000)
+/// `created_at` as nanoseconds since the default epoch.
+fn created_at(line: &str) -> Option<u64> {
+    let (_, text) = line.split_once("\"created_at\":\"")?;
+    let at = humantime::parse_rfc3339(text.split('"').next()?).ok()?;
+    let epoch = humantime::parse_rfc3339("2026-01-01T00:00:00Z").ok()?;
+    Some(at.duration_since(epoch).ok()?.as_nanos() as u64)
 }
 
 fn percentile(sorted: &[u64], share: f64) -> f64 {
@@ -159,15 +140,11 @@ fn run(case: Case) {
         })
     };
     let (clock, endpoints) = started.recv().expect("the server started");
-    let addresses: Vec<SocketAddr> = endpoints
-        .iter()
-        .map(|endpoint| {
-            endpoint
-                .trim_start_matches("http://")
-                .parse()
-                .expect("an address")
-        })
-        .collect();
+    let addresses = endpoints.iter().map(|endpoint| {
+        let address = endpoint.trim_start_matches("http://").parse();
+        address.expect("an address")
+    });
+    let addresses: Vec<SocketAddr> = addresses.collect();
     let begin = clock.now();
     let (mut lateness, read_cpu) = one_thread().block_on(async {
         let tasks: Vec<_> = (0..case.streams)
@@ -215,20 +192,22 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     // `cargo test --all-targets` runs this too, without `--bench`: a small load checks that it works.
     let full = arguments.iter().any(|argument| argument == "--bench");
+    let mut named = arguments
+        .iter()
+        .filter(|name| !name.starts_with('-'))
+        .peekable();
+    let all = named.peek().is_none();
+    let named: Vec<_> = named.collect();
     for case in CASES {
-        let named: Vec<_> = arguments
-            .iter()
-            .filter(|name| !name.starts_with('-'))
-            .collect();
-        if full && (named.is_empty() || named.iter().any(|name| *name == case.name)) {
-            run(case);
-        } else if !full {
+        if !full {
             run(Case {
                 streams: 8,
                 servers: case.servers.min(2),
                 tokens: 20,
                 ..case
             });
+        } else if all || named.iter().any(|name| *name == case.name) {
+            run(case);
         }
     }
 }

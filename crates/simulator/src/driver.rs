@@ -4,7 +4,6 @@
 mod log;
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use clock::Clock;
@@ -14,18 +13,20 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio_util::sync::CancellationToken;
 
-pub use log::{LogLine, RequestLog};
+pub use log::{LogLine, RequestLog, Sink};
 
 use crate::core::{Core, LoadedView, Notice, NoticeKind, RequestId, RunnerOptions, ServerId, Work};
 use log::Log;
 
 /// The simulated machine, shared by listeners, handlers and samplers.
+#[derive(Debug)]
 pub(crate) struct World {
     clock: Clock,
     wake: Notify,
     inner: Mutex<Inner>,
 }
 
+#[derive(Debug)]
 struct Inner {
     core: Core,
     outlets: HashMap<RequestId, Outlet>,
@@ -36,6 +37,7 @@ struct Inner {
 }
 
 /// One request's notices, bounded by its tokens even if the client does not read.
+#[derive(Debug)]
 struct Outlet {
     notices: UnboundedSender<Notice>,
     /// Deliver token notices.
@@ -48,14 +50,6 @@ impl Outlet {
             // The receiver of a dropped ticket is gone.
             let _ = self.notices.send(notice);
         }
-    }
-}
-
-impl std::fmt::Debug for World {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("World")
-            .field("clock", &self.clock)
-            .finish_non_exhaustive()
     }
 }
 
@@ -78,7 +72,7 @@ impl Inner {
 }
 
 impl World {
-    pub(crate) fn new(core: Core, clock: Clock, sink: Option<Box<dyn Write + Send>>) -> Arc<Self> {
+    pub(crate) fn new(core: Core, clock: Clock, sink: Option<Box<dyn Sink>>) -> Arc<Self> {
         Arc::new(Self {
             clock,
             wake: Notify::new(),

@@ -1,9 +1,9 @@
-//! Fault injection: which requests are hit, by which faults, and the outcome a client should report.
+//! Fault injection: which requests are hit, and by which faults.
 
 mod engine;
+mod kind;
 mod rules;
-mod table;
 
 pub(crate) use engine::{Engine, RequestFacts};
+pub use kind::FaultKind;
 pub use rules::{FaultRule, FaultRules, FaultRulesError};
-pub use table::{ClientPath, Expected, FAULTS, FaultKind, FaultRow, markdown};

@@ -4,7 +4,6 @@
 //! from the simulated clock, and a request is cancelled when its client closes the connection.
 
 mod app;
-mod ask;
 mod body;
 mod embed;
 mod encode;
@@ -16,6 +15,7 @@ mod keep_alive;
 mod models;
 mod options;
 mod reply;
+mod request;
 mod routes;
 mod server;
 mod stamp;

@@ -107,7 +107,6 @@ pub struct DeviceSpec {
     pub idle_sm_clock_mhz: u32,
     pub memory_clock_mhz: u32,
     /// Thermal model; without it the device never throttles and reports no temperature.
-    #[serde(default)]
     pub thermal: Option<Thermal>,
 }
 
@@ -136,7 +135,6 @@ pub struct ModelSpec {
     /// Manifest digest, 64 hex digits.
     pub digest: String,
     /// Weights blob, when several tags share one; the runner's key. The digest when absent.
-    #[serde(default)]
     pub blob: Option<String>,
     /// Size on disk, bytes.
     pub size_bytes: u64,

@@ -1,6 +1,6 @@
 //! The simulator as a server of its own, for any client.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::future::Future;
 use std::io;
 
@@ -27,14 +27,15 @@ pub enum ServeError {
     #[error("--time-scale {0}: not a finite number above zero")]
     BadScale(f64),
     #[error(
-        "--time-scale {scale} leaves {gap} between tokens, and the shortest gap this machine \
-         can time is {shortest}; use --time-scale {max_scale:.1} or less"
+        "--time-scale {scale} leaves {gap_us} us between tokens, and the shortest gap this machine \
+         can time is {shortest_us} us; use --time-scale {max_scale:.1} or less"
     )]
     TooFast {
         scale: f64,
-        /// Real time between two tokens of one stream.
-        gap: Micros,
-        shortest: Micros,
+        /// Real time between two tokens of one stream, microseconds.
+        gap_us: u64,
+        /// Microseconds.
+        shortest_us: u64,
         max_scale: f64,
     },
     #[error("cannot measure this machine's timers")]
@@ -50,14 +51,9 @@ impl Fails for ServeError {
     }
 }
 
-/// A length of time, shown in whole microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Micros(pub Nanos);
-
-impl fmt::Display for Micros {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} us", self.0.0.div_ceil(1000))
-    }
+/// Whole microseconds, rounded up.
+fn micros(time: Nanos) -> u64 {
+    time.0.div_ceil(1000)
 }
 
 /// The delays of real time on this machine.
@@ -133,15 +129,15 @@ fn describe(config: &SimulatorConfig, time_scale: f64, limits: Limits) -> String
     format!(
         "simulating Ollama {}: {} ({})\n  devices   {devices}\n  models    {}\n  \
          slots     {} per model\n  faults    {} rules\n  \
-         time      {time_scale} simulated seconds per second; timers {} late, transport {}\n",
+         time      {time_scale} simulated seconds per second; timers {} us late, transport {} us\n",
         server.version,
         profile.name,
         profile.description,
         models.join(", "),
         config.num_parallel.unwrap_or(server.num_parallel),
         config.faults.rules.len(),
-        Micros(limits.timer),
-        Micros(limits.transport)
+        micros(limits.timer),
+        micros(limits.transport)
     )
 }
 
@@ -201,16 +197,16 @@ fn check_pace(profile: &Profile, scale: f64, limits: Limits) -> Result<Vec<Strin
     if gap < shortest && scale > 1.0 {
         return Err(ServeError::TooFast {
             scale,
-            gap: Micros(gap),
-            shortest: Micros(shortest),
+            gap_us: micros(gap),
+            shortest_us: micros(shortest),
             max_scale: (simulated.as_secs_f64() / shortest.as_secs_f64()).max(1.0),
         });
     }
     Ok(vec![format!(
-        "tokens of the fastest model are {} apart, and the shortest gap this machine can time is \
-         {}: rates over many tokens are right, single gaps are not",
-        Micros(gap),
-        Micros(shortest)
+        "tokens of the fastest model are {} us apart, and the shortest gap this machine can time is \
+         {} us: rates over many tokens are right, single gaps are not",
+        micros(gap),
+        micros(shortest)
     )])
 }
 

@@ -1,6 +1,6 @@
 //! The simulator: a machine, its driver, and a listener for each of its servers.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::core::{Core, CoreError};
-use crate::driver::{LogLine, Sampler, World};
+use crate::driver::{LogLine, Sampler, Sink, World};
 use crate::faults::{Engine, FaultRules, FaultRulesError};
 use crate::http::{App, Epoch, MAX_IN_BODIES, Stops, listen};
 use crate::profile::Profile;
@@ -34,6 +34,7 @@ pub enum Placement {
     OneEach,
 }
 
+#[derive(Debug)]
 pub struct SimulatorConfig {
     pub profile: Profile,
     pub clock: Clock,
@@ -57,17 +58,7 @@ pub struct SimulatorConfig {
     /// Longest time for a request's head, from its first byte, and for its body; `None`: no limit.
     pub patience: Option<Nanos>,
     /// Where the log is written as JSONL, besides memory.
-    pub log: Option<Box<dyn Write + Send>>,
-}
-
-impl std::fmt::Debug for SimulatorConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SimulatorConfig")
-            .field("profile", &self.profile.name)
-            .field("servers", &self.servers)
-            .field("clock", &self.clock)
-            .finish_non_exhaustive()
-    }
+    pub log: Option<Box<dyn Sink>>,
 }
 
 impl SimulatorConfig {
@@ -145,7 +136,6 @@ impl Simulator {
         if let Some(num_parallel) = config.num_parallel {
             profile.server.num_parallel = num_parallel;
         }
-        let seed = profile.seed;
         let servers = (0..config.servers)
             .map(|index| {
                 let mut server = profile.server();
@@ -161,10 +151,9 @@ impl Simulator {
         let world = World::new(core, clock.clone(), config.log);
         let app = Arc::new(App {
             world: Arc::clone(&world),
+            faults: Engine::new(config.faults, profile.seed),
             profile,
-            faults: Engine::new(config.faults, seed),
             epoch: Epoch(config.epoch),
-            seed,
             chunk_tokens: config.chunk_tokens,
             check_host: config.address.is_loopback(),
             patience: config.patience,
@@ -172,7 +161,17 @@ impl Simulator {
             received: AtomicU64::new(0),
             repeats: Mutex::default(),
         });
-        let mut bound = Vec::new();
+        let mut simulator = Self {
+            world,
+            addresses: Vec::new(),
+            devices,
+            stops: Stops::default(),
+            driver: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        let driver = simulator.driver.clone();
+        let driving = Arc::clone(&simulator.world).drive(driver);
+        simulator.tasks.spawn(driving);
         for index in 0..config.servers {
             let port = match config.port {
                 0 => 0,
@@ -181,38 +180,24 @@ impl Simulator {
             let address = SocketAddr::new(config.address, port);
             let failed = |source| StartError::Bind { address, source };
             let listener = TcpListener::bind(address).await.map_err(failed)?;
-            bound.push((listener.local_addr().map_err(failed)?, listener));
-        }
-        let stops = Stops::default();
-        let driver = CancellationToken::new();
-        let tasks = TaskTracker::new();
-        tasks.spawn(Arc::clone(&world).drive(driver.clone()));
-        let mut addresses = Vec::new();
-        for (index, (address, listener)) in bound.into_iter().enumerate() {
-            addresses.push(address);
+            let address = listener.local_addr().map_err(failed)?;
+            simulator.addresses.push(address);
             let refuses = app.faults.refuses(index, clock.now());
             let listening = listen(
                 Arc::clone(&app),
                 index,
                 address,
                 (!refuses).then_some(listener),
-                stops.clone(),
-                tasks.clone(),
+                simulator.stops.clone(),
+                simulator.tasks.clone(),
             );
-            tasks.spawn(async move {
+            simulator.tasks.spawn(async move {
                 if let Err(error) = listening.await {
                     tracing::error!(%error, %address, "the port could not be taken again");
                 }
             });
         }
-        Ok(Self {
-            world,
-            addresses,
-            devices,
-            stops,
-            driver,
-            tasks,
-        })
+        Ok(simulator)
     }
 
     /// The servers' URLs, in order.

@@ -1,16 +1,17 @@
-//! Every cell of the fault table, played on a real client and compared with the table.
+//! Every cell of the table in `docs/faults.md`, played on a real client.
 
 mod common;
 
 use common::{Bench, End, post, virtually};
 use domain::backend::{ChatBackend as _, Exchange, GenerateCall};
 use domain::plan::Timeouts;
-use domain::{FailureKind, ModelOptions, Nanos, Outcome, TimeoutPhase};
+use domain::{ModelOptions, Nanos, Outcome};
 use ollama::wire::{Message, Request};
 use serde_json::{Value, json};
-use simulator::faults::{ClientPath, Expected, FAULTS, FaultKind, FaultRule, markdown};
+use simulator::faults::{FaultKind, FaultRule};
 
 const MODEL: &str = "gemma3:latest";
+const PROMPT: &str = "say something";
 const LIMITS: Timeouts = Timeouts {
     connect: Nanos::from_secs(1),
     first_byte: Nanos::from_secs(20),
@@ -18,97 +19,121 @@ const LIMITS: Timeouts = Timeouts {
     total: Nanos::from_secs(600),
 };
 
-/// The outcome that this project's clients report.
-async fn seen(bench: &Bench, path: ClientPath) -> Expected {
+/// The outcome that a client reports for a request of the kind that a column is headed with, in the
+/// words of the table.
+async fn seen(bench: &Bench, column: &str) -> String {
     let (url, clock) = (&bench.endpoint, bench.clock.clone());
-    let native = || ollama::Client::new(url, clock.clone(), LIMITS).expect("a client");
     let mut exchange = Exchange::default();
-    let outcome = match path {
-        ClientPath::GenerateStream | ClientPath::GenerateWhole => {
-            let mut request = Request::generate(MODEL, "say something");
-            request.stream = path == ClientPath::GenerateStream;
-            native().run(&request, &mut exchange).await
-        }
-        ClientPath::ChatStream | ClientPath::ChatWhole => {
-            let mut request = Request::chat(MODEL, vec![Message::new("user", "say something")]);
-            request.stream = path == ClientPath::ChatStream;
-            native().run(&request, &mut exchange).await
-        }
-        ClientPath::V1Stream => {
-            let client = openai::Client::new(&format!("{url}/v1"), clock.clone(), LIMITS);
+    let (api, way) = column.split_once(", ").expect("an API and a way");
+    let mut request = match api {
+        "generate" => Request::generate(MODEL, PROMPT),
+        "chat" => Request::chat(MODEL, vec![Message::new("user", PROMPT)]),
+        _ if way == "whole" => return v1_whole(bench).await,
+        _ => {
+            let client =
+                openai::Client::new(&format!("{url}/v1"), clock, LIMITS).expect("a client");
             let call = GenerateCall {
                 model: MODEL.to_owned(),
                 system: None,
                 history: None,
-                prompt: "say something".to_owned(),
+                prompt: PROMPT.to_owned(),
                 options: ModelOptions::default(),
                 keep_alive: None,
             };
-            let client = client.expect("a client");
-            client.generate(&call, &mut exchange).await
+            return words(client.generate(&call, &mut exchange).await);
         }
-        ClientPath::V1Whole => return v1_whole(bench).await,
+    };
+    request.stream = way == "streamed";
+    let client = ollama::Client::new(url, clock, LIMITS).expect("a client");
+    words(client.run(&request, &mut exchange).await)
+}
+
+fn words(outcome: Outcome) -> String {
+    let spaced = |name: String| -> String {
+        let spaced = name
+            .chars()
+            .flat_map(|c| c.is_uppercase().then_some(' ').into_iter().chain([c]));
+        spaced.collect::<String>().to_lowercase()
     };
     match outcome {
-        Outcome::Completed => Expected::Completed,
-        Outcome::Incomplete => Expected::Incomplete,
-        Outcome::Failed { failure, .. } => Expected::Failed(failure),
-        Outcome::TimedOut { phase } => Expected::TimedOut(phase),
-        Outcome::Cancelled => panic!("no client cancels here"),
+        Outcome::Failed { failure, .. } => match failure {
+            domain::FailureKind::Http { status } => format!("failed: HTTP {status}"),
+            other => format!("failed:{}", spaced(format!("{other:?}"))),
+        },
+        Outcome::TimedOut { phase } => format!("timed out:{}", spaced(format!("{phase:?}"))),
+        other => spaced(format!("{other:?}")).trim().to_owned(),
     }
 }
 
 /// The outcome of a whole answer on /v1, which this project's clients never request.
-async fn v1_whole(bench: &Bench) -> Expected {
-    let ask = json!({"model": MODEL, "messages": [{"role": "user", "content": "say something"}]});
+async fn v1_whole(bench: &Bench) -> String {
+    let ask = json!({"model": MODEL, "messages": [{"role": "user", "content": PROMPT}]});
     let call = post("/v1/chat/completions", ask);
     let sending = call.send(&bench.clock, &bench.endpoint);
-    let failure = match bench.clock.timeout(LIMITS.total, sending).await {
-        Err(_) => return Expected::TimedOut(TimeoutPhase::FirstByte),
+    let words = match bench.clock.timeout(LIMITS.total, sending).await {
+        Err(_) => "timed out: first byte",
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-            FailureKind::ConnectionRefused
+            "failed: connection refused"
         }
-        Ok(Err(_)) => FailureKind::ConnectionReset,
+        Ok(Err(_)) => "failed: connection reset",
         Ok(Ok(answer)) => match answer.status {
-            404 => FailureKind::ModelNotFound,
-            503 => FailureKind::Busy,
-            status if status != 200 => FailureKind::Http { status },
+            404 => "failed: model not found",
+            503 => "failed: busy",
+            status if status != 200 => return format!("failed: HTTP {status}"),
             _ if answer.header("content-type") != Some("application/json") => {
-                FailureKind::WrongContentType
+                "failed: wrong content type"
             }
-            _ if answer.end == End::Broken => FailureKind::ConnectionReset,
-            _ if answer.body.len() > ollama::ndjson::MAX_LINE => FailureKind::LineTooLong,
+            _ if answer.end == End::Broken => "failed: connection reset",
+            _ if answer.body.len() > ollama::ndjson::MAX_LINE => "failed: line too long",
             _ => match serde_json::from_slice::<Value>(&answer.body) {
-                Ok(object) if object["choices"][0]["finish_reason"].is_null() => {
-                    return Expected::Incomplete;
-                }
-                Ok(_) => return Expected::Completed,
-                Err(error) if error.is_eof() => return Expected::Incomplete,
-                Err(_) => FailureKind::Malformed,
+                Ok(object) if object["choices"][0]["finish_reason"].is_null() => "incomplete",
+                Ok(_) => "completed",
+                Err(error) if error.is_eof() => "incomplete",
+                Err(_) => "failed: malformed",
             },
         },
     };
-    Expected::Failed(failure)
+    words.to_owned()
 }
 
 #[test]
 fn every_cell_of_the_table_holds() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/faults.md");
+    let page = std::fs::read_to_string(path).expect("the page");
+    let (_, table) = page.split_once("\n| `kind` |").expect("a table of kinds");
+    let mut rows = table
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .map(|line| {
+            let cells = line.trim_matches('|').split('|');
+            cells
+                .map(|cell| cell.trim().trim_matches('`'))
+                .collect::<Vec<_>>()
+        });
+    // The heading has lost its first cell, and a line of dashes follows it.
+    let columns = rows.next().expect("a heading").split_off(1);
+    let rows: Vec<_> = rows.skip(1).collect();
     let mut wrong = Vec::new();
-    for row in FAULTS {
-        for (path, expected) in ClientPath::ALL.into_iter().zip(row.expected) {
+    for row in &rows {
+        let kind: FaultKind = serde_json::from_value(json!(row[0])).expect("a kind of fault");
+        assert_eq!(row[2..].len(), columns.len(), "{row:?}");
+        for (column, expected) in columns.iter().zip(&row[2..]) {
             virtually(async {
-                let bench = Bench::faulty(FaultRule::always(row.kind)).await;
-                let found = seen(&bench, path).await;
-                if found != expected {
-                    wrong.push(format!(
-                        "{:?} on {path:?}: {found:?}, not {expected:?}",
-                        row.kind
-                    ));
+                let bench = Bench::faulty(FaultRule::always(kind)).await;
+                let found = seen(&bench, column).await;
+                if found != *expected {
+                    wrong.push(format!("{kind:?} on {column}: {found}, not {expected}"));
                 }
             });
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // serde's message lists every kind there is.
+    let unknown = serde_json::from_value::<FaultKind>(json!(""))
+        .unwrap_err()
+        .to_string();
+    let kinds: Vec<_> = unknown.split('`').skip(3).step_by(2).collect();
+    assert_eq!(kinds, rows.iter().map(|row| row[0]).collect::<Vec<_>>());
 }
 
 #[test]
@@ -120,32 +145,14 @@ fn refusing_begins_and_ends_on_time() {
             ..FaultRule::always(FaultKind::Refuse)
         })
         .await;
-        let mut found = Vec::new();
-        for at in [0, 11, 16] {
-            bench
-                .clock
-                .sleep_until(domain::Stamp(at * 1_000_000_000))
-                .await;
-            found.push(seen(&bench, ClientPath::GenerateStream).await);
+        for (at, expected) in [
+            (0, "completed"),
+            (11, "failed: connection refused"),
+            (16, "completed"),
+        ] {
+            let at = domain::Stamp(at * 1_000_000_000);
+            bench.clock.sleep_until(at).await;
+            assert_eq!(seen(&bench, "generate, streamed").await, expected);
         }
-        let refused = Expected::Failed(FailureKind::ConnectionRefused);
-        assert_eq!(found, [Expected::Completed, refused, Expected::Completed]);
     });
-}
-
-#[test]
-fn the_page_shows_the_table() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/faults.md");
-    let table = markdown();
-    let heading = table.lines().next().unwrap();
-    let page = std::fs::read_to_string(path).unwrap();
-    let (by_hand, _) = page.split_once(heading).expect("the page has the section");
-    let right = format!("{by_hand}{table}");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(path, &right).expect("docs/faults.md can be written");
-    }
-    assert!(
-        page == right,
-        "docs/faults.md is stale; UPDATE_DOCS=1 cargo test --workspace the_page_shows"
-    );
 }

@@ -41,12 +41,8 @@ async fn it_describes_itself_and_logs_what_it_did() {
         |text, endpoints| sender.send((text, endpoints)).expect("it waits"),
     ));
     let (text, endpoints) = announced.await.expect("an announcement");
-    for part in [
-        "simulating Ollama 0.32.10",
-        "gemma3:latest",
-        "/tandem/log",
-        "1 rules",
-    ] {
+    let parts = "simulating Ollama 0.32.10|gemma3:latest|/tandem/log|1 rules";
+    for part in parts.split('|') {
         assert!(text.contains(part), "{part} in {text}");
     }
     assert_eq!(endpoints.len(), 2);
@@ -114,6 +110,19 @@ async fn a_taken_port_and_senseless_numbers_are_refused() {
     assert!(matches!(error, StartError::Zero("servers")), "{error}");
 }
 
+/// A server in real time, and its address.
+async fn start(change: impl FnOnce(&mut SimulatorConfig)) -> (Simulator, String) {
+    let mut config = config(paced());
+    change(&mut config);
+    let simulator = Simulator::start(config).await.expect("it starts");
+    let address = simulator.endpoints()[0].replace("http://", "");
+    (simulator, address)
+}
+
+async fn connect(address: &str) -> TcpStream {
+    TcpStream::connect(address).await.expect("it listens")
+}
+
 /// A server's answer to these bytes before it closes, or to a complete request.
 async fn raw(connection: &mut TcpStream, bytes: &str) -> String {
     connection.write_all(bytes.as_bytes()).await.expect("open");
@@ -126,36 +135,36 @@ async fn raw(connection: &mut TcpStream, bytes: &str) -> String {
 
 #[tokio::test]
 async fn half_sent_requests_end_and_idle_connections_stay() {
-    let mut config = config(paced());
-    config.patience = Some(domain::Nanos::from_millis(50));
-    let simulator = Simulator::start(config).await.expect("it starts");
-    let address = simulator.endpoints()[0].replace("http://", "");
-    let connect = || async { TcpStream::connect(&address).await.expect("it listens") };
-    let version = "GET /api/version HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let (mut idle, mut half, mut second) = (connect().await, connect().await, connect().await);
-    assert_eq!(raw(&mut idle, version).await, "HTTP/1.1 200 OK");
-    assert_eq!(raw(&mut half, "GET /api/version HT").await, "");
-    // The second head of a connection has a time of its own.
-    assert_eq!(raw(&mut second, version).await, "HTTP/1.1 200 OK");
-    assert_eq!(raw(&mut second, "GET /api/version HT").await, "");
-    assert_eq!(raw(&mut idle, version).await, "HTTP/1.1 200 OK");
+    let patience = Some(domain::Nanos::from_millis(50));
+    let (_simulator, address) = start(|config| config.patience = patience).await;
+    let mut open = [
+        connect(&address).await,
+        connect(&address).await,
+        connect(&address).await,
+    ];
+    let whole = "GET /api/version HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let half = "GET /api/version HT";
     let body =
         "POST /api/show HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{\"model\":";
-    assert_eq!(raw(&mut idle, body).await, "HTTP/1.1 408 Request Timeout");
+    for (connection, bytes, expected) in [
+        (0, whole, "HTTP/1.1 200 OK"),
+        (1, half, ""),
+        // The second head of a connection has a time of its own.
+        (2, whole, "HTTP/1.1 200 OK"),
+        (2, half, ""),
+        (0, whole, "HTTP/1.1 200 OK"),
+        (0, body, "HTTP/1.1 408 Request Timeout"),
+    ] {
+        assert_eq!(raw(&mut open[connection], bytes).await, expected, "{bytes}");
+    }
 }
 
 #[tokio::test]
 async fn bodies_are_bounded_all_together_and_not_read_from_other_sites() {
-    let mut config = config(paced());
-    config.body_bytes = 1000;
-    let simulator = Simulator::start(config).await.expect("it starts");
-    let address = simulator.endpoints()[0].replace("http://", "");
-    let connect = || async { TcpStream::connect(&address).await.expect("it listens") };
+    let (_simulator, address) = start(|config| config.body_bytes = 1000).await;
     let post = |headers: &str, length: usize, body: usize| {
-        format!(
-            "POST /api/show HTTP/1.1\r\n{headers}\r\nContent-Length: {length}\r\n\r\n{}",
-            " ".repeat(body)
-        )
+        let body = " ".repeat(body);
+        format!("POST /api/show HTTP/1.1\r\n{headers}\r\nContent-Length: {length}\r\n\r\n{body}")
     };
     // None of these bodies ever comes.
     for headers in [
@@ -163,17 +172,18 @@ async fn bodies_are_bounded_all_together_and_not_read_from_other_sites() {
         "Host: localhost\r\nContent-Type: text/plain\r\nOrigin: https://example.com",
         "Host: localhost\r\nSec-Fetch-Site: cross-site",
     ] {
-        let answer = raw(&mut connect().await, &post(headers, 900, 0)).await;
+        let answer = raw(&mut connect(&address).await, &post(headers, 900, 0)).await;
         assert_eq!(answer, "HTTP/1.1 403 Forbidden", "{headers}");
     }
-    let mut large = connect().await;
+    let mut large = connect(&address).await;
     let partial = post("Host: localhost", 900, 800);
     large.write_all(partial.as_bytes()).await.expect("open");
     let small = post("Host: localhost", 300, 300);
+    let answer = async || raw(&mut connect(&address).await, &small).await;
     // Until the server has read the first one, and again until it has seen that it is gone.
-    while raw(&mut connect().await, &small).await != "HTTP/1.1 503 Service Unavailable" {}
+    while answer().await != "HTTP/1.1 503 Service Unavailable" {}
     drop(large);
-    while raw(&mut connect().await, &small).await != "HTTP/1.1 400 Bad Request" {}
+    while answer().await != "HTTP/1.1 400 Bad Request" {}
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! Builds the simulator from flags, embedded or as a server of its own.
 
 use std::fs::File;
-use std::io::{LineWriter, Write};
+use std::io::LineWriter;
 use std::path::Path;
 
 use clock::Clock;
@@ -11,7 +11,7 @@ use domain::plan::Refused;
 use domain::record::{RunHeader, SimulatorSettings};
 use simulator::faults::FaultRules;
 use simulator::profile::Profile;
-use simulator::{Simulator, SimulatorConfig};
+use simulator::{Simulator, SimulatorConfig, Sink};
 
 use crate::flags::{ServeArgs, ServerArgs};
 
@@ -117,7 +117,7 @@ pub(crate) fn serve_config(args: &ServeArgs) -> Result<SimulatorConfig, Fatal> {
     })
 }
 
-fn log_file(path: &Path) -> Result<Box<dyn Write + Send>, Fatal> {
+fn log_file(path: &Path) -> Result<Box<dyn Sink>, Fatal> {
     let file =
         File::create(path).or_environment(format!("{} could not be written", path.display()))?;
     Ok(Box::new(LineWriter::new(file)))

@@ -96,11 +96,8 @@ impl Fails for CalibrateError {
 #[derive(Debug, Deserialize)]
 struct Row {
     config: String,
-    #[serde(default)]
     servers: Option<usize>,
-    #[serde(default)]
     run: Option<u32>,
-    #[serde(default)]
     recorded_at: Option<String>,
     concurrent_wall_time_s: f64,
     speedup: f64,
@@ -109,9 +106,7 @@ struct Row {
 /// An agent's columns of the same row, without `a_` or `b_`.
 #[derive(Debug, Deserialize)]
 struct AgentRow {
-    #[serde(default)]
     num_gpu: Option<i64>,
-    #[serde(default)]
     num_ctx: Option<u32>,
     execution_s: f64,
     ttft_ms: f64,

@@ -8,8 +8,8 @@ use domain::{Nanos, Stamp};
 
 use super::figures::{AgentRun, CalibrateError, RecordedRun, never_overlapped};
 use crate::core::{
-    Core, Generation, Happened, NoticeKind, RequestId, RunnerOptions, ServerId, Timings, Work,
-    WorkKind, tokens,
+    Core, Generation, Happened, Notice, NoticeKind, RequestId, RunnerOptions, ServerId, Timings,
+    Work, WorkKind, tokens,
 };
 use crate::profile::{Profile, ServerSpec};
 
@@ -102,8 +102,8 @@ impl Player {
             kind,
             model: self.model.clone(),
             runner: options,
-            keep_alive: None,
             tag: self.next,
+            ..Work::default()
         }
     }
 
@@ -137,17 +137,21 @@ impl Player {
         self.core.drain_log();
     }
 
+    /// Advances to the next event, and takes its notices; none when nothing can follow.
+    fn next_notices(&mut self) -> Option<Vec<Notice>> {
+        let at = self.core.next_event()?;
+        self.core.advance(at);
+        Some(std::iter::from_fn(|| self.core.poll()).collect())
+    }
+
     /// Waits for the ends of this many requests outside the runs.
     fn settle(&mut self, mut left: usize) {
         while left > 0
-            && let Some(at) = self.core.next_event()
+            && let Some(notices) = self.next_notices()
         {
-            self.core.advance(at);
-            while let Some(notice) = self.core.poll() {
-                if notice.what.is_final() {
-                    left -= 1;
-                    self.at = notice.at + PAUSE;
-                }
+            for notice in notices.iter().filter(|notice| notice.what.is_final()) {
+                left -= 1;
+                self.at = notice.at + PAUSE;
             }
         }
         self.core.drain_log();
@@ -176,10 +180,9 @@ impl Player {
         let mut first_tokens = BTreeMap::new();
         let mut last = start;
         while agents.iter().any(Option::is_none)
-            && let Some(at) = self.core.next_event()
+            && let Some(notices) = self.next_notices()
         {
-            self.core.advance(at);
-            while let Some(notice) = self.core.poll() {
+            for notice in notices {
                 let agent = ids[&notice.id];
                 match notice.what {
                     NoticeKind::Token { index: 0 } => {
@@ -207,10 +210,12 @@ impl Player {
             .map(|agent| agent.expect("a generation without faults is done in the end"))
             .collect();
         for event in self.core.drain_log() {
+            let Some(agent) = event.id.map(|id| &mut agents[ids[&id]]) else {
+                continue;
+            };
             match event.happened {
-                Happened::LoadStarted { id, .. } => agents[ids[&id]].loaded = true,
-                Happened::Evicting { id, in_flight, .. } => {
-                    let agent = &mut agents[ids[&id]];
+                Happened::LoadStarted { .. } => agent.loaded = true,
+                Happened::Evicting { in_flight, .. } => {
                     agent.evicted = true;
                     agent.waited |= in_flight > 0;
                 }

@@ -5,8 +5,30 @@ use std::fmt;
 use super::figures::RecordedRun;
 use super::replay::ReplayedRun;
 
-/// The figures of one quantity in one run: recorded, simulated.
-type Pick<'a> = &'a dyn Fn(&RecordedRun, &ReplayedRun) -> Vec<(f64, f64)>;
+/// What is compared, and its unit.
+const QUANTITIES: [(&str, &str); 5] = [
+    ("wall", "s"),
+    ("ttft A", "s"),
+    ("ttft B", "s"),
+    ("load", "s"),
+    ("speedup_est", ""),
+];
+
+/// The figures of each quantity in one run: recorded, simulated.
+fn figures(run: &RecordedRun, again: &ReplayedRun) -> [Vec<(f64, f64)>; 5] {
+    let agents = || run.agents.iter().zip(&again.agents);
+    let ttfts: Vec<_> = agents()
+        .map(|(was, is)| (was.ttft_ms / 1e3, is.ttft_ms / 1e3))
+        .collect();
+    let loads = agents().map(|(was, is)| (was.load_ms / 1e3, is.timings.load.as_secs_f64()));
+    [
+        vec![(run.wall_s, again.wall_s)],
+        vec![ttfts[0]],
+        vec![ttfts[1]],
+        loads.collect(),
+        vec![(run.speedup_est, again.speedup_est)],
+    ]
+}
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ErrorRow {
@@ -36,14 +58,15 @@ pub struct FitReport {
 impl FitReport {
     pub fn new(recorded: &[RecordedRun], replayed: &[ReplayedRun]) -> Self {
         let pairs: Vec<(&RecordedRun, &ReplayedRun)> = recorded.iter().zip(replayed).collect();
-        let row = |quantity, unit, pick: Pick<'_>| {
+        let mut rows: Vec<ErrorRow> = Vec::new();
+        for (index, (quantity, unit)) in QUANTITIES.into_iter().enumerate() {
             let mut row = ErrorRow {
                 quantity,
                 unit,
                 ..ErrorRow::default()
             };
             for (run, again) in &pairs {
-                for (was, is) in pick(run, again) {
+                for (was, is) in &figures(run, again)[index] {
                     let error = (is - was).abs();
                     let percent = 100.0 * error / was;
                     row.n += 1;
@@ -55,35 +78,11 @@ impl FitReport {
                     }
                 }
             }
-            if row.n > 0 {
-                row.mean_absolute /= row.n as f64;
-                row.mean_relative_percent /= row.n as f64;
-            }
-            row
-        };
-        let ttft = |agent: usize| {
-            move |run: &RecordedRun, again: &ReplayedRun| {
-                vec![(
-                    run.agents[agent].ttft_ms / 1e3,
-                    again.agents[agent].ttft_ms / 1e3,
-                )]
-            }
-        };
-        let rows = vec![
-            row("wall", "s", &|run, again| vec![(run.wall_s, again.wall_s)]),
-            row("ttft A", "s", &ttft(0)),
-            row("ttft B", "s", &ttft(1)),
-            row("load", "s", &|run, again| {
-                run.agents
-                    .iter()
-                    .zip(&again.agents)
-                    .map(|(was, is)| (was.load_ms / 1e3, is.timings.load.as_secs_f64()))
-                    .collect()
-            }),
-            row("speedup_est", "", &|run, again| {
-                vec![(run.speedup_est, again.speedup_est)]
-            }),
-        ];
+            let n = row.n.max(1) as f64;
+            row.mean_absolute /= n;
+            row.mean_relative_percent /= n;
+            rows.push(row);
+        }
         let overlap_differs = pairs
             .iter()
             .filter(|(run, again)| run.never_overlapped() != again.never_overlapped())

@@ -10,7 +10,7 @@ use domain::{Nanos, Stamp};
 
 use super::log::Happened;
 use super::machine::{Core, Event};
-use super::state::{Batch, RequestState, RunnerId};
+use super::state::{Batch, RequestState, RunnerId, Slot};
 use super::types::{NoticeKind, RequestId, StopReason, WorkKind};
 use crate::profile::Rates;
 
@@ -23,19 +23,17 @@ impl Core {
         let RequestState::Preparing(uid) = self.requests[&id].state else {
             return;
         };
-        self.set_state(id, RequestState::Waiting(uid));
-        if let Some(runner) = self.runners.get_mut(&uid) {
-            runner.waiting.push_back(id);
-        }
+        self.requests[&id].state = RequestState::Waiting(uid);
+        self.runners[&uid].waiting.push_back(id);
         self.fill_slots(uid);
         self.start_batch(uid, 0.0);
     }
 
     /// Gives free slots to waiting requests in order of arrival.
     fn fill_slots(&mut self, uid: RunnerId) {
-        while let Some(runner) = self.runners.get_mut(&uid)
-            && runner.slots.iter().any(|slot| slot.request.is_none())
-            && let Some(id) = runner.waiting.pop_front()
+        let is_free = |slot: &Slot| slot.request.is_none();
+        while self.runners[&uid].slots.iter().any(is_free)
+            && let Some(id) = self.runners[&uid].waiting.pop_front()
         {
             self.serve(id, uid);
         }
@@ -45,8 +43,8 @@ impl Core {
     fn serve(&mut self, id: RequestId, uid: RunnerId) {
         let serial = self.next_serial();
         let now = self.now;
-        let request = self.requests.get_mut(&id).expect("it waits for a slot");
-        let runner = self.runners.get_mut(&uid).expect("it has slots");
+        let request = &mut self.requests[&id];
+        let runner = &mut self.runners[&uid];
         let prompt = request.prompt().map_or(&[][..], |p| p);
         // What exceeds the context is cut before it is evaluated.
         let prompt = &prompt[..prompt.len().min(runner.launch.num_ctx as usize)];
@@ -80,11 +78,9 @@ impl Core {
             }
             let most = most.max(1);
             request.limit = natural.min(most);
-            request.reason = if most < natural {
-                StopReason::Length
-            } else {
-                StopReason::Stop
-            };
+            if most < natural {
+                request.reason = StopReason::Length;
+            }
         }
         request.state = RequestState::Prefill(uid, index);
         request.served = now;
@@ -92,14 +88,11 @@ impl Core {
         request.cached = cached;
         request.prompt_left = len - cached;
         let happened = Happened::Served {
-            id,
-            tag: request.work.tag,
             slot: index,
             waited: now.since(request.attached),
             cached: cached as u32,
         };
-        let server = request.server;
-        self.happened(server, happened);
+        self.log_request(id, happened);
     }
 
     /// Starts the next batch if none is running. `owed` is work, ns, that the last batch did beyond
@@ -107,9 +100,7 @@ impl Core {
     fn start_batch(&mut self, uid: RunnerId, owed: f64) {
         let now = self.now;
         let version = self.next_serial();
-        let Some(runner) = self.runners.get_mut(&uid) else {
-            return;
-        };
+        let runner = &mut self.runners[&uid];
         if runner.batch.is_some() {
             return;
         }
@@ -127,9 +118,7 @@ impl Core {
             .max(1);
         let mut prompt = Vec::new();
         for (_, id) in &serving {
-            let Some(request) = self.requests.get_mut(id) else {
-                continue;
-            };
+            let request = &mut self.requests[id];
             if room > 0 && matches!(request.state, RequestState::Prefill(..)) {
                 let part = request.prompt_left.min(room);
                 room -= part;
@@ -185,8 +174,7 @@ impl Core {
         let now = self.now;
         let slow = self.slowness(uid);
         let version = self.next_serial();
-        let runner = self.runners.get_mut(&uid);
-        let Some(batch) = runner.and_then(|runner| runner.batch.as_mut()) else {
+        let Some(batch) = &mut self.runners[&uid].batch else {
             return;
         };
         batch.left -= now.since(batch.since).0 as f64 / batch.slow;
@@ -209,12 +197,10 @@ impl Core {
 
     /// Marks a runner that has no work or is dead as idle on its devices.
     pub(super) fn stop_computing(&mut self, uid: RunnerId) {
-        if let Some(runner) = self.runners.get_mut(&uid) {
-            runner.batch = None;
-            self.set_computing(uid, false);
-            if self.cpu_busy.remove(&uid) {
-                self.cpu_changed();
-            }
+        self.runners[&uid].batch = None;
+        self.set_computing(uid, false);
+        if self.cpu_busy.remove(&uid) {
+            self.cpu_changed();
         }
     }
 
@@ -243,12 +229,8 @@ impl Core {
     /// A batch is done: every request in it has a token, or part of its prompt.
     pub(super) fn batch_done(&mut self, uid: RunnerId) {
         let now = self.now;
-        let Some(runner) = self.runners.get_mut(&uid) else {
-            return;
-        };
-        let Some(batch) = runner.batch.take() else {
-            return;
-        };
+        let runner = &mut self.runners[&uid];
+        let batch = runner.batch.take().expect("its end is not stale");
         runner.warm = true;
         let owed = now.since(batch.since).0 as f64 / batch.slow - batch.left;
         for id in batch.decode {
@@ -303,13 +285,10 @@ impl Core {
         let timings = request.timings(now, counts_cached);
         let reason = request.reason;
         let happened = Happened::Finished {
-            id,
-            tag: request.work.tag,
             tokens: request.emitted,
             took: now.since(request.served),
         };
-        let server = request.server;
-        self.happened(server, happened);
+        self.log_request(id, happened);
         self.notify(id, NoticeKind::Done { timings, reason });
         self.leave_slot_quietly(id, uid, slot);
     }
@@ -323,24 +302,21 @@ impl Core {
 
     /// Takes a request out of its slot. Its evaluated tokens stay in the slot's cache.
     fn leave_slot_quietly(&mut self, id: RequestId, uid: RunnerId, slot: usize) {
-        let Some(request) = self.requests.remove(&id) else {
-            return;
-        };
-        if let Some(runner) = self.runners.get_mut(&uid) {
-            let ctx = runner.launch.num_ctx as usize;
-            let slot = &mut runner.slots[slot];
-            slot.request = None;
-            slot.cache
-                .truncate(request.prompt_len.saturating_sub(request.prompt_left));
-            if let WorkKind::Generate(generation) = &request.work.kind {
-                // The last token was sampled but never evaluated.
-                let evaluated = (request.emitted as usize).saturating_sub(1);
-                slot.cache.extend(generation.output.iter().take(evaluated));
-            }
-            if slot.cache.len() > ctx {
-                // The context has been shifted; its beginning is gone.
-                slot.cache.clear();
-            }
+        let request = self.requests.swap_remove(&id).expect("it has a slot");
+        let runner = &mut self.runners[&uid];
+        let ctx = runner.launch.num_ctx as usize;
+        let slot = &mut runner.slots[slot];
+        slot.request = None;
+        slot.cache
+            .truncate(request.prompt_len.saturating_sub(request.prompt_left));
+        if let WorkKind::Generate(generation) = &request.work.kind {
+            // The last token was sampled but never evaluated.
+            let evaluated = (request.emitted as usize).saturating_sub(1);
+            slot.cache.extend(generation.output.iter().take(evaluated));
+        }
+        if slot.cache.len() > ctx {
+            // The context has been shifted; its beginning is gone.
+            slot.cache.clear();
         }
         self.detach(uid);
     }

@@ -18,42 +18,34 @@ impl Core {
         if request.gone {
             return;
         }
-        let (server, tag, state) = (request.server, request.work.tag, request.state);
+        let (server, state) = (request.server, request.state);
         let early = self.servers[server].spec.settings.release() < (0, 30, 0);
         request.gone = true;
-        let happened = Happened::Cancelled {
-            id,
-            tag,
-            state: state.name(),
-        };
-        self.happened(server, happened);
+        let name = state.name();
+        self.log_request(id, Happened::Cancelled { state: name });
         self.notify(id, NoticeKind::Dropped);
         match state {
             RequestState::Travelling | RequestState::Resolving => {
-                self.requests.remove(&id);
+                self.requests.swap_remove(&id);
             }
             // The entry keeps its place in the queue and is skipped when it reaches the head.
             RequestState::Blocked | RequestState::Queued | RequestState::Head => {}
             RequestState::Loading => {
                 if let Head::Loading(_, uid) = self.servers[server].head {
-                    let model = self.runners[&uid].name.clone();
                     self.forget_runner(uid);
-                    self.happened(server, Happened::LoadAborted { id, model });
+                    self.log_request(id, Happened::LoadAborted);
                 }
-                self.requests.remove(&id);
-                self.servers[server].retried.remove(&id);
-                self.servers[server].head = Head::None;
+                self.requests.swap_remove(&id);
+                self.servers[server].leave_head(id);
                 self.take_pending(server);
             }
             RequestState::Preparing(uid) => {
-                self.requests.remove(&id);
+                self.requests.swap_remove(&id);
                 self.detach(uid);
             }
             RequestState::Waiting(uid) => {
-                if let Some(runner) = self.runners.get_mut(&uid) {
-                    runner.waiting.retain(|other| *other != id);
-                }
-                self.requests.remove(&id);
+                self.runners[&uid].waiting.retain(|other| *other != id);
+                self.requests.swap_remove(&id);
                 self.detach(uid);
             }
             // Runners before llama-server notice a closed connection only when they write to it.

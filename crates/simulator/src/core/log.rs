@@ -3,7 +3,7 @@
 use domain::{Nanos, Stamp};
 use serde::ser::{Error as _, SerializeMap as _};
 use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::types::{RequestId, ServerId};
 
@@ -13,6 +13,11 @@ pub struct SchedulerEvent {
     /// A whole number of microseconds.
     pub at: Stamp,
     pub server: ServerId,
+    /// The request that it happened to; absent where it happened to a runner.
+    pub id: Option<RequestId>,
+    /// The request's tag, which does not depend on the order of submission.
+    pub tag: Option<u64>,
+    pub model: Option<String>,
     pub happened: Happened,
 }
 
@@ -23,10 +28,15 @@ impl Serialize for SchedulerEvent {
         else {
             return Err(S::Error::custom("what happened is an object"));
         };
-        let mut map = to.serialize_map(Some(2 + members.len()))?;
+        let mut map = to.serialize_map(None)?;
         map.serialize_entry("at", &self.at)?;
         map.serialize_entry("server", &self.server)?;
         map.serialize_entry("event", &members.remove("event"))?;
+        let id = self.id.map(|id| ("id".to_owned(), json!(id)));
+        let tag = self.tag.map(|tag| ("tag".to_owned(), json!(tag)));
+        let model = self.model.as_ref();
+        members.extend(id.into_iter().chain(tag));
+        members.extend(model.map(|model| ("model".to_owned(), json!(model))));
         for (name, value) in &members {
             map.serialize_entry(name, value)?;
         }
@@ -34,26 +44,19 @@ impl Serialize for SchedulerEvent {
     }
 }
 
-/// The events. Requests have their tag too, which does not depend on the order of submission.
+/// What happened to a request or to a runner.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Happened {
-    Arrived {
-        id: RequestId,
-        tag: u64,
-        model: String,
-    },
+    Arrived,
     Queued {
-        id: RequestId,
         /// Entries in the queue, this one included.
         depth: usize,
     },
     /// The pending queue was full.
-    Refused { id: RequestId },
+    Refused,
     /// It was given a runner.
     Attached {
-        id: RequestId,
-        model: String,
         /// Since its arrival.
         load: Nanos,
         /// It bypassed the queue because the runner matched.
@@ -61,8 +64,6 @@ pub enum Happened {
     },
     /// It was given a slot; the order of these is the order served.
     Served {
-        id: RequestId,
-        tag: u64,
         slot: usize,
         /// Since it was attached.
         waited: Nanos,
@@ -70,29 +71,22 @@ pub enum Happened {
         cached: u32,
     },
     Finished {
-        id: RequestId,
-        tag: u64,
         tokens: u32,
         /// Since it was served.
         took: Nanos,
     },
     Cancelled {
-        id: RequestId,
-        tag: u64,
         state: &'static str,
     },
     /// A cancelled entry reached the head of the queue and was skipped.
-    Skipped { id: RequestId },
+    Skipped,
     /// A runner must be unloaded before a request can be handled.
     Evicting {
-        id: RequestId,
         victim: String,
         reason: EvictReason,
         in_flight: usize,
     },
     LoadStarted {
-        id: RequestId,
-        model: String,
         /// Context per slot.
         num_ctx: u32,
         gpu_layers: u32,
@@ -102,33 +96,53 @@ pub enum Happened {
         size_vram: u64,
     },
     LoadFinished {
-        id: RequestId,
-        model: String,
         /// Since it began.
         took: Nanos,
     },
     LoadFailed {
-        id: RequestId,
-        model: String,
         message: String,
     },
     /// The only client waiting for a load closed its connection.
-    LoadAborted { id: RequestId, model: String },
+    LoadAborted,
     /// A runner's keep-alive ran out.
-    Expired { model: String },
+    Expired,
     /// A runner began to unload.
-    UnloadStarted { model: String },
+    UnloadStarted,
     /// A runner is gone and its memory is back.
     Unloaded {
-        model: String,
         /// Since it began.
         took: Nanos,
     },
     Crashed {
-        model: String,
         /// Requests that failed with it.
         lost: usize,
     },
+}
+
+impl Happened {
+    /// Whether the log states the request's tag.
+    pub(super) fn has_tag(&self) -> bool {
+        use Happened::{Arrived, Cancelled, Finished, Served};
+        matches!(
+            self,
+            Arrived | Served { .. } | Finished { .. } | Cancelled { .. }
+        )
+    }
+
+    /// Whether the log states the request's model.
+    pub(super) fn names_model(&self) -> bool {
+        use Happened::{Cancelled, Evicting, Finished, Queued, Refused, Served, Skipped};
+        !matches!(
+            self,
+            Queued { .. }
+                | Refused
+                | Served { .. }
+                | Finished { .. }
+                | Cancelled { .. }
+                | Skipped
+                | Evicting { .. }
+        )
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

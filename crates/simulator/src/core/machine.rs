@@ -1,12 +1,13 @@
 //! The machine: events in time order, and the servers and devices they act on.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 
 use domain::backend::KeepAlive;
 use domain::hash::derive;
 use domain::telemetry::GpuReading;
 use domain::{Nanos, Stamp};
+use indexmap::IndexMap;
 
 use super::device::{Device, whole_micros};
 use super::log::{Happened, SchedulerEvent};
@@ -27,8 +28,9 @@ pub(crate) struct Core {
     pub(super) devices: Vec<Device>,
     /// Runners that compute on the host's CPU, which they share equally.
     pub(super) cpu_busy: BTreeSet<RunnerId>,
-    pub(super) runners: BTreeMap<RunnerId, Runner>,
-    pub(super) requests: HashMap<RequestId, Request>,
+    /// In the order of their starts.
+    pub(super) runners: IndexMap<RunnerId, Runner>,
+    pub(super) requests: IndexMap<RequestId, Request>,
     /// Weights that have been read from disk once.
     pub(super) page_cache: BTreeSet<String>,
     events: BinaryHeap<Reverse<Entry>>,
@@ -105,8 +107,8 @@ impl Core {
             servers,
             devices,
             cpu_busy: BTreeSet::new(),
-            runners: BTreeMap::new(),
-            requests: HashMap::new(),
+            runners: IndexMap::new(),
+            requests: IndexMap::new(),
             page_cache: BTreeSet::new(),
             events: BinaryHeap::new(),
             now: Stamp::ZERO,
@@ -152,18 +154,21 @@ impl Core {
         };
         let latency = self.latency(server.0, tag);
         let arrives = whole_micros(self.now + latency);
-        let request = Request::new(work, server.0, model, arrives);
+        let request = Request {
+            work,
+            server: server.0,
+            model,
+            arrived: arrives,
+            ..Request::default()
+        };
         self.requests.insert(id, request);
         self.schedule(arrives, tag, Event::Arrived { id });
     }
 
     /// Latency drawn from the request's content and the number of equal requests in progress.
     fn latency(&self, server: usize, tag: u64) -> Nanos {
-        let nth = self
-            .requests
-            .values()
-            .filter(|request| request.server == server && request.work.tag == tag)
-            .count();
+        let equal = |request: &&Request| request.server == server && request.work.tag == tag;
+        let nth = self.requests.values().filter(equal).count();
         let draw = derive(&[
             "latency",
             &self.profile.seed.to_string(),
@@ -181,56 +186,47 @@ impl Core {
     /// Kills the runner of a model, or every runner of the server; their requests fail.
     pub(crate) fn crash_runner(&mut self, at: Stamp, server: ServerId, model: Option<&str>) {
         self.advance(whole_micros(at));
-        let doomed: Vec<RunnerId> = self
-            .runners
-            .iter()
-            .filter(|(_, runner)| {
-                runner.server == server.0
-                    && matches!(runner.state, RunnerState::Ready | RunnerState::Loading)
-                    && model.is_none_or(|name| runner.name == name)
-            })
-            .map(|(uid, _)| *uid)
-            .collect();
+        let doomed = self.runners.iter().filter(|(_, runner)| {
+            runner.server == server.0
+                && matches!(runner.state, RunnerState::Ready | RunnerState::Loading)
+                && model.is_none_or(|name| runner.name == name)
+        });
+        let doomed: Vec<RunnerId> = doomed.map(|(uid, _)| *uid).collect();
         for uid in doomed {
             self.crash(uid);
         }
     }
 
     fn crash(&mut self, uid: RunnerId) {
-        let runner = &self.runners[&uid];
-        let (server, model) = (runner.server, runner.name.clone());
-        if runner.state == RunnerState::Loading {
-            self.happened(server, Happened::Crashed { model, lost: 1 });
+        if self.runners[&uid].state == RunnerState::Loading {
+            self.log_runner(uid, Happened::Crashed { lost: 1 });
             return self.load_failed(uid, "llama-server process has terminated: exit status 2");
         }
         let on_it = self
             .requests
-            .iter()
-            .filter(|(_, request)| request.runner() == Some(uid));
-        let mut lost: Vec<RequestId> = on_it.map(|(id, _)| *id).collect();
-        lost.sort_unstable_by_key(|id| {
-            (self.requests[id].attached, self.requests[id].work.tag, *id)
-        });
+            .values()
+            .filter(|request| request.runner() == Some(uid));
+        let mut lost: Vec<_> = on_it.map(|r| (r.attached, r.work.tag, r.work.id)).collect();
+        lost.sort_unstable();
         let count = lost.len();
-        self.happened(server, Happened::Crashed { model, lost: count });
+        self.log_runner(uid, Happened::Crashed { lost: count });
         self.stop_computing(uid);
         for device in &mut self.devices {
             device.release(uid);
         }
-        if let Some(runner) = self.runners.get_mut(&uid) {
-            runner.state = RunnerState::Crashed;
-            runner.waiting.clear();
-            runner.slots.iter_mut().for_each(|slot| {
-                slot.request = None;
-                slot.cache.clear();
-            });
+        let runner = &mut self.runners[&uid];
+        runner.state = RunnerState::Crashed;
+        runner.waiting.clear();
+        for slot in &mut runner.slots {
+            slot.request = None;
+            slot.cache.clear();
         }
-        for id in lost {
+        for (_, _, id) in lost {
             if !self.requests[&id].gone {
                 let message = RUNNER_STOPPED.to_owned();
                 self.notify(id, NoticeKind::Failed { message });
             }
-            self.requests.remove(&id);
+            self.requests.swap_remove(&id);
             self.detach(uid);
         }
     }
@@ -337,12 +333,11 @@ impl Core {
     }
 
     fn arrived(&mut self, id: RequestId) {
-        let request = self.requests.get_mut(&id).expect("not stale");
+        let request = &mut self.requests[&id];
         request.state = RequestState::Resolving;
-        let (server, tag) = (request.server, request.work.tag);
-        let model = request.work.model.clone();
+        let tag = request.work.tag;
         let resolve = self.profile.models[request.model].load.resolve_s;
-        self.happened(server, Happened::Arrived { id, tag, model });
+        self.log_request(id, Happened::Arrived);
         let at = whole_micros(self.now + Nanos::from_secs_f64(resolve));
         self.schedule(at, tag, Event::ModelResolved { id });
     }
@@ -360,20 +355,36 @@ impl Core {
         });
     }
 
-    pub(super) fn happened(&mut self, server: usize, happened: Happened) {
+    pub(super) fn log_request(&mut self, id: RequestId, happened: Happened) {
+        let request = &self.requests[&id];
+        let model = happened.names_model().then(|| request.work.model.clone());
         self.log.push(SchedulerEvent {
             at: self.now,
-            server: ServerId(server),
+            server: ServerId(request.server),
+            id: Some(id),
+            tag: happened.has_tag().then_some(request.work.tag),
+            model,
+            happened,
+        });
+    }
+
+    pub(super) fn log_runner(&mut self, uid: RunnerId, happened: Happened) {
+        let runner = &self.runners[&uid];
+        self.log.push(SchedulerEvent {
+            at: self.now,
+            server: ServerId(runner.server),
+            id: None,
+            tag: None,
+            model: Some(runner.name.clone()),
             happened,
         });
     }
 
     /// The loaded models of a server, by expiry, latest first.
     pub(crate) fn loaded(&self, server: ServerId, at: Stamp) -> Vec<LoadedView> {
-        let mut views: Vec<LoadedView> = self.servers[server.0]
-            .loaded
-            .values()
-            .map(|uid| &self.runners[uid])
+        let runners = self.servers[server.0].loaded.values();
+        let runners = runners.map(|uid| &self.runners[uid]);
+        let mut views: Vec<LoadedView> = runners
             .filter(|runner| runner.state != RunnerState::Loading)
             .map(|runner| LoadedView {
                 model: runner.name.clone(),

@@ -21,9 +21,7 @@ impl Core {
             ..Placement::default()
         };
         let uid = self.start_runner(id, launch, nothing);
-        if let Some(runner) = self.runners.get_mut(&uid) {
-            runner.doomed = Some(message);
-        }
+        self.runners[&uid].doomed = Some(message);
         let server = self.requests[&id].server;
         let poll_s = self.servers[server].spec.settings.ready_poll_s;
         // It dies while allocating memory, which the next poll detects.
@@ -49,14 +47,12 @@ impl Core {
         let name = request.work.model.clone();
         let uid = RunnerId(self.next_serial());
         let happened = Happened::LoadStarted {
-            id,
-            model: name.clone(),
             num_ctx: launch.num_ctx,
             gpu_layers: placement.gpu_layers,
             size: placement.size,
             size_vram: placement.size_vram,
         };
-        self.happened(server, happened);
+        self.log_request(id, happened);
         for &(device, bytes) in &placement.held {
             self.devices[device].hold(uid, bytes);
         }
@@ -87,31 +83,27 @@ impl Core {
                 doomed: None,
             },
         );
-        self.set_state(id, RequestState::Loading);
+        self.requests[&id].state = RequestState::Loading;
         self.servers[server].head = Head::Loading(id, uid);
         uid
     }
 
     pub(super) fn load_ended(&mut self, uid: RunnerId) {
-        let server = self.runners[&uid].server;
-        let doomed = self.runners[&uid].doomed.clone();
-        if let Some(message) = doomed.or_else(|| self.servers[server].fail_next.take()) {
+        let runner = &mut self.runners[&uid];
+        let server = runner.server;
+        let fail_next = || self.servers[server].fail_next.take();
+        if let Some(message) = runner.doomed.take().or_else(fail_next) {
             return self.load_failed(uid, &message);
         }
         let Head::Loading(id, _) = self.servers[server].head else {
             return;
         };
-        let now = self.now;
-        let Some(runner) = self.runners.get_mut(&uid) else {
-            return;
-        };
         runner.state = RunnerState::Ready;
-        let took = now.since(runner.since);
-        let (model, key) = (runner.name.clone(), runner.key.clone());
+        let took = self.now.since(runner.since);
+        let key = runner.key.clone();
         self.servers[server].loaded.insert(key, uid);
-        self.servers[server].head = Head::None;
-        self.servers[server].retried.remove(&id);
-        self.happened(server, Happened::LoadFinished { id, model, took });
+        self.servers[server].leave_head(id);
+        self.log_request(id, Happened::LoadFinished { took });
         self.attach(id, uid, false);
         self.take_pending(server);
     }
@@ -121,60 +113,47 @@ impl Core {
         let Head::Loading(id, _) = self.servers[server].head else {
             return;
         };
-        let model = self.runners[&uid].name.clone();
         self.forget_runner(uid);
-        self.servers[server].retried.remove(&id);
-        let message = message.to_owned();
-        let notice = NoticeKind::LoadFailed {
-            message: message.clone(),
-        };
-        self.happened(server, Happened::LoadFailed { id, model, message });
-        self.notify(id, notice);
-        self.requests.remove(&id);
-        self.servers[server].head = Head::None;
+        let [message, logged] = [message; 2].map(str::to_owned);
+        self.notify(id, NoticeKind::LoadFailed { message });
+        self.log_request(id, Happened::LoadFailed { message: logged });
+        self.requests.swap_remove(&id);
+        self.servers[server].leave_head(id);
         self.take_pending(server);
     }
 
-    pub(super) fn forget_runner(&mut self, uid: RunnerId) {
-        self.runners.remove(&uid);
+    /// Ends a runner's process.
+    pub(super) fn forget_runner(&mut self, uid: RunnerId) -> Runner {
         for device in &mut self.devices {
             device.release(uid);
         }
+        let runner = self.runners.shift_remove(&uid);
+        runner.expect("only runners that exist are forgotten")
     }
 
     pub(super) fn attach(&mut self, id: RequestId, uid: RunnerId, fast_path: bool) {
         let now = self.now;
         let timer = self.next_serial();
-        let request = self
-            .requests
-            .get_mut(&id)
-            .expect("only live requests attach");
+        let request = &mut self.requests[&id];
         request.attached = now;
         request.load = now.since(request.arrived);
         request.state = RequestState::Preparing(uid);
-        let (server, tag, load) = (request.server, request.work.tag, request.load);
+        let (tag, load) = (request.work.tag, request.load);
         let keep_alive = request.work.keep_alive;
         let preload = matches!(request.work.kind, WorkKind::Preload);
-        let model = request.work.model.clone();
         let prepare = self.profile.models[request.model].load.prepare_s;
-        let runner = self.runners.get_mut(&uid).expect("matched just now");
+        let runner = &mut self.runners[&uid];
         runner.in_flight += 1;
         runner.timer = timer;
         // The last request attached sets it for all, even over an eviction.
         if let Some(keep_alive) = keep_alive {
             runner.session = keep_alive;
         }
-        let happened = Happened::Attached {
-            id,
-            model,
-            load,
-            fast_path,
-        };
-        self.happened(server, happened);
+        self.log_request(id, Happened::Attached { load, fast_path });
         self.notify(id, NoticeKind::Attached);
         if preload {
             self.notify(id, NoticeKind::Preloaded);
-            self.requests.remove(&id);
+            self.requests.swap_remove(&id);
             self.detach(uid);
             return;
         }
@@ -186,9 +165,7 @@ impl Core {
     pub(super) fn detach(&mut self, uid: RunnerId) {
         let now = self.now;
         let timer = self.next_serial();
-        let Some(runner) = self.runners.get_mut(&uid) else {
-            return;
-        };
+        let runner = &mut self.runners[&uid];
         runner.in_flight -= 1;
         if !runner.idle() {
             return;
@@ -209,9 +186,7 @@ impl Core {
     }
 
     pub(super) fn keep_alive_expired(&mut self, uid: RunnerId) {
-        let runner = &self.runners[&uid];
-        let (server, model) = (runner.server, runner.name.clone());
-        self.happened(server, Happened::Expired { model });
+        self.log_runner(uid, Happened::Expired);
         self.expire(uid);
     }
 
@@ -221,7 +196,7 @@ impl Core {
         let key = self.profile.models[request.model].key();
         let loaded = self.servers[request.server].loaded.get(key).copied();
         self.notify(id, NoticeKind::Unloading);
-        self.requests.remove(&id);
+        self.requests.swap_remove(&id);
         if let Some(uid) = loaded {
             self.expire(uid);
         }
@@ -229,14 +204,11 @@ impl Core {
 
     fn begin_unload(&mut self, uid: RunnerId) {
         let now = self.now;
-        let Some(runner) = self.runners.get_mut(&uid) else {
-            return;
-        };
+        let runner = &mut self.runners[&uid];
         let crashed = runner.state == RunnerState::Crashed;
         runner.state = RunnerState::Unloading;
         runner.since = now;
-        let (server, model) = (runner.server, runner.name.clone());
-        let settings = &self.servers[server].spec.settings;
+        let settings = &self.servers[runner.server].spec.settings;
         let times = &self.profile.models[runner.model].load;
         // A dead process holds no memory; a runner on the CPU has none to give back.
         let mut took = Nanos::ZERO;
@@ -247,28 +219,29 @@ impl Core {
                 took += waited.min(Nanos::from_secs_f64(settings.recovery_cap_s));
             }
         }
-        self.happened(server, Happened::UnloadStarted { model });
+        self.log_runner(uid, Happened::UnloadStarted);
         self.stop_computing(uid);
         let at = whole_micros(now + took);
         self.schedule(at, uid.0, Event::Unloaded { runner: uid });
     }
 
     pub(super) fn unloaded(&mut self, uid: RunnerId) {
-        let runner = &self.runners[&uid];
-        let (server, model) = (runner.server, runner.name.clone());
-        let took = self.now.since(runner.since);
-        let blocked = runner.blocked.clone();
-        let key = runner.key.clone();
+        let took = self.now.since(self.runners[&uid].since);
+        self.log_runner(uid, Happened::Unloaded { took });
+        let Runner {
+            server,
+            key,
+            blocked,
+            ..
+        } = self.forget_runner(uid);
         self.servers[server].loaded.remove(&key);
-        self.forget_runner(uid);
-        self.happened(server, Happened::Unloaded { model, took });
         // A request waiting at the head checks again after any unload.
         if let Head::Evicting(id) = self.servers[server].head {
             self.handle_head(id);
         }
         for id in blocked {
             if self.requests[&id].gone {
-                self.requests.remove(&id);
+                self.requests.swap_remove(&id);
             } else {
                 self.resolved(id);
             }
@@ -280,9 +253,7 @@ impl Core {
     pub(super) fn expire(&mut self, uid: RunnerId) {
         let now = self.now;
         let timer = self.next_serial();
-        let Some(runner) = self.runners.get_mut(&uid) else {
-            return;
-        };
+        let runner = &mut self.runners[&uid];
         if runner.state == RunnerState::Unloading {
             return;
         }

@@ -53,11 +53,8 @@ impl Core {
             match self.matching(id) {
                 Match::Fits(uid) => return self.attach(id, uid, true),
                 Match::Draining(uid) => {
-                    self.set_state(id, RequestState::Blocked);
-                    if let Some(runner) = self.runners.get_mut(&uid) {
-                        runner.blocked.push(id);
-                    }
-                    return;
+                    self.requests[&id].state = RequestState::Blocked;
+                    return self.runners[&uid].blocked.push(id);
                 }
                 Match::Absent | Match::Differs(..) => {}
             }
@@ -69,16 +66,16 @@ impl Core {
         let server = self.requests[&id].server;
         let depth = self.servers[server].pending.len() + 1;
         if depth > self.servers[server].spec.settings.max_queue {
-            self.happened(server, Happened::Refused { id });
+            self.log_request(id, Happened::Refused);
             if !self.requests[&id].gone {
                 self.notify(id, NoticeKind::Busy);
             }
-            self.requests.remove(&id);
+            self.requests.swap_remove(&id);
             return;
         }
-        self.set_state(id, RequestState::Queued);
+        self.requests[&id].state = RequestState::Queued;
         self.servers[server].pending.push_back(id);
-        self.happened(server, Happened::Queued { id, depth });
+        self.log_request(id, Happened::Queued { depth });
         self.take_pending(server);
     }
 
@@ -97,8 +94,8 @@ impl Core {
         let server = self.requests[&id].server;
         self.servers[server].head = Head::None;
         if self.requests[&id].gone {
-            self.happened(server, Happened::Skipped { id });
-            self.requests.remove(&id);
+            self.log_request(id, Happened::Skipped);
+            self.requests.swap_remove(&id);
             self.servers[server].retried.remove(&id);
             return;
         }
@@ -178,16 +175,15 @@ impl Core {
     /// Marks a runner to unload as soon as it is idle, and makes the head wait for that.
     fn evict(&mut self, id: RequestId, uid: RunnerId, reason: EvictReason) {
         let server = self.requests[&id].server;
-        self.set_state(id, RequestState::Head);
+        self.requests[&id].state = RequestState::Head;
         self.servers[server].head = Head::Evicting(id);
         let runner = &self.runners[&uid];
         let happened = Happened::Evicting {
-            id,
             victim: runner.name.clone(),
             reason,
             in_flight: runner.in_flight,
         };
-        self.happened(server, happened);
+        self.log_request(id, happened);
         self.expire(uid);
     }
 
@@ -221,12 +217,6 @@ impl Core {
         let all: Vec<RunnerId> = self.servers[server].loaded.values().copied().collect();
         for uid in all {
             self.evict(id, uid, EvictReason::Memory);
-        }
-    }
-
-    pub(super) fn set_state(&mut self, id: RequestId, state: RequestState) {
-        if let Some(request) = self.requests.get_mut(&id) {
-            request.state = state;
         }
     }
 }

@@ -13,8 +13,9 @@ use crate::profile::ServerSpec;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct RunnerId(pub(super) u64);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum RequestState {
+    #[default]
     Travelling,
     Resolving,
     /// Waiting for the lock of a runner that is being unloaded.
@@ -46,7 +47,7 @@ impl RequestState {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Request {
     pub(super) work: Work,
     pub(super) server: usize,
@@ -71,28 +72,6 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) fn new(work: Work, server: usize, model: usize, arrives: Stamp) -> Self {
-        Self {
-            work,
-            server,
-            model,
-            state: RequestState::Travelling,
-            arrived: arrives,
-            attached: arrives,
-            served: arrives,
-            prefill_began: None,
-            first_token: arrives,
-            load: Nanos::ZERO,
-            prompt_len: 0,
-            prompt_left: 0,
-            cached: 0,
-            emitted: 0,
-            limit: 0,
-            reason: StopReason::Stop,
-            gone: false,
-        }
-    }
-
     pub(super) fn prompt(&self) -> Option<&Arc<[u32]>> {
         match &self.work.kind {
             WorkKind::Generate(generation) => Some(&generation.prompt),
@@ -231,4 +210,12 @@ pub(super) struct Server {
     pub(super) retried: BTreeSet<RequestId>,
     /// Injected: the next load fails with this.
     pub(super) fail_next: Option<String>,
+}
+
+impl Server {
+    /// The request at the head is done with the pending loop.
+    pub(super) fn leave_head(&mut self, id: RequestId) {
+        self.head = Head::None;
+        self.retried.remove(&id);
+    }
 }

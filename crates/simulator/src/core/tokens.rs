@@ -54,6 +54,16 @@ pub(crate) fn id(piece: &str) -> u32 {
     hash & 0x7fff_ffff
 }
 
+/// The offsets in a text at which its pieces end.
+pub(crate) fn ends(text: &str) -> Vec<u32> {
+    let pieces = pieces(text).into_iter();
+    let ends = pieces.scan(0, |end, piece| {
+        *end += piece.len() as u32;
+        Some(*end)
+    });
+    ends.collect()
+}
+
 pub(crate) fn ids(text: &str) -> Vec<u32> {
     pieces(text).into_iter().map(id).collect()
 }

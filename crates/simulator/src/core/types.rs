@@ -7,8 +7,7 @@ use domain::{ModelOptions, Nanos, Stamp};
 use serde::{Deserialize, Serialize};
 
 /// A request's number, chosen by the caller and unique in one core.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct RequestId(pub u64);
 
 /// One server (one port), counted from 0.
@@ -17,7 +16,7 @@ pub struct RequestId(pub u64);
 pub struct ServerId(pub usize);
 
 /// A request as the scheduler sees it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Work {
     pub(crate) id: RequestId,
     pub(crate) kind: WorkKind,
@@ -30,10 +29,11 @@ pub(crate) struct Work {
     pub(crate) tag: u64,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) enum WorkKind {
     Generate(Generation),
     /// An empty prompt: load the model and confirm.
+    #[default]
     Preload,
     /// An empty prompt with `keep_alive` 0: unload when idle.
     Unload,
@@ -141,9 +141,9 @@ impl NoticeKind {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum StopReason {
+    #[default]
     Stop,
     /// `num_predict` or the context limit.
     Length,

@@ -56,15 +56,21 @@ pub struct RequestLog {
     pub took: Nanos,
 }
 
+/// Where the log is written.
+pub trait Sink: Write + Send + std::fmt::Debug {}
+
+impl<T: Write + Send + std::fmt::Debug> Sink for T {}
+
+#[derive(Debug)]
 pub(super) struct Log {
     lines: VecDeque<LogLine>,
     forgotten: u64,
-    sink: Option<Box<dyn Write + Send>>,
+    sink: Option<Box<dyn Sink>>,
     dirty: bool,
 }
 
 impl Log {
-    pub(super) fn new(sink: Option<Box<dyn Write + Send>>) -> Self {
+    pub(super) fn new(sink: Option<Box<dyn Sink>>) -> Self {
         Self {
             lines: VecDeque::new(),
             forgotten: 0,

@@ -31,13 +31,9 @@ fn in_window(rule: &FaultRule, at: Stamp) -> bool {
 
 impl Engine {
     pub(crate) fn new(rules: FaultRules, seed: u64) -> Self {
-        let rules = rules
-            .rules
-            .into_iter()
-            .map(|rule| (rule, AtomicU64::new(0)))
-            .collect();
+        let rules = rules.rules.into_iter();
         Self {
-            rules,
+            rules: rules.map(|rule| (rule, AtomicU64::new(0))).collect(),
             seed: seed.to_string(),
         }
     }
@@ -46,20 +42,16 @@ impl Engine {
     pub(crate) fn pick(&self, seen: &RequestFacts<'_>) -> Option<FaultRule> {
         let mut hit = None;
         for (index, (rule, count)) in self.rules.iter().enumerate() {
-            let meets = rule.kind != FaultKind::Refuse
-                && rule
-                    .path
-                    .as_deref()
-                    .map_or(seen.inference, |path| path == seen.path)
-                && rule
-                    .model
-                    .as_deref()
-                    .is_none_or(|model| model == seen.model)
+            let path = match &rule.path {
+                None => seen.inference,
+                Some(path) => path == seen.path,
+            };
+            let by_agent = |agent: &String| seen.agents.iter().any(|name| name.contains(agent));
+            let meets = path
+                && rule.kind != FaultKind::Refuse
+                && rule.model.as_ref().is_none_or(|model| model == seen.model)
                 && rule.server.is_none_or(|server| server == seen.server)
-                && rule
-                    .agent
-                    .as_deref()
-                    .is_none_or(|agent| seen.agents.iter().any(|name| name.contains(agent)))
+                && rule.agent.as_ref().is_none_or(by_agent)
                 && in_window(rule, seen.at);
             if !meets {
                 continue;
@@ -110,19 +102,21 @@ mod tests {
 
     use super::*;
 
-    fn seen(path: &str) -> RequestFacts<'_> {
-        RequestFacts {
+    /// Which requests to these paths are hit by a rule.
+    fn hits<'a>(rule: FaultRule, paths: impl IntoIterator<Item = &'a str>) -> Vec<bool> {
+        let engine = Engine::new(FaultRules { rules: vec![rule] }, 7);
+        let facts = |path| RequestFacts {
             at: Stamp::ZERO,
             server: 0,
             path,
             model: "m",
             agents: ["", "python/1"],
             inference: true,
-        }
-    }
-
-    fn engine(rule: FaultRule) -> Engine {
-        Engine::new(FaultRules { rules: vec![rule] }, 7)
+        };
+        let paths = paths.into_iter();
+        paths
+            .map(|path| engine.pick(&facts(path)).is_some())
+            .collect()
     }
 
     #[test]
@@ -133,11 +127,7 @@ mod tests {
             agent: Some("python".into()),
             ..FaultRule::always(FaultKind::Busy)
         };
-        let engine = engine(rule);
-        let hits: Vec<bool> = ["/b", "/a", "/b", "/b"]
-            .iter()
-            .map(|path| engine.pick(&seen(path)).is_some())
-            .collect();
+        let hits = hits(rule, ["/b", "/a", "/b", "/b"]);
         assert_eq!(hits, [false, false, true, false]);
     }
 
@@ -147,16 +137,10 @@ mod tests {
             rate: Some(0.2),
             ..FaultRule::always(FaultKind::Busy)
         };
-        let run = || {
-            let engine = engine(rule.clone());
-            (0..5000)
-                .map(|_| engine.pick(&seen("/")).is_some())
-                .collect::<Vec<_>>()
-        };
-        let hits = run();
-        let share = hits.iter().filter(|hit| **hit).count() as f64 / 5000.0;
+        let drawn = hits(rule.clone(), vec!["/"; 5000]);
+        let share = drawn.iter().filter(|hit| **hit).count() as f64 / 5000.0;
         assert!((0.18..0.22).contains(&share), "{share}");
-        assert_eq!(hits, run());
+        assert_eq!(drawn, hits(rule, vec!["/"; 5000]));
     }
 
     #[test]
@@ -166,13 +150,12 @@ mod tests {
             lasts: Some(Nanos(5)),
             ..FaultRule::always(FaultKind::Refuse)
         };
-        let engine = engine(rule);
-        let refused: Vec<bool> = [9, 10, 14, 15]
-            .map(|at| engine.refuses(0, Stamp(at)))
-            .into();
+        let engine = Engine::new(FaultRules { rules: vec![rule] }, 7);
+        let refused = [9, 10, 14, 15].map(|at| engine.refuses(0, Stamp(at)));
         assert_eq!(refused, [false, true, true, false]);
-        assert_eq!(engine.next_refusal_edge(0, Stamp::ZERO), Some(Stamp(10)));
-        assert_eq!(engine.next_refusal_edge(0, Stamp(10)), Some(Stamp(15)));
-        assert_eq!(engine.next_refusal_edge(0, Stamp(15)), None);
+        for (after, edge) in [(0, Some(10)), (10, Some(15)), (15, None)] {
+            let found = engine.next_refusal_edge(0, Stamp(after));
+            assert_eq!(found, edge.map(Stamp), "after {after}");
+        }
     }
 }

@@ -106,22 +106,8 @@ fn one_hour() -> f64 {
 impl FaultRule {
     /// A rule that selects every request.
     pub fn always(kind: FaultKind) -> Self {
-        Self {
-            kind,
-            path: None,
-            model: None,
-            agent: None,
-            server: None,
-            requests: Vec::new(),
-            every: None,
-            rate: None,
-            from: None,
-            lasts: None,
-            after_tokens: three(),
-            pause: None,
-            bytes: sixteen_mib(),
-            jump_s: one_hour(),
-        }
+        let rule = serde_json::from_value(serde_json::json!({"kind": kind}));
+        rule.expect("every other key has a default")
     }
 }
 
@@ -146,17 +132,26 @@ impl FaultRules {
                 || rule.path.is_some()
                 || rule.model.is_some()
                 || rule.agent.is_some();
-            let problem = if rule.kind == FaultKind::Refuse && counts {
-                "a refused connection carries no request to count; give `server`, `from` and `for`"
-            } else if rule.rate.is_some_and(|rate| !(0.0..=1.0).contains(&rate)) {
-                "`rate` is a share from 0 to 1"
-            } else if rule.every == Some(0) || rule.requests.contains(&0) {
-                "requests are counted from 1"
-            } else if rule.lasts.is_some() && rule.from.is_none() {
-                "`for` needs `from`; use from = \"0s\" for the start"
-            } else if !rule.jump_s.is_finite() {
-                "`jump_s` must be finite"
-            } else {
+            let problems = [
+                (
+                    rule.kind == FaultKind::Refuse && counts,
+                    "a refused connection carries no request to count; give `server`, `from` and `for`",
+                ),
+                (
+                    rule.rate.is_some_and(|rate| !(0.0..=1.0).contains(&rate)),
+                    "`rate` is a share from 0 to 1",
+                ),
+                (
+                    rule.every == Some(0) || rule.requests.contains(&0),
+                    "requests are counted from 1",
+                ),
+                (
+                    rule.lasts.is_some() && rule.from.is_none(),
+                    "`for` needs `from`; use from = \"0s\" for the start",
+                ),
+                (!rule.jump_s.is_finite(), "`jump_s` must be finite"),
+            ];
+            let Some((_, problem)) = problems.into_iter().find(|(found, _)| *found) else {
                 continue;
             };
             let key = format!("fault {} ({:?})", index + 1, rule.kind);

@@ -20,7 +20,6 @@ pub(crate) struct App {
     pub(crate) profile: Profile,
     pub(crate) faults: Engine,
     pub(crate) epoch: Epoch,
-    pub(crate) seed: u64,
     pub(crate) chunk_tokens: usize,
     /// Refuse `Host` names of web sites, as a server on loopback needs.
     pub(crate) check_host: bool,

@@ -41,8 +41,6 @@ pub(crate) struct Generation {
     pub(crate) output: Output,
     /// One object at the end instead of a stream.
     pub(crate) whole: bool,
-    /// The model's name as the core knows it.
-    pub(crate) model: String,
 }
 
 pub(crate) enum Output {
@@ -203,24 +201,19 @@ impl Reply {
         match (what, &mut generation.output) {
             (NoticeKind::Attached, _) => {
                 if generation.whole || self.fault.as_ref().is_some_and(|f| f.after_tokens == 0) {
-                    self.crash(&generation.model);
+                    self.crash();
                 }
             }
             (NoticeKind::Token { index }, Output::Text(text)) => {
                 let to = text.script.shown_after(index + 1);
-                self.show(text, &generation.model, at, to);
+                self.show(text, at, to);
             }
             (NoticeKind::Preloaded | NoticeKind::Unloading, _)
                 if self.plays(FaultKind::RunnerCrash) =>
             {
                 return Err(Refusal::new(500, RUNNER_STOPPED));
             }
-            (NoticeKind::Preloaded | NoticeKind::Unloading, _)
-                if self.plays(FaultKind::ErrorLine) =>
-            {
-                return Err(Refusal::new(500, RUNNER_ERROR));
-            }
-            (NoticeKind::Done { .. }, _)
+            (NoticeKind::Preloaded | NoticeKind::Unloading | NoticeKind::Done { .. }, _)
                 if generation.whole && self.plays(FaultKind::ErrorLine) =>
             {
                 return Err(Refusal::new(500, RUNNER_ERROR));
@@ -252,7 +245,7 @@ impl Reply {
                 if generation.whole {
                     self.whole(text, at, reason, &timings);
                 } else {
-                    self.last(text, &generation.model, at, reason, &timings);
+                    self.last(text, at, reason, &timings);
                 }
             }
             (NoticeKind::Failed { message }, Output::Text(text))
@@ -286,7 +279,7 @@ impl Reply {
     }
 
     /// Sends the text up to an offset as one object, and plays a fault that is due.
-    fn show(&mut self, text: &mut TextOutput, model: &str, at: Stamp, to: u32) {
+    fn show(&mut self, text: &mut TextOutput, at: Stamp, to: u32) {
         if to <= text.shown {
             return;
         }
@@ -301,22 +294,15 @@ impl Reply {
             .as_ref()
             .is_some_and(|f| f.after_tokens == chunks)
         {
-            self.play(&mut text.encoder, model, from);
+            self.play(&mut text.encoder, from);
         }
     }
 
     /// The end of a stream: the rest of the text, a tool call, the final object.
-    fn last(
-        &mut self,
-        text: &mut TextOutput,
-        model: &str,
-        at: Stamp,
-        reason: &'static str,
-        timings: &Timings,
-    ) {
+    fn last(&mut self, text: &mut TextOutput, at: Stamp, reason: &'static str, timings: &Timings) {
         let tokens = timings.eval_count;
         let to = text.script.generated_after(tokens);
-        self.show(text, model, at, to);
+        self.show(text, at, to);
         if text.script.hangs_up_after(tokens) {
             self.end = Some(End::Clean);
         }
@@ -353,7 +339,7 @@ impl Reply {
         text.encoder.last(&finale, &mut self.out);
         self.end = Some(End::Clean);
         let stalled = self.stall.take();
-        self.spoil_last(&mut text.encoder, model, tail, unplayed);
+        self.spoil_last(&mut text.encoder, tail, unplayed);
         if let Some((mut held, pause)) = stalled {
             held.extend(self.out.drain(from..));
             self.stall = Some((held, pause));

@@ -15,7 +15,7 @@ use super::keep_alive;
 use super::options::ParsedOptions;
 use super::reply::Refusal;
 use super::wire::{self, EmbedWire, EmbeddingsWire, OpenAiEmbedWire};
-use crate::core::{RequestId, RunnerOptions, ServerId, Timings, Work, WorkKind, tokens};
+use crate::core::{RunnerOptions, ServerId, Timings, Work, WorkKind, tokens};
 use crate::faults::FaultRule;
 
 /// The engine's error when it was started for completions.
@@ -155,7 +155,6 @@ pub(super) fn start(
     }
     let content: Vec<&str> = ask.inputs.iter().map(String::as_str).collect();
     let work = Work {
-        id: RequestId(0),
         kind: if ask.inputs.is_empty() {
             WorkKind::Preload
         } else {
@@ -165,6 +164,7 @@ pub(super) fn start(
         runner,
         keep_alive: ask.keep_alive,
         tag: derive(&[&["embed", &model.name], content.as_slice()].concat()),
+        ..Work::default()
     };
     // From 0.30.0 each model has an engine of its own, and one not started to embed cannot.
     let engine = app.profile.server.release() >= (0, 30, 0);

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use domain::Stamp;
 use serde_json::{Value, json};
 
-use super::ask::GenerationRequest;
+use super::request::GenerationRequest;
 use super::stamp::Epoch;
 use super::text::{Message, ToolCall, likelihood};
 use crate::core::Timings;

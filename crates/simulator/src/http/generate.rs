@@ -6,13 +6,13 @@ use domain::backend::KeepAlive;
 use domain::hash::{derive, sha256_hex};
 
 use super::app::App;
-use super::ask::{Format, GenerationRequest, MEDIUM_THINKING, Turn};
 use super::body::{Generation, Output, TextOutput};
 use super::encode::{Dialect, Encoder};
 use super::exchange::Exchange;
 use super::reply::{self, Refusal};
+use super::request::{Format, GenerationRequest, MEDIUM_THINKING, Turn};
 use super::text::{Answer, Script, ScriptSpec};
-use crate::core::{self, RequestId, RunnerOptions, ServerId, Work, WorkKind, tokens};
+use crate::core::{self, RunnerOptions, ServerId, Work, WorkKind, tokens};
 use crate::faults::{FaultKind, FaultRule};
 use crate::profile::{ModelSpec, OutputDraw};
 
@@ -106,12 +106,12 @@ pub(super) fn start(
     };
     let options = serde_json::to_string(options).expect("options have only text keys");
     let work = Work {
-        id: RequestId(0),
         kind,
         model: model.name.clone(),
         runner,
         keep_alive: ask.keep_alive,
         tag: derive(&["request", exchange.line.path.as_str(), &content, &options]),
+        ..Work::default()
     };
     let line = &exchange.line;
     let encoder = Encoder::new(ask, app.epoch, line.number, line.received);
@@ -142,14 +142,12 @@ pub(super) fn submit(
     if fault.is_some_and(|fault| fault.kind == FaultKind::OomOnLoad) {
         exchange.world.fail_next_load(server, OUT_OF_MEMORY);
     }
-    let model = work.model.clone();
     let ticket = exchange.world.submit(server, !whole, work);
     exchange.line.id = Some(ticket.id());
     Generation {
         ticket,
         output,
         whole,
-        model,
     }
 }
 
@@ -265,7 +263,7 @@ fn write_script(
     Script::new(&ScriptSpec {
         seed: derive(&[
             "text",
-            &app.seed.to_string(),
+            &app.profile.seed.to_string(),
             &model.name,
             content,
             &seed.to_string(),

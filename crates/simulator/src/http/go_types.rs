@@ -27,13 +27,12 @@ pub(crate) fn json_kind(value: &Value) -> &'static str {
 
 /// The Go type of a JSON value decoded into an interface.
 pub(crate) fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "<nil>",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "float64",
-        Value::String(_) => "string",
-        Value::Array(_) => "[]interface {}",
-        Value::Object(_) => "map[string]interface {}",
+    match json_kind(value) {
+        "null" => "<nil>",
+        "number" => "float64",
+        "array" => "[]interface {}",
+        "object" => "map[string]interface {}",
+        same => same,
     }
 }
 

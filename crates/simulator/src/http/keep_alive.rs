@@ -4,6 +4,8 @@ use domain::Nanos;
 use domain::backend::KeepAlive;
 use serde_json::Value;
 
+use super::go_types;
+
 pub(crate) fn read(value: Option<&Value>) -> Result<Option<KeepAlive>, String> {
     value.map_or(Ok(None), parse)
 }
@@ -16,17 +18,12 @@ fn parse(value: &Value) -> Result<Option<KeepAlive>, String> {
             let seconds = number.as_f64().unwrap_or(f64::INFINITY);
             Ok(Some(from_seconds(seconds)))
         }
-        Value::String(text) => {
-            let nanos = go_duration(text)?;
-            Ok(Some(match nanos {
-                n if n < 0 => KeepAlive::Forever,
-                0 => KeepAlive::Unload,
-                n => KeepAlive::For(Nanos(n.unsigned_abs())),
-            }))
-        }
-        Value::Bool(_) => Err("Unsupported type: 'bool'".to_owned()),
-        Value::Array(_) => Err("Unsupported type: '[]interface {}'".to_owned()),
-        Value::Object(_) => Err("Unsupported type: 'map[string]interface {}'".to_owned()),
+        Value::String(text) => Ok(Some(match go_duration(text)? {
+            n if n < 0 => KeepAlive::Forever,
+            0 => KeepAlive::Unload,
+            n => KeepAlive::For(Nanos(n.unsigned_abs())),
+        })),
+        other => Err(format!("Unsupported type: '{}'", go_types::type_of(other))),
     }
 }
 
@@ -96,24 +93,22 @@ mod tests {
 
     #[test]
     fn every_form_of_keep_alive_has_its_meaning() {
-        let minutes = |m: u64| KeepAlive::For(Nanos::from_secs(60 * m));
+        let lasts = |nanos| Ok(Some(KeepAlive::For(Nanos(nanos))));
         for (value, expected) in [
-            (json!(null), Ok(None)),
-            (json!("1h30m"), Ok(Some(minutes(90)))),
-            (json!("+1.m"), Ok(Some(minutes(1)))),
-            (json!(".5us"), Ok(Some(KeepAlive::For(Nanos(500))))),
-            (json!(300), Ok(Some(minutes(5)))),
-            (
-                json!(0.5),
-                Ok(Some(KeepAlive::For(Nanos::from_millis(500)))),
-            ),
-            (json!(0), Ok(Some(KeepAlive::Unload))),
-            (json!(-1), Ok(Some(KeepAlive::Forever))),
-            (json!("5m"), Ok(Some(minutes(5)))),
-            (json!("0"), Ok(Some(KeepAlive::Unload))),
-            (json!("0s"), Ok(Some(KeepAlive::Unload))),
-            (json!("-1m"), Ok(Some(KeepAlive::Forever))),
+            ("null", Ok(None)),
+            (r#""1h30m""#, lasts(5_400_000_000_000)),
+            (r#""+1.m""#, lasts(60_000_000_000)),
+            (r#"".5us""#, lasts(500)),
+            ("300", lasts(300_000_000_000)),
+            ("0.5", lasts(500_000_000)),
+            ("0", Ok(Some(KeepAlive::Unload))),
+            ("-1", Ok(Some(KeepAlive::Forever))),
+            (r#""5m""#, lasts(300_000_000_000)),
+            (r#""0""#, Ok(Some(KeepAlive::Unload))),
+            (r#""0s""#, Ok(Some(KeepAlive::Unload))),
+            (r#""-1m""#, Ok(Some(KeepAlive::Forever))),
         ] {
+            let value: Value = serde_json::from_str(value).expect("JSON");
             assert_eq!(parse(&value), expected, "{value}");
         }
         // The conformance suite has the other messages.

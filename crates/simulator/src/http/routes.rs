@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::app::App;
-use super::ask::GenerationRequest;
 use super::body::{Generation, Reply, ReplyBody};
 use super::encode::Dialect;
 use super::exchange::{Control, Exchange};
 use super::reply::{self, Refusal};
+use super::request::GenerationRequest;
 use super::{embed, generate, host, models};
 use crate::driver::RequestLog;
 use crate::faults::{FaultKind, FaultRule, RequestFacts};

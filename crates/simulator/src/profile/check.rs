@@ -39,48 +39,54 @@ const LEAST: [(u32, bool, &str); 4] = [
     (4, false, "train_ctx"),
 ];
 
-struct Checker<'a> {
-    origin: &'a str,
+/// Fails with the key and what is wrong with it unless the condition holds.
+fn ensure(
+    holds: bool,
+    origin: &str,
+    key: impl Into<String>,
+    problem: impl Into<String>,
+) -> Result<(), ProfileError> {
+    if holds {
+        return Ok(());
+    }
+    Err(Refused::key(origin, key.into(), problem.into()))
 }
 
-impl Checker<'_> {
-    fn fail(&self, key: &str, problem: impl Into<String>) -> ProfileError {
-        Refused::key(self.origin, key, problem.into())
-    }
-
-    /// Checks every number of this name in the value at this path.
-    fn numbers(&self, at: &str, name: &str, value: &toml::Value) -> Result<(), ProfileError> {
-        let number = match value {
-            toml::Value::Table(members) => {
-                return members.iter().try_for_each(|(name, value)| {
-                    let dot = if at.is_empty() { "" } else { "." };
-                    self.numbers(&format!("{at}{dot}{name}"), name, value)
-                });
-            }
-            toml::Value::Array(items) => {
-                let mut items = items.iter().enumerate();
-                return items
-                    .try_for_each(|(i, item)| self.numbers(&format!("{at}[{i}]"), "", item));
-            }
-            toml::Value::Integer(number) => *number as f64,
-            toml::Value::Float(number) => *number,
-            _ => return Ok(()),
-        };
-        let named = |names: &str| names.split(' ').any(|other| other == name);
-        let Some((least, more, _)) = LEAST.into_iter().find(|(_, _, names)| named(names)) else {
-            return Ok(());
-        };
-        let fits = number > f64::from(least) || !more && number >= f64::from(least);
-        if fits && number.is_finite() {
-            return Ok(());
+/// Checks every number in the value at this path; `name` is the last part of the path.
+fn check_numbers(
+    origin: &str,
+    at: &str,
+    name: &str,
+    value: &toml::Value,
+) -> Result<(), ProfileError> {
+    let number = match value {
+        toml::Value::Table(members) => {
+            return members.iter().try_for_each(|(name, value)| {
+                let dot = if at.is_empty() { "" } else { "." };
+                check_numbers(origin, &format!("{at}{dot}{name}"), name, value)
+            });
         }
-        let right = if more {
-            format!("a number above {least}")
-        } else {
-            format!("{least} or more")
-        };
-        Err(self.fail(at, format!("{number} is out of range; give {right}")))
-    }
+        toml::Value::Array(items) => {
+            let mut items = items.iter().enumerate();
+            return items
+                .try_for_each(|(i, item)| check_numbers(origin, &format!("{at}[{i}]"), "", item));
+        }
+        toml::Value::Integer(number) => *number as f64,
+        toml::Value::Float(number) => *number,
+        _ => return Ok(()),
+    };
+    let named = |names: &str| names.split(' ').any(|other| other == name);
+    let Some((least, more, _)) = LEAST.into_iter().find(|(_, _, names)| named(names)) else {
+        return Ok(());
+    };
+    let fits = number > f64::from(least) || !more && number >= f64::from(least);
+    let right = if more {
+        format!("a number above {least}")
+    } else {
+        format!("{least} or more")
+    };
+    let problem = format!("{number} is out of range; give {right}");
+    ensure(fits && number.is_finite(), origin, at, problem)
 }
 
 fn table(part: &impl Serialize) -> toml::Value {
@@ -89,99 +95,105 @@ fn table(part: &impl Serialize) -> toml::Value {
 
 pub(super) fn parse(origin: &str, text: &str) -> Result<Profile, ProfileError> {
     let profile = toml::from_str(text).map_err(|e| Refused::toml(origin, text, &e))?;
-    check(&Checker { origin }, &profile)?;
+    check(origin, &profile)?;
     Ok(profile)
 }
 
-pub(super) fn settings(origin: &str, server: &ServerSettings) -> Result<(), ProfileError> {
-    check_server(&Checker { origin }, server)
-}
-
-fn check(c: &Checker<'_>, profile: &Profile) -> Result<(), ProfileError> {
-    if profile.schema != SCHEMA {
-        return Err(c.fail(
-            "schema",
-            format!(
-                "{} is not understood here; this program reads {SCHEMA}",
-                profile.schema
-            ),
-        ));
-    }
-    c.numbers("", "", &table(profile))?;
-    check_server(c, &profile.server)?;
+fn check(origin: &str, profile: &Profile) -> Result<(), ProfileError> {
+    let schema = profile.schema;
+    let problem = format!("{schema} is not understood here; this program reads {SCHEMA}");
+    ensure(schema == SCHEMA, origin, "schema", problem)?;
+    check_numbers(origin, "", "", &table(profile))?;
+    settings(origin, &profile.server)?;
     let net = &profile.network;
-    if !(net.latency_max_ms.is_finite() && net.latency_max_ms >= net.latency_min_ms) {
-        return Err(c.fail("network.latency_max_ms", "must not be below latency_min_ms"));
-    }
+    let grows = net.latency_max_ms.is_finite() && net.latency_max_ms >= net.latency_min_ms;
+    let key = "network.latency_max_ms";
+    ensure(grows, origin, key, "must not be below latency_min_ms")?;
     for (i, device) in profile.devices.iter().enumerate() {
         let key = |name: &str| format!("devices[{i}].{name}");
-        if device.reserved_bytes >= device.memory_bytes {
-            return Err(c.fail(&key("reserved_bytes"), "must be below memory_bytes"));
-        }
+        let has_room = device.reserved_bytes < device.memory_bytes;
+        ensure(
+            has_room,
+            origin,
+            key("reserved_bytes"),
+            "must be below memory_bytes",
+        )?;
         if let Some(thermal) = &device.thermal {
-            let key = |name: &str| key(&format!("thermal.{name}"));
-            if thermal.throttled_speed > 1.0 {
-                return Err(c.fail(&key("throttled_speed"), "is a share; give 1 or less"));
-            }
-            if !(thermal.ambient_c.is_finite() && thermal.throttle_at_c > thermal.resume_below_c) {
-                return Err(c.fail(&key("resume_below_c"), "must be below throttle_at_c"));
-            }
+            let is_share = thermal.throttled_speed <= 1.0;
+            let speed = key("thermal.throttled_speed");
+            ensure(is_share, origin, speed, "is a share; give 1 or less")?;
+            let falls = thermal.throttle_at_c > thermal.resume_below_c;
+            let resume = key("thermal.resume_below_c");
+            let falls = falls && thermal.ambient_c.is_finite();
+            ensure(falls, origin, resume, "must be below throttle_at_c")?;
         }
     }
-    if profile.models.is_empty() {
-        return Err(c.fail("models", "the profile has no model; add a [[models]] entry"));
-    }
+    let problem = "the profile has no model; add a [[models]] entry";
+    ensure(!profile.models.is_empty(), origin, "models", problem)?;
     for (i, model) in profile.models.iter().enumerate() {
         let key = |name: &str| format!("models[{i}].{name}");
-        if !model.name.contains(':') {
-            let problem = format!("`{}` has no tag; write name:tag", model.name);
-            return Err(c.fail(&key("name"), problem));
-        }
-        if profile.models[..i].iter().any(|m| m.name == model.name) {
-            return Err(c.fail(&key("name"), format!("`{}` is there twice", model.name)));
-        }
-        if model.digest.len() != 64 || !model.digest.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(c.fail(&key("digest"), "must be 64 hexadecimal digits"));
-        }
+        let name = &model.name;
+        let problem = format!("`{name}` has no tag; write name:tag");
+        ensure(name.contains(':'), origin, key("name"), problem)?;
+        let is_new = profile.models[..i].iter().all(|m| m.name != *name);
+        ensure(
+            is_new,
+            origin,
+            key("name"),
+            format!("`{name}` is there twice"),
+        )?;
+        let is_hash =
+            model.digest.len() == 64 && model.digest.bytes().all(|b| b.is_ascii_hexdigit());
+        ensure(
+            is_hash,
+            origin,
+            key("digest"),
+            "must be 64 hexadecimal digits",
+        )?;
         let last = model.outputs.last();
-        if last.is_none_or(|class| !class.contains.is_empty()) {
-            return Err(c.fail(
-                &key("outputs"),
-                "end with a class whose `contains` is empty, so that every prompt has a length",
-            ));
-        }
+        let matches_all = last.is_some_and(|class| class.contains.is_empty());
+        let problem =
+            "end with a class whose `contains` is empty, so that every prompt has a length";
+        ensure(matches_all, origin, key("outputs"), problem)?;
         for (j, class) in model.outputs.iter().enumerate() {
             let key = |name: &str| key(&format!("outputs[{j}].{name}"));
-            if class.max < class.min {
-                return Err(c.fail(&key("max"), "must not be below min"));
-            }
-            let spreads = class.distribution != Distribution::Fixed;
-            if spreads && !(class.sd.is_finite() && class.sd > 0.0) {
-                let problem = format!("{} is out of range; give a number above 0", class.sd);
-                return Err(c.fail(&key("sd"), problem));
-            }
+            ensure(
+                class.max >= class.min,
+                origin,
+                key("max"),
+                "must not be below min",
+            )?;
+            let is_fixed = class.distribution == Distribution::Fixed;
+            let problem = format!("{} is out of range; give a number above 0", class.sd);
+            let spreads = class.sd.is_finite() && class.sd > 0.0;
+            ensure(is_fixed || spreads, origin, key("sd"), problem)?;
         }
     }
     Ok(())
 }
 
-fn check_server(c: &Checker<'_>, server: &ServerSettings) -> Result<(), ProfileError> {
-    c.numbers("server", "server", &table(server))?;
+pub(super) fn settings(origin: &str, server: &ServerSettings) -> Result<(), ProfileError> {
+    check_numbers(origin, "server", "server", &table(server))?;
+    let context = server.context_length;
+    let problem = format!("{context} is out of range; give 4 or more");
     // 0 leaves the context to the release.
-    if (1..4).contains(&server.context_length) {
-        let problem = format!("{} is out of range; give 4 or more", server.context_length);
-        return Err(c.fail("server.context_length", problem));
-    }
-    if !server.keep_alive_s.is_finite() {
-        return Err(c.fail("server.keep_alive_s", "give seconds, or -1 for ever"));
-    }
-    let version = &server.version;
-    let problem = match server.release() {
-        (0, 0, 0) => format!("`{version}` is not a release; write x.y.z"),
-        release if release < FIRST_SCHEDULER => {
-            format!("{version} had no scheduler yet and is not simulated; give 0.1.33 or later")
-        }
-        _ => return Ok(()),
-    };
-    Err(c.fail("server.version", problem))
+    ensure(
+        !(1..4).contains(&context),
+        origin,
+        "server.context_length",
+        problem,
+    )?;
+    let is_time = server.keep_alive_s.is_finite();
+    ensure(
+        is_time,
+        origin,
+        "server.keep_alive_s",
+        "give seconds, or -1 for ever",
+    )?;
+    let (key, version, release) = ("server.version", &server.version, server.release());
+    let problem = format!("`{version}` is not a release; write x.y.z");
+    ensure(release != (0, 0, 0), origin, key, problem)?;
+    let problem =
+        format!("{version} had no scheduler yet and is not simulated; give 0.1.33 or later");
+    ensure(release >= FIRST_SCHEDULER, origin, key, problem)
 }

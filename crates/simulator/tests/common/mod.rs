@@ -21,7 +21,7 @@ pub(crate) enum End {
     Broken,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) head: String,

@@ -20,20 +20,14 @@ const LONGEST_DETAIL: usize = 600;
 const LONG: &str = "one two three four five six seven eight ";
 
 /// Why a check does not pass.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Miss {
     /// The server behaves differently.
+    #[error("{0}")]
     Wrong(String),
     /// The check does not apply to this model or server.
+    #[error("{0}")]
     NotApplicable(String),
-}
-
-impl fmt::Display for Miss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Wrong(text) | Self::NotApplicable(text) => f.write_str(text),
-        }
-    }
 }
 
 pub(crate) type Checked<T = ()> = Result<T, Miss>;

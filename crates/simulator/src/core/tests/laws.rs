@@ -148,10 +148,8 @@ proptest! {
                 prop_assert_eq!(timings.eval_count as usize, tokens.len());
                 let parts = timings.load + timings.prompt_eval + timings.eval;
                 prop_assert!(parts <= timings.total, "{:?}", timings);
-                let arrived = rig.log.iter().find_map(|e| match e.happened {
-                    Happened::Arrived { id: other, .. } if other == *id => Some(e.at),
-                    _ => None,
-                }).expect("it arrived");
+                let arrived = rig.log.iter().find(|e| e.id == Some(*id) && e.happened == Happened::Arrived);
+                let arrived = arrived.expect("it arrived").at;
                 let end = notices[notices.len() - 1].at;
                 prop_assert_eq!(end.since(arrived), timings.total);
                 let first = notices.iter().find(|n| matches!(n.what, NoticeKind::Token { .. })).unwrap();
@@ -169,23 +167,26 @@ proptest! {
         let mut loaded: [Vec<String>; 2] = [Vec::new(), Vec::new()];
         for event in &log {
             let server = event.server.0;
+            // Events of runners have no id.
+            let id = event.id.unwrap_or(RequestId(0));
+            let model = event.model.clone().unwrap_or_default();
             match &event.happened {
-                Happened::Attached { id, model, .. } => {
-                    prop_assert!(loaded[server].contains(model), "attached to what is not loaded");
-                    runner_of.insert(*id, model.clone());
+                Happened::Attached { .. } => {
+                    prop_assert!(loaded[server].contains(&model), "attached to what is not loaded");
+                    runner_of.insert(id, model);
                 }
-                Happened::Served { id, slot, .. } => {
+                Happened::Served { slot, .. } => {
                     prop_assert!(*slot < setup.parallel);
-                    let model = &runner_of[id];
+                    let model = &runner_of[&id];
                     let taken = serving
                         .iter()
                         .any(|(other, place)| *place == (event.server, *slot) && &runner_of[other] == model);
                     prop_assert!(!taken, "slot {} of {} is taken", slot, model);
-                    serving.insert(*id, (event.server, *slot));
+                    serving.insert(id, (event.server, *slot));
                 }
-                Happened::Finished { id, .. } => { serving.remove(id); }
-                Happened::Cancelled { id, state, .. } => {
-                    serving.remove(id);
+                Happened::Finished { .. } => { serving.remove(&id); }
+                Happened::Cancelled { state } => {
+                    serving.remove(&id);
                     // An old runner continues a cancelled prefill and does not report its end.
                     if *state == "prefill" && setup.version != "0.32.10" {
                         return Ok(());
@@ -198,14 +199,14 @@ proptest! {
                     prop_assert!(!loading[server], "two loads at once");
                     loading[server] = true;
                 }
-                Happened::LoadFinished { model, .. } => {
+                Happened::LoadFinished { .. } => {
                     loading[server] = false;
-                    prop_assert!(!loaded[server].contains(model), "two runners of one model");
-                    loaded[server].push(model.clone());
+                    prop_assert!(!loaded[server].contains(&model), "two runners of one model");
+                    loaded[server].push(model);
                     prop_assert!(loaded[server].len() <= 2, "max_loaded_models");
                 }
-                Happened::LoadFailed { .. } | Happened::LoadAborted { .. } => loading[server] = false,
-                Happened::Unloaded { model, .. } => loaded[server].retain(|m| m != model),
+                Happened::LoadFailed { .. } | Happened::LoadAborted => loading[server] = false,
+                Happened::Unloaded { .. } => loaded[server].retain(|other| *other != model),
                 _ => {}
             }
         }

@@ -6,10 +6,11 @@ use super::{End, RUNNER_ERROR, Reply};
 use crate::core::{RUNNER_STOPPED, ServerId};
 use crate::faults::{FaultKind, FaultRule};
 use crate::http::encode::Encoder;
+use crate::profile::with_tag;
 
 impl Reply {
     /// Plays a fault on the object that begins at `from`, in the middle of a stream.
-    pub(super) fn play(&mut self, encoder: &mut Encoder, model: &str, from: usize) {
+    pub(super) fn play(&mut self, encoder: &mut Encoder, from: usize) {
         let Some(fault) = &self.fault else { return };
         match fault.kind {
             FaultKind::ResetMidToken => {
@@ -33,7 +34,7 @@ impl Reply {
                 self.out.truncate(from);
                 self.end = Some(End::Clean);
             }
-            FaultKind::RunnerCrash => self.crash(model),
+            FaultKind::RunnerCrash => self.crash(),
             _ => {}
         }
     }
@@ -43,22 +44,18 @@ impl Reply {
         self.stall = Some((self.out.split_off(from), pause));
     }
 
-    pub(super) fn crash(&self, model: &str) {
+    pub(super) fn crash(&self) {
         if self.plays(FaultKind::RunnerCrash) {
-            let server = ServerId(self.exchange.line.server);
-            self.exchange.world.crash_runner(server, model);
+            let line = &self.exchange.line;
+            let model = line.model.as_deref().map(with_tag).unwrap_or_default();
+            let world = &self.exchange.world;
+            world.crash_runner(ServerId(line.server), &model);
         }
     }
 
     /// Plays a fault on the final object, which begins at `from`. `unplayed` is true when the
     /// stream was too short for a fault in its middle.
-    pub(super) fn spoil_last(
-        &mut self,
-        encoder: &mut Encoder,
-        model: &str,
-        from: usize,
-        unplayed: bool,
-    ) {
+    pub(super) fn spoil_last(&mut self, encoder: &mut Encoder, from: usize, unplayed: bool) {
         let Some(fault) = &self.fault else { return };
         match fault.kind {
             FaultKind::TruncatedFinal => {
@@ -72,11 +69,11 @@ impl Reply {
             }
             FaultKind::DuplicateFinal => self.out.extend_from_within(from..),
             FaultKind::RunnerCrash if unplayed => {
-                self.crash(model);
+                self.crash();
                 self.out.truncate(from);
                 encoder.error(RUNNER_STOPPED, &mut self.out);
             }
-            _ if unplayed => self.play(encoder, model, from),
+            _ if unplayed => self.play(encoder, from),
             _ => {}
         }
     }

@@ -17,16 +17,16 @@ pub(in crate::http) fn of(text: &str, top: usize) -> impl Iterator<Item = Value>
     tokens::pieces(text).into_iter().map(move |piece| {
         let id = tokens::id(piece);
         let logprob = -f64::from(id % 500) / 1000.0;
-        let mut said = entry(piece, logprob);
+        let mut token = entry(piece, logprob);
         if top > 0 {
             let others = WORDS.iter().cycle().skip(id as usize % WORDS.len());
             let others = others.filter(|word| **word != piece).take(top - 1);
             let others = others.zip(1_u32..);
             let others = others.map(|(word, rank)| entry(word, logprob - STEP * f64::from(rank)));
-            said["top_logprobs"] = std::iter::once(entry(piece, logprob))
+            token["top_logprobs"] = std::iter::once(entry(piece, logprob))
                 .chain(others)
                 .collect();
         }
-        said
+        token
     })
 }

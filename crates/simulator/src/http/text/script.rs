@@ -69,73 +69,69 @@ const STUCK: &str = " again";
 impl Script {
     pub(crate) fn new(spec: &ScriptSpec<'_>) -> Self {
         let mut mix = Mix(spec.seed);
-        let mut script = Self::default();
-        words(
-            mix.next(),
-            spec.thinking_tokens,
-            &mut script.text,
-            &mut script.generated,
-        );
-        let thinking = script.text.len() as u32;
-        script.content_from = thinking;
-        let mut content = String::new();
-        let mut ends = Vec::new();
-        let mut ids = tokens::ids(&script.text);
+        let thinking = words(mix.next(), spec.thinking_tokens);
+        let seed = mix.next();
+        let mut tool = None;
+        let (mut content, mut spelled) = (String::new(), String::new());
         match spec.answer {
             Answer::Tool(name, parameters) => {
-                let arguments = match sample_value(mix.next(), parameters) {
+                let arguments = match sample_value(seed, parameters) {
                     object @ Value::Object(_) => object,
                     _ => Value::Object(serde_json::Map::new()),
                 };
                 // The model writes the call as text; the server parses it and shows none of it.
-                let spelled = format!("{{\"name\": {name:?}, \"arguments\": {arguments}}}");
-                ids.extend(tokens::ids(&spelled));
-                ends.resize(ids.len() - script.generated.len(), 0);
-                script.tool = Some(ToolCall {
+                spelled = format!("{{\"name\": {name:?}, \"arguments\": {arguments}}}");
+                tool = Some(ToolCall {
                     id: call_id(&mut mix),
                     name: name.to_owned(),
                     arguments,
                 });
             }
-            Answer::Json(schema) => content = json_text(mix.next(), schema),
-            Answer::Prose(count) => words(mix.next(), count, &mut content, &mut ends),
+            Answer::Json(schema) => content = json_text(seed, schema),
+            Answer::Prose(count) => content = words(seed, count),
         }
-        if script.tool.is_none() {
-            let pieces = tokens::pieces(&content);
-            ids.extend(pieces.iter().map(|piece| tokens::id(piece)));
-            if ends.is_empty() {
-                let mut end = 0;
-                ends.extend(pieces.iter().map(|piece| {
-                    end += piece.len() as u32;
-                    end
-                }));
-            }
-        }
+        let mut ids = tokens::ids(&thinking);
+        ids.extend(tokens::ids(&spelled));
+        ids.extend(tokens::ids(&content));
+        let mut generated = tokens::ends(&thinking);
+        let thinking_tokens = generated.len();
+        let mut ends = vec![0; tokens::pieces(&spelled).len()];
+        ends.extend(tokens::ends(&content));
         let mut shown = ends.clone();
         let stopped = hold_back_for_stops(&mut content, &mut shown, spec.stop);
+        let end = content.len() as u32;
         if stopped {
             ends.truncate(shown.len());
-            ids.truncate(script.generated.len() + shown.len());
-            for end in &mut ends {
-                *end = (*end).min(content.len() as u32);
+            ids.truncate(thinking_tokens + shown.len());
+            for place in &mut ends {
+                *place = end.min(*place);
             }
         } else {
             // The end of text: no piece of text has an empty spelling.
             ids.push(tokens::id(""));
-            ends.push(content.len() as u32);
-            shown.push(content.len() as u32);
+            ends.push(end);
+            shown.push(end);
         }
+        let content_from = thinking.len() as u32;
+        let in_text = |ends: &[u32]| -> Vec<u32> {
+            let after_thinking = ends.iter().map(|end| content_from + end);
+            generated.iter().copied().chain(after_thinking).collect()
+        };
+        let mut all_shown = Vec::new();
         if spec.chunk_tokens > 1 || shown != ends {
-            script.shown.clone_from(&script.generated);
-            script.shown.extend(shown.iter().map(|end| thinking + end));
-            merge(&mut script.shown, spec.chunk_tokens, spec.thinking_tokens);
+            all_shown = in_text(&shown);
+            merge(&mut all_shown, spec.chunk_tokens, thinking_tokens);
         }
-        script
-            .generated
-            .extend(ends.iter().map(|end| thinking + end));
-        script.text.push_str(&content);
-        script.ids = ids;
-        script
+        generated = in_text(&ends);
+        Self {
+            text: thinking + &content,
+            content_from,
+            generated,
+            shown: all_shown,
+            ids,
+            tool,
+            stuck: false,
+        }
     }
 
     /// After this many tokens the model repeats one word.
@@ -322,70 +318,6 @@ mod tests {
                 (message.thinking.to_owned(), message.content.to_owned())
             })
             .collect()
-    }
-
-    #[test]
-    fn thinking_comes_before_content_and_chunks_rejoin_to_the_whole() {
-        let script = Script::new(&ScriptSpec {
-            thinking_tokens: 10,
-            ..PLAIN
-        });
-        assert_eq!(
-            script.ids.len(),
-            71,
-            "60 of content, 10 of thinking and the end"
-        );
-        let pieces = streamed(&script, 71);
-        for (index, (thinking, content)) in pieces.iter().enumerate() {
-            assert_eq!(!thinking.is_empty(), index < 10);
-            assert_eq!(!content.is_empty(), (10..70).contains(&index));
-        }
-        let text: String = pieces.iter().map(|(_, content)| content.as_str()).collect();
-        assert_eq!(text, content(&script));
-    }
-
-    #[test]
-    fn a_stop_string_ends_the_text_before_it() {
-        let whole = content(&Script::new(&PLAIN));
-        let stop: String = whole.chars().skip(40).take(5).collect();
-        let stops = [stop.clone(), "never said".to_owned()];
-        let script = Script::new(&ScriptSpec {
-            stop: &stops,
-            ..PLAIN
-        });
-        let at = whole.find(&stop).expect("taken from it");
-        assert_eq!(content(&script), whole[..at]);
-        assert!(script.ids.len() < 60);
-        assert_eq!(script.ids, Script::new(&PLAIN).ids[..script.ids.len()]);
-    }
-
-    #[test]
-    fn a_stuck_model_repeats_itself_until_the_server_hangs_up() {
-        for (thinking_tokens, after) in [(0, 0), (0, 5), (10, 5), (10, 15), (0, 1000)] {
-            let spec = ScriptSpec {
-                thinking_tokens,
-                ..PLAIN
-            };
-            let mut script = Script::new(&spec);
-            let said = after.min(60 + thinking_tokens as u64) as usize;
-            let before = streamed(&script, said as u32);
-            script.stick(after);
-            let count = script.ids.len();
-            assert_eq!(count, said + 32);
-            assert!(script.hangs_up_after(count as u32) && !script.hangs_up_after(31));
-            let pieces = streamed(&script, count as u32);
-            assert_eq!(pieces[..said], before[..said]);
-            for (index, piece) in pieces[said..said + 31].iter().enumerate() {
-                // No thinking follows the first text of an answer.
-                let expected = if said < thinking_tokens {
-                    (" again", "")
-                } else {
-                    ("", " again")
-                };
-                assert_eq!((piece.0.as_str(), piece.1.as_str()), expected, "{index}");
-            }
-            assert_eq!(pieces[count - 1], (String::new(), String::new()));
-        }
     }
 
     proptest! {
