@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use document::environment::{self, Line, line};
+use document::number::short;
 use document::{Block, Cell, Document, Field, Front, Origin, Picture, Section, Table};
 use domain::record::load::Spread;
-use domain::record::{Provenance, RunHeader};
+use domain::record::{Provenance, RunHeader, RuntimeFlavour, TimeScale};
 use serde_json::Map;
 
 use crate::report::ReportOptions;
@@ -68,6 +69,29 @@ pub(crate) fn environment(
         line("command of this report", options.command()),
     ]);
     lines
+}
+
+/// The client's runtime, what carried the measured streams, and how simulated time passed.
+pub(crate) fn client(header: &RunHeader) -> Vec<Line> {
+    let client = header.runtime.as_ref().map(|runtime| {
+        let flavour = match runtime.flavour {
+            RuntimeFlavour::Multi => "several threads",
+            RuntimeFlavour::Current => "one thread",
+        };
+        let http = runtime.http_in_words();
+        let http = http.unwrap_or_else(|| "Tandem's own HTTP client".to_owned());
+        let workers = runtime.workers;
+        line(
+            "client",
+            format!("{flavour}, {workers} workers; measured streams through {http}"),
+        )
+    });
+    let time = header.time_scale.map(|scale| match scale {
+        TimeScale::Virtual => "simulated; waits were skipped".to_owned(),
+        TimeScale::Scaled(scale) => format!("simulated, {} times as fast", short(scale)),
+    });
+    let time = time.map(|time| line("time", time));
+    client.into_iter().chain(time).collect()
 }
 
 /// The section of the pictures that are not on the front page.

@@ -23,19 +23,17 @@ pub fn said(choice: &Choice, each: &[TopologyComparison], strong: &str) -> Said 
     let (mut said, mut more) = (Vec::new(), Vec::new());
     if choice.depends_on_group() {
         let answers = choice.groups.iter();
-        let answers = answers.map(|group| format!("{} {}", place(group), clause(group.faster)));
+        let answers = answers.map(|group| {
+            let configs = plural(group.configs, "configuration");
+            format!("{} {} ({configs})", place(group), clause(group.faster))
+        });
         let answers: Vec<String> = answers.collect();
         said.push(format!(
             "{strong}It depends: {}.{strong}",
             answers.join(", ")
         ));
         for group in &choice.groups {
-            let configs = plural(group.configs, "configuration");
-            let numbers = numbers(group);
-            said.push(capital(&format!(
-                "{} ({configs}): {numbers}.",
-                place(group)
-            )));
+            said.push(capital(&format!("{}: {}.", place(group), numbers(group))));
         }
         said.push(format!(
             "The groups differ (p {}).",

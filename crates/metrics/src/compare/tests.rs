@@ -59,7 +59,7 @@ fn equal_sets_have_no_change() {
     let a = side(&[&[1.0, 1.1, 1.2]]);
     let c = compared(&a, &a);
     let wall = find(&c, "wall_s");
-    assert_eq!((wall.pairs, wall.reading), (Some(3), Reading::NotToldApart));
+    assert_eq!((wall.pairs, wall.reading), (Some(3), Reading::Undistinguished));
     assert!(wall.relative.unwrap().value.abs() < 1e-12);
     assert_eq!(outcome("wall_s > +1%", &c), GateOutcome::Pass);
 }
@@ -117,7 +117,7 @@ fn a_gate_tests_the_geometric_mean_and_each_tests_every_configuration() {
     assert_eq!(outcomes, [GateOutcome::Fail, GateOutcome::Pass]);
     assert_eq!(each.outcome, GateOutcome::Fail);
     let readings: Vec<Reading> = c.rows.iter().map(|row| row.reading).collect();
-    let expected = [Reading::NotToldApart, Reading::Worse, Reading::Better];
+    let expected = [Reading::Undistinguished, Reading::Worse, Reading::Better];
     assert_eq!(readings, expected);
 }
 
