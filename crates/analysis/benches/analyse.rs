@@ -117,25 +117,25 @@ fn generate(dir: &Path, requests: u64) -> u64 {
         } else {
             json!("completed")
         };
-        let chunks = serde_json::to_string(&chunks).expect("numbers are JSON");
-        writeln!(
-            file,
-            "{{\"run\":{{\"config\":\"load\",\"topology\":\"shared\",\"repetition\":1}},\"arm\":\"together\",\"attempt\":1,\
-             \"role\":\"main\",\"agent\":{agent},\"agent_name\":\"agent{agent}\",\"step\":\"load\",\
-             \"call\":{},\"endpoint\":0,\"model\":\"gemma3:latest\",\"options\":{{\"num_predict\":50,\
-             \"seed\":{index}}},\"prompt_sha256\":\"{:064x}\",\"times\":{{\"scheduled\":{scheduled},\"sent\":{sent},\
-             \"headers\":{first},\"first_token\":{first},\"first_content\":{first},\"last_token\":{last},\
-             \"done\":{done},\"ended\":{done},\"outcome\":{outcome},\"tokens\":{tokens},\
-             \"tokens_from\":\"server\",\"counters\":{{\"total_ns\":{},\"load_ns\":1000000,\
-             \"prompt_eval_count\":49,\"prompt_eval_ns\":30000000,\"eval_count\":{tokens},\
-             \"eval_ns\":{}}},\"chunks\":{chunks}}},\"done_reason\":\"length\",\"output_chars\":{}}}",
-            index / AGENTS,
-            u128::from(index) * 0x9e37_79b9_7f4a_7c15,
-            done - sent - 100_000,
-            last - first,
-            tokens * 5,
-        )
-        .expect("there is room");
+        let row = json!({
+            "run": { "config": "load", "topology": "shared", "repetition": 1 },
+            "arm": "together", "attempt": 1, "role": "main", "agent": agent,
+            "agent_name": format!("agent{agent}"), "step": "load", "call": index / AGENTS, "endpoint": 0,
+            "model": "gemma3:latest", "options": { "num_predict": 50, "seed": index },
+            "prompt_sha256": format!("{:064x}", u128::from(index) * 0x9e37_79b9_7f4a_7c15),
+            "times": {
+                "scheduled": scheduled, "sent": sent, "headers": first, "first_token": first,
+                "first_content": first, "last_token": last, "done": done, "ended": done,
+                "outcome": outcome, "tokens": tokens, "tokens_from": "server",
+                "counters": {
+                    "total_ns": done - sent - 100_000, "load_ns": 1_000_000, "prompt_eval_count": 49,
+                    "prompt_eval_ns": 30_000_000, "eval_count": tokens, "eval_ns": last - first,
+                },
+                "chunks": chunks,
+            },
+            "done_reason": "length", "output_chars": tokens * 5,
+        });
+        writeln!(file, "{row}").expect("there is room");
     }
     file.flush().expect("there is room");
     drop(file);

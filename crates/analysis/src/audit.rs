@@ -36,6 +36,6 @@ pub use cells::{CellCheck, PublishedCell, check_cells};
 pub use claims::{Alternative, Claim, Claims, Document, Estimate, View};
 pub use error::AuditError;
 pub use judge::{Published, Relation};
-pub use ledger::{Counts, Finding, Ledger, LedgerEntry, Tried};
+pub use ledger::{Counts, Finding, Ledger, LedgerEntry, OtherDefinition};
 pub use sources::Sources;
 pub use value::{Computed, Evidence, Value};

@@ -164,7 +164,29 @@ impl ComparisonReport {
         } else {
             String::new()
         };
-        format!("{name} {whole}{change}: {}", verdict::reading(row.reading))
+        format!("{name} {whole}{change}: {}", self.reading_in_words(row))
+    }
+
+    /// The reading of a row. A figure that got worse by less than a gate forbids is called so.
+    fn reading_in_words(&self, row: &ComparisonRow) -> String {
+        let is_of = |gate: &&GateReport| {
+            let (figure, limit) = gate.gate.split_once(['<', '>']).unwrap_or_default();
+            // A limit on the value itself, without a sign, says nothing of changes.
+            figure.trim() == row.figure && limit.contains(['%', '+', '-'])
+        };
+        let is_case = |case: &&GateCase| match &case.config {
+            None => self.is_headline(row),
+            config => *config == row.config && case.topology == row.topology,
+        };
+        let passes = |gate: &GateReport| {
+            let case = gate.cases.iter().find(is_case);
+            case.is_some_and(|case| case.outcome == GateOutcome::Pass)
+        };
+        let reading = verdict::reading(row.reading);
+        if row.reading == Reading::Worse && self.gates.iter().filter(is_of).any(passes) {
+            return format!("{reading}, by less than its gate forbids");
+        }
+        reading.to_owned()
     }
 
     /// The comparison as a document: the gates and what only one side has, then the primary figures,
@@ -326,7 +348,7 @@ impl ComparisonReport {
             }),
             text("p", "p", |r| Cell::p_value(r.p)),
             Field::label("reading", "reading", |r: &ComparisonRow| {
-                Cell::text(verdict::reading(r.reading))
+                Cell::text(self.reading_in_words(r))
             }),
         ]);
         Table::of(
@@ -386,4 +408,48 @@ fn format_change(change: &Change, factor: f64, decimals: usize, unit: &str) -> S
     let interval = change.lo.zip(change.hi);
     let interval = interval.map(|(lo, hi)| format!(" [{}, {}]", show(lo), show(hi)));
     show(change.value) + unit.trim_end() + &interval.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::plan::ConfigId;
+    use metrics::compare::Run;
+
+    use super::*;
+
+    fn input(wall_s: f64) -> Input {
+        let mut side = Side::new("side");
+        for draw in 1..=5 {
+            let mut run = Run {
+                drawn_from: Some(draw.to_string()),
+                ..Run::default()
+            };
+            run.set("wall_s", Some(wall_s + 0.001 * f64::from(draw)));
+            side.add(&ConfigId::new("a").unwrap(), None, run);
+        }
+        Input::of_side(side)
+    }
+
+    #[test]
+    fn a_figure_that_got_worse_by_less_than_its_gate_forbids_is_called_so() {
+        for (gate, words) in [
+            (None, ": worse"),
+            (
+                Some("wall_s > +5%"),
+                ": worse, by less than its gate forbids",
+            ),
+            (Some("wall_s > +0.01%"), ": worse"),
+            // The value is within, which says nothing of its change.
+            (Some("wall_s > 20"), ": worse"),
+            (Some("ttft_s > +5%"), ": worse"),
+        ] {
+            let options = CompareOptions {
+                gates: gate.map(|gate| gate.parse().unwrap()).into_iter().collect(),
+                ..CompareOptions::default()
+            };
+            let report = compare(input(10.0), input(10.01), &options).unwrap();
+            let headline = report.headline();
+            assert!(headline.ends_with(words), "{gate:?}: {headline}");
+        }
+    }
 }

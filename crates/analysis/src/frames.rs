@@ -20,7 +20,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 
 use crate::load::{self, InputKind, Kind, Skipped};
 use crate::{capacity, kind, load_report};
-pub use export::{ExportError, Exported, Format, export};
+pub use export::{Export, ExportError, Format, export};
 use schema::{AgentRow, RequestRow, RunRow};
 
 /// A frame of a results folder.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use document::environment::{self, Line, line};
+use document::number::short;
 use document::{Block, Cell, Columns, Document, Field, Front, Origin, Picture, Section, Table};
 use domain::record::load::Spread;
-use domain::record::{Provenance, RunHeader, RuntimeFacts};
+use domain::record::{Provenance, RunHeader, RuntimeFacts, RuntimeFlavour, TimeScale};
 use serde_json::{Map, Value};
 
 use crate::report::ReportOptions;
@@ -87,6 +88,24 @@ pub(crate) fn http_client(runtime: Option<&RuntimeFacts>) -> Line {
             .unwrap_or_else(|| "direct, Tandem's own on sockets".to_owned()),
     };
     line("HTTP client of the measured streams", client)
+}
+
+/// The client's runtime, what read the measured streams, and how simulated time passed.
+pub(crate) fn client(header: &RunHeader) -> Vec<Line> {
+    let client = header.runtime.as_ref().map(|runtime| {
+        let flavour = match runtime.flavour {
+            RuntimeFlavour::Multi => "several threads",
+            RuntimeFlavour::Current => "one thread",
+        };
+        line("client", format!("{flavour}, {} workers", runtime.workers))
+    });
+    let http = http_client(header.runtime.as_ref());
+    let time = header.time_scale.map(|scale| match scale {
+        TimeScale::Virtual => "simulated; waits were skipped".to_owned(),
+        TimeScale::Scaled(scale) => format!("simulated, {} times as fast", short(scale)),
+    });
+    let time = time.map(|time| line("time", time));
+    client.into_iter().chain([http]).chain(time).collect()
 }
 
 /// The section of the pictures that are not on the front page.

@@ -7,11 +7,10 @@ mod tables;
 mod tests;
 mod words;
 
-use document::environment::{Line, line};
-use document::number::{plain, short};
+use document::number::plain;
 use document::words::sentence;
 use document::{Block, Section};
-use domain::record::{Provenance, RunHeader, RuntimeFlavour, TimeScale};
+use domain::record::Provenance;
 use serde_json::json;
 
 use crate::kind;
@@ -56,7 +55,7 @@ pub fn build(load: &Load, options: &ReportOptions) -> Result<Report, ReportError
     ];
     page.method = words::method(load);
     let header = &load.file.header;
-    page.environment = kind::environment(&page, header, client(header), "load", options);
+    page.environment = kind::environment(&page, header, kind::client(header), "load", options);
     page.limits = load
         .skipped
         .iter()
@@ -81,22 +80,4 @@ pub fn build(load: &Load, options: &ReportOptions) -> Result<Report, ReportError
         "skipped": load.skipped.len(),
     }));
     Report::of(&page)
-}
-
-/// The client's runtime, and how simulated time passed.
-fn client(header: &RunHeader) -> Vec<Line> {
-    let client = header.runtime.as_ref().map(|runtime| {
-        let flavour = match runtime.flavour {
-            RuntimeFlavour::Multi => "several threads",
-            RuntimeFlavour::Current => "one thread",
-        };
-        line("client", format!("{flavour}, {} workers", runtime.workers))
-    });
-    let http = kind::http_client(header.runtime.as_ref());
-    let time = header.time_scale.map(|scale| match scale {
-        TimeScale::Virtual => "simulated; waits were skipped".to_owned(),
-        TimeScale::Scaled(scale) => format!("simulated, {} times as fast", short(scale)),
-    });
-    let time = time.map(|time| line("time", time));
-    client.into_iter().chain([http]).chain(time).collect()
 }

@@ -1,5 +1,8 @@
 //! Tables: TR113's, the TR110 report's, and the measured truth beside them, from whatever data
 //! there are. A table renders to aligned Markdown for readers and to CSV for machines.
+//!
+//! [`View`] makes a frame of the data, with a row for each configuration in each source. A table's rows are a polars
+//! expression over it, and `tables.toml` declares its title, note and columns.
 
 mod column;
 mod facts;
@@ -21,6 +24,7 @@ use domain::plan::Topology;
 use metrics::{ConfigSummary, Summary};
 
 pub(crate) use facts::scenario_title;
+pub(crate) use frame::frame;
 pub(crate) use settings::{Setting, Settings};
 pub use truth::{Difference, Shown};
 pub(crate) use truth::{cell_difference, differences, differences_table};

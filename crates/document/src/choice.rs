@@ -24,14 +24,14 @@ pub fn in_words(choice: &Choice, each: &[TopologyComparison], strong: &str) -> C
     let (mut sentences, mut more) = (Vec::new(), Vec::new());
     let overall = &choice.overall;
     if choice.depends_on_group() {
-        let groups = choice.groups.iter();
-        let answers = groups.map(|group| format!("{} {}", place(group), clause(group.faster)));
+        let answers = choice.groups.iter().map(|group| {
+            let configs = plural(group.configs, "configuration");
+            format!("{} {} ({configs})", place(group), clause(group.faster))
+        });
         let answers = answers.collect::<Vec<_>>().join(", ");
         sentences.push(format!("{strong}It depends: {answers}.{strong}"));
         for group in &choice.groups {
-            let configs = plural(group.configs, "configuration");
-            let numbers = format!("{} ({configs}): {}.", place(group), numbers(group));
-            sentences.push(capital(&numbers));
+            sentences.push(capital(&format!("{}: {}.", place(group), numbers(group))));
         }
         let p = p_words(choice.p_interaction);
         sentences.push(format!("The groups differ (p {p})."));

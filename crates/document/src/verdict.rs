@@ -111,7 +111,7 @@ pub const fn reading(reading: Reading) -> &'static str {
         Reading::Better => "better",
         Reading::Worse => "worse",
         Reading::Different => "different",
-        Reading::NotToldApart => "cannot be told apart",
+        Reading::Undistinguished => "cannot be told apart",
         Reading::TooFew => "too few runs",
         Reading::Exploratory => "exploratory",
     }

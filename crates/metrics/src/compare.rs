@@ -103,7 +103,7 @@ pub enum Reading {
     /// It differs; neither way is better.
     Different,
     /// It is not distinguishable from no change.
-    NotToldApart,
+    Undistinguished,
     TooFew,
     /// Not tested: one of many figures, some of which differ by chance.
     Exploratory,
@@ -348,7 +348,7 @@ fn test(rows: &mut [ComparisonRow], is_in: impl Fn(&ComparisonRow) -> bool) {
         row.p = Some(p);
         let better = Figure::named(row.figure).map_or(Better::Neither, |f| f.better);
         row.reading = match (p < LEVEL, better, seen.centre > 0.0) {
-            (false, ..) => Reading::NotToldApart,
+            (false, ..) => Reading::Undistinguished,
             (true, Better::Neither, _) => Reading::Different,
             (true, Better::Higher, true) | (true, Better::Lower, false) => Reading::Better,
             (true, ..) => Reading::Worse,

@@ -6,6 +6,7 @@ use domain::plan::{Arm, ConfigId, Topology};
 use domain::record::{Environment, Manifest, Provenance};
 use domain::telemetry::Sample;
 use domain::{ModelOptions, Nanos, Stamp};
+use serde::Serialize;
 
 pub use domain::record::{RequestTimes, StampSource};
 
@@ -161,11 +162,13 @@ impl AgentObservation {
 }
 
 /// A row of TR113's published tables.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PublishedRow {
+    #[serde(rename = "id")]
     pub config: ConfigId,
     pub scenario: String,
     /// The options that the table names, of the agents that set any; empty where it names none.
+    #[serde(skip)]
     pub options: ModelOptions,
     pub speedup: f64,
     pub efficiency_percent: f64,

@@ -58,7 +58,7 @@ pub fn check_cells(
     sources
         .tables
         .extend(input.map(|table| ("input".to_owned(), table)));
-    let sources = sources.with_views(path, &file.views)?;
+    let sources = sources.with_views(path, &text, &file.views)?;
     let cells = file.cells.into_iter().zip(lines(&text, "[[cells]]"));
     let check = |(cell, line): (PublishedCell, usize)| {
         let place = format!("cell ({}, {}, {})", cell.section, cell.row, cell.column);

@@ -13,6 +13,8 @@ use super::value::Value;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claims {
     pub path: PathBuf,
+    /// The file's text, to find lines in.
+    pub(super) text: String,
     /// Queries whose results other queries can use as tables.
     pub views: Vec<View>,
     /// In the file's order.
@@ -33,7 +35,7 @@ struct File {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct View {
-    pub name: String,
+    pub name: toml::Spanned<String>,
     /// `SELECT …`
     pub query: String,
 }
@@ -142,6 +144,7 @@ impl Claims {
         }
         Ok(Self {
             path: path.to_owned(),
+            text: text.to_owned(),
             views: file.views,
             claims,
         })

@@ -101,7 +101,7 @@ impl AuditError {
 }
 
 /// The line number, from 1, of a byte offset.
-fn line_of(text: &str, at: usize) -> usize {
+pub(super) fn line_of(text: &str, at: usize) -> usize {
     text.get(..at).unwrap_or_default().matches('\n').count() + 1
 }
 

@@ -44,7 +44,7 @@ pub enum Finding {
     Redefined {
         /// What the document's own definition gives.
         recomputed: Computed,
-        under: Tried,
+        under: OtherDefinition,
     },
     /// The data give something else under every definition tried.
     Contradicted {
@@ -55,7 +55,7 @@ pub enum Finding {
         /// The difference in tolerances; `None` for texts and estimates, and where the tolerance is 0.
         tolerances: Option<f64>,
         /// Results of the other definitions, none of which gives the published value.
-        also_tried: Vec<Tried>,
+        also_tried: Vec<OtherDefinition>,
     },
     /// The recorded runs are compatible with the claim and with its opposite.
     Undecided {
@@ -70,7 +70,7 @@ pub enum Finding {
 
 /// The result of an alternative definition.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Tried {
+pub struct OtherDefinition {
     pub definition: String,
     pub gives: Computed,
 }
@@ -164,7 +164,8 @@ impl Finding {
 
 impl Claims {
     pub fn audit(&self, sources: &Sources) -> Result<Ledger, AuditError> {
-        let sources = sources.clone().with_views(&self.path, &self.views)?;
+        let sources = sources.clone();
+        let sources = sources.with_views(&self.path, &self.text, &self.views)?;
         let entry = |claim: &Claim| {
             Ok(LedgerEntry {
                 finding: self.finding(claim, &sources)?,
@@ -215,7 +216,7 @@ impl Claims {
         let mut found = None;
         for other in &claim.alternatives {
             let (gives, verdict) = judged("alternatives", sources.exact(&other.recompute))?;
-            let tried = Tried {
+            let tried = OtherDefinition {
                 definition: other.definition.clone(),
                 gives,
             };

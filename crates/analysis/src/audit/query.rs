@@ -4,7 +4,7 @@ use std::sync::Once;
 use std::{panic, thread};
 
 use metrics::stats::{self, Location};
-use polars::prelude::{AnyValue, DataFrame, DataType, IntoLazy as _, PolarsResult};
+use polars::prelude::{AnyValue, DataFrame, DataType, IntoLazy as _, PolarsError};
 use polars_sql::{SQLContext, extract_table_identifiers};
 
 use super::claims::Estimate;
@@ -115,49 +115,74 @@ fn check(sql: &str) -> Result<(), String> {
 }
 
 impl Sources {
+    /// The rows of a query. Fails where it is not allowed, or polars cannot run it.
     pub(super) fn rows(&self, sql: &str) -> Result<DataFrame, RecomputeError> {
         check(sql).map_err(RecomputeError::InvalidQuery)?;
-        let run = || -> PolarsResult<Result<DataFrame, usize>> {
-            let tables = extract_table_identifiers(sql, false, false)?.len();
-            if tables > MAX_TABLES {
-                return Ok(Err(tables));
-            }
-            let mut context = SQLContext::new();
-            for (name, frame) in &self.tables {
-                context.register(name, frame.clone().lazy());
-            }
-            let rows = context.execute(sql)?.limit(MAX_ROWS as u32 + 1).collect()?;
-            Ok(Ok(rows))
-        };
         silence_panics_of_queries();
         let ran = thread::scope(|scope| {
             let thread = thread::Builder::new().name(THREAD.to_owned());
             let thread = thread.stack_size(STACK_BYTES);
-            thread
-                .spawn_scoped(scope, run)
-                .map(thread::ScopedJoinHandle::join)
+            let thread = thread.spawn_scoped(scope, || self.run(sql));
+            thread.map(thread::ScopedJoinHandle::join)
         });
-        let problem = match ran {
-            Ok(Ok(Ok(Ok(rows)))) if rows.height() <= MAX_ROWS => return Ok(rows),
-            Ok(Ok(Ok(Ok(_)))) => format!("gives more than {MAX_ROWS} rows; select fewer"),
-            Ok(Ok(Ok(Err(tables)))) => {
-                format!("names {tables} tables, {MAX_TABLES} are allowed; move a join into a view")
-            }
-            Ok(Ok(Err(error))) => {
-                let text = error.to_string();
-                let line = text.lines().next().unwrap_or_default();
-                let tables: Vec<&str> = self.tables.keys().map(String::as_str).collect();
-                let known = if line.starts_with("relation") {
-                    format!("; there are {}", tables.join(", "))
-                } else {
-                    String::new()
-                };
-                format!("polars cannot run the query: {line}{known}")
-            }
-            Ok(Err(_)) => "polars fails on this query; write it differently".to_owned(),
-            Err(error) => format!("cannot be run: {error}"),
+        match ran {
+            Ok(Ok(rows)) => rows.map_err(RecomputeError::InvalidQuery),
+            Ok(Err(_)) => RecomputeError::wrong("polars fails on this query; write it differently"),
+            Err(error) => RecomputeError::wrong(format!("cannot be run: {error}")),
+        }
+    }
+
+    fn run(&self, sql: &str) -> Result<DataFrame, String> {
+        let problem = |error: PolarsError| {
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            format!(
+                "polars cannot run the query: {}",
+                self.with_our_advice(line)
+            )
         };
-        RecomputeError::wrong(problem)
+        let tables = extract_table_identifiers(sql, false, false);
+        let tables = tables.map_err(problem)?.len();
+        if tables > MAX_TABLES {
+            return Err(format!(
+                "names {tables} tables, {MAX_TABLES} are allowed; move a join into a view"
+            ));
+        }
+        let mut context = SQLContext::new();
+        for (name, frame) in &self.tables {
+            context.register(name, frame.clone().lazy());
+        }
+        let rows = context.execute(sql);
+        let rows = rows.and_then(|rows| rows.limit(MAX_ROWS as u32 + 1).collect());
+        let rows = rows.map_err(problem)?;
+        if rows.height() > MAX_ROWS {
+            return Err(format!("gives more than {MAX_ROWS} rows; select fewer"));
+        }
+        Ok(rows)
+    }
+
+    /// A message of polars, with what a query here can do about it in the place of what polars advises.
+    fn with_our_advice(&self, message: &str) -> String {
+        const ADVICE: [(&str, &str); 2] = [
+            (
+                "; try an explicit cast",
+                "; a query has no CAST, so write a number for each text: CASE WHEN … THEN … END",
+            ),
+            (
+                ". It's possible that multiple expressions",
+                "; name each column differently, with AS",
+            ),
+        ];
+        for (theirs, ours) in ADVICE {
+            if let Some((problem, _)) = message.split_once(theirs) {
+                return format!("{problem}{ours}");
+            }
+        }
+        if message.starts_with("relation") {
+            let tables: Vec<&str> = self.tables.keys().map(String::as_str).collect();
+            return format!("{message}; there are {}", tables.join(", "));
+        }
+        message.to_owned()
     }
 
     /// The single cell that a query gives.

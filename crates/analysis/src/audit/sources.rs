@@ -1,13 +1,14 @@
 //! The tables that claims are tested against.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use polars::prelude::{Column, DataFrame, IntoLazy as _};
 
 use super::claims::View;
-use super::error::AuditError;
+use super::error::{AuditError, line_of};
 use crate::load::{Grid, stamp};
+use crate::tables::frame;
 
 /// The tables that an audit's queries can name.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -104,9 +105,10 @@ impl Sources {
             let mut figures: toml::Table = AuditError::toml(&path, &AuditError::read(&path)?)?;
             figures.remove("schema");
             for (part, figures) in &figures {
-                let rows = SCENARIOS.map(|scenario| (scenario, figures.get(scenario)));
-                if rows.iter().any(|(_, figures)| figures.is_some()) {
-                    sources = sources.with_table(&format!("{name}_{part}"), scenarios(&rows));
+                let row = |scenario| Some(scenario_row(scenario, figures.get(scenario)?));
+                let rows: Vec<_> = SCENARIOS.into_iter().filter_map(row).collect();
+                if !rows.is_empty() {
+                    sources = sources.with_table(&format!("{name}_{part}"), frame(rows));
                 }
             }
             let mut row = Vec::new();
@@ -131,17 +133,24 @@ impl Sources {
         self
     }
 
-    /// Adds a file's views. Each may use the ones before it. `path` is for errors.
-    pub(super) fn with_views(mut self, path: &Path, views: &[View]) -> Result<Self, AuditError> {
+    /// Adds the views of a file with this text. Each may use the ones before it. `path` is for errors.
+    pub(super) fn with_views(
+        mut self,
+        path: &Path,
+        text: &str,
+        views: &[View],
+    ) -> Result<Self, AuditError> {
         for View { name, query } in views {
             let refuse = |problem: &str| {
-                AuditError::refused(path, None, format!("view `{name}`: {problem}"))
+                let line = line_of(text, name.span().start);
+                let problem = format!("view `{}`: {problem}", name.get_ref());
+                AuditError::refused(path, line, problem)
             };
-            if self.tables.contains_key(name) {
+            if self.tables.contains_key(name.get_ref()) {
                 return Err(refuse("there is a table of this name; give it another"));
             }
             let table = self.rows(query).map_err(|e| refuse(&e.to_string()))?;
-            self.tables.insert(name.clone(), table);
+            self.tables.insert(name.get_ref().clone(), table);
         }
         Ok(self)
     }
@@ -171,25 +180,11 @@ fn flatten(prefix: &str, value: &toml::Value, row: &mut Vec<Column>) -> Result<(
     Ok(())
 }
 
-/// One row for each scenario that has figures, one column for each key with a number.
-fn scenarios(rows: &[(&str, Option<&toml::Value>)]) -> DataFrame {
-    let number = |value: &toml::Value| match value {
-        toml::Value::Integer(number) => Some(*number as f64),
-        value => value.as_float(),
-    };
-    let rows = rows
-        .iter()
-        .filter_map(|(name, row)| Some((*name, row.as_ref()?.as_table()?)));
-    let rows: Vec<_> = rows.collect();
-    let keys: BTreeSet<&String> = rows.iter().flat_map(|(_, row)| row.keys()).collect();
-    let names: Vec<&str> = rows.iter().map(|(name, _)| *name).collect();
-    let mut columns = vec![Column::new("scenario".into(), names)];
-    for key in keys.into_iter().filter(|key| *key != "scenario") {
-        let cells: Vec<_> = rows
-            .iter()
-            .map(|(_, row)| row.get(key).and_then(number))
-            .collect();
-        columns.push(Column::new(key.as_str().into(), cells));
-    }
-    DataFrame::new(rows.len(), columns).expect("columns of one length with different names")
+/// The figures of a scenario, with its name.
+fn scenario_row(scenario: &str, figures: &toml::Value) -> BTreeMap<String, toml::Value> {
+    let figures = figures.as_table().into_iter().flatten();
+    let figures = figures.map(|(key, value)| (key.clone(), value.clone()));
+    figures
+        .chain([("scenario".to_owned(), scenario.into())])
+        .collect()
 }

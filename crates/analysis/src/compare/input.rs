@@ -113,6 +113,19 @@ fn load_config(shape: &Shape) -> ConfigId {
 }
 
 impl Input {
+    /// Measured sweeps without warnings.
+    #[cfg(test)]
+    pub(super) const fn of_side(side: Side) -> Self {
+        Self {
+            side,
+            warnings: Vec::new(),
+            kind: Kind::Sweep,
+            provenance: Provenance::Measured,
+            asked: Vec::new(),
+            nonces: Vec::new(),
+        }
+    }
+
     fn add_sweep(&mut self, path: &Path, keep_going: bool) -> Result<Provenance, LoadError> {
         let loaded = load::load(path, keep_going)?;
         self.side.add_sweep(&loaded.dataset);

@@ -43,13 +43,13 @@ impl Format {
 }
 
 #[derive(Debug, Clone)]
-pub struct Exported {
+pub struct Export {
     pub source: Source,
     /// The files of the frames, in the order of [`Frame::ALL`], with their rows.
     pub files: Vec<(PathBuf, usize)>,
 }
 
-impl Exported {
+impl Export {
     /// The export as JSON: where the data come from, and each frame's file and rows.
     pub fn json(&self) -> Value {
         let file = |(path, rows): &(PathBuf, usize)| {
@@ -113,7 +113,7 @@ pub fn export(
     format: Format,
     keep_going: bool,
     overwrite: bool,
-) -> Result<Exported, ExportError> {
+) -> Result<Export, ExportError> {
     if !overwrite && dir.join(EXPORT_FILE).exists() {
         return Err(ExportError::Exists(dir.to_owned()));
     }
@@ -134,7 +134,7 @@ pub fn export(
         let files = writers.into_iter().map(FrameWriter::finish);
         let files = files.collect::<Result<Vec<_>, _>>()?;
         let files = files.into_iter().map(|(file, rows)| (dir.join(file), rows));
-        let exported = Exported {
+        let exported = Export {
             source,
             files: files.collect(),
         };

@@ -89,8 +89,8 @@ fn with_options<'f, R: 'f>(
                 OptionValue::Integer(value) => Some(value),
                 _ => None,
             }),
-            OptionKind::Float => columns.float(name, move |row| get(row)?.as_f64()),
-            OptionKind::Boolean => columns.flag(name, move |row| match get(row)? {
+            OptionKind::Float => columns.column(name, move |row| get(row)?.as_f64()),
+            OptionKind::Boolean => columns.column(name, move |row| match get(row)? {
                 OptionValue::Boolean(value) => Some(value),
                 _ => None,
             }),
@@ -110,25 +110,25 @@ fn name(value: &impl Serialize) -> Option<String> {
 
 pub(super) fn requests<'f>() -> Columns<'f, RequestRow<'f>> {
     let columns = Columns::<RequestRow<'f>>::new()
-        .uint("request", |r| Some(r.number))
+        .column("request", |r| Some(r.number))
         .text("level", |r| r.level)
         .text("config", |r| Some(r.record.run.config.as_str()))
         .words("topology", |r| Some(r.record.run.topology))
-        .uint("repetition", |r| Some(r.record.run.repetition))
+        .column("repetition", |r| Some(r.record.run.repetition))
         .words("arm", |r| Some(r.record.arm))
-        .uint("attempt", |r| Some(r.record.attempt))
-        .flag("is_final_attempt", |r| Some(r.is_final_attempt))
-        .flag("is_probe", |r| Some(r.record.role == RequestRole::Probe))
-        .uint("agent", |r| Some(r.record.agent))
+        .column("attempt", |r| Some(r.record.attempt))
+        .column("is_final_attempt", |r| Some(r.is_final_attempt))
+        .column("is_probe", |r| Some(r.record.role == RequestRole::Probe))
+        .column("agent", |r| Some(r.record.agent))
         .text("agent_name", |r| Some(&r.record.agent_name))
         .text("step", |r| Some(&r.record.step))
-        .uint("call", |r| Some(r.record.call))
-        .uint("session", |r| Some(r.record.turn?.session))
-        .uint("turn", |r| Some(r.record.turn?.turn))
-        .uint("parent", |r| r.record.parent)
-        .uint("shard", |r| r.record.shard)
+        .column("call", |r| Some(r.record.call))
+        .column("session", |r| Some(r.record.turn?.session))
+        .column("turn", |r| Some(r.record.turn?.turn))
+        .column("parent", |r| r.record.parent)
+        .column("shard", |r| r.record.shard)
         .text("node", |r| r.record.node.as_deref())
-        .uint("endpoint", |r| Some(r.record.endpoint))
+        .column("endpoint", |r| Some(r.record.endpoint))
         .text("model", |r| Some(&r.record.model))
         .text("outcome", |r| Some(r.times().outcome.class()))
         .words("failure", |r| match &r.times().outcome {
@@ -136,7 +136,7 @@ pub(super) fn requests<'f>() -> Columns<'f, RequestRow<'f>> {
             Outcome::TimedOut { phase } => name(phase),
             _ => None,
         })
-        .uint("http_status", |r| match &r.times().outcome {
+        .column("http_status", |r| match &r.times().outcome {
             Outcome::Failed {
                 failure: FailureKind::Http { status },
                 ..
@@ -165,7 +165,7 @@ pub(super) fn requests<'f>() -> Columns<'f, RequestRow<'f>> {
         .stamp("last_token_ns", |r| r.times().last_token)
         .stamp("done_ns", |r| r.times().done)
         .stamp("ended_ns", |r| Some(r.times().ended))
-        .flag("is_rebuilt", |r| {
+        .column("is_rebuilt", |r| {
             Some(r.times().stamps == StampSource::Rebuilt)
         })
         .millis("admission_wait_ms", |r| r.times().admission_wait)
@@ -173,19 +173,19 @@ pub(super) fn requests<'f>() -> Columns<'f, RequestRow<'f>> {
         .millis("client_queue_ms", |r| r.metrics.client_queue)
         .millis("ttft_ms", |r| r.metrics.ttft)
         .millis("ttft_scheduled_ms", |r| r.metrics.ttft_scheduled)
-        .float("tpot_ms", |r| Some(1e3 * r.metrics.tpot?))
+        .column("tpot_ms", |r| Some(1e3 * r.metrics.tpot?))
         .millis("e2e_ms", |r| r.metrics.e2e)
         .millis("slot_wait_ms", |r| r.metrics.slot_wait)
-        .float("transport_ms", |r| {
+        .column("transport_ms", |r| {
             Some(r.metrics.transport_ns? as f64 / 1e6)
         })
-        .float("decode_tokens_per_s", |r| r.metrics.decode_rate_server)
-        .float("decode_client_tokens_per_s", |r| {
+        .column("decode_tokens_per_s", |r| r.metrics.decode_rate_server)
+        .column("decode_client_tokens_per_s", |r| {
             r.metrics.decode_rate_client
         })
         .int("clock_warnings", |r| Some(r.metrics.clock_warnings.len()))
         .int("tokens", |r| Some(r.times().tokens))
-        .flag("is_estimated", |r| {
+        .column("is_estimated", |r| {
             Some(r.times().tokens_from == TokenSource::Estimated)
         })
         .int("chunks", |r| Some(r.times().chunks.len()))
@@ -210,8 +210,8 @@ pub(super) fn requests<'f>() -> Columns<'f, RequestRow<'f>> {
 
 pub(super) fn chunks<'f>() -> Columns<'f, ChunkRow> {
     Columns::<ChunkRow>::new()
-        .uint("request", |c| Some(c.0))
-        .uint("chunk", |c| Some(c.1))
+        .column("request", |c| Some(c.0))
+        .column("chunk", |c| Some(c.1))
         .stamp("at_ns", |c| Some(c.2))
         .int("itl_ns", |c| Some(c.3?.0))
 }
@@ -252,13 +252,13 @@ fn with_losses<'f, R: 'f>(
     columns: Columns<'f, R>,
     of: fn(&R) -> Option<LostSeconds>,
 ) -> Columns<'f, R> {
-    let columns = columns.float("lost_s", move |r| Some(of(r)?.total()));
+    let columns = columns.column("lost_s", move |r| Some(of(r)?.total()));
     let names = LostSeconds::default().named().map(|(name, _)| name);
     names
         .into_iter()
         .enumerate()
         .fold(columns, |columns, (place, name)| {
-            columns.float(format!("lost_{name}_s"), move |r| {
+            columns.column(format!("lost_{name}_s"), move |r| {
                 Some(of(r)?.named()[place].1)
             })
         })
@@ -270,55 +270,55 @@ pub(super) fn runs<'f>() -> Columns<'f, RunRow<'f>> {
         .text("config", |r| Some(r.sweep?.config.as_str()))
         .text("scenario", |r| Some(&r.sweep?.scenario))
         .words("topology", RunRow::topology)
-        .uint("repetition", |r| Some(r.sweep?.repetition))
-        .uint("agents", |r| r.agents)
-        .flag("is_excluded", |r| Some(r.sweep?.excluded.is_some()))
-        .uint("requests", |r| Some(r.outcomes()?.total()))
-        .uint("completed", |r| Some(r.outcomes()?.completed))
-        .float("wall_s", |r| match r.sweep {
+        .column("repetition", |r| Some(r.sweep?.repetition))
+        .column("agents", |r| r.agents)
+        .column("is_excluded", |r| Some(r.sweep?.excluded.is_some()))
+        .column("requests", |r| Some(r.outcomes()?.total()))
+        .column("completed", |r| Some(r.outcomes()?.completed))
+        .column("wall_s", |r| match r.sweep {
             Some(_) => Some(r.tr113()?.concurrent_wall_time),
             None => r.figures()?.wall_s,
         })
-        .float("throughput_tokens_per_s", |r| match r.sweep {
+        .column("throughput_tokens_per_s", |r| match r.sweep {
             Some(run) => run.throughput_together,
             None => r.level.map_or_else(
                 || r.figures()?.tokens_per_s,
                 |level| Some(level.figures.as_ref()?.tokens_per_s.mean),
             ),
         })
-        .float("requests_per_s", |r| match r.level {
+        .column("requests_per_s", |r| match r.level {
             Some(level) => Some(level.figures.as_ref()?.requests_per_s),
             None => r.figures()?.requests_per_s,
         })
-        .float("wall_sequential_s", |r| Some(r.baseline()?.wall_sequential))
-        .float("wall_sequential_raw_s", |r| {
+        .column("wall_sequential_s", |r| Some(r.baseline()?.wall_sequential))
+        .column("wall_sequential_raw_s", |r| {
             Some(r.baseline()?.wall_sequential_raw)
         })
-        .float("throughput_sequential_tokens_per_s", |r| {
+        .column("throughput_sequential_tokens_per_s", |r| {
             r.baseline()?.throughput_sequential
         })
-        .float("speedup", |r| Some(r.baseline()?.speedup))
-        .float("speedup_raw", |r| Some(r.baseline()?.speedup_raw))
-        .float("speedup_upper_bound", |r| r.sweep?.speedup_upper_bound)
-        .float("efficiency_percent", |r| Some(r.baseline()?.efficiency))
-        .float("stp", |r| r.baseline()?.stp)
-        .float("antt", |r| r.baseline()?.antt)
-        .float("fairness", |r| r.baseline()?.fairness)
-        .float("jain", |r| r.baseline()?.jain)
-        .float("sequential_estimated_s", |r| {
+        .column("speedup", |r| Some(r.baseline()?.speedup))
+        .column("speedup_raw", |r| Some(r.baseline()?.speedup_raw))
+        .column("speedup_upper_bound", |r| r.sweep?.speedup_upper_bound)
+        .column("efficiency_percent", |r| Some(r.baseline()?.efficiency))
+        .column("stp", |r| r.baseline()?.stp)
+        .column("antt", |r| r.baseline()?.antt)
+        .column("fairness", |r| r.baseline()?.fairness)
+        .column("jain", |r| r.baseline()?.jain)
+        .column("sequential_estimated_s", |r| {
             Some(r.tr113()?.sequential_estimated_time)
         })
-        .float("speedup_est", |r| Some(r.tr113()?.speedup_est))
-        .float("efficiency_est_percent", |r| {
+        .column("speedup_est", |r| Some(r.tr113()?.speedup_est))
+        .column("efficiency_est_percent", |r| {
             Some(r.tr113()?.efficiency_est)
         })
-        .float("ttft_delta_ms", |r| r.tr113()?.ttft_delta_ms)
-        .float("tp_delta_tokens_per_s", |r| r.tr113()?.tp_delta)
-        .float("decode_overlap", |r| r.sweep?.decode_overlap)
-        .flag("contention_ttft", |r| r.sweep?.contention.ttft_rule)
-        .flag("contention_speedup", |r| r.sweep?.contention.speedup_rule)
-        .flag("contention_cause", |r| r.sweep?.contention.cause)
-        .float("memory_peak_bytes", |r| r.sweep?.memory_peak_bytes)
+        .column("ttft_delta_ms", |r| r.tr113()?.ttft_delta_ms)
+        .column("tp_delta_tokens_per_s", |r| r.tr113()?.tp_delta)
+        .column("decode_overlap", |r| r.sweep?.decode_overlap)
+        .column("contention_ttft", |r| r.sweep?.contention.ttft_rule)
+        .column("contention_speedup", |r| r.sweep?.contention.speedup_rule)
+        .column("contention_cause", |r| r.sweep?.contention.cause)
+        .column("memory_peak_bytes", |r| r.sweep?.memory_peak_bytes)
         .words("verdict", |r| name(&r.level?.probe.observed().verdict))
         .words("phase", |r| name(&r.level?.probe.phase))
         .stamp("window_from_ns", |r| Some(r.level?.probe.window?.from))
@@ -330,29 +330,29 @@ pub(super) fn agents<'f>() -> Columns<'f, AgentRow<'f>> {
     let columns = Columns::<AgentRow<'f>>::new()
         .text("config", |a| Some(a.run.sweep?.config.as_str()))
         .words("topology", |a| a.run.topology())
-        .uint("repetition", |a| Some(a.run.sweep?.repetition))
-        .uint("agent", |a| Some(a.agent))
+        .column("repetition", |a| Some(a.run.sweep?.repetition))
+        .column("agent", |a| Some(a.agent))
         .text("agent_name", |a| Some(&a.sweep?.name))
-        .uint("requests", |a| Some(a.load?.requests))
-        .uint("completed", |a| Some(a.load?.completed))
+        .column("requests", |a| Some(a.load?.requests))
+        .column("completed", |a| Some(a.load?.completed))
         .int("tokens", |a| {
             a.load.map(|load| load.tokens).or(Some(a.sweep?.tokens))
         })
-        .float("time_s", |a| a.sweep?.time)
-        .float("solo_s", |a| a.sweep?.solo)
-        .float("np", |a| a.sweep?.np)
-        .float("warm_load_s", |a| a.sweep?.warm_load)
-        .float("ttft_s", |a| a.sweep?.ttft)
-        .float("ttft_solo_s", |a| a.sweep?.ttft_solo)
-        .float("decode_tokens_per_s", |a| a.sweep?.rate)
-        .float("decode_sequential_tokens_per_s", |a| {
+        .column("time_s", |a| a.sweep?.time)
+        .column("solo_s", |a| a.sweep?.solo)
+        .column("np", |a| a.sweep?.np)
+        .column("warm_load_s", |a| a.sweep?.warm_load)
+        .column("ttft_s", |a| a.sweep?.ttft)
+        .column("ttft_solo_s", |a| a.sweep?.ttft_solo)
+        .column("decode_tokens_per_s", |a| a.sweep?.rate)
+        .column("decode_sequential_tokens_per_s", |a| {
             a.sweep?.rate_sequential
         })
-        .float("asking_s", |a| Some(a.load?.asking_s))
-        .float("served_tokens_per_s", |a| a.load?.tokens_per_s)
-        .float("ttft_scheduled_mean_ms", |a| a.load?.ttft_scheduled_mean_ms)
-        .float("ttft_scheduled_max_ms", |a| a.load?.ttft_scheduled_max_ms)
-        .float("e2e_mean_ms", |a| a.load?.e2e_mean_ms)
+        .column("asking_s", |a| Some(a.load?.asking_s))
+        .column("served_tokens_per_s", |a| a.load?.tokens_per_s)
+        .column("ttft_scheduled_mean_ms", |a| a.load?.ttft_scheduled_mean_ms)
+        .column("ttft_scheduled_max_ms", |a| a.load?.ttft_scheduled_max_ms)
+        .column("e2e_mean_ms", |a| a.load?.e2e_mean_ms)
         .millis("wait_other_config_ms", |a| a.waits()?.wait_other_config)
         .millis("load_after_wait_ms", |a| a.waits()?.load_after_wait)
         .millis("slot_queue_ms", |a| a.waits()?.slot_queue)
@@ -397,25 +397,25 @@ pub(super) fn samples<'f>() -> Columns<'f, SampleRow<'f>> {
                 Reading::Server(_) => "server",
             })
         })
-        .uint("gpu", |s| match s.reading {
+        .column("gpu", |s| match s.reading {
             Reading::Gpu(gpu) | Reading::GpuProcess(gpu, _) => Some(gpu.index),
             _ => None,
         })
-        .uint("endpoint", |s| match s.reading {
+        .column("endpoint", |s| match s.reading {
             Reading::GpuProcess(_, process) => process.server,
             Reading::Server(server) => Some(server.endpoint),
             _ => None,
         })
-        .uint("pid", |s| match s.reading {
+        .column("pid", |s| match s.reading {
             Reading::GpuProcess(_, process) => Some(process.pid),
             _ => None,
         })
-        .uint("part_of_gpu", |s| match s.reading {
+        .column("part_of_gpu", |s| match s.reading {
             Reading::Gpu(gpu) | Reading::GpuProcess(gpu, _) => gpu.part_of,
             _ => None,
         })
-        .float("busy_percent", |s| s.reading.gpu()?.utilisation_percent)
-        .float("cpu_percent", |s| match s.reading {
+        .column("busy_percent", |s| s.reading.gpu()?.utilisation_percent)
+        .column("cpu_percent", |s| match s.reading {
             Reading::Host(host) => Some(host.cpu_percent),
             Reading::Server(server) => server.cpu_percent,
             _ => None,
@@ -431,15 +431,15 @@ pub(super) fn samples<'f>() -> Columns<'f, SampleRow<'f>> {
             Reading::Host(host) => Some(host.memory_total_bytes),
             _ => None,
         })
-        .float("power_w", |s| s.reading.gpu()?.power_w)
-        .float("energy_j", |s| s.reading.gpu()?.energy_j)
-        .uint("sm_clock_mhz", |s| s.reading.gpu()?.sm_clock_mhz)
-        .uint("memory_clock_mhz", |s| s.reading.gpu()?.memory_clock_mhz)
-        .float("temperature_celsius", |s| s.reading.gpu()?.temperature_c)
+        .column("power_w", |s| s.reading.gpu()?.power_w)
+        .column("energy_j", |s| s.reading.gpu()?.energy_j)
+        .column("sm_clock_mhz", |s| s.reading.gpu()?.sm_clock_mhz)
+        .column("memory_clock_mhz", |s| s.reading.gpu()?.memory_clock_mhz)
+        .column("temperature_celsius", |s| s.reading.gpu()?.temperature_c)
         .words("throttle_reasons", |s| {
             let reasons = &s.reading.gpu()?.throttle_reasons;
             (!reasons.is_empty()).then(|| reasons.join(" "))
         })
-        .float("load_1m", |s| s.reading.host()?.load_1m)
+        .column("load_1m", |s| s.reading.host()?.load_1m)
         .int("swap_used_bytes", |s| s.reading.host()?.swap_used_bytes)
 }

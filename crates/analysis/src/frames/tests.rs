@@ -10,7 +10,7 @@ use polars_io::SerReader as _;
 use polars_io::csv::read::CsvReadOptions;
 use polars_io::parquet::read::ParquetReader;
 
-use super::{ExportError, Exported, Format, Frame, export, read, schema};
+use super::{Export, ExportError, Format, Frame, export, read};
 use crate::kind::fixture::folder;
 use crate::load::{self, InputKind};
 use crate::replace::ReplaceError;
@@ -51,14 +51,8 @@ fn every_kind_of_results_folder_has_every_frame() {
         let requests = &frames["requests"];
         let numbers = requests.column("request").unwrap().u32().unwrap();
         assert!(numbers.iter().eq((0..).map(Some).take(numbers.len())));
-        let chunks: i64 = requests
-            .column("chunks")
-            .unwrap()
-            .i64()
-            .unwrap()
-            .sum()
-            .unwrap();
-        assert_eq!(usize::try_from(chunks).unwrap(), frames["chunks"].height());
+        let chunks = requests.column("chunks").unwrap().i64().unwrap().sum();
+        assert_eq!(chunks, Some(frames["chunks"].height() as i64));
         let of = frames["chunks"].column("request").unwrap().u32().unwrap();
         assert!(of.max().unwrap() < requests.height() as u32);
     }
@@ -97,7 +91,7 @@ fn figures_are_those_of_the_reports() {
     assert!(speedups.iter().eq(theirs));
 }
 
-fn written(dir: &Path, format: Format, overwrite: bool) -> Result<Exported, ExportError> {
+fn written(dir: &Path, format: Format, overwrite: bool) -> Result<Export, ExportError> {
     export(&folder("load"), dir, format, false, overwrite)
 }
 
@@ -167,15 +161,37 @@ fn an_export_is_only_replaced_on_request_and_a_failed_one_leaves_nothing() {
     assert_eq!(names, ["broken", "foreign", "out"]);
 }
 
+/// The unit that a column's name ends with.
+fn unit(name: &str) -> &'static str {
+    const ENDINGS: [(&str, &str); 13] = [
+        ("tokens_per_s", "tokens/s"),
+        ("_per_s", "1/s"),
+        ("_ns", "ns"),
+        ("_ms", "ms"),
+        ("_s", "s"),
+        ("_percent", "%"),
+        ("_bytes", "bytes"),
+        ("_mhz", "MHz"),
+        ("_celsius", "°C"),
+        ("_w", "W"),
+        ("_j", "J"),
+        ("tokens", "tokens"),
+        ("_chars", "characters"),
+    ];
+    let known = ENDINGS.iter().find(|(ending, _)| name.ends_with(ending));
+    known.map_or("", |(_, unit)| unit)
+}
+
 /// The page's table of a frame: the columns as the code has them, with the meanings that the page gives.
-fn table(page: &str, columns: &[[&str; 3]]) -> String {
+fn table(page: &str, frame: &DataFrame) -> String {
     let mut table = "| column | type | unit | meaning |\n|---|---|---|---|\n".to_owned();
-    for [name, kind, unit] in columns {
+    for column in frame.columns() {
+        let (name, kind) = (column.name().as_str(), column.dtype());
         let begin = format!("| `{name}` |");
         let row = page.lines().find(|line| line.starts_with(&begin));
         let meaning = row.and_then(|row| row.trim_end_matches(" |").rsplit(" | ").next());
         let meaning = meaning.unwrap_or("TODO");
-        writeln!(table, "{begin} {kind} | {unit} | {meaning} |").unwrap();
+        writeln!(table, "{begin} {kind:?} | {} | {meaning} |", unit(name)).unwrap();
     }
     table
 }
@@ -184,37 +200,25 @@ fn table(page: &str, columns: &[[&str; 3]]) -> String {
 fn the_page_shows_the_columns() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/export.md");
     let page = fs::read_to_string(&path).unwrap();
-    let (requests, chunks, runs) = (schema::requests(), schema::chunks(), schema::runs());
-    let (agents, samples) = (schema::agents(), schema::samples());
-    let columns = [
-        requests.described(),
-        chunks.described(),
-        runs.described(),
-        agents.described(),
-        samples.described(),
-    ];
+    let frames = frames("load");
     let mut right = page.clone();
-    for (frame, columns) in Frame::ALL.into_iter().zip(columns) {
-        let heading = format!("## `{}`", frame.name());
+    for name in Frame::ALL.map(Frame::name) {
+        let heading = format!("## `{name}`");
         let section = page
             .split(&heading)
             .nth(1)
             .expect("the page has the section");
         let section = section.split("\n## ").next().unwrap();
         let begin = section.find("| column |").expect("the section has a table");
-        let shown: String = section[begin..]
-            .split_inclusive('\n')
-            .take_while(|line| line.starts_with('|'))
-            .collect();
-        right = right.replace(&shown, &table(section, &columns));
+        let lines = section[begin..].split_inclusive('\n');
+        let shown: String = lines.take_while(|line| line.starts_with('|')).collect();
+        right = right.replace(&shown, &table(section, &frames[name]));
     }
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&path, &right).expect("docs/export.md can be written");
     }
-    assert!(
-        page == right,
-        "docs/export.md is stale; UPDATE_DOCS=1 cargo test --workspace the_page_shows"
-    );
+    let update = "UPDATE_DOCS=1 cargo test --workspace the_page_shows";
+    assert!(page == right, "docs/export.md is stale; {update}");
     assert!(
         !page.contains("TODO"),
         "a column of docs/export.md has no meaning"

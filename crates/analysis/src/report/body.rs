@@ -203,6 +203,7 @@ pub(super) fn environment(material: &Material<'_>) -> Vec<Line> {
     lines.extend(environment::machine(set.environment.as_ref()));
     if let Some(manifest) = &set.manifest {
         lines.extend(environment::servers(&manifest.header.endpoints));
+        lines.extend(crate::kind::client(&manifest.header));
         lines.extend(manifest.header.admission.map(|most| {
             line(
                 "requests in flight",

@@ -42,21 +42,6 @@ pub(super) fn figures(
             })
         })
         .collect();
-    let published: Vec<Value> = dataset
-        .published
-        .iter()
-        .map(|row| {
-            json!({
-                "id": row.config,
-                "scenario": row.scenario,
-                "speedup": row.speedup,
-                "efficiency_percent": row.efficiency_percent,
-                "ttft_delta_ms": row.ttft_delta_ms,
-                "tp_delta": row.tp_delta,
-                "contention": row.contention,
-            })
-        })
-        .collect();
     let figures = [
         ("configs", document::notes::configs(summary)),
         ("scenarios", json!(scenarios)),
@@ -69,7 +54,7 @@ pub(super) fn figures(
             "conditions",
             document::conditions::json(material.conditions),
         ),
-        ("published", json!(published)),
+        ("published", json!(dataset.published)),
         ("compared", json!(material.differences.len())),
         ("differences", json!(differences)),
         ("client", super::client::json(dataset)),

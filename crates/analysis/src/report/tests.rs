@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use domain::Nanos;
 use domain::plan::{Arm, Topology};
 use domain::telemetry::{GpuProcess, GpuSource, ServerReading};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
@@ -44,7 +45,7 @@ fn servers() -> &'static Report {
     &REPORT
 }
 
-fn json(report: &Report) -> serde_json::Value {
+fn json_of(report: &Report) -> Value {
     serde_json::from_str(text(report, "report.json")).unwrap()
 }
 
@@ -64,31 +65,68 @@ fn page_one(report: &Report) -> String {
 
 #[test]
 fn recorded_runs_make_a_report_that_says_the_agents_never_overlapped() {
-    let report = tr113();
-    insta::assert_snapshot!("page_one_tr113", page_one(report));
-    let json = json(report);
-    assert_eq!(json["schema"], 1);
-    assert_eq!(json["provenance"], "imported");
-    assert_eq!(json["configs"].as_array().unwrap().len(), 19);
-    let first = &json["configs"][0];
-    assert_eq!(first["id"], "bvc_g60_c512_t0.6");
-    assert_eq!(
-        [&first["verdict"], &first["gain"], &first["decoding"]],
-        ["unknown", "unknown", "in_turn"]
-    );
-    assert_eq!(first["agents"], 2);
+    insta::assert_snapshot!("page_one_tr113", page_one(tr113()));
+    // Five runs of one configuration on each kind of serving: its spread is shown, and no winner named.
+    insta::assert_snapshot!("page_one_servers", page_one(servers()));
+}
+
+#[test]
+fn the_figures_of_a_report_are_in_its_json() {
+    let published = report_of(&["published.csv"], "published");
     assert!(
-        first["speedup"].is_null() && first["lost_s"].is_null(),
-        "unknown is null: {first}"
+        published.answer.starts_with("Unknown."),
+        "{}",
+        published.answer
     );
-    assert!(first["wall_s"]["lo"].is_null(), "no interval of one run");
-    assert_eq!(first["wall_s"]["n"], 1);
-    assert_eq!(first["outcomes"]["completed"], 2);
-    assert_eq!(first["contention_runs"]["published"], 0);
-    assert!(first["contention_runs"]["ttft_rule"].is_null());
-    assert_eq!(json["scenarios"]["chimera_homo"]["configs"], 4);
-    assert_eq!(json["overall"]["overlap"]["zero"], 19);
-    assert_eq!(json["differences"].as_array().unwrap().len(), 3);
+    let unknown = Value::Null;
+    let of = [
+        (tr113(), "/schema", json!(1)),
+        (tr113(), "/provenance", json!("imported")),
+        (tr113(), "/configs/18/agents", json!(2)),
+        (tr113(), "/configs/19", unknown.clone()),
+        (tr113(), "/configs/0/id", json!("bvc_g60_c512_t0.6")),
+        (tr113(), "/configs/0/verdict", json!("unknown")),
+        (tr113(), "/configs/0/gain", json!("unknown")),
+        (tr113(), "/configs/0/decoding", json!("in_turn")),
+        (tr113(), "/configs/0/speedup", unknown.clone()),
+        (tr113(), "/configs/0/lost_s", unknown.clone()),
+        (tr113(), "/configs/0/wall_s/lo", unknown.clone()),
+        (tr113(), "/configs/0/wall_s/n", json!(1)),
+        (tr113(), "/configs/0/outcomes/completed", json!(2)),
+        (tr113(), "/configs/0/contention_runs/published", json!(0)),
+        (
+            tr113(),
+            "/configs/0/contention_runs/ttft_rule",
+            unknown.clone(),
+        ),
+        (tr113(), "/scenarios/chimera_homo/configs", json!(4)),
+        (tr113(), "/overall/overlap/zero", json!(19)),
+        (tr113(), "/differences/2/published", json!("no")),
+        (tr113(), "/differences/3", unknown.clone()),
+        (&published, "/configs/0/speedup_est/mean", json!(1.557)),
+        (&published, "/configs/0/verdict", json!("unknown")),
+        (&published, "/configs/0/decode_overlap", unknown.clone()),
+        // Recorded runs are not paired.
+        (servers(), "/topologies/0/repetitions", json!(5)),
+        (servers(), "/topologies/0/paired", json!(false)),
+        (
+            servers(),
+            "/scenarios/chimera_homo@per_agent/configs",
+            json!(1),
+        ),
+        (servers(), "/overall/by_topology/1/configs", json!(1)),
+        (servers(), "/overall/by_topology/2", unknown),
+    ];
+    for (report, pointer, expected) in of {
+        let json = json_of(report);
+        let found = json.pointer(pointer).unwrap_or(&Value::Null);
+        assert_eq!(*found, expected, "{} {pointer}", report.name);
+    }
+    let json = json_of(servers());
+    assert_eq!(
+        json["choice"]["overall"]["wall_s"],
+        json["topologies"][0]["wall_s"]
+    );
 }
 
 /// The together arm that a limit of one request in flight gives: the one in turn, with every agent
@@ -129,11 +167,11 @@ fn a_limit_of_the_clients_own_is_named_where_it_made_agents_take_turns() {
     ] {
         assert!(text(&limited, "report.md").contains(words), "{words}");
     }
-    assert!(json(&limited)["configs"][0]["lost_s"]["admission"].as_f64() > Some(1.0));
+    assert!(json_of(&limited)["configs"][0]["lost_s"]["admission"].as_f64() > Some(1.0));
     // Without a limit nothing speaks of permits, and the one key is zero.
     let md = text(&plain, "report.md");
     assert!(!md.contains("permit") && !md.contains("admission"));
-    assert_eq!(json(&plain)["configs"][0]["lost_s"]["admission"], 0.0);
+    assert_eq!(json_of(&plain)["configs"][0]["lost_s"]["admission"], 0.0);
 }
 
 #[test]
@@ -152,12 +190,6 @@ fn where_every_request_failed_the_report_says_that_and_counts_none() {
     }
     let report = build(&dataset, &options("failed")).unwrap();
     insta::assert_snapshot!("page_one_failed", page_one(&report));
-}
-
-#[test]
-fn one_configuration_repeated_shows_its_spread_and_crowns_no_winner() {
-    // Five runs of one configuration on each kind of serving.
-    insta::assert_snapshot!("page_one_servers", page_one(servers()));
 }
 
 #[test]
@@ -207,31 +239,7 @@ fn a_plan_of_its_own_gets_a_report_about_that_plan_and_no_number_is_lost() {
     data.manifest.as_mut().unwrap().plan.report = Some(domain::plan::ReportStyle::Tr113);
     let as_tr113 = build(&data, &options("own")).unwrap();
     assert!(text(&as_tr113, "report.md").contains("## Beside TR113 and TR110"));
-    assert_eq!(json(&own)["configs"], json(&as_tr113)["configs"]);
-}
-
-#[test]
-fn a_published_table_alone_says_that_it_cannot_tell() {
-    let report = report_of(&["published.csv"], "published");
-    assert!(report.answer.starts_with("Unknown."), "{}", report.answer);
-    let json = json(&report);
-    let first = &json["configs"][0];
-    assert_eq!(first["speedup_est"]["mean"], 1.557);
-    assert_eq!(first["verdict"], "unknown");
-    assert!(first["decode_overlap"].is_null());
-}
-
-#[test]
-fn one_server_against_two_of_recorded_runs_is_not_paired() {
-    let json = json(servers());
-    assert_eq!(json["topologies"][0]["repetitions"], 5);
-    assert_eq!(json["topologies"][0]["paired"], false);
-    assert_eq!(
-        json["choice"]["overall"]["wall_s"],
-        json["topologies"][0]["wall_s"]
-    );
-    assert!(json["scenarios"]["chimera_homo@per_agent"].is_object());
-    assert_eq!(json["overall"]["by_topology"].as_array().unwrap().len(), 2);
+    assert_eq!(json_of(&own)["configs"], json_of(&as_tr113)["configs"]);
 }
 
 #[test]
@@ -245,7 +253,7 @@ fn a_simulated_report_says_so_everywhere() {
     let md = text(&report, "report.md");
     assert!(md.contains("\n# SIMULATED: x\n"));
     assert!(md.contains("provenance: SIMULATED\nsimulated: true"));
-    assert_eq!(json(&report)["provenance"], "simulated");
+    assert_eq!(json_of(&report)["provenance"], "simulated");
     for (name, content) in &report.files {
         if let (Content::Png(badged), Some(Content::Png(bare))) = (content, plain.files.get(name)) {
             assert!(
@@ -313,29 +321,16 @@ fn a_caption_says_that_outputs_differ_in_length_only_where_they_do() {
 #[test]
 fn what_brackets_hold_is_said_as_it_is() {
     let of_both = "over configurations where a figure is of all of them and over repetitions where it is of one";
+    let of_one = "brackets hold 95 % intervals over repetitions.";
+    let of_all = "intervals over configurations; the repetitions are too few for intervals.";
+    let single = "Brackets hold 95 % intervals over configurations.";
     for (configs, repetitions, said) in [
-        (
-            &["a"][..],
-            3,
-            "brackets hold 95 % intervals over repetitions.",
-        ),
+        (&["a"][..], 3, of_one),
         (&["a", "b", "c"], 3, of_both),
-        (
-            &["a", "b"],
-            3,
-            "brackets hold 95 % intervals over repetitions.",
-        ),
+        (&["a", "b"], 3, of_one),
         (&["a", "b"], 2, "too few for intervals."),
-        (
-            &["a", "b", "c"],
-            2,
-            "intervals over configurations; the repetitions are too few for intervals.",
-        ),
-        (
-            &["a", "b", "c"],
-            1,
-            "Brackets hold 95 % intervals over configurations.",
-        ),
+        (&["a", "b", "c"], 2, of_all),
+        (&["a", "b", "c"], 1, single),
     ] {
         let report = two_arms(configs, repetitions, 0);
         let md = text(&report, "report.md");
@@ -386,48 +381,46 @@ fn small() -> Report {
     }
 }
 
+/// What an earlier report was changed to, and what the check then says; nothing where it finds no difference.
 #[test]
-fn a_written_report_checks_and_a_changed_one_shows_the_difference() {
-    let (_dir, at, report) = written();
-    assert!(report.check(&at).unwrap().is_match());
-
-    fs::write(at.join("report.md"), "one\n2\nthree\n").unwrap();
-    fs::write(at.join("stray.csv"), "x\n").unwrap();
-    let found = report.check(&at).unwrap();
-    let all = found.differences.join("\n");
-    assert_eq!(found.differences.len(), 2, "{all}");
-    assert!(all.contains("-2\n+two\n"), "{all}");
-    assert!(
-        all.contains("stray.csv: is no longer part of the report"),
-        "{all}"
-    );
-}
-
-#[test]
-fn pictures_may_differ_by_one_in_a_channel_and_not_by_more() {
-    let (_dir, at, report) = written();
-    let chart = at.join("charts/a.png");
-    fs::write(&chart, png::encode(&[101; 12], 2, 2).unwrap()).unwrap();
-    assert!(report.check(&at).unwrap().is_match());
-    fs::write(&chart, png::encode(&[103; 12], 2, 2).unwrap()).unwrap();
-    let found = report.check(&at).unwrap();
-    assert_eq!(found.differences.len(), 1);
-    assert!(at.join("charts/a.new.png").is_file() && at.join("charts/a.diff.png").is_file());
-    assert_eq!(found.written.len(), 2);
-    fs::write(&chart, b"not a picture").unwrap();
-    let found = report.check(&at).unwrap();
-    assert!(
-        found.differences[0].contains("cannot be compared"),
-        "{:?}",
-        found.differences
-    );
-}
-
-#[test]
-fn a_missing_file_is_a_difference() {
-    let (_dir, at, report) = written();
-    fs::remove_file(at.join("charts/a.png")).unwrap();
-    assert!(report.check(&at).unwrap().differences[0].contains("a.png: is missing"));
+fn a_changed_report_shows_the_difference() {
+    let picture = |shade: u8| png::encode(&[shade; 12], 2, 2).unwrap();
+    let text = |words: &str| words.as_bytes().to_vec();
+    let (page, chart) = ("report.md", "charts/a.png");
+    let (same, near, far) = (picture(100), picture(101), picture(103));
+    for (file, content, said, pictures) in [
+        (page, Some(text("one\ntwo\nthree\n")), None, 0),
+        (page, Some(text("one\n2\nthree\n")), Some("-2\n+two\n"), 0),
+        (
+            "stray.csv",
+            Some(text("x\n")),
+            Some("stray.csv: is no longer part of the report"),
+            0,
+        ),
+        (chart, Some(same), None, 0),
+        // A picture may differ by one in a channel and not by more.
+        (chart, Some(near), None, 0),
+        (chart, Some(far), Some("4 pixels differ"), 2),
+        (
+            chart,
+            Some(text("not a picture")),
+            Some("cannot be compared"),
+            1,
+        ),
+        (chart, None, Some("a.png: is missing"), 0),
+    ] {
+        let (_dir, at, report) = written();
+        match content {
+            Some(content) => fs::write(at.join(file), content).unwrap(),
+            None => fs::remove_file(at.join(file)).unwrap(),
+        }
+        let found = report.check(&at).unwrap();
+        assert_eq!(found.is_match(), said.is_none(), "{file}: {found:?}");
+        let all = found.differences.join("\n");
+        assert!(all.contains(said.unwrap_or_default()), "{all}");
+        assert_eq!(found.written.len(), pictures, "{file} {all}");
+        assert!(found.written.iter().all(|path| path.is_file()));
+    }
 }
 
 #[test]
@@ -435,47 +428,45 @@ fn a_folder_that_is_no_report_is_left_alone() {
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("precious.txt"), "x").unwrap();
     let error = small().write(dir.path()).unwrap_err();
+    let is_foreign = matches!(error, ReportError::Replace(ReplaceError::Foreign { .. }));
     assert!(
-        matches!(error, ReportError::Replace(ReplaceError::Foreign { .. })),
+        is_foreign && dir.path().join("precious.txt").is_file(),
         "{error}"
     );
-    assert!(dir.path().join("precious.txt").is_file());
 }
 
 #[test]
 fn a_write_that_fails_leaves_the_earlier_report_whole() {
     let (dir, at, mut second) = written();
     // A file where a folder must be: the write fails half way.
-    second
-        .files
-        .insert("charts".to_owned(), Content::Text("in the way".to_owned()));
-    second
-        .files
-        .insert("report.md".to_owned(), Content::Text("new\n".to_owned()));
-    assert!(matches!(
-        second.write(&at).unwrap_err(),
-        ReportError::Replace(ReplaceError::Write { .. })
-    ));
+    for (file, words) in [("charts", "in the way"), ("report.md", "new\n")] {
+        second
+            .files
+            .insert(file.to_owned(), Content::Text(words.to_owned()));
+    }
+    let error = second.write(&at).unwrap_err();
+    let is_write = matches!(error, ReportError::Replace(ReplaceError::Write { .. }));
+    assert!(is_write, "{error}");
+    let page = fs::read_to_string(at.join("report.md")).unwrap();
+    assert_eq!(page, "one\ntwo\nthree\n");
     assert_eq!(
-        fs::read_to_string(at.join("report.md")).unwrap(),
-        "one\ntwo\nthree\n"
+        names_in(dir.path()),
+        ["small"],
+        "nothing half-written is left"
     );
-    let beside: Vec<_> = fs::read_dir(dir.path())
-        .unwrap()
-        .map(|e| e.unwrap().file_name())
-        .collect();
-    assert_eq!(beside, ["small"], "nothing half-written is left");
+}
+
+/// The names of what is in a folder.
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.collect()
 }
 
 /// The report is whole after concurrent writes, and after a process that was killed while it wrote.
 #[test]
 fn reports_that_are_written_to_one_place_at_once_are_each_whole() {
     let (dir, at, first) = written();
-    let names = || {
-        let entries = fs::read_dir(dir.path()).unwrap();
-        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        names.collect::<Vec<_>>()
-    };
     let variant = |number: usize| {
         let mut report = first.clone();
         let text = Content::Text(number.to_string());
@@ -498,7 +489,7 @@ fn reports_that_are_written_to_one_place_at_once_are_each_whole() {
             .is_ok_and(|found| found.is_match())
     };
     assert_eq!((0..6).filter(|number| whole(*number)).count(), 1);
-    assert_eq!(names(), ["small"]);
+    assert_eq!(names_in(dir.path()), ["small"]);
 
     // What a process leaves that was killed while it wrote, or between its two renames.
     fs::create_dir(dir.path().join(".small.partial")).unwrap();
@@ -511,7 +502,7 @@ fn reports_that_are_written_to_one_place_at_once_are_each_whole() {
     assert_eq!((0..6).filter(|number| whole(*number)).count(), 1);
     first.write(&at).unwrap();
     assert!(first.check(&at).unwrap().is_match());
-    assert_eq!(names(), ["small"]);
+    assert_eq!(names_in(dir.path()), ["small"]);
 }
 
 /// Links that another user put into or beside the folder do not lead writes out of it.
@@ -540,8 +531,7 @@ fn a_link_in_the_place_of_a_report_leads_nothing_out_of_it() {
         matches!(refused, ReportError::Replace(ReplaceError::Foreign { .. })),
         "{refused}"
     );
-    let held: Vec<_> = fs::read_dir(&private).unwrap().collect();
-    assert_eq!(held.len(), 1, "{held:?}");
+    assert_eq!(names_in(&private), ["key"]);
     assert_eq!(fs::read_to_string(private.join("key")).unwrap(), "secret");
 }
 
@@ -624,7 +614,7 @@ fn conditions_stand_near_the_top_and_energy_says_how_it_was_found() {
     }
     let energy = text(&report, "tables/energy.csv");
     assert!(energy.contains(",estimated"), "{energy}");
-    let json = json(&report);
+    let json = json_of(&report);
     assert_eq!(json["conditions"][1]["kind"], "throttled");
     let of_one = &json["configs"][0]["energy"];
     assert_eq!(of_one["source"], "estimated");

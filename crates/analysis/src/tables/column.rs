@@ -20,7 +20,7 @@ pub(super) struct Declaration {
     columns: String,
 }
 
-static DECLARATIONS: LazyLock<BTreeMap<String, Declaration>> = LazyLock::new(|| {
+pub(super) static DECLARATIONS: LazyLock<BTreeMap<String, Declaration>> = LazyLock::new(|| {
     toml::from_str(include_str!("tables.toml")).expect("the tables are parsed by a test")
 });
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 /// A frame with a row for each item and a column for each value in it, named by its path: `speedup.mean`. The path
 /// leaves out `stats`; lists are left out. All numbers are floats; a column without values is one of floats.
-pub(super) fn frame<T: Serialize>(items: impl IntoIterator<Item = T>) -> DataFrame {
+pub(crate) fn frame<T: Serialize>(items: impl IntoIterator<Item = T>) -> DataFrame {
     let mut all: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     let mut height = 0;
     for item in items {

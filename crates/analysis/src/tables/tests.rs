@@ -194,3 +194,12 @@ fn an_empty_data_set_gives_no_tables() {
     set.published.clear();
     assert!(tables_of(&set).is_empty());
 }
+
+#[test]
+fn every_declared_table_can_be_parsed() {
+    for name in column::DECLARATIONS.keys() {
+        let columns = column::declared_columns(name);
+        let keys = columns.iter().map(|column| &column.key);
+        assert_eq!(metrics::in_order(keys).len(), columns.len(), "{name}");
+    }
+}

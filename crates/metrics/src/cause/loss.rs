@@ -125,6 +125,13 @@ impl LostSeconds {
             .max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
+    /// The costliest part of all, with the loads that running in turn pays as well; none where none costs anything.
+    pub fn largest(&self) -> Option<(&'static str, f64)> {
+        let parts = self.named().into_iter();
+        let lost = parts.filter(|(_, seconds)| *seconds > 0.0);
+        lost.max_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
     /// None without a loss.
     pub fn mean_of(losses: &[Self]) -> Option<Self> {
         let mean = |i| losses.iter().map(|l| l.parts()[i]).sum::<f64>() / losses.len() as f64;

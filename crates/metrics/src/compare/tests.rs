@@ -57,7 +57,7 @@ fn reason(gate: &str, comparison: &Comparison) -> GateReason {
 #[test]
 fn walls_their_readings_and_gates() {
     use GateOutcome::{Fail, Pass, Undecided};
-    use Reading::{NotToldApart, Worse};
+    use Reading::{Undistinguished, Worse};
     let gates = |text: &str, c: &Comparison| {
         text.split(',')
             .map(|gate| outcome(gate, c))
@@ -66,7 +66,7 @@ fn walls_their_readings_and_gates() {
     let equal = [1.0, 1.1, 1.2];
     let c = compared(&side(&[&equal]), &side(&[&equal]));
     let wall = find(&c, "wall_s");
-    assert_eq!((wall.pairs, wall.reading), (Some(3), NotToldApart));
+    assert_eq!((wall.pairs, wall.reading), (Some(3), Undistinguished));
     assert!(wall.relative.unwrap().value.abs() < 1e-12);
     assert_eq!(gates("wall_s > +1%", &c), [Pass]);
     // Ten percent slower in every repetition, though repetitions differ by more than that.
@@ -133,7 +133,7 @@ fn a_gate_tests_the_geometric_mean_and_each_tests_every_configuration() {
     assert_eq!(outcomes, [GateOutcome::Fail, GateOutcome::Pass]);
     assert_eq!(each.outcome, GateOutcome::Fail);
     let readings = c.rows.iter().map(|row| row.reading);
-    assert!(readings.eq([Reading::NotToldApart, Reading::Worse, Reading::Better]));
+    assert!(readings.eq([Reading::Undistinguished, Reading::Worse, Reading::Better]));
 }
 
 #[test]

@@ -1,8 +1,4 @@
-use domain::Nanos;
-use domain::record::{
-    Bias, BudgetDepth, BudgetEnd, BudgetStep, ClientBudget, HttpClient, Provenance, RuntimeFacts,
-    RuntimeFlavour,
-};
+use domain::record::{ClientBudget, Provenance};
 
 use super::*;
 use crate::kind::fixture::{folder, text};
@@ -26,46 +22,17 @@ fn measured(budget: Option<ClientBudget>) -> Dataset {
 
 /// One load of `rate` tok/s at which stamps were `us` late.
 fn budget(rate: f64, us: i64) -> ClientBudget {
-    let bias = |us: i64| {
-        Some(Bias {
-            n: 700,
-            mean_ns: us * 1000,
-            p50_ns: us * 900,
-            p99_ns: Some(us * 4000),
-            max_ns: us * 9000,
-        })
-    };
-    ClientBudget {
-        depth: BudgetDepth::Quick,
-        api: "ollama".to_owned(),
-        runtime: RuntimeFacts {
-            flavour: RuntimeFlavour::Multi,
-            workers: 2,
-            pinned: Vec::new(),
-            http: HttpClient::Direct,
-            proxy: None,
-        },
-        cores: 2,
-        shared_cores: true,
-        load_average: Some(0.5),
-        steps: vec![BudgetStep {
-            streams: 2,
-            gap_ns: Nanos::from_millis(10),
-            requests: 14,
-            left_out: 0,
-            tokens: 700,
-            tokens_per_s: rate,
-            ttft_bias: bias(2 * us),
-            token_bias: bias(us),
-            gap_error: bias(1),
-            jitter_p99_ns: Some(Nanos(90_000)),
-            cpu_per_token_ns: Some(Nanos(18_000)),
-            cpu_used: Some(0.2),
-            memory_per_agent_bytes: Some(20_480),
-            server_late: bias(300),
-        }],
-        ended: BudgetEnd::Done,
-    }
+    let bias = |us: i64| json!({ "n": 700, "mean_ns": us * 1000, "p50_ns": us * 900, "p99_ns": us * 4000, "max_ns": us * 9000 });
+    let step = json!({
+        "streams": 2, "gap_ns": 10_000_000, "requests": 14, "left_out": 0, "tokens": 700, "tokens_per_s": rate,
+        "ttft_bias": bias(2 * us), "token_bias": bias(us), "gap_error": bias(1), "jitter_p99_ns": 90_000,
+        "cpu_per_token_ns": 18_000, "cpu_used": 0.2, "memory_per_agent_bytes": 20_480, "server_late": bias(300),
+    });
+    let budget = json!({
+        "depth": "quick", "api": "ollama", "runtime": { "flavour": "multi", "workers": 2 }, "cores": 2,
+        "shared_cores": true, "load_average": 0.5, "steps": [step], "ended": "done",
+    });
+    serde_json::from_value(budget).unwrap()
 }
 
 #[test]

@@ -62,6 +62,15 @@ pub(super) fn confidence(view: &View<'_>) -> String {
             )
         }
     };
+    if let Some(choice) = &view.summary.choice
+        && over_configurations(view)
+        && !choice.over_configs
+    {
+        text.push_str(
+            " How many times as long one way of serving takes has its interval over repetitions of these \
+             configurations.",
+        );
+    }
     if excluded > 0 {
         let _ = write!(
             text,
