@@ -206,7 +206,7 @@ async fn native(endpoint: &str, settings: &Builder, model: &str) -> Result<Seen,
     let asked = async {
         let server = client.identify().await?;
         let model = client.find_model(model).await?;
-        let has = client.tags().await?.models;
+        let has = client.tags().await?;
         Ok((server, model, has.into_iter().map(|m| m.name).collect()))
     };
     let (server, model, has) = asked
