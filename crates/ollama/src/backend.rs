@@ -10,9 +10,7 @@ use futures_core::future::BoxFuture;
 use transport::RequestError;
 
 use crate::client::{Client, generation, same_model};
-use crate::wire::{Request, Running, RunningModel, TaggedModel, Version};
-
-const PS: &str = "/api/ps";
+use crate::wire::{Request, Version};
 
 /// Pause between two checks whether a model is gone.
 const UNLOAD_POLL: Nanos = Nanos::from_millis(50);
@@ -59,18 +57,13 @@ impl ChatBackend for Client {
         model: &'a str,
     ) -> BoxFuture<'a, Result<Option<ModelIdentity>, BackendError>> {
         Box::pin(async move {
-            let tags = self.tags().await?;
-            let found = tags.models.into_iter().find(|m| same_model(&m.name, model));
-            Ok(found.map(ModelIdentity::from))
+            let mut models = self.tags().await?.into_iter();
+            Ok(models.find(|found| same_model(&found.name, model)))
         })
     }
 
     fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>> {
-        Box::pin(async move {
-            let running: Running = self.get(PS).await?;
-            let running = running.models.into_iter();
-            Ok(running.map(|model| self.loaded_model(model)).collect())
-        })
+        Box::pin(self.running())
     }
 
     fn preload<'a>(
@@ -89,12 +82,11 @@ impl ChatBackend for Client {
         Box::pin(async move {
             let mut request = Request::generate(model, "");
             request.keep_alive = Some(KeepAlive::Unload);
-            let is_model = |running: &RunningModel| same_model(&running.name, model);
             let unloading = async {
                 self.load_or_unload(&request).await?;
                 loop {
-                    let running: Running = self.get(PS).await?;
-                    if !running.models.iter().any(is_model) {
+                    let running = self.running().await?;
+                    if !running.iter().any(|found| same_model(&found.name, model)) {
                         return Ok(());
                     }
                     self.transport.limits().clock().sleep(UNLOAD_POLL).await;
@@ -119,27 +111,5 @@ impl Client {
             }
         };
         Err(self.transport.backend_error(error))
-    }
-
-    fn loaded_model(&self, model: RunningModel) -> LoadedModel {
-        LoadedModel {
-            name: self.transport.name(model.name),
-            size_bytes: model.size,
-            size_vram_bytes: model.size_vram,
-            context_length: model.context_length,
-            expires_at: model.expires_at.map(|at| self.transport.name(at)),
-        }
-    }
-}
-
-impl From<TaggedModel> for ModelIdentity {
-    fn from(model: TaggedModel) -> Self {
-        Self {
-            name: model.name,
-            digest: model.digest,
-            size_bytes: model.size,
-            parameter_size: model.details.parameter_size,
-            quantization: model.details.quantization_level,
-        }
     }
 }

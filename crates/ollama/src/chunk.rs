@@ -9,7 +9,7 @@ use domain::Nanos;
 use domain::record::ServerCounters;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
-use transport::{RequestError, count, error_message, malformed, missed_count};
+use transport::{Members, RequestError, error_message, malformed};
 
 /// The name of a stream's elements in messages.
 pub(crate) const LINE: &str = "line";
@@ -26,20 +26,6 @@ pub(crate) struct Chunk<'a> {
     pub(crate) done: Option<bool>,
     done_reason: Option<&'a RawValue>,
     error: Option<&'a RawValue>,
-    #[serde(default, deserialize_with = "count")]
-    total_duration: Option<u64>,
-    #[serde(default, deserialize_with = "count")]
-    load_duration: Option<u64>,
-    #[serde(default, deserialize_with = "missed_count")]
-    prompt_eval_count: Option<u64>,
-    #[serde(default, deserialize_with = "count")]
-    prompt_eval_duration: Option<u64>,
-    #[serde(default, deserialize_with = "count")]
-    prompt_eval_cached_count: Option<u64>,
-    #[serde(default, deserialize_with = "missed_count")]
-    eval_count: Option<u64>,
-    #[serde(default, deserialize_with = "count")]
-    eval_duration: Option<u64>,
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -94,18 +80,20 @@ impl<'a> Chunk<'a> {
         let reason: String = serde_json::from_str(self.done_reason?.get()).ok()?;
         (!reason.is_empty()).then_some(reason)
     }
+}
 
-    /// Meaningful only in the final object.
-    pub(crate) fn counters(&self) -> ServerCounters {
-        ServerCounters {
-            total: self.total_duration.map(Nanos),
-            load: self.load_duration.map(Nanos),
-            prompt_eval_count: self.prompt_eval_count,
-            prompt_eval: self.prompt_eval_duration.map(Nanos),
-            prompt_eval_cached_count: self.prompt_eval_cached_count,
-            eval_count: self.eval_count,
-            eval: self.eval_duration.map(Nanos),
-        }
+/// The counters of the final object.
+pub(crate) fn counters(line: &[u8]) -> ServerCounters {
+    let members: Members = serde_json::from_slice(line).unwrap_or_default();
+    let duration = |name| members.count(name).map(Nanos);
+    ServerCounters {
+        total: duration("total_duration"),
+        load: duration("load_duration"),
+        prompt_eval_count: members.missed_count("prompt_eval_count"),
+        prompt_eval: duration("prompt_eval_duration"),
+        prompt_eval_cached_count: members.count("prompt_eval_cached_count"),
+        eval_count: members.missed_count("eval_count"),
+        eval: duration("eval_duration"),
     }
 }
 

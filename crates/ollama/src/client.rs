@@ -2,18 +2,18 @@
 
 use clock::Clock;
 use domain::Outcome;
-use domain::backend::{BackendError, Exchange};
+use domain::backend::{BackendError, Exchange, LoadedModel, ModelIdentity};
 use domain::plan::Timeouts;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use transport::{
-    BuildError, Builder, Endpoint, EndpointError, Generation, Rules, SharedTemplate, Transport,
-    json_body,
+    BuildError, Builder, Endpoint, EndpointError, Generation, Members, Rules, SharedTemplate,
+    Transport, json_body,
 };
 
 use crate::error::JSON;
 use crate::stream::Reading;
-use crate::wire::{Request, Shown, Tags};
+use crate::wire::{Models, Request, Shown};
 
 /// The port of an address without a port and without a scheme.
 pub const DEFAULT_PORT: u16 = 11434;
@@ -82,20 +82,38 @@ impl Client {
     }
 
     /// The models on the server's disk. Fails when the server does not list them.
-    pub async fn tags(&self) -> Result<Tags, BackendError> {
-        let mut tags: Tags = self.get("/api/tags").await?;
-        let clean = |words: &mut String| *words = self.transport.name(std::mem::take(words));
-        for model in &mut tags.models {
-            clean(&mut model.name);
-            let details = &mut model.details;
-            let others = [
-                &mut model.digest,
-                &mut details.parameter_size,
-                &mut details.quantization_level,
-            ];
-            others.into_iter().flatten().for_each(clean);
-        }
-        Ok(tags)
+    pub async fn tags(&self) -> Result<Vec<ModelIdentity>, BackendError> {
+        let tags: Models = self.get("/api/tags").await?;
+        let models = tags.models.iter().map(|model| {
+            let details = model.object("details");
+            ModelIdentity {
+                name: self.name(model, "name").unwrap_or_default(),
+                digest: self.name(model, "digest"),
+                size_bytes: model.count("size"),
+                parameter_size: self.name(&details, "parameter_size"),
+                quantization: self.name(&details, "quantization_level"),
+            }
+        });
+        Ok(models.collect())
+    }
+
+    /// The models in the server's memory, the one that expires last first. Fails when the server does not list them.
+    pub(crate) async fn running(&self) -> Result<Vec<LoadedModel>, BackendError> {
+        let running: Models = self.get("/api/ps").await?;
+        let models = running.models.iter().map(|model| LoadedModel {
+            name: self.name(model, "name").unwrap_or_default(),
+            size_bytes: model.count("size"),
+            size_vram_bytes: model.count("size_vram"),
+            context_length: model.count("context_length"),
+            expires_at: self.name(model, "expires_at"),
+        });
+        Ok(models.collect())
+    }
+
+    /// A member that is a server's name for something.
+    fn name(&self, members: &Members, name: &str) -> Option<String> {
+        let text: String = members.get(name)?;
+        Some(self.transport.name(text))
     }
 
     /// A model's description; `verbose` adds the long lists of its `model_info`. Fails when the server does not

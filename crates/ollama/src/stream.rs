@@ -8,7 +8,7 @@ use transport::{
     failure_of_reason, of_whole,
 };
 
-use crate::chunk::{Chunk, LINE};
+use crate::chunk::{Chunk, LINE, counters};
 use crate::ndjson::Decoder;
 
 /// Records a stream. What every line touches comes first: see [`Answer`].
@@ -106,7 +106,7 @@ impl Lines {
             return Ok(false);
         }
         answer.done = Some(at);
-        answer.counters = chunk.counters();
+        answer.counters = counters(line);
         answer.done_reason = chunk.done_reason();
         Ok(true)
     }

@@ -6,7 +6,7 @@ use domain::ModelOptions;
 use domain::backend::{GenerateCall, KeepAlive};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
-use transport::{count, lenient, list};
+use transport::{Members, lenient, list};
 
 /// Body of `POST /api/generate`, which has a prompt, or of `POST /api/chat`, which has messages. An absent
 /// member leaves the choice to the server.
@@ -129,67 +129,11 @@ pub struct Version {
     pub server: Option<String>,
 }
 
-/// Reply of `GET /api/tags`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Tags {
+/// Reply of `GET /api/tags`, the models on disk, and of `GET /api/ps`, those in memory.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Models {
     #[serde(deserialize_with = "list")]
-    pub models: Vec<TaggedModel>,
-}
-
-/// A model on disk.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct TaggedModel {
-    /// Name with tag.
-    pub name: String,
-    /// Size on disk, bytes.
-    #[serde(deserialize_with = "count")]
-    pub size: Option<u64>,
-    /// Content digest.
-    #[serde(deserialize_with = "lenient")]
-    pub digest: Option<String>,
-    #[serde(deserialize_with = "lenient")]
-    pub details: Details,
-}
-
-/// Facts about a model.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct Details {
-    /// For example `4.3B`.
-    #[serde(deserialize_with = "lenient")]
-    pub parameter_size: Option<String>,
-    /// For example `Q4_K_M`.
-    #[serde(deserialize_with = "lenient")]
-    pub quantization_level: Option<String>,
-}
-
-/// Reply of `GET /api/ps`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Running {
-    /// The models in memory, the one that expires last first.
-    #[serde(deserialize_with = "list")]
-    pub models: Vec<RunningModel>,
-}
-
-/// A model in memory.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct RunningModel {
-    /// Name with tag.
-    pub name: String,
-    /// All memory, bytes.
-    #[serde(deserialize_with = "count")]
-    pub size: Option<u64>,
-    /// Device memory, bytes.
-    #[serde(deserialize_with = "count")]
-    pub size_vram: Option<u64>,
-    /// When the server plans to unload it; in the past while it is stopping.
-    #[serde(deserialize_with = "lenient")]
-    pub expires_at: Option<String>,
-    /// Context length per slot, tokens; since 0.10.0.
-    #[serde(deserialize_with = "count")]
-    pub context_length: Option<u64>,
+    pub(crate) models: Vec<Members>,
 }
 
 /// Reply of `POST /api/show`.

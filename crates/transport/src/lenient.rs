@@ -18,23 +18,6 @@ where
 
 /// A count; `None` where it is not a whole number from zero on that fits. `5.0` is 5: some servers count in
 /// floating point.
-pub fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    Ok(whole(<&'de RawValue>::deserialize(deserializer)?.get()))
-}
-
-/// As [`count`], but an impossible count is `u64::MAX`, for [`Exchange`] to drop it and say so.
-///
-/// [`Exchange`]: domain::backend::Exchange::drop_impossible_counts
-pub fn missed_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    Ok(whole_or_missed(
-        <&'de RawValue>::deserialize(deserializer)?.get(),
-    ))
-}
-
-fn whole_or_missed(raw: &str) -> Option<u64> {
-    whole(raw).or((raw != "null").then_some(u64::MAX))
-}
-
 fn whole(raw: &str) -> Option<u64> {
     serde_json::from_str(raw).ok().or_else(|| {
         let number: f64 = serde_json::from_str(raw).ok()?;
@@ -68,14 +51,17 @@ impl Members {
         Self::of(self.raw(name))
     }
 
-    /// See [`count`].
+    /// A count; `None` where it is not a whole number from zero on.
     pub fn count(&self, name: &str) -> Option<u64> {
         whole(self.raw(name)?.get())
     }
 
-    /// See [`missed_count`].
+    /// As [`count`](Self::count), but an impossible count is `u64::MAX`, for [`Exchange`] to drop it and say so.
+    ///
+    /// [`Exchange`]: domain::backend::Exchange::drop_impossible_counts
     pub fn missed_count(&self, name: &str) -> Option<u64> {
-        whole_or_missed(self.raw(name)?.get())
+        let raw = self.raw(name)?.get();
+        whole(raw).or((raw != "null").then_some(u64::MAX))
     }
 }
 
@@ -98,9 +84,7 @@ mod tests {
 
     #[derive(Debug, Default, PartialEq, serde::Deserialize)]
     #[serde(default)]
-    struct Members {
-        #[serde(deserialize_with = "count")]
-        n: Option<u64>,
+    struct Texts {
         #[serde(deserialize_with = "lenient")]
         text: Option<String>,
         #[serde(deserialize_with = "lenient")]
@@ -123,16 +107,19 @@ mod tests {
             ("\"7\"", None),
             ("null", None),
         ] {
-            let text = format!(r#"{{"n":{n},"text":{n},"names":{n},"last":1}}"#);
-            let members: Members = serde_json::from_str(&text).unwrap();
-            let text = (n == "\"7\"").then(|| "7".to_owned());
-            let others = Members {
-                n: expected,
-                text,
+            let json = format!(r#"{{"text":{n},"names":{n},"last":1}}"#);
+            let members: Members = serde_json::from_str(&json).unwrap();
+            assert_eq!(members.count("text"), expected, "{n}");
+            let missed = expected.or((n != "null").then_some(u64::MAX));
+            assert_eq!(members.missed_count("text"), missed, "{n}");
+            assert_eq!(members.count("absent"), None);
+            let texts = Texts {
+                text: (n == "\"7\"").then(|| "7".to_owned()),
                 names: vec![],
                 last: 1,
             };
-            assert_eq!(members, others, "{n}");
+            let read: Texts = serde_json::from_str(&json).unwrap();
+            assert_eq!(read, texts, "{n}");
         }
         let mut items = serde_json::Deserializer::from_str(r#"["a",1,null,"b"]"#);
         assert_eq!(list::<_, String>(&mut items).unwrap(), ["a", "b"]);

@@ -53,7 +53,7 @@ pub use bounds::{ANSWER_BYTES, ANSWER_CHUNKS};
 pub use builder::Builder;
 pub use endpoint::{Endpoint, EndpointError, Rules};
 pub use error_text::ErrorText;
-pub use lenient::{Members, count, lenient, list, missed_count};
+pub use lenient::{Members, lenient, list};
 pub use limits::Limits;
 pub use recorder::{Answer, Output, Recorder, decode, element_too_long, malformed, of_whole};
 pub use request_error::{

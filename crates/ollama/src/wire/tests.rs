@@ -83,34 +83,3 @@ fn keep_alive_has_the_forms_the_server_reads() {
         assert_eq!(as_json(&request)["keep_alive"], form);
     }
 }
-
-#[test]
-fn replies_are_read_with_members_missing_unknown_null_or_wrong() {
-    let tags: Tags = serde_json::from_str(
-        r#"{"models":[
-            {"name":"a:1b","size":5,"details":{"parameter_size":null,"quantization_level":"Q4_0"}},
-            {"name":"b","new_member":1,"size":-5,"digest":7,"details":"x"},
-            null,
-            {"size":1e999}
-        ]}"#,
-    )
-    .unwrap();
-    let level = tags.models[0].details.quantization_level.as_deref();
-    assert_eq!(level, Some("Q4_0"));
-    let b = TaggedModel {
-        name: "b".to_owned(),
-        ..TaggedModel::default()
-    };
-    assert_eq!(tags.models[1..], [b, TaggedModel::default()]);
-    let running: Running = serde_json::from_str(
-        r#"{"models":[{"name":"a","size":"5","size_vram":0,"context_length":4096.0,"expires_at":{}}]}"#,
-    )
-    .unwrap();
-    let a = RunningModel {
-        name: "a".to_owned(),
-        size_vram: Some(0),
-        context_length: Some(4096),
-        ..RunningModel::default()
-    };
-    assert_eq!(running.models, [a]);
-}

@@ -194,7 +194,7 @@ async fn native(
     settings: &Builder,
     model: &str,
 ) -> Result<Found, DetectError> {
-    let models = async { Ok((client.find_model(model).await?, client.tags().await?.models)) };
+    let models = async { Ok((client.find_model(model).await?, client.tags().await?)) };
     let models = models
         .await
         .map_err(|error| DetectError::native(error, settings));
