@@ -157,19 +157,10 @@ mod tests {
 
     #[test]
     fn it_doubles_then_halves_within_its_range() {
-        let coarse = Search {
-            precision: 0.25,
-            beyond: 2,
-            ..SEARCH
-        };
-        let few = Search {
-            max_agents: 100,
-            ..SEARCH
-        };
-        let later = Search {
-            start: 16,
-            ..SEARCH
-        };
+        let [mut coarse, mut few, mut later] = [SEARCH; 3];
+        (coarse.precision, coarse.beyond) = (0.25, 2);
+        few.max_agents = 100;
+        later.start = 16;
         for (search, most, expected, end) in [
             (SEARCH, 11, "1 2 4 8 16 12 10 11", SearchEnd::Bracketed),
             (coarse, 11, "1 2 4 8 16 12 10 32", SearchEnd::Bracketed),

@@ -174,9 +174,8 @@ mod tests {
     #[test]
     fn what_cannot_be_is_unexplained_and_neither_a_reload_nor_our_own_overhead() {
         let mut run = one_slot();
-        run.together.as_mut().unwrap().agents[1].requests[0]
-            .counters
-            .load = Some(Nanos::from_millis(1200));
+        let waited = &mut run.together.as_mut().unwrap().agents[1].requests[0];
+        waited.counters.load = Some(Nanos::from_millis(1200));
         let warning = Some(dropped(1, &[("load", 1)]));
         assert_eq!(
             loss_and_warning(run),
