@@ -1,5 +1,5 @@
-//! Tables: TR113's, the TR110 report's, and the measured truth beside them, from whatever data
-//! there are. A table renders to aligned Markdown for readers and to CSV for machines.
+//! Tables: TR113's, the TR110 report's, and the measured truth beside them, from the data
+//! that are there. A table renders to aligned Markdown for readers and to CSV for machines.
 //!
 //! [`View`] makes a frame of the data, with a row for each configuration in each source. A table's rows are a polars
 //! expression over it, and `tables.toml` declares its title, note and columns.

@@ -10,6 +10,7 @@ use super::judge::{Judge, Verdict};
 use super::sources::Sources;
 use super::value::{Computed, Value};
 
+/// The result of an audit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Ledger {
     pub counts: Counts,
@@ -36,6 +37,7 @@ pub struct LedgerEntry {
     pub finding: Finding,
 }
 
+/// What the data say of a claim.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Finding {
     /// The data give the published value under the document's own definition.
@@ -50,9 +52,9 @@ pub enum Finding {
     Contradicted {
         /// What the document's own definition gives.
         recomputed: Computed,
-        /// Recomputed less published (less the nearer end of a range); `None` for texts.
+        /// Recomputed minus published value (of a range, minus its nearer end), in the claim's unit; `None` for texts.
         difference: Option<f64>,
-        /// The difference in tolerances; `None` for texts and estimates, and where the tolerance is 0.
+        /// The difference as a multiple of the tolerance; `None` for texts and estimates, and where the tolerance is 0.
         tolerances: Option<f64>,
         /// Results of the other definitions, none of which gives the published value.
         also_tried: Vec<OtherDefinition>,
@@ -62,7 +64,7 @@ pub enum Finding {
         recomputed: Computed,
         /// How many times as many runs would decide, if the estimate stayed the same; `None` where
         /// there are fewer than three.
-        times: Option<f64>,
+        times_as_many_runs: Option<f64>,
     },
     /// The data cannot test the claim; the claim says why.
     NotTestable,
@@ -75,7 +77,7 @@ pub struct OtherDefinition {
     pub gives: Computed,
 }
 
-/// The finding's figures stand beside the claim's, under its name.
+/// Writes one object: the claim's own keys, the finding's name, and the finding's figures.
 impl Serialize for LedgerEntry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let claim = &self.claim;
@@ -96,7 +98,9 @@ impl Serialize for LedgerEntry {
                 ("tolerances", json!(tolerances)),
                 ("also_tried", json!(also_tried)),
             ],
-            Finding::Undecided { times, .. } => vec![("times_as_many_runs", json!(times))],
+            Finding::Undecided {
+                times_as_many_runs, ..
+            } => vec![("times_as_many_runs", json!(times_as_many_runs))],
             Finding::NotTestable => vec![("why", json!(claim.not_testable))],
         };
         let recomputed = self.finding.recomputed();
@@ -140,6 +144,7 @@ impl Finding {
         }
     }
 
+    /// The finding in words, as reports print it.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Reproduced { .. } => "reproduced",
@@ -163,6 +168,8 @@ impl Finding {
 }
 
 impl Claims {
+    /// Recomputes every claim. Fails when a view or a query cannot be run, or gives a number where a text is published
+    /// or the reverse.
     pub fn audit(&self, sources: &Sources) -> Result<Ledger, AuditError> {
         let sources = sources.clone();
         let sources = sources.with_views(&self.path, &self.text, &self.views)?;
@@ -193,8 +200,8 @@ impl Claims {
             relation: claim.relation,
             tolerance: claim.tolerance.unwrap_or(0.0),
         };
-        let judged = |key: &str, computed: Result<Computed, RecomputeError>| {
-            let refuse = |problem: &str| claim.refused(&self.path, key, problem);
+        let judge_result = |key: &str, computed: Result<Computed, RecomputeError>| {
+            let refuse = |problem: &str| claim.error(&self.path, key, problem);
             let computed = computed.map_err(|problem| refuse(&problem.to_string()))?;
             match judge.verdict(&computed) {
                 Some(verdict) => Ok((computed, verdict)),
@@ -205,17 +212,17 @@ impl Claims {
             }
         };
         let (recomputed, verdict) = match (&claim.estimate, &claim.recompute) {
-            (Some(estimate), _) => judged("estimate", sources.estimate(estimate))?,
+            (Some(estimate), _) => judge_result("estimate", sources.estimate(estimate))?,
             (None, query) => {
                 let query = query.as_deref().unwrap_or_default();
-                judged("recompute", sources.exact(query))?
+                judge_result("recompute", sources.exact(query))?
             }
         };
         // All alternatives are computed, even those that are not needed, so that an invalid one is reported.
         let mut also_tried = Vec::new();
         let mut found = None;
         for other in &claim.alternatives {
-            let (gives, verdict) = judged("alternatives", sources.exact(&other.recompute))?;
+            let (gives, verdict) = judge_result("alternatives", sources.exact(&other.recompute))?;
             let tried = OtherDefinition {
                 definition: other.definition.clone(),
                 gives,
@@ -228,14 +235,17 @@ impl Claims {
         }
         Ok(match (verdict, found) {
             (Verdict::Holds, _) => Finding::Reproduced { recomputed },
-            (Verdict::Undecided(times), _) => Finding::Undecided { recomputed, times },
+            (Verdict::Undecided(times_as_many_runs), _) => Finding::Undecided {
+                recomputed,
+                times_as_many_runs,
+            },
             (Verdict::Fails, Some(under)) => Finding::Redefined { recomputed, under },
             (Verdict::Fails, None) => {
                 let difference = judge.difference(&recomputed.value);
-                let exact = judge.tolerance > 0.0 && recomputed.interval().is_none();
-                let tolerated = difference.filter(|_| exact);
+                let has_tolerance = judge.tolerance > 0.0 && recomputed.interval().is_none();
+                let measurable = difference.filter(|_| has_tolerance);
                 Finding::Contradicted {
-                    tolerances: tolerated.map(|difference| difference / judge.tolerance),
+                    tolerances: measurable.map(|difference| difference / judge.tolerance),
                     recomputed,
                     difference,
                     also_tried,
@@ -246,6 +256,7 @@ impl Claims {
 }
 
 impl Counts {
+    /// Counts entries by their finding.
     pub fn of<'a>(entries: impl IntoIterator<Item = &'a LedgerEntry>) -> Self {
         let mut counts = Self::default();
         for entry in entries {

@@ -112,7 +112,13 @@ fn estimates_contradict_only_when_their_whole_intervals_do() {
     // A single pair of runs is no estimate, however far it lies from the claim.
     let finding = &entry("temp-same-order").finding;
     assert!(
-        matches!(finding, Finding::Undecided { times: None, .. }),
+        matches!(
+            finding,
+            Finding::Undecided {
+                times_as_many_runs: None,
+                ..
+            }
+        ),
         "{finding:?}"
     );
 }
@@ -397,7 +403,8 @@ fn the_interval_decides_on_an_estimate() {
     }
     // 2.4841 wide on either side of 8, half a unit from what is claimed: (2.4841 / 0.5)² times.
     let Finding::Undecided {
-        times: Some(times), ..
+        times_as_many_runs: Some(times),
+        ..
     } = finding("wide", "7.5", "more_than")
     else {
         panic!("must be undecided");

@@ -8,6 +8,7 @@ use crate::kind::with_notes;
 
 type Step<'s> = &'s BudgetStep;
 
+/// The tables with their notes.
 pub(super) fn all(steps: &[&BudgetStep]) -> Vec<Table> {
     with_notes("calibration", vec![bias(steps), cost(steps)])
 }
@@ -16,7 +17,7 @@ const fn ms(ns: i64) -> f64 {
     ns as f64 / 1e6
 }
 
-/// A column of numbers with a dash where there is none.
+/// A column of numbers, with a dash where a step has none.
 fn or_dash(
     key: &'static str,
     heading: &'static str,
@@ -28,7 +29,8 @@ fn or_dash(
     })
 }
 
-/// The 99th percentile of an error: a dash where the sample is too small for it.
+/// A column of the 99th percentile of an error, ms: a dash where the sample is too small for it, unknown where the error
+/// was not measured.
 fn p99(key: &'static str, get: fn(Step<'_>) -> Option<Bias>) -> Field<'static, BudgetStep> {
     Field::number(key, "p99", Origin::Measured, move |step| match get(step) {
         None => Cell::Unknown,
@@ -38,10 +40,12 @@ fn p99(key: &'static str, get: fn(Step<'_>) -> Option<Bias>) -> Field<'static, B
     })
 }
 
+/// Milliseconds.
 fn mean(bias: Option<Bias>) -> Option<f64> {
     bias.map(|bias| ms(bias.mean_ns))
 }
 
+/// Milliseconds.
 fn median(bias: Option<Bias>) -> Option<f64> {
     bias.map(|bias| ms(bias.p50_ns))
 }

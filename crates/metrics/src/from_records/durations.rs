@@ -110,10 +110,10 @@ fn loads_beside_decoding(
     let others = arm.peers(agent).filter(|peer| peer.agent != agent.agent);
     let requests = others.flat_map(|peer| &peer.requests);
     let decoding = Spans::union(requests.filter_map(|r| Some((r.first_token?, r.last_token?))));
-    let beside = decoding.within(sent, Stamp(sent.0.saturating_add(load.0)));
+    let overlap_ns = decoding.within(sent, Stamp(sent.0.saturating_add(load.0)));
     request.stamps == StampSource::Taken
         && arm.peers(agent).all(|peer| peer.shares_runner(agent))
-        && Nanos(beside) > LOAD_BESIDE
+        && Nanos(overlap_ns) > LOAD_BESIDE
         && load > least.unwrap_or_default() + LOAD_BESIDE
 }
 

@@ -59,7 +59,7 @@ async fn servers_are_identified() {
         vec![ok(r#"{"object":"list","data":[]}"#)],
     ] {
         let (_server, client) = served(replies).await;
-        let facts = client.look().await.unwrap();
+        let facts = client.server_facts().await.unwrap();
         let identity = facts.identity;
         assert!(crate::wire::is_kind(&identity.kind));
         found.push(format!(

@@ -16,7 +16,7 @@ pub(crate) struct Ttft {
 pub(crate) struct Figures {
     /// Number of requests with a TTFT.
     count: &'static str,
-    /// What tells of the others.
+    /// Where it reports failed requests.
     failures: &'static [&'static str],
     mean: &'static str,
     p50: &'static str,
