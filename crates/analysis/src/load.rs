@@ -127,7 +127,7 @@ pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
     }
     sort_imported(&mut dataset);
     let lines = skipped.iter().map(Skipped::line);
-    dataset.warnings.extend(lines.map(Warning::Said));
+    dataset.warnings.extend(lines.map(Warning::Text));
     Ok(Loaded {
         kind,
         dataset,
@@ -181,7 +181,7 @@ fn pool(path: &Path, mut into: Loaded, from: Loaded) -> Result<Loaded, LoadError
         set.runs.push(run);
     }
     if renumbered > 0 {
-        set.warnings.push(Warning::Said(format!(
+        set.warnings.push(Warning::Text(format!(
             "{renumbered} runs of `{}` share their number with runs of an input before it and count \
              as further repetitions",
             from.dataset.name
@@ -192,7 +192,7 @@ fn pool(path: &Path, mut into: Loaded, from: Loaded) -> Result<Loaded, LoadError
     set.published.extend(from.dataset.published);
     set.warnings.extend(from.dataset.warnings);
     if !from.dataset.telemetry.is_empty() {
-        set.warnings.push(Warning::Said(format!(
+        set.warnings.push(Warning::Text(format!(
             "telemetry of `{}` is left out: its clock is not that of the first input",
             from.dataset.name
         )));

@@ -92,7 +92,7 @@ pub fn dataset(records: SweepRecords) -> Dataset {
             warnings.push(Warning::ServerChanged(before.url.clone(), identities, arms));
         }
     }
-    warnings.extend(known.into_iter().map(Warning::Said));
+    warnings.extend(known.into_iter().map(Warning::Text));
     warnings.extend(
         notes
             .into_iter()

@@ -312,7 +312,7 @@ fn a_sweep_is_loaded_by_its_folder() {
     };
     let line = skipped.line();
     assert!(line.contains("/journal.jsonl line "), "{line}");
-    assert_eq!(loaded.dataset.warnings.last(), Some(&Warning::Said(line)));
+    assert_eq!(loaded.dataset.warnings.last(), Some(&Warning::Text(line)));
 }
 
 #[test]
