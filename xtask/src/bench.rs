@@ -7,26 +7,7 @@ use anyhow::Result;
 use crate::clients;
 use crate::delegate::{cargo, exit, root, succeeds};
 
-pub(crate) const HELP: &str = "\
-Usage: cargo xtask bench [NAME [ARGS]]
-
-Runs a benchmark; ARGS are passed on to it. Without a name, lists the benchmarks.
-
-  stream       client CPU per token and TTFT bias at 1, 32, 256 and 500 streams, beside a bare socket reader
-  memory       client memory of each waiting agent at 10,000 streams
-  startup      time from the start of the process to its first request
-  peers        other load tools beside ours on the same server: httpx, and those on the PATH
-  report       time to make a report of the 19 recorded runs
-  analyse      time to read and report a load of a million requests, or --requests N
-  decode       stream objects decoded per second
-  simulator    simulator CPU time per token and token lateness
-  soak         24 simulated hours: memory, and the journal against the simulator's log
-  telemetry    CPU time of sampling devices, host and server, and the rate kept
-  gates        how often gates of the binary fail and pass, on runs whose change is known
-  validate     how often stated intervals contain the true value, and how often each verdict is wrong
-  laws         how often the fitted throughput law is right, on servers whose law is known
-  capacity     how often a level and a whole capacity search err, on servers whose capacity is known
-";
+pub(crate) const HELP: &str = include_str!("help/bench.txt");
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let Some((name, rest)) = args.split_first() else {

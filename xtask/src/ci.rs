@@ -12,18 +12,7 @@ use crate::fuzz::{self, Effort};
 use crate::licences;
 use crate::tidy;
 
-pub(crate) const HELP: &str = "\
-Usage: cargo xtask ci [--long]
-
-Runs format, tidy, clippy, test, clients, engine, fuzz, docs, committed reports and licences, all of them
-even when one fails. The last lines list the time of each suite beside its budget, name the suites over
-their budget, and name what was skipped on this machine with the reason.
-
-Budgets are for two cores and a warm build. A suite over its budget does not fail; one that takes more than
-ten times as long does.
-
-  --long    fuzz each input for a minute instead of ten seconds' worth of inputs
-";
+pub(crate) const HELP: &str = include_str!("help/ci.txt");
 
 /// A suite fails at this multiple of its budget: it hangs, or its work has multiplied.
 const TOO_LONG: u32 = 10;

@@ -11,17 +11,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::delegate::{Profile, build, cargo, exit, root, succeeds, target};
 
-pub(crate) const HELP: &str = "\
-Usage: cargo xtask clients
-       cargo xtask clients --conformance --endpoint URL --model NAME [--embedder NAME]
-
-Runs the third-party clients in clients/ against the simulator, and opens an export with pandas, polars and
-DuckDB. With --conformance, runs the protocol conformance suite against a server instead.
-
-  --endpoint URL     the server under test
-  --model NAME       a model of that server; the suite loads and unloads it
-  --embedder NAME    a model that makes embeddings, when --model does not
-";
+pub(crate) const HELP: &str = include_str!("help/clients.txt");
 
 /// How a package manager's errors read when its index cannot be reached, rather than a pin being wrong.
 const UNREACHABLE: &[&str] = &[

@@ -20,20 +20,7 @@ use crate::delegate::{exit, root, target};
 
 pub(crate) use check::check;
 
-pub(crate) const HELP: &str = "\
-Usage: cargo xtask engine up [--slots N] [--port PORT] [--context TOKENS] [--threads N]
-       cargo xtask engine down
-       cargo xtask engine check
-
-up     installs llama.cpp under target/engine and starts a server with a random-weight model
-down   stops that server
-check  runs a sweep with one slot and one with two, and checks their results
-
-  --slots N           requests that the server decodes at the same time
-  --port PORT         port to listen on; a free one by default
-  --context TOKENS    context of each slot
-  --threads N         CPU threads
-";
+pub(crate) const HELP: &str = include_str!("help/engine.txt");
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let (command, rest) = args

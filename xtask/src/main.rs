@@ -37,35 +37,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-const HELP: &str = "\
-Usage: cargo xtask COMMAND [ARGS]; `cargo xtask COMMAND --help` describes a command and its flags
-
-Measure (the binary tandem, release profile)
-  init       write a commented plan file to start from: init [FILE]
-  sweep      run the 19-configuration matrix of TR113, or --plan FILE
-  run        run one configuration given by flags
-  load       send a fixed number of requests and report latency and throughput
-  capacity   find how many agents a server can run within latency limits
-  doctor     check servers, plan and machine before a sweep, and say how to fix what is wrong
-  calibrate  measure the client's own error: bias, jitter and cost at rising load
-  calibrate-profile  fit a simulator profile to recorded runs
-  serve      start the Ollama simulator on a port
-  engine     start, stop or check a real llama.cpp server with a random model
-
-Read (the binary tandem-report, dev profile)
-  report     turn the newest results, or --input PATH, into Markdown, PNG, JSON and CSV
-  export     write a results folder as Parquet or CSV files: export FOLDER --out DIR
-  audit      check TR113's claims against its own data
-  compare    compare two results and apply gates: compare BASE NEW [--fail-if 'wall_s > +5%']
-
-Guard the repository
-  ci         run every check below, the tests, clippy and the committed reports
-  tidy       check crate graph, import cycles, file sizes, stray files and machine paths
-  licences   check licences, sources, banned crates and advisories against deny.toml
-  clients    run third-party clients and readers of exports, or the conformance suite against a server
-  fuzz       search for inputs that break a reader, with libFuzzer
-  bench      run a benchmark; without a name, list them
-";
+const HELP: &str = include_str!("help/main.txt");
 
 /// A command of this crate: its name, its help, and the function that runs it.
 type Own = (

@@ -56,13 +56,7 @@ const CONFINED: &[(&str, &[&str])] = &[
 /// The most lines of a Rust file.
 const MAX_LINES: usize = 800;
 
-pub(crate) const HELP: &str = "\
-Usage: cargo xtask tidy
-
-Checks that each crate depends only on the crates it may (GRAPH in xtask/src/tidy.rs), that no files of a
-crate import each other in a cycle, that no Rust file is longer than 800 lines, and that no file has
-trailing spaces, a path of the development machine, or is left over from a failed snapshot.
-";
+pub(crate) const HELP: &str = include_str!("help/tidy.txt");
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     if !args.is_empty() {
