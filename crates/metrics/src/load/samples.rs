@@ -172,13 +172,6 @@ mod tests {
     use crate::stats::percentile;
 
     #[test]
-    fn nothing_has_neither_mean_nor_percentile() {
-        let none = Samples::default();
-        assert_eq!((none.mean_ms(), none.len()), (None, 0));
-        assert_eq!(none.percentiles_ms(&[0.0, 50.0]), [None, None]);
-    }
-
-    #[test]
     fn beyond_the_limit_percentiles_stay_within_the_stated_error() {
         let mut exact = Samples::default();
         let mut limited = Samples::limited(1000);
