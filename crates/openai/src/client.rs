@@ -6,8 +6,7 @@ use domain::backend::{BackendError, Exchange, ServerIdentity};
 use domain::plan::Timeouts;
 use serde::de::DeserializeOwned;
 use transport::{
-    BuildError, Builder, Endpoint, EndpointError, Generation, Members, Rules, SharedTemplate,
-    Transport, json_body,
+    BuildError, Builder, Endpoint, EndpointError, Generation, Members, Rules, Transport, json_body,
 };
 
 use crate::error::{EVENTS, JSON};
@@ -61,7 +60,6 @@ pub fn unknown_server() -> ServerIdentity {
 pub struct Client {
     pub(crate) transport: Transport,
     pub(crate) dialect: Dialect,
-    last: SharedTemplate,
 }
 
 /// Facts that a server reports about itself.
@@ -89,7 +87,6 @@ impl Client {
         Ok(Self {
             transport: settings.build(&endpoint(server)?)?,
             dialect: Dialect::Plain,
-            last: SharedTemplate::default(),
         })
     }
 
@@ -106,11 +103,9 @@ impl Client {
             path: "/v1/chat/completions",
             body: json_body(request),
             model: &request.model,
-            is_measured: true,
         };
-        let mut reading = Reading::starting_with(&self.last);
         self.transport
-            .generation(generation, &EVENTS, exchange, &mut reading)
+            .generation::<Reading>(generation, &EVENTS, exchange)
             .await
     }
 
