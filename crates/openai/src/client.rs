@@ -6,8 +6,7 @@ use domain::backend::{BackendError, Exchange, ServerIdentity};
 use domain::plan::Timeouts;
 use serde::de::DeserializeOwned;
 use transport::{
-    BuildError, Builder, Endpoint, EndpointError, Generation, Members, Rules, SharedTemplate,
-    Transport, json_body,
+    BuildError, Builder, Endpoint, EndpointError, Generation, Members, Rules, Transport, json_body,
 };
 
 use crate::error::{EVENTS, JSON};
@@ -63,8 +62,6 @@ pub fn unknown_server() -> ServerIdentity {
 pub struct Client {
     pub(crate) transport: Transport,
     pub(crate) dialect: Dialect,
-    /// The template that streams have learned, for the next stream to begin with.
-    last_template: SharedTemplate,
 }
 
 /// Facts that a server reports about itself.
@@ -93,7 +90,6 @@ impl Client {
         Ok(Self {
             transport: settings.build(&endpoint(server)?)?,
             dialect: Dialect::Plain,
-            last_template: SharedTemplate::default(),
         })
     }
 
@@ -110,11 +106,9 @@ impl Client {
             path: "/v1/chat/completions",
             body: json_body(request),
             model: &request.model,
-            is_measured: true,
         };
-        let mut reading = Reading::starting_with(&self.last_template);
         self.transport
-            .generation(generation, &EVENTS, exchange, &mut reading)
+            .generation::<Reading>(generation, &EVENTS, exchange)
             .await
     }
 
