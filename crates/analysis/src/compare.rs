@@ -7,6 +7,7 @@ use document::words::plural;
 use document::{Block, Document, Field, Front, Kind, Section, provenance_word, safe, verdict};
 use domain::plan::Topology;
 use domain::record::Provenance;
+use itertools::Itertools as _;
 use metrics::compare::{
     Change, Comparison, ComparisonRow, Gate, GateCase, GateOutcome, GateReport, Reading, Side,
 };
@@ -284,9 +285,8 @@ impl ComparisonReport {
             let sides = [base, new].into_iter().zip(&config.far);
             sides.flat_map(move |(side, notes)| {
                 let name = safe::code(config.config.as_str());
-                notes
-                    .iter()
-                    .map(move |note| format!("{side}, {name}: {}.", document::notes::note(note)))
+                let notes = notes.iter().map(document::notes::note);
+                notes.map(move |note| format!("{side}, {name}: {note}."))
             })
         });
         let own = [cache, asked, repeats, incomplete].into_iter().flatten();
@@ -302,12 +302,11 @@ impl ComparisonReport {
             (&compared.base, &compared.only_base),
             (&compared.new, &compared.only_new),
         ] {
-            let names = only.iter().map(|(id, topology)| match topology {
+            let mut names = only.iter().map(|(id, topology)| match topology {
                 Some(t) => format!("{id} ({})", topology_word(*t)),
                 None => id.to_string(),
             });
-            let names: Vec<String> = names.collect();
-            if !names.is_empty() {
+            if !only.is_empty() {
                 lines.push(format!("Only in {side}: {}.", names.join(", ")));
             }
         }
@@ -427,7 +426,7 @@ mod tests {
             run.set("wall_s", Some(wall_s + 0.001 * f64::from(draw)));
             side.add(&ConfigId::new("a").unwrap(), None, run);
         }
-        Input::of_side(side)
+        Input::new(side, results::Kind::Sweep, Provenance::Measured)
     }
 
     #[test]

@@ -22,9 +22,11 @@ use crate::load::{self, InputKind, Kind, Skipped};
 use crate::{capacity, kind, load_report};
 pub use export::{Export, ExportError, Format, export};
 use schema::{AgentRow, RequestRow, RunRow};
+use strum::{IntoStaticStr, VariantArray};
 
 /// A frame of a results folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Frame {
     /// One row for each request.
     Requests,
@@ -39,23 +41,11 @@ pub enum Frame {
 }
 
 impl Frame {
-    pub const ALL: [Self; 5] = [
-        Self::Requests,
-        Self::Chunks,
-        Self::Runs,
-        Self::Agents,
-        Self::Samples,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The name of the frame and of its file.
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Requests => "requests",
-            Self::Chunks => "chunks",
-            Self::Runs => "runs",
-            Self::Agents => "agents",
-            Self::Samples => "samples",
-        }
+        self.into_str()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use domain::record::{EndpointFacts, Environment};
 use domain::telemetry::GpuSource;
+use itertools::Itertools as _;
 
 use crate::number::plain;
 use crate::safe;
@@ -72,9 +73,6 @@ fn gpu_words(source: &GpuSource) -> String {
             driver, devices, ..
         } => format!("{}, driver {driver}", devices.join(", ")),
         GpuSource::Simulated { devices } => format!("SIMULATED {}", devices.join(", ")),
-        GpuSource::Several { sources } => {
-            let all: Vec<String> = sources.iter().map(gpu_words).collect();
-            all.join("; ")
-        }
+        GpuSource::Several { sources } => sources.iter().map(gpu_words).join("; "),
     }
 }

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use domain::backend::ServerIdentity;
+use itertools::Itertools as _;
 use metrics::advice::{Differing, EvidenceRef, Finding, FindingKind, Quantity};
 use metrics::stats::Estimate;
 use metrics::{grouped_in_order, in_order};
@@ -121,14 +122,11 @@ fn with_interval(e: &EvidenceRef) -> String {
 
 /// `num_ctx 512 and 1024, use_mmap`.
 fn differing_words(differing: &[Differing]) -> String {
-    let words: Vec<String> = differing
-        .iter()
-        .map(|d| {
-            let [a, b] = d.values.each_ref().map(|v| v.as_deref().unwrap_or("unset"));
-            format!("{} {a} and {b}", d.option)
-        })
-        .collect();
-    words.join(", ")
+    let in_words = |d: &Differing| {
+        let [a, b] = d.values.each_ref().map(|v| v.as_deref().unwrap_or("unset"));
+        format!("{} {a} and {b}", d.option)
+    };
+    differing.iter().map(in_words).join(", ")
 }
 
 /// `12.3 % [10.1, 14.5] longer`, or that no change can be shown.
@@ -238,7 +236,7 @@ fn changes_in_words(finding: &Finding) -> String {
             _ => format!("each agent decodes at {percent} % of its rate in turn"),
         }
     });
-    changed.chain(shares).collect::<Vec<_>>().join("; ")
+    changed.chain(shares).join("; ")
 }
 
 /// Findings of one kind.
@@ -299,11 +297,7 @@ fn value_over_all(group: &[&Finding], name: &str) -> String {
     match name {
         "all" => group.len().to_string(),
         "configurations" => plural(group.len() as u64, "configuration"),
-        "each" => group
-            .iter()
-            .map(|f| sentence(f))
-            .collect::<Vec<_>>()
-            .join(" "),
+        "each" => group.iter().map(|f| sentence(f)).join(" "),
         "options" => joined(&options_named(group.iter().copied())),
         "cause" => causes_counted(group),
         "on_cpu" => range(group.iter().map(|f| 100.0 * value(f, 0))),

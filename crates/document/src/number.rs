@@ -18,15 +18,15 @@ pub fn count(n: impl Into<u64>) -> String {
     plain(n.into() as f64, 0)
 }
 
+/// Three decimals, less one for each of these sizes that the value reaches.
+pub fn decimals(value: f64, sizes: [f64; 3]) -> usize {
+    let reached = |size: &f64| value.abs() >= *size;
+    3 - sizes.iter().filter(|size| reached(size)).count()
+}
+
 /// Four significant digits, or a whole number if it has more.
 pub fn four_digits(value: f64) -> String {
-    let decimals = match value.abs() {
-        size if size >= 1000.0 => 0,
-        size if size >= 100.0 => 1,
-        size if size >= 10.0 => 2,
-        _ => 3,
-    };
-    plain(value, decimals)
+    plain(value, decimals(value, [10.0, 100.0, 1000.0]))
 }
 
 /// As [`four_digits`], without trailing zeros.
@@ -40,13 +40,7 @@ pub fn short(value: f64) -> String {
 }
 
 pub fn three_digits(value: f64) -> String {
-    let decimals = match value.abs() {
-        size if size >= 99.95 => 0,
-        size if size >= 9.995 => 1,
-        size if size >= 0.995 => 2,
-        _ => 3,
-    };
-    plain(value, decimals)
+    plain(value, decimals(value, [0.995, 9.995, 99.95]))
 }
 
 /// A mean with its interval and n: `1.02× [0.98, 1.06] (n = 5)`.
@@ -65,13 +59,7 @@ pub fn estimate(estimate: &Estimate, decimals: usize, unit: &str) -> String {
 
 pub fn ms(ns: i64) -> String {
     let ms = ns as f64 / 1e6;
-    let decimals = match ms.abs() {
-        size if size >= 100.0 => 0,
-        size if size >= 10.0 => 1,
-        size if size >= 1.0 => 2,
-        _ => 3,
-    };
-    format!("{} ms", plain(ms, decimals))
+    format!("{} ms", plain(ms, decimals(ms, [1.0, 10.0, 100.0])))
 }
 
 /// For machines: at most nine decimals, no trailing zeros, no thousands.

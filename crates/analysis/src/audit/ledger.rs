@@ -38,7 +38,8 @@ pub struct LedgerEntry {
     pub finding: Finding,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Finding {
     /// The data give the published value under the document's own definition.
     Reproduced,
@@ -120,13 +121,7 @@ impl Serialize for LedgerEntry {
 impl Finding {
     /// Its key in JSON.
     pub fn key(&self) -> &'static str {
-        match self {
-            Self::Reproduced => "reproduced",
-            Self::Redefined(_) => "redefined",
-            Self::Contradicted { .. } => "contradicted",
-            Self::Undecided { .. } => "undecided",
-            Self::NotTestable => "not_testable",
-        }
+        self.into()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Once;
 use std::{panic, thread};
 
+use itertools::Itertools as _;
 use metrics::stats::{self, Location};
 use polars::prelude::{AnyValue, DataFrame, DataType, IntoLazy as _, PolarsError};
 use polars_sql::{SQLContext, extract_table_identifiers};
@@ -24,25 +25,8 @@ const STACK_BYTES: usize = 64 << 20;
 const THREAD: &str = "query";
 
 /// Functions that a query may call. None of them reads a file, generates rows or grows a text.
-const FUNCTIONS: [&str; 17] = [
-    "ABS",
-    "AVG",
-    "COALESCE",
-    "COUNT",
-    "COVAR_POP",
-    "EXP",
-    "GREATEST",
-    "LEAST",
-    "LN",
-    "MAX",
-    "MEDIAN",
-    "MIN",
-    "NULLIF",
-    "ROUND",
-    "SQRT",
-    "STDDEV",
-    "SUM",
-];
+const FUNCTIONS: &str = "ABS, AVG, COALESCE, COUNT, COVAR_POP, EXP, GREATEST, LEAST, LN, \
+    MAX, MEDIAN, MIN, NULLIF, ROUND, SQRT, STDDEV, SUM";
 /// Keywords that an opening bracket may follow.
 const KEYWORDS: [&str; 18] = [
     "ALL", "AND", "AS", "BY", "ELSE", "FILTER", "FROM", "HAVING", "IN", "JOIN", "NOT", "ON", "OR",
@@ -98,15 +82,10 @@ fn check(sql: &str) -> Result<(), String> {
             let before = piece[..bracket].trim_end();
             let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
             let word = &before[before.trim_end_matches(is_part).len()..];
-            let known = FUNCTIONS.iter().chain(&KEYWORDS);
-            if !word.is_empty()
-                && !known
-                    .into_iter()
-                    .any(|known| word.eq_ignore_ascii_case(known))
-            {
-                let functions = FUNCTIONS.join(", ");
+            let mut known = FUNCTIONS.split(", ").chain(KEYWORDS);
+            if !word.is_empty() && !known.any(|known| word.eq_ignore_ascii_case(known)) {
                 return Err(format!(
-                    "`{word}` is not an allowed function; use {functions}"
+                    "`{word}` is not an allowed function; use {FUNCTIONS}"
                 ));
             }
         }
@@ -179,8 +158,7 @@ impl Sources {
             }
         }
         if message.starts_with("relation") {
-            let tables: Vec<&str> = self.tables.keys().map(String::as_str).collect();
-            return format!("{message}; there are {}", tables.join(", "));
+            return format!("{message}; there are {}", self.tables.keys().join(", "));
         }
         message.to_owned()
     }
@@ -261,13 +239,9 @@ impl Sources {
             .map(|name| name.as_str())
             .eq(["mean", "sd", "runs"]);
         if !is_repeated && names.len() != 1 {
+            let names = names.iter().join(", ");
             return RecomputeError::wrong(format!(
-                "a sample has one column, or mean, sd and runs; this one has {}",
-                names
-                    .iter()
-                    .map(|name| name.as_str())
-                    .collect::<Vec<_>>()
-                    .join(", ")
+                "a sample has one column, or mean, sd and runs; this one has {names}"
             ));
         }
         let mut columns = Vec::new();

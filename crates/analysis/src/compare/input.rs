@@ -50,14 +50,8 @@ pub fn read(paths: &[PathBuf], keep_going: bool) -> Result<Input, LoadError> {
                 return Err(LoadError::new(&folder, LoadErrorKind::GivenTwice));
             }
             let kind = Kind::of(&folder).unwrap_or(Kind::Sweep);
-            let into = input.get_or_insert_with(|| Input {
-                side: Side::new(names.join("+")),
-                warnings: Vec::new(),
-                kind,
-                provenance: Provenance::Imported,
-                settings: Vec::new(),
-                nonces: Vec::new(),
-            });
+            let side = || Side::new(names.join("+"));
+            let into = input.get_or_insert_with(|| Input::new(side(), kind, Provenance::Imported));
             if into.kind != kind {
                 let (found, other) = (kind.words(), into.kind.words());
                 let kind = LoadErrorKind::MixedKinds { found, other };
@@ -114,14 +108,12 @@ fn load_config(shape: &Shape) -> ConfigId {
 }
 
 impl Input {
-    /// An input of measured sweeps without warnings.
-    #[cfg(test)]
-    pub(super) const fn of_side(side: Side) -> Self {
+    pub(super) const fn new(side: Side, kind: Kind, provenance: Provenance) -> Self {
         Self {
             side,
             warnings: Vec::new(),
-            kind: Kind::Sweep,
-            provenance: Provenance::Measured,
+            kind,
+            provenance,
             settings: Vec::new(),
             nonces: Vec::new(),
         }

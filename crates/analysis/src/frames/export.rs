@@ -41,6 +41,10 @@ impl Format {
             Self::Csv => "csv",
         }
     }
+
+    fn file(self, frame: Frame) -> String {
+        format!("{}.{}", frame.name(), self.name())
+    }
 }
 
 /// What was exported, from where.
@@ -122,9 +126,11 @@ pub fn export(
         return Err(ExportError::Exists(dir.to_owned()));
     }
     let formats = [Format::Parquet, Format::Csv];
-    let files =
-        Frame::ALL.map(|frame| formats.map(|format| format!("{}.{}", frame.name(), format.name())));
-    let entries: Vec<&str> = files.iter().flatten().map(String::as_str).collect();
+    let files = Frame::ALL
+        .iter()
+        .flat_map(|frame| formats.map(|format| format.file(*frame)));
+    let files: Vec<String> = files.collect();
+    let entries: Vec<&str> = files.iter().map(String::as_str).collect();
     replace::folder(dir, EXPORT_FILE, &entries, |fresh| {
         let mut writers: Vec<FrameWriter> = Vec::new();
         let source = read(folder, keep_going, &mut |frame, part| match writers
@@ -209,7 +215,7 @@ impl FrameWriter {
         format: Format,
         first: DataFrame,
     ) -> Result<Self, ExportError> {
-        let path = dir.join(format!("{}.{}", frame.name(), format.name()));
+        let path = dir.join(format.file(frame));
         let file = File::create_new(&path).map_err(|error| ReplaceError::write(&path, error))?;
         let sink = Sink::create(file, format, first.schema()).map_err(ExportError::write(&path))?;
         Ok(Self {

@@ -12,7 +12,7 @@ use polars_io::parquet::read::ParquetReader;
 
 use super::{Export, ExportError, Format, Frame, export, read};
 use crate::kind::fixture::folder;
-use crate::load::{self, InputKind};
+use crate::load;
 use crate::replace::ReplaceError;
 
 /// The frames of a fixture, each in one piece.
@@ -52,7 +52,8 @@ fn every_kind_of_results_folder_has_every_frame() {
         let numbers = requests.column("request").unwrap().u32().unwrap();
         assert!(numbers.iter().eq((0..).map(Some).take(numbers.len())));
         let chunks = requests.column("chunks").unwrap().i64().unwrap().sum();
-        assert_eq!(chunks, Some(frames["chunks"].height() as i64));
+        let all = i64::try_from(frames["chunks"].height()).ok();
+        assert_eq!(chunks, all);
         let of = frames["chunks"].column("request").unwrap().u32().unwrap();
         assert!(of.max().unwrap() < requests.height() as u32);
     }
@@ -74,17 +75,13 @@ fn figures_are_those_of_the_reports() {
     let chunks = &of_load["chunks"];
     let of = chunks.column("request").unwrap().u32().unwrap();
     let gaps = chunks.column("itl_ns").unwrap().i64().unwrap();
-    let gaps = of
-        .iter()
-        .zip(gaps.iter())
-        .filter_map(|(of, gap)| Some((of?, gap?)));
+    let gaps = of.iter().zip(gaps.iter());
+    let gaps = gaps.filter_map(|(of, gap)| Some((of?, gap?)));
     let gaps = gaps.filter(|(of, _)| is_completed[*of as usize]);
     assert_eq!(gaps.count(), load.figures.itl_ms.as_ref().unwrap().n);
 
-    let dataset = load::load(&folder("one-or-two-servers"), false)
-        .unwrap()
-        .dataset;
-    let summary = metrics::Summary::of(&dataset);
+    let sweep = load::load(&folder("one-or-two-servers"), false).unwrap();
+    let summary = metrics::Summary::of(&sweep.dataset);
     let speedups = frames("one-or-two-servers").remove("runs").unwrap();
     let speedups = speedups.column("speedup").unwrap().f64().unwrap();
     let theirs = summary.runs.iter().map(|run| Some(run.baseline?.speedup));
@@ -147,14 +144,8 @@ fn an_export_is_only_replaced_on_request_and_a_failed_one_leaves_nothing() {
     let new = place.path().join("new");
     export(&broken, &new, Format::Csv, false, false).unwrap_err();
     let refused = export(&folder("calibration"), &new, Format::Csv, false, false).unwrap_err();
-    assert_eq!(
-        load::detect(&folder("calibration")).unwrap(),
-        InputKind::Results(load::Kind::Calibration)
-    );
-    assert!(
-        matches!(refused, ExportError::NotExportable(_)),
-        "{refused}"
-    );
+    let is_other = matches!(refused, ExportError::NotExportable(_));
+    assert!(is_other, "{refused}");
     let names = fs::read_dir(place.path()).unwrap();
     let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
@@ -202,12 +193,10 @@ fn the_page_shows_the_columns() {
     let page = fs::read_to_string(&path).unwrap();
     let frames = frames("load");
     let mut right = page.clone();
-    for name in Frame::ALL.map(Frame::name) {
+    for name in Frame::ALL.iter().map(|frame| frame.name()) {
         let heading = format!("## `{name}`");
-        let section = page
-            .split(&heading)
-            .nth(1)
-            .expect("the page has the section");
+        let section = page.split(&heading).nth(1);
+        let section = section.expect("the page has the section");
         let section = section.split("\n## ").next().unwrap();
         let begin = section.find("| column |").expect("the section has a table");
         let lines = section[begin..].split_inclusive('\n');
@@ -219,8 +208,5 @@ fn the_page_shows_the_columns() {
     }
     let update = "UPDATE_DOCS=1 cargo test --workspace the_page_shows";
     assert!(page == right, "docs/export.md is stale; {update}");
-    assert!(
-        !page.contains("TODO"),
-        "a column of docs/export.md has no meaning"
-    );
+    assert!(!page.contains("TODO"), "a column has no meaning");
 }

@@ -12,16 +12,11 @@ use metrics::{Decoding, Gain, Summary};
 use tempfile::TempDir;
 
 use super::*;
-
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tr113")
-}
+use crate::kind::fixture::folder;
 
 /// The recorded runs outside the repository, where they exist.
 fn recorded_folder(name: &str) -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/data")
-        .join(name);
+    let folder = folder("../../shared/data").join(name);
     if !folder.is_dir() {
         eprintln!("skipped: no recorded runs beside the repository");
         return None;
@@ -38,8 +33,8 @@ fn refused(path: &Path, keep_going: bool) -> (LoadError, String) {
 }
 
 #[test]
-fn the_kinds_of_input_are_told_apart() {
-    let dir = fixtures();
+fn each_kind_of_input_is_recognized() {
+    let dir = folder("tr113");
     for (name, kind) in [
         ("", InputKind::PublishedAndFigures),
         ("published.csv", InputKind::Published),
@@ -61,7 +56,7 @@ fn the_kinds_of_input_are_told_apart() {
 
 #[test]
 fn the_nineteen_recorded_runs_were_served_in_turn() {
-    let set = load(&fixtures(), false).unwrap().dataset;
+    let set = load(&folder("tr113"), false).unwrap().dataset;
     assert_eq!((set.runs.len(), set.published.len()), (19, 19));
     assert_eq!(set.provenance, Provenance::Imported);
     let first = &set.runs[0].config;
@@ -76,11 +71,8 @@ fn the_nineteen_recorded_runs_were_served_in_turn() {
         assert!(off < 1e-9, "{id}: {speedup} {efficiency}");
         let contention = m.contention;
         assert_eq!(contention.speedup_rule, contention.published, "{id}");
-        assert_eq!(
-            (contention.cause, contention.ttft_rule),
-            (Some(true), None),
-            "{id}"
-        );
+        let others = (contention.cause, contention.ttft_rule);
+        assert_eq!(others, (Some(true), None), "{id}");
         let unpaired = (&m.excluded, m.decode_overlap, m.baseline);
         assert_eq!(unpaired, (&None, Some(0.0), None), "{id}");
         // Agents on separate servers can gain only the load that both waited for.
@@ -108,11 +100,11 @@ fn the_nineteen_recorded_runs_were_served_in_turn() {
 
 #[test]
 fn a_folder_of_recorded_runs_gives_what_its_figures_table_gives() {
-    let Some(folder) = recorded_folder("tr113") else {
+    let Some(recorded) = recorded_folder("tr113") else {
         return;
     };
-    let from_json = Summary::of(&load(&folder, false).unwrap().dataset);
-    let table = fixtures().join("recorded.csv");
+    let from_json = Summary::of(&load(&recorded, false).unwrap().dataset);
+    let table = folder("tr113/recorded.csv");
     let from_csv = Summary::of(&load(&table, false).unwrap().dataset);
     assert_eq!(from_json.configs.len(), 19);
     for (a, b) in from_json.configs.iter().zip(&from_csv.configs) {
@@ -131,9 +123,8 @@ fn recorded_options_are_the_decimals_that_were_meant() {
     let Some(folder) = recorded_folder("tr113") else {
         return;
     };
-    let set = load(&folder.join("bvc_gpu60_ctx512_temp0p6"), false)
-        .unwrap()
-        .dataset;
+    let config = load(&folder.join("bvc_gpu60_ctx512_temp0p6"), false);
+    let set = config.unwrap().dataset;
     let agents = &set.runs[0].together.as_ref().unwrap().agents;
     assert!(agents[0].options.is_empty());
     assert_eq!(agents[1].options.temperature, Some(0.6));
@@ -143,18 +134,16 @@ fn recorded_options_are_the_decimals_that_were_meant() {
 
 #[test]
 fn one_server_and_two_pool_into_two_topologies() {
-    let inputs = ["one-server.csv", "two-servers.csv"].map(|f| fixtures().join(f));
+    let inputs = ["one-server.csv", "two-servers.csv"].map(|f| folder("tr113").join(f));
     let set = load_all(&inputs, false).unwrap().dataset;
     let count = |t| set.runs.iter().filter(|r| r.topology == Some(t)).count();
     assert_eq!((count(Topology::Shared), count(Topology::PerAgent)), (5, 5));
     let summary = Summary::of(&set);
     // Without a sequential arm the gain is unknown, however the agents were served.
-    let verdicts = [0, 1].map(|i| summary.configs[i].verdict);
-    assert_eq!(verdicts.map(|v| v.gain), [Gain::Unknown; 2]);
-    assert_eq!(
-        verdicts.map(|v| v.decoding),
-        [Decoding::InTurn, Decoding::Overlapping]
-    );
+    for (config, decoding) in [(0, Decoding::InTurn), (1, Decoding::Overlapping)] {
+        let verdict = summary.configs[config].verdict;
+        assert_eq!((verdict.gain, verdict.decoding), (Gain::Unknown, decoding));
+    }
     assert!(summary.configs[1].stats.decode_overlap.unwrap().mean > 0.7);
     let [compared] = &summary.topologies[..] else {
         panic!("{:?}", summary.topologies);
@@ -170,13 +159,13 @@ fn one_server_and_two_pool_into_two_topologies() {
 
 #[test]
 fn the_same_input_twice_counts_as_further_repetitions_and_another_provenance_is_refused() {
-    let one = fixtures().join("one-server.csv");
+    let one = folder("tr113/one-server.csv");
     let set = load_all(&[one.clone(), one], false).unwrap().dataset;
     let repetitions: Vec<u32> = set.runs.iter().map(|r| r.repetition).collect();
     assert_eq!(repetitions, (1..=10).collect::<Vec<_>>());
     let warnings = warnings_of(&set);
     assert!(warnings.contains("further repetitions"), "{warnings}");
-    let inputs = [fixtures().join("../one-or-two-servers"), fixtures()];
+    let inputs = [folder("one-or-two-servers"), folder("tr113")];
     let error = load_all(&inputs, false).unwrap_err();
     let is_mixed = matches!(error.kind, LoadErrorKind::MixedProvenance { .. });
     assert!(is_mixed, "{error:?}");
@@ -197,17 +186,14 @@ fn csv(text: &str) -> (TempDir, PathBuf) {
 
 #[test]
 fn tables_that_cannot_be_read_are_refused_with_file_line_and_column() {
-    let good = fs::read_to_string(fixtures().join("recorded.csv")).unwrap();
-    let one_server = fs::read_to_string(fixtures().join("one-server.csv")).unwrap();
+    let good = fs::read_to_string(folder("tr113/recorded.csv")).unwrap();
+    let one_server = fs::read_to_string(folder("tr113/one-server.csv")).unwrap();
     let bad_cell = one_server.replace("11.6836929", "eleven");
     let without_scenario = "config,concurrent_wall_time_s\nbvc_g60_c512_t0.6,1\n";
     let without_rows = "config,scenario,concurrent_wall_time_s\n";
+    let bad = "runs.csv:3: column `concurrent_wall_time_s` holds `eleven`";
     for (text, line, words) in [
-        (
-            &*bad_cell,
-            Some(3),
-            "runs.csv:3: column `concurrent_wall_time_s` holds `eleven`",
-        ),
+        (&*bad_cell, Some(3), bad),
         (&good[..good.len() - 60], Some(20), "cut off"),
         ("", None, "the file is empty"),
         (without_scenario, Some(1), "no column `scenario`"),
@@ -266,14 +252,10 @@ fn recorded_runs_that_are_cut_off_or_missing_are_named_and_the_rest_loads() {
 #[test]
 fn folders_that_lack_something_say_what() {
     let newer = r#"{"schema": 99, "shape": "new"}"#;
+    let manifest = "manifest.json";
     for (name, text, place, words) in [
-        (
-            "manifest.json",
-            newer,
-            "manifest.json",
-            "schema 99 is newer",
-        ),
-        ("journal.jsonl", "{}\n", "manifest.json", "no such file"),
+        (manifest, newer, manifest, "schema 99 is newer"),
+        ("journal.jsonl", "{}\n", manifest, "no such file"),
         (REQUESTS_FILE, "", LOAD_FILE, "no such file"),
     ] {
         let dir = TempDir::new().unwrap();
@@ -293,15 +275,15 @@ fn ids_sort_with_numbers_as_numbers() {
 
 #[test]
 fn a_sweep_is_loaded_by_its_folder() {
-    let folder = fixtures().join("../one-or-two-servers");
-    let loaded = load(&folder, false).unwrap();
+    let from = folder("one-or-two-servers");
+    let loaded = load(&from, false).unwrap();
     assert_eq!(loaded.kind, InputKind::Results(Kind::Sweep));
     assert_eq!(loaded.dataset.name, "one-or-two-servers");
     assert!(!loaded.dataset.runs.is_empty());
 
     let spoiled = TempDir::new().unwrap();
     for file in ["manifest.json", "journal.jsonl"] {
-        fs::copy(folder.join(file), spoiled.path().join(file)).unwrap();
+        fs::copy(from.join(file), spoiled.path().join(file)).unwrap();
     }
     let journal = spoiled.path().join("journal.jsonl");
     let good = fs::read_to_string(&journal).unwrap();
@@ -326,17 +308,15 @@ fn the_newest_results_are_those_started_last() {
     }
     assert!(newest(root.path()).unwrap().ends_with("a"));
     let empty = TempDir::new().unwrap();
-    assert!(matches!(
-        newest(empty.path()).unwrap_err().kind,
-        LoadErrorKind::NothingLoaded
-    ));
+    let kind = newest(empty.path()).unwrap_err().kind;
+    assert!(matches!(kind, LoadErrorKind::NothingLoaded));
 }
 
 /// The terminal sums up a folder with the same figures as the report: both leave out arms without
 /// requests.
 #[test]
 fn an_arm_without_requests_is_left_out_of_the_report_and_of_the_terminals_summary() {
-    let source = fixtures().join("../one-or-two-servers");
+    let source = folder("one-or-two-servers");
     let temp = TempDir::new().unwrap();
     let folder = temp.path();
     for name in ["manifest.json", "telemetry.jsonl"] {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use document::number::decimals;
 use document::{Origin, Table};
 use domain::Nanos;
 use domain::record::load::Spread;
@@ -51,19 +52,11 @@ fn latency(load: &Load) -> impl Iterator<Item = Value> {
     ];
     let row = |(name, spread): (_, &Option<Spread>)| {
         let spread = spread.as_ref()?;
-        Some(spread_row(name, spread, decimals(spread)))
+        // The median shows three digits.
+        let decimals = decimals(spread.p50, [1.0, 10.0, 100.0]);
+        Some(spread_row(name, spread, decimals))
     };
     rows.into_iter().filter_map(row)
-}
-
-/// Decimals with which the median shows three digits.
-fn decimals(spread: &Spread) -> usize {
-    match spread.p50 {
-        p50 if p50 >= 100.0 => 0,
-        p50 if p50 >= 10.0 => 1,
-        p50 if p50 >= 1.0 => 2,
-        _ => 3,
-    }
 }
 
 fn outcomes(load: &Load) -> impl Iterator<Item = Value> {

@@ -1,6 +1,7 @@
 //! Reports of loads whose rows are known.
 
 use domain::Nanos;
+use itertools::Itertools as _;
 
 use super::*;
 use crate::kind::fixture::{check, folder, front, options, text};
@@ -11,21 +12,11 @@ fn read() -> Load {
 }
 
 #[test]
-fn the_committed_load_answers_on_page_one() {
+fn the_committed_load_agrees_with_its_own_figures() {
     let load = read();
-    assert_eq!(
-        load.warnings, [""; 0],
-        "the fixture agrees with its own figures"
-    );
-    let report = build(&load, &options("load")).unwrap();
-    check(&report);
-    insta::assert_snapshot!(front(&report));
-    let json: serde_json::Value = serde_json::from_str(text(&report, "report.json")).unwrap();
-    assert_eq!(json["kind"], "load");
-    assert_eq!(
-        json["figures"]["outcomes"],
-        serde_json::to_value(load.figures.outcomes).unwrap()
-    );
+    assert_eq!(load.warnings, [""; 0]);
+    // The committed report pins what it says.
+    check(&build(&load, &options("load")).unwrap());
 }
 
 #[test]
@@ -57,10 +48,8 @@ fn windows_lose_no_chunk_and_no_request() {
     let in_windows: f64 = windows
         .map(|w| (w.waiting + w.answering) * w.width_s())
         .sum();
-    let in_flight = load
-        .requests
-        .iter()
-        .filter_map(|r| Some(r.ended.since(r.sent?)));
+    let requests = load.requests.iter();
+    let in_flight = requests.filter_map(|r| Some(r.ended.since(r.sent?)));
     let in_requests: f64 = in_flight.map(Nanos::as_secs_f64).sum();
     let off = (in_windows - in_requests).abs();
     assert!(off < 1e-6 * in_requests, "{in_windows} {in_requests}");
@@ -80,11 +69,8 @@ fn a_load_that_carried_nothing_and_one_that_was_killed_have_reports_too() {
         .insert("a|b\nc".to_owned(), load.requests.len() as u32);
     load.phases = metrics::load::Phases::default();
     let report = build(&load, &options("load")).unwrap();
-    assert!(
-        report.answer.contains("carried nothing: none of"),
-        "{}",
-        report.answer
-    );
+    let answer = &report.answer;
+    assert!(answer.contains("carried nothing: none of"), "{answer}");
     let page = text(&report, "report.md");
     assert!(page.contains("a\\|b c"), "{page}");
     assert!(!page.contains("NaN") && !page.contains("inf"), "{page}");
@@ -107,11 +93,9 @@ fn phases_with_waits(waits_known: u32, waits_inferred: u32) -> metrics::load::Ph
 
 #[test]
 fn the_phases_that_a_server_tells_are_said_with_what_is_inferred_and_what_is_unknown() {
+    let whole = "28.0 % went to waiting for a slot, 0.0 % to loading, 20.0 % to prefill";
     for (phases, words) in [
-        (
-            phases_with_waits(10, 0),
-            &["28.0 % went to waiting for a slot, 0.0 % to loading, 20.0 % to prefill"][..],
-        ),
+        (phases_with_waits(10, 0), &[whole][..]),
         // llama.cpp: phases and no total.
         (
             phases_with_waits(10, 10),
@@ -138,8 +122,7 @@ fn the_phases_that_a_server_tells_are_said_with_what_is_inferred_and_what_is_unk
         let mut load = read();
         load.phases = phases;
         let report = build(&load, &options("load")).unwrap();
-        let page = text(&report, "report.md");
-        let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+        let page = text(&report, "report.md").split_whitespace().join(" ");
         for words in words {
             assert!(page.contains(words), "{words} is not in\n{page}");
         }

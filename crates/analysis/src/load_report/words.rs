@@ -7,6 +7,7 @@ use document::{Cell, Front, safe};
 use domain::Nanos;
 use domain::cache::prompts_in_words;
 use domain::record::load::{Shape, Spread};
+use itertools::Itertools as _;
 use metrics::budget;
 
 use super::series::Series;
@@ -411,7 +412,7 @@ pub(super) fn method(load: &Load) -> Vec<String> {
         let prompts =
             "Prompts are the trace's; a prompt cache may hold what they share.".to_owned();
         let parts = [starts, skipped, Some(prompts), cache.counts_in_words()];
-        method.push(parts.into_iter().flatten().collect::<Vec<_>>().join(" "));
+        method.push(parts.into_iter().flatten().join(" "));
     } else {
         method.push(prompts_in_words(asked.cache(), file.header.nonce, &cache));
     }

@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use itertools::Itertools as _;
 use metrics::summary::{AgentSummary, Group};
 use metrics::{Estimate, RequestMetrics};
 use polars::prelude::{Column, DataFrame, IntoLazy as _, SortMultipleOptions, col};
@@ -219,18 +220,8 @@ pub(super) fn instances(view: &View<'_>) -> Table {
     let rows = join(means, join(counts, runs, &keys), &keys);
     let mut rows = collect(rows.sort(["topology", "server"], SortMultipleOptions::default()));
     let names = rows.column("names").and_then(|names| names.list());
-    let names = names.expect("a list of names").series_iter().map(|names| {
-        let names = names?;
-        Some(
-            names
-                .str()
-                .ok()?
-                .iter()
-                .flatten()
-                .collect::<Vec<_>>()
-                .join(", "),
-        )
-    });
+    let names = names.expect("a list of names").series_iter();
+    let names = names.map(|names| Some(names?.str().ok()?.iter().flatten().join(", ")));
     let names = Column::new("agents".into(), names.collect::<Vec<_>>());
     rows.with_column(names).expect("as many rows");
     let table = view.table("multi-agent-instances", rows.lazy());

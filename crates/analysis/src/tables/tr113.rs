@@ -75,7 +75,7 @@ fn matrix(view: &View<'_>, scenario: &str) -> Table {
         "known_num_ctx",
         "known_temperature",
     ];
-    let rows = view.by_source(view.scenario_frame(scenario), &keys);
+    let rows = view.by_source(&view.scenario_frame(scenario), &keys);
     let table = with_truth(view, "matrix", rows);
     match section(scenario) {
         Some(number) => table.named(format!("{number}-{scenario}"), format!("{number} {title}")),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use domain::plan::ConfigId;
 use domain::{Nanos, OPTIONS, OptionSpec, OptionValue};
+use itertools::Itertools as _;
 use metrics::summary::{Best, BothWays, TopologyComparison};
 use metrics::{AgentObservation, ConfigSummary, Estimate};
 use polars::prelude::{IntoLazy as _, LazyFrame, SortMultipleOptions, col, lit};
@@ -64,7 +65,7 @@ fn option_value(option: &OptionSpec, agents: &[AgentObservation]) -> Value {
         Some(value) => value.to_string(),
         None => "unset".to_owned(),
     };
-    json!({ "words": values.iter().map(word).collect::<Vec<_>>().join("/") })
+    json!({ "words": values.iter().map(word).join("/") })
 }
 
 /// What decides, by configuration: the options that vary, the speedup, the verdict and its cause.
@@ -186,10 +187,7 @@ fn best(view: &View<'_>) -> Table {
         0 => "none".to_owned(),
         1 if best.compared == 2 => "the other one".to_owned(),
         others if others + 1 == best.compared as usize => format!("all {others} others"),
-        _ => {
-            let names: Vec<String> = best.undistinguished.iter().map(name).collect();
-            names.join(", ")
-        }
+        _ => best.undistinguished.iter().map(name).join(", "),
     };
     let rows = view.summary.best.iter().map(|best| {
         let servers = best.topology.map(topology_word);

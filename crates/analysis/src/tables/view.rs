@@ -250,7 +250,7 @@ impl<'a> View<'a> {
     }
 
     /// A row for each value of the keys, with every source's own columns after it: `n@0`, `n@1`, ….
-    pub(super) fn by_source(&self, rows: LazyFrame, keys: &[&str]) -> LazyFrame {
+    pub(super) fn by_source(&self, rows: &LazyFrame, keys: &[&str]) -> LazyFrame {
         let columns = columns(keys);
         let all = rows
             .clone()

@@ -34,14 +34,11 @@ fn error(dir: &Path) -> String {
 #[test]
 fn requests_are_read_with_their_times_and_ends() {
     let (mut file, rows) = committed();
+    let timed_out = json!({"timed_out": {"phase": "between_chunks"}});
     let changes = [
         (0, "connect_ns", json!(300_000)),
         (0, "scheduled", json!(5_443_546_000_u64)),
-        (
-            1,
-            "outcome",
-            json!({"timed_out": {"phase": "between_chunks"}}),
-        ),
+        (1, "outcome", timed_out),
         (2, "outcome", json!("incomplete")),
         // One nanosecond over the limit of 2 s.
         (3, "sent", json!(0)),
@@ -105,20 +102,17 @@ fn a_half_written_last_row_is_a_warning() {
 #[test]
 fn a_malformed_row_is_an_error_with_its_line_or_left_out_when_asked() {
     let (file, rows) = committed();
+    let failed = r#"{"failed":{"message":""}}"#;
     for (part, with, message) in [
-        ("\"agent\":1", "\"agent\":-1", "invalid value"),
+        (r#""agent":1"#, r#""agent":-1"#, "invalid value"),
         (
-            "\"scheduled\":",
-            "\"planned\":",
+            r#""scheduled":"#,
+            r#""planned":"#,
             "missing field `scheduled`",
         ),
-        (
-            "\"completed\"",
-            "{\"failed\":{\"message\":\"\"}}",
-            "missing field `failure`",
-        ),
-        ("\"chunks\":[", "\"chunks\":[-1,", "invalid value"),
-        ("{\"run", "{run", "key must be a string"),
+        (r#""completed""#, failed, "missing field `failure`"),
+        (r#""chunks":["#, r#""chunks":[-1,"#, "invalid value"),
+        (r#"{"run"#, "{run", "key must be a string"),
     ] {
         let mut lines: Vec<String> = rows.lines().map(str::to_owned).collect();
         assert!(lines[1].contains(part), "{} lacks {part}", lines[1]);
@@ -166,22 +160,13 @@ fn figures_that_do_not_follow_from_the_rows_are_named() {
 #[test]
 fn files_of_another_version_and_odd_or_empty_ones_are_refused() {
     let (file, rows) = committed();
+    let (seed, slo) = ("/asked/seed", "load.json: `slo`: no figure `speed`");
     for (key, value, rows, message) in [
         ("/schema", json!(99), "", "newer than this program"),
         ("/schema", json!(1), "", "measure again"),
-        (
-            "/asked/slo",
-            json!("speed<2s"),
-            &*rows,
-            "load.json: `slo`: no figure `speed`",
-        ),
-        ("/asked/seed", json!(1), "", "the file is empty"),
-        (
-            "/asked/seed",
-            json!(1),
-            "\n\n",
-            "nothing in it could be loaded",
-        ),
+        ("/asked/slo", json!("speed<2s"), &*rows, slo),
+        (seed, json!(1), "", "the file is empty"),
+        (seed, json!(1), "\n\n", "nothing in it could be loaded"),
     ] {
         let mut file = file.clone();
         *file.pointer_mut(key).unwrap() = value;

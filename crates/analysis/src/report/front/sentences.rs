@@ -1,5 +1,6 @@
 //! Sentences on the front page: what was lost, why agents took turns.
 
+use itertools::Itertools as _;
 use metrics::cause::WaitedFor;
 use metrics::summary::Group;
 
@@ -12,11 +13,7 @@ pub(super) fn lost_sentence(overall: &Group) -> Option<String> {
     let mut parts = Vec::from(lost.named());
     parts.retain(|(name, s)| *name != "cold_load" && *s >= 0.05);
     parts.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let named: Vec<String> = parts
-        .iter()
-        .take(3)
-        .map(|(name, s)| format!("{} {} s", name.replace('_', " "), plain(*s, 2)))
-        .collect();
+    let named = |(name, s): &(&str, f64)| format!("{} {} s", name.replace('_', " "), plain(*s, 2));
     let cold = if lost.cold_load >= 0.05 {
         format!(
             "; {} s of it are model loads that running in turn pays, too",
@@ -25,11 +22,11 @@ pub(super) fn lost_sentence(overall: &Group) -> Option<String> {
     } else {
         String::new()
     };
-    (!named.is_empty()).then(|| {
+    (!parts.is_empty()).then(|| {
         format!(
             "Against perfect concurrency a run loses {} s on average; what costs most: {}{cold}.",
             plain(total, 2),
-            named.join(", ")
+            parts.iter().take(3).map(named).join(", ")
         )
     })
 }

@@ -37,7 +37,7 @@ pub(super) fn temperature(view: &View<'_>, scenario: &str) -> Table {
     let groups = groups.with_column((col("low") - col("high")).alias("delta"));
     let in_both = |source| col(format!("delta@{source}")).is_not_null();
     let in_both = (0..view.sources.len()).map(in_both).reduce(Expr::or);
-    let wide = view.by_source(groups, &SETTINGS);
+    let wide = view.by_source(&groups, &SETTINGS);
     let wide = wide.filter(in_both.expect("there is a source"));
     let shown = view.columns("temperature").into_iter().map(|column| {
         let column = column.with("low", &low.to_string());
@@ -53,7 +53,7 @@ pub(super) fn temperature_mismatch(view: &View<'_>, scenario: &str) -> Table {
     let rows = view
         .scenario_frame(scenario)
         .with_column(is_later().alias("is_later"));
-    let wide = view.by_source(rows, &["config", "known_temperature"]);
+    let wide = view.by_source(&rows, &["config", "known_temperature"]);
     let deltas = (0..view.sources.len()).map(|source| {
         let own = || col(format!("efficiency_est.mean@{source}"));
         let delta = when(is_later()).then(own() - own().first());
@@ -79,7 +79,7 @@ pub(super) fn contention_by_layers(view: &View<'_>, scenario: &str) -> Table {
         .group_by_stable(columns(&[&["source"], &layers[..]].concat()))
         .agg(counts);
     let groups = groups.with_column(rate("contended", "flagged").alias("rate"));
-    let wide = view.by_source(groups, &layers);
+    let wide = view.by_source(&groups, &layers);
     let wide = join(wide, cited_contention().lazy(), &["family", "num_gpu"]);
     view.table("3.1.3-contention", wide)
 }

@@ -203,7 +203,7 @@ pub(super) fn recommended(view: &View<'_>) -> Table {
     let recommended = RECOMMENDED.map(|(config, scenario, expected)| {
         json!({ "config": config, "recommended": scenario, "expected_percent": expected })
     });
-    let rows = view.by_source(view.configs_frame(), &["config"]);
+    let rows = view.by_source(&view.configs_frame(), &["config"]);
     let rows = join(frame(recommended).lazy(), rows, &["config"]);
     with_truth(
         view,
