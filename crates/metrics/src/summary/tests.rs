@@ -21,44 +21,29 @@ fn on_two(config: &str, repetition: u32, per_token_ms: u64) -> RunObservation {
 
 #[test]
 fn gain_and_decoding_are_two_answers() {
-    use Decoding::{InTurn, Overlapping};
-    use Gain::Undecided;
-    for (overlap, (mean, lo, hi), gain, decoding, word) in [
-        (0.049, (1.0, 0.98, 1.02), Gain::None, InTurn, "serial"),
-        (0.9, (1.0, 0.98, 1.02), Gain::None, Overlapping, "shared"),
-        // Two servers' worth of speed, and the decodes never met: a long prefill beside a short one.
-        (0.0, (1.32, 1.30, 1.35), Gain::Pays, InTurn, "parallel"),
-        (0.9, (1.2, 1.1, 1.3), Gain::Pays, Overlapping, "parallel"),
-        // The truth was 1.298: neither "No" nor "Yes" is shown.
-        (0.0, (1.24, 0.99, 1.49), Undecided, InTurn, "undecided"),
-        (0.9, (1.2, 1.02, 1.3), Undecided, Overlapping, "undecided"),
-        (0.9, (1.0, 0.97, 1.2), Undecided, Overlapping, "undecided"),
-        (0.0, (0.9, 0.6, 1.2), Undecided, InTurn, "undecided"),
-        (0.9, (1.03, 1.02, 1.04), Gain::None, Overlapping, "shared"),
-        // A loss of time takes precedence, however the agents were served.
-        (0.0, (0.87, 0.85, 0.90), Gain::Costs, InTurn, "degraded"),
-        (0.9, (0.9, 0.85, 0.94), Gain::Costs, Overlapping, "degraded"),
-        (0.0, (0.96, 0.88, 1.04), Gain::NoGain, InTurn, "no gain"),
-    ] {
-        let [lo, hi] = [Some(lo), Some(hi)];
-        let one = Estimate::of(&[mean]).unwrap();
+    let lines = include_str!("verdicts.txt").lines();
+    for line in lines.filter(|line| !line.starts_with('#')) {
+        let words: Vec<&str> = line.splitn(5, ' ').collect();
+        let number = |place: usize| words[place].parse::<f64>().unwrap();
+        let one = Estimate::of(&[number(1)]).unwrap();
         let repeated = Some(Estimate {
-            lo,
-            hi,
+            lo: Some(number(2)),
+            hi: Some(number(3)),
             n: 3,
             ..one
         });
-        let found = Verdict::of(Some(overlap), repeated);
-        let answers = (found.gain, found.decoding, found.word());
-        assert_eq!(answers, (gain, decoding, word), "{overlap} {repeated:?}");
+        let found = Verdict::of(Some(number(0)), repeated);
+        let answers = format!("{:?} {:?} {}", found.gain, found.decoding, found.word());
+        assert_eq!(answers, words[4], "{line}");
         let unseen = Verdict::of(None, repeated);
-        assert_eq!(unseen.gain, gain);
+        assert_eq!(unseen.gain, found.gain);
         assert_ne!(unseen.word(), "serial");
     }
     let twice = Verdict::of(Some(0.9), Estimate::of(&[1.9, 1.9]));
     assert_eq!(twice.word(), "undecided");
     let in_turn = Verdict::of(Some(0.0), None);
-    assert_eq!((in_turn.word(), in_turn.decoding), ("unknown", InTurn));
+    let unknown = ("unknown", Decoding::InTurn);
+    assert_eq!((in_turn.word(), in_turn.decoding), unknown);
     assert_eq!(Verdict::of(None, None), Verdict::UNKNOWN);
 }
 
