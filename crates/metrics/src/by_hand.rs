@@ -51,10 +51,7 @@ pub(crate) fn cases(text: &'static str) -> Vec<Case> {
         Case {
             name,
             agents: agents_of(agents),
-            expected: expected
-                .into_iter()
-                .map(|line| format!("{line}\n"))
-                .collect(),
+            expected: format!("{}\n", expected.join("\n")),
         }
     };
     text.split("\n\n").skip(1).map(case).collect()

@@ -148,4 +148,4 @@ fn run_loss(arms: &Arms<'_>, agents: &[LossNs]) -> Option<LossNs> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -25,18 +25,7 @@ fn tr113_has_its_nineteen_configurations() {
 
 /// A plan that parses, with one line replaced.
 fn plan_with(from: &str, to: &str) -> String {
-    let plan = r#"
-schema = 1
-name = "p"
-model = "m"
-[timeouts]
-total = "30s"
-[[configs]]
-id = "a_c{num_ctx}"
-scenario = "s"
-axes = { num_ctx = [512, 1024] }
-agents = [{ name = "collector", varies = true }]
-"#;
+    let plan = include_str!("plain.toml");
     assert!(plan.contains(from), "{from}");
     plan.replace(from, to)
 }

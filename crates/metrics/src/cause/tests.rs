@@ -182,7 +182,7 @@ fn any_call() -> impl Strategy<Value = RequestBuilder> {
     )
 }
 
-fn any_agent() -> impl Strategy<Value = Calls> {
+pub(crate) fn any_agent() -> impl Strategy<Value = Calls> {
     (1..4_usize).prop_flat_map(|calls| {
         let calls = || proptest::collection::vec(any_call(), calls);
         let on_cpu = (0..3_u8, 0..3_u8);

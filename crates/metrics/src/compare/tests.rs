@@ -58,7 +58,7 @@ fn reason(gate: &str, comparison: &Comparison) -> GateReason {
 }
 
 fn described(c: &Comparison, gates: &[&str], each: bool) -> String {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for row in &c.rows {
         let (config, pairs) = (row.config.as_ref().map(ConfigId::as_str), row.pairs);
         let change = row.relative.map_or("-".to_owned(), |by| {
@@ -66,7 +66,9 @@ fn described(c: &Comparison, gates: &[&str], each: bool) -> String {
             format!("{:.4} % from {lo:?} to {hi:?}", by.value * 100.0)
         });
         let (figure, reading) = (row.figure, row.reading);
-        text += &format!("  {figure} of {config:?}: {reading:?}, pairs {pairs:?}, {change}\n");
+        lines.push(format!(
+            "  {figure} of {config:?}: {reading:?}, pairs {pairs:?}, {change}\n"
+        ));
     }
     for gates in gates {
         for report in checked(&gates.split(", ").collect_vec(), c, each) {
@@ -81,15 +83,15 @@ fn described(c: &Comparison, gates: &[&str], each: bool) -> String {
                 outcome => format!("{outcome:?}"),
             });
             let reasons = reasons.collect_vec().join(", ");
-            text += &format!("  of {gates}: {:?} ({reasons})\n", report.outcome);
+            lines.push(format!("  of {gates}: {:?} ({reasons})\n", report.outcome));
         }
     }
-    text
+    lines.concat()
 }
 
 #[test]
 fn readings_and_gates() {
-    let mut found = String::new();
+    let mut found = Vec::new();
     for case in include_str!("cases.txt").split("\n\n").skip(1) {
         let lines = case.lines().filter(|line| !line.starts_with('#'));
         let name = case.lines().next().unwrap();
@@ -107,12 +109,15 @@ fn readings_and_gates() {
         });
         let c = compared(&base, &new);
         let each = name.contains("each tests every");
-        found += &format!("{name}\n{}", described(&c, &settings["gates"], false));
+        found.push(format!(
+            "{name}\n{}",
+            described(&c, &settings["gates"], false)
+        ));
         if each {
-            found += &described(&c, &settings["gates"], true);
+            found.push(described(&c, &settings["gates"], true));
         }
     }
-    insta::assert_snapshot!(found);
+    insta::assert_snapshot!(found.concat());
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn described(ran: &Ran) -> String {
         });
         let most = r.options.num_predict;
         let work = r.work.map_or(String::new(), |work| {
-            let [queue, cpu] = [Some(work.queue_ns), work.cpu_ns].map(|ns| ns.unwrap_or_default());
+            let [queue, cpu] = [Some(work.queue_ns), work.cpu_ns].map(Option::unwrap_or_default);
             let [queue, cpu] = [queue, cpu].map(Nanos::as_millis_f64);
             format!(", queued {queue} for work of {cpu}")
         });
@@ -163,7 +163,7 @@ fn described(ran: &Ran) -> String {
 
 #[test]
 fn loads_record_what_happened() {
-    let mut found = String::new();
+    let mut found = Vec::new();
     for text in include_str!("tests/cases.txt").split("\n\n").skip(1) {
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         let settings: BTreeMap<_, _> = lines.skip(1).filter_map(|l| l.split_once(' ')).collect();
@@ -188,9 +188,9 @@ fn loads_record_what_happened() {
             case.script = script(replies);
         }
         let name = text.lines().next().unwrap();
-        found += &format!("{name}\n{}\n", described(&case.run()));
+        found.push(format!("{name}\n{}\n", described(&case.run())));
     }
-    insta::assert_snapshot!(found);
+    insta::assert_snapshot!(found.concat());
 }
 
 #[test]

@@ -134,9 +134,11 @@ fn arm_line(arm: &ArmRecord) -> String {
     let agents = arm.agents.iter();
     let agents = agents.map(|span| format!("{}-{}", in_ms(span.started.0), in_ms(span.ended.0)));
     let changed = arm.changed_servers.iter();
-    let changed = changed.map(|c| format!("{} is version {}", c.endpoint, c.server.version));
+    let changed = changed.map(|c| format!("; {} is version {}", c.endpoint, c.server.version));
+    let notes = arm.notes.iter().map(|note| format!("; {note}"));
+    let notes: Vec<String> = notes.chain(changed).collect();
     format!(
-        "  arm {} {:?}: {} to {}, {}, {}, loaded {} and then {}, agents {}{}{}\n",
+        "  arm {} {:?}: {} to {}, {}, {}, loaded {} and then {}, agents {}{}\n",
         arm.run.repetition,
         arm.arm,
         in_ms(arm.started.0),
@@ -150,13 +152,7 @@ fn arm_line(arm: &ArmRecord) -> String {
         contexts(&arm.loaded_before),
         contexts(&arm.loaded_after),
         agents.collect::<Vec<_>>().join(" "),
-        arm.notes
-            .iter()
-            .map(|note| format!("; {note}"))
-            .collect::<String>(),
-        changed
-            .map(|change| format!("; {change}"))
-            .collect::<String>(),
+        notes.concat(),
     )
 }
 

@@ -126,49 +126,8 @@ fn processes_on_a_card_are_counted_once_per_client() {
     let root = tempfile::tempdir().unwrap();
     let (sys, proc) = (root.path().join("sys"), root.path().join("proc"));
     machine(&sys);
-    // What the kernel writes for an open file of a device.
-    let open = |pid: u32, fd: u32, client: u32, memory: &str| {
-        let text = format!(
-            "pos:\t0\\nflags:\t02100002\\ndrm-driver:\tamdgpu\\ndrm-client-id:\t{client}\\n\
-             drm-pdev:\t0000:03:00.0\\n{memory}\\ndrm-engine-gfx:\t123 ns"
-        );
-        put_all(
-            &proc,
-            &format!("fd {pid} {fd} /dev/dri/renderD128\n{pid}/fdinfo/{fd}: {text}"),
-        );
-    };
-    let memory = "drm-memory-vram:\t2048 KiB";
-    open(70, 5, 11, memory);
-    // The same client under another number, another client, and another driver's.
-    open(70, 6, 11, memory);
-    open(70, 7, 12, "drm-memory-vram:\t1 MiB");
-    // A newer kernel gives both keys; a malformed value counts for nothing.
-    open(
-        80,
-        4,
-        13,
-        "drm-total-vram:\t9 MiB\\ndrm-resident-vram:\t3145728",
-    );
-    open(80, 9, 14, "drm-memory-vram:\t1 parsec");
-    put_all(
-        &proc,
-        "process 70 1 compositor
-         process 80 1 ollama
-         fd 70 8 /dev/dri/renderD129
-         70/fdinfo/8: drm-driver:\ti915\\ndrm-pdev:\t0000:00:02.0
-         fd 80 10 /etc/passwd",
-    );
-    // KFD counts the compute memory of 80 and of a process whose files are hidden.
-    put_all(
-        &sys.join("class/kfd/kfd"),
-        "topology/nodes/0/gpu_id: 0
-         topology/nodes/0/properties: cpu_cores_count 16
-         topology/nodes/1/gpu_id: 45678
-         topology/nodes/1/properties: simd_count 192\\nlocation_id 768\\ndomain 0
-         proc/80/vram_45678: 8589934592
-         proc/90/vram_45678: 1000
-         proc/91/vram_45678: 0",
-    );
+    put_all(&proc, include_str!("processes.txt"));
+    put_all(&sys.join("class/kfd/kfd"), include_str!("kfd.txt"));
     let mut sampler = AmdSampler::under(&sys, &proc, &[]).unwrap();
     let expected = [(70, 3 << 20), (80, 8 << 30), (90, 1000)];
     let readings = sampler.sample(None);
@@ -182,7 +141,9 @@ fn processes_on_a_card_are_counted_once_per_client() {
     let at = |ms: u64| Stamp(ms * 1_000_000);
     let mut listed = |ms| sampler.sample(Some(at(ms)))[1].processes.len();
     assert_eq!([listed(0), listed(100), listed(999)], [3, 0, 0]);
-    open(95, 3, 20, memory);
+    let another = "fd 95 3 /dev/dri/renderD128\n95/fdinfo/3: drm-driver:\tamdgpu\\n\
+                   drm-client-id:\t20\\ndrm-pdev:\t0000:03:00.0\\ndrm-memory-vram:\t2048 KiB";
+    put_all(&proc, another);
     assert_eq!([listed(1000), listed(1900)], [3, 0]);
     assert_eq!(listed(10_000), 4);
 }

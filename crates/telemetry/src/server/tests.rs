@@ -3,24 +3,7 @@ use std::path::Path;
 use super::*;
 use crate::fixture::{put, put_all};
 
-/// An Ollama with two runners, one of them started by the other, a shell and another service beside it, and an open
-/// connection to it. Port 11434 is 2CAA.
-const OLLAMA: &str = "
-    tcp 0100007F:2CAA 0A 1000 900
-    tcp 0100007F:2CAA 01 1000 901
-    tcp 00000000:1F90 0A 1000 902
-    process 1 0 init
-    process 50 1 bash
-    process 100 50 ollama
-    process 101 100 runner
-    process 102 101 runner_(odd)_2
-    process 300 1 web
-    fd 1 0 /dev/null
-    fd 50 0 /dev/pts/0
-    fd 100 3 socket:[900]
-    fd 102 3 socket:[900]
-    fd 101 0 socket:[901]
-    fd 300 7 socket:[902]";
+const OLLAMA: &str = include_str!("ollama.txt");
 
 /// The process table of a machine.
 fn machine(lines: &str) -> (tempfile::TempDir, Proc) {
