@@ -13,7 +13,7 @@ use crate::{Pace, StreamLog, Write};
 
 #[derive(Debug)]
 pub(crate) struct Connection {
-    socket: TcpStream,
+    pub(crate) socket: TcpStream,
     pub(crate) number: u64,
     accepted: Stamp,
     received: Vec<u8>,
@@ -32,7 +32,7 @@ pub(crate) struct Stream {
     operation: usize,
     tokens: u32,
     last: Vec<u8>,
-    log: StreamLog,
+    pub(crate) log: StreamLog,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,10 +56,6 @@ impl Connection {
             close: false,
             stream: None,
         }
-    }
-
-    pub(crate) fn socket(&mut self) -> &mut TcpStream {
-        &mut self.socket
     }
 
     /// Reads what the socket has and answers every complete request.
@@ -166,11 +162,6 @@ impl Connection {
         None
     }
 
-    /// When the current stream's request had been read.
-    pub(crate) fn asked(&self) -> Option<Stamp> {
-        self.stream.as_ref().map(|stream| stream.log.asked)
-    }
-
     /// Sends the next token. `started` is the current time; returns the time after the write and,
     /// after the last token, the stream's log. None when the connection is broken or has no stream.
     pub(crate) fn tick(
@@ -199,11 +190,6 @@ impl Connection {
         let mut log = self.stream.take()?.log;
         log.complete = true;
         Some((Some(log), returned))
-    }
-
-    /// The log of a stream that has not ended.
-    pub(crate) fn cut_short(&mut self) -> Option<StreamLog> {
-        self.stream.take().map(|stream| stream.log)
     }
 
     pub(crate) fn flush(&mut self) -> Turn {

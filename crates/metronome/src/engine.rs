@@ -171,8 +171,8 @@ impl Engine {
             Turn::Gone => self.close(slot),
             Turn::Begins => {
                 let connection = &self.slots[slot];
-                let due = connection.asked().map(|asked| Due {
-                    at: asked + self.pace.ttft,
+                let due = connection.stream.as_ref().map(|stream| Due {
+                    at: stream.log.asked + self.pace.ttft,
                     slot,
                     connection: connection.number,
                 });
@@ -186,9 +186,10 @@ impl Engine {
             return;
         };
         // A socket that is closed leaves the poll by itself where this fails.
-        let _ = self.poll.registry().deregister(connection.socket());
-        if let Some(log) = connection.cut_short() {
-            self.shared.note(log);
+        let _ = self.poll.registry().deregister(&mut connection.socket);
+        // A stream that has not ended is logged as far as it went.
+        if let Some(stream) = connection.stream {
+            self.shared.note(stream.log);
         }
     }
 

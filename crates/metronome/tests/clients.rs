@@ -24,14 +24,12 @@ fn start(clock: &Clock) -> Server {
 fn call(seed: i64) -> GenerateCall {
     GenerateCall {
         model: MODEL.to_owned(),
-        system: None,
-        history: None,
         prompt: "count".to_owned(),
         options: ModelOptions {
             seed: Some(seed),
             ..ModelOptions::default()
         },
-        keep_alive: None,
+        ..GenerateCall::default()
     }
 }
 

@@ -30,6 +30,9 @@ fn rate(seconds: f64, work: &mut dyn FnMut()) -> f64 {
     rates.fold(0.0, f64::max)
 }
 
+/// What is decoded, its bytes, and how.
+type Row<'a> = (&'a str, &'a [u8], &'a mut dyn FnMut());
+
 fn main() {
     // `cargo test --all-targets` runs this too, without `--bench`: a short run checks that it works.
     let is_measured = std::env::args().any(|argument| argument == "--bench");
@@ -55,7 +58,7 @@ fn main() {
             black_box(&record);
         }
     };
-    let rows: [(&str, &[u8], &mut dyn FnMut()); 2] = [
+    let rows: [Row<'_>; 2] = [
         ("stream objects", &stream, &mut decode),
         ("journal records", JOURNAL, &mut deserialize),
     ];

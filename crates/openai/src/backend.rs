@@ -80,10 +80,9 @@ impl From<Model> for ModelIdentity {
     fn from(model: Model) -> Self {
         Self {
             name: model.id,
-            digest: None,
             size_bytes: model.size,
             parameter_size: model.n_params.map(format_weights),
-            quantization: None,
+            ..Self::default()
         }
     }
 }

@@ -23,7 +23,6 @@ pub struct Rules {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     url: String,
-    https: bool,
 }
 
 /// An endpoint that cannot be used. No message repeats a credential.
@@ -67,7 +66,7 @@ impl fmt::Display for Endpoint {
 
 impl Endpoint {
     pub(crate) fn is_https(&self) -> bool {
-        self.https
+        self.url.starts_with("https:")
     }
 
     pub(crate) fn parsed(&self) -> Url {
@@ -87,7 +86,16 @@ impl Endpoint {
     /// Parses an endpoint by the rules of a kind of server.
     pub fn read(text: &str, rules: &Rules) -> Result<Self, EndpointError> {
         let text = text.trim().trim_matches(['"', '\'']);
-        refuse_credentials(text, rules)?;
+        for (mark, part) in [
+            ('@', "a user name or key before `@`"),
+            ('?', "a query after `?`"),
+            ('#', "a fragment after `#`"),
+        ] {
+            if text.contains(mark) {
+                let instead = rules.credentials;
+                return Err(EndpointError::Credentials { part, instead });
+            }
+        }
         let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
         let scheme = scheme.to_ascii_lowercase();
         let (scheme, default_port) = match scheme.as_str() {
@@ -129,27 +137,8 @@ impl Endpoint {
             text: text.to_owned(),
             why: e.to_string(),
         })?;
-        Ok(Self {
-            url,
-            https: scheme == "https",
-        })
+        Ok(Self { url })
     }
-}
-
-fn refuse_credentials(text: &str, rules: &Rules) -> Result<(), EndpointError> {
-    for (mark, part) in [
-        ('@', "a user name or key before `@`"),
-        ('?', "a query after `?`"),
-        ('#', "a fragment after `#`"),
-    ] {
-        if text.contains(mark) {
-            return Err(EndpointError::Credentials {
-                part,
-                instead: rules.credentials,
-            });
-        }
-    }
-    Ok(())
 }
 
 /// The host without brackets, and the port's text. A bare number is a port, a bare IPv6 address a host.
