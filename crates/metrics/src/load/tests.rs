@@ -116,7 +116,7 @@ fn what_did_not_complete_is_counted_and_left_out() {
         tokens 2, tokens_not_completed 4, ttft_ms.n 1, wall_s 0.061, slo.share 0.2";
     let figures = collected.figures();
     assert_figures(&figures, by_hand);
-    for words in ["server busy", "timed out (BetweenChunks)"] {
+    for words in ["server busy", "timed out between two chunks"] {
         assert_eq!(figures.failures[words], 1);
     }
 }
