@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::Path;
 
+use document::{Columns, Origin};
 use domain::exit::{Exit, Fatal, Hint as _, OrFatal as _};
 use domain::plan::{CachePolicy, StatePolicy};
 use metrics::{AgentObservation, Dataset};
@@ -30,11 +31,12 @@ pub(crate) fn calibrate(args: &CalibrateProfileArgs) -> Result<Exit, Fatal> {
         return Err(Fatal::usage(what));
     }
     let fitted = fit(&base, &model, &shared, &apart)?;
-    let mut text = String::new();
-    let _ = writeln!(text, "{:<28} {:>14} {:>8}", "constant", "fitted", "figures");
-    for (constant, value, figures) in &fitted.constants {
-        let _ = writeln!(text, "{constant:<28} {value:>14.4} {figures:>8}");
-    }
+    let constants = Columns::<(&str, f64, usize)>::new(Origin::Derived)
+        .words("constant", "constant", |(name, ..)| *name)
+        .figure("fitted", "fitted", 4, |(_, value, _)| *value)
+        .count("figures", "figures", |(.., figures)| *figures as u64)
+        .table("constants", "", &fitted.constants);
+    let mut text = constants.to_text(terminal::width());
     for (title, runs, start) in [
         ("one shared server", &shared, Start::Cold),
         ("a server for each agent", &apart, Start::Warm),

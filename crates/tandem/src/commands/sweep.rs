@@ -3,15 +3,15 @@
 mod restore;
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use document::output::say;
+use document::{Columns, Origin};
 use domain::Nanos;
 use domain::exit::{Exit, Fatal};
-use domain::plan::{CachePolicy, Protocol, ProtocolKind, SweepPlan, Topology};
+use domain::plan::{ArmSpec, CachePolicy, Protocol, ProtocolKind, SweepPlan, Topology};
 use domain::record::{Manifest, RESULTS_SCHEMA, RuntimeFacts};
 use results::{FolderError, ResultsDir};
 use runtime::{Shutdown, ShutdownLevel, SweepSetup, run_sweep};
@@ -81,20 +81,20 @@ fn dry_run(mut plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
     }
     let simulated = !target.is_real();
     let repetitions = plan.repetitions(simulated).get();
-    let arms = plan.expand(repetitions);
-    let mut text = summary::describe_plan(&plan, repetitions, simulated) + "\n";
-    for (i, arm) in arms.iter().enumerate() {
-        let _ = writeln!(
-            text,
-            "{:>4}  {:<24} {:<10} repetition {}  {}",
-            i + 1,
-            arm.run.config,
-            arm.run.topology,
-            arm.run.repetition,
-            arm.arm
-        );
-    }
-    terminal::write(&text)?;
+    let arms: Vec<_> = (1_u32..).zip(plan.expand(repetitions)).collect();
+    let table = Columns::<(u32, ArmSpec)>::new(Origin::Derived)
+        .count("number", "", |(number, _)| *number)
+        .words("config", "configuration", |(_, arm)| {
+            arm.run.config.to_string()
+        })
+        .words("topology", "servers", |(_, arm)| {
+            arm.run.topology.to_string()
+        })
+        .count("repetition", "repetition", |(_, arm)| arm.run.repetition)
+        .words("arm", "arm", |(_, arm)| arm.arm.to_string())
+        .table("arms", "", &arms);
+    let plan = summary::describe_plan(&plan, repetitions, simulated);
+    terminal::write(&format!("{plan}\n{}", table.to_text(terminal::width())))?;
     Ok(Exit::Done)
 }
 
