@@ -16,7 +16,8 @@ use crate::prose;
 /// depend on.
 const CRATES: &str = include_str!("crates.txt");
 
-const MOST_LINES: usize = 800;
+/// The most lines of a Rust file.
+const MAX_LINES: usize = 800;
 
 pub(crate) const HELP: &str = include_str!("help/tidy.txt");
 
@@ -27,6 +28,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     Ok(exit(check()?.is_empty()))
 }
 
+/// Runs every check, prints the findings and returns them. Fails when `cargo metadata` or git cannot be run.
 pub(crate) fn check() -> Result<Vec<String>> {
     let mut findings = Vec::new();
     let metadata = metadata()?;
@@ -34,12 +36,12 @@ pub(crate) fn check() -> Result<Vec<String>> {
         .as_array()
         .context("cargo metadata has no packages")?;
     let files = repository_files()?;
-    crate_graph(packages, &mut findings);
-    import_cycles(packages, &mut findings);
+    check_crate_graph(packages, &mut findings);
+    check_import_cycles(packages, &mut findings);
     for (path, text) in &files {
-        file(path, text, &mut findings);
+        check_file(path, text, &mut findings);
     }
-    names_in_documents(&files, &mut findings);
+    check_names_in_documents(&files, &mut findings);
     for finding in &findings {
         say!("tidy: {finding}");
     }
@@ -57,7 +59,7 @@ fn metadata() -> Result<Value> {
     serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")
 }
 
-fn crate_graph(packages: &[Value], findings: &mut Vec<String>) {
+fn check_crate_graph(packages: &[Value], findings: &mut Vec<String>) {
     let ours: BTreeSet<&str> = packages.iter().filter_map(|p| p["name"].as_str()).collect();
     let (graph, confined) = CRATES.split_once("\n\n").unwrap_or_default();
     let [graph, confined] = [graph, confined].map(|rows| -> BTreeMap<&str, Vec<&str>> {
@@ -91,8 +93,8 @@ fn crate_graph(packages: &[Value], findings: &mut Vec<String>) {
     }
 }
 
-/// Lists every cycle of files that import each other: such files cannot be read one at a time.
-fn import_cycles(packages: &[Value], findings: &mut Vec<String>) {
+/// Prints every cycle of files that import each other: such files cannot be read one at a time.
+fn check_import_cycles(packages: &[Value], findings: &mut Vec<String>) {
     let read = |path: &Path| std::fs::read_to_string(path).ok();
     let targets = packages
         .iter()
@@ -118,7 +120,7 @@ fn import_cycles(packages: &[Value], findings: &mut Vec<String>) {
 }
 
 /// Checks that functions and files that ARCHITECTURE.md and docs/flows name exist.
-fn names_in_documents(files: &[(String, String)], findings: &mut Vec<String>) {
+fn check_names_in_documents(files: &[(String, String)], findings: &mut Vec<String>) {
     let is_code = |path: &str| has_extension(path, &["rs"]);
     let is_document = |path: &str| path == "ARCHITECTURE.md" || path.starts_with("docs/flows/");
     let is_defined = |start: &str| {
@@ -144,8 +146,8 @@ fn names_in_documents(files: &[(String, String)], findings: &mut Vec<String>) {
     }
 }
 
-/// The files of the repository, and new ones that git does not ignore, with their texts; those that are no text are
-/// empty.
+/// Path and text of every file of the repository, and of new ones that git does not ignore. Binary files have an empty
+/// text.
 fn repository_files() -> Result<Vec<(String, String)>> {
     let output = Command::new("git")
         .args(["ls-files", "--cached", "--others", "--exclude-standard"])
@@ -171,23 +173,24 @@ fn has_extension(path: &str, extensions: &[&str]) -> bool {
         .is_some_and(|found| extensions.iter().any(|e| found == *e))
 }
 
-fn file(path: &str, text: &str, findings: &mut Vec<String>) {
+/// Checks one file by its name and its text.
+fn check_file(path: &str, text: &str, findings: &mut Vec<String>) {
     if [".snap.new", ".new.png", ".diff.png"]
         .iter()
         .any(|end| path.ends_with(end))
     {
         findings.push(format!("{path}: left over from a failed snapshot"));
     }
-    if has_extension(path, &["rs"]) && text.lines().count() > MOST_LINES {
-        findings.push(format!("{path}: more than {MOST_LINES} lines; split it"));
+    if has_extension(path, &["rs"]) && text.lines().count() > MAX_LINES {
+        findings.push(format!("{path}: more than {MAX_LINES} lines; split it"));
     }
-    let prose = has_extension(path, &["rs", "toml", "md", "yml", "py"]);
+    let is_prose = has_extension(path, &["rs", "toml", "md", "yml", "py"]);
     for (number, line) in (1..).zip(text.lines()) {
         let mut find = |what: &str| findings.push(format!("{path}:{number}: {what}"));
-        if prose && line.ends_with(' ') {
+        if is_prose && line.ends_with(' ') {
             find("trailing space");
         }
-        for word in prose::refused_words(line).iter().filter(|_| prose) {
+        for word in prose::refused_words(line).iter().filter(|_| is_prose) {
             find(&format!("`{word}` hides the actor; name it"));
         }
         if machine_paths().iter().any(|path| line.contains(path)) {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use domain::Nanos;
+use itertools::Itertools as _;
 use statrs::statistics::Statistics as _;
 
 use crate::ingest::{Column, Figures, Table};
@@ -84,17 +85,15 @@ fn prime_sum(below: usize) -> u64 {
 
 /// The two columns that are most strongly correlated, by Pearson's r.
 fn strongest(columns: &[Column]) -> Option<(&str, &str, f64)> {
-    let mut best: Option<(&str, &str, f64)> = None;
-    for (i, a) in columns.iter().enumerate() {
-        for b in &columns[i + 1..] {
-            if let Some(r) = pearson(a, b)
-                && best.is_none_or(|(_, _, known)| r.abs() > known.abs())
-            {
-                best = Some((&a.name, &b.name, r));
-            }
+    let pairs = columns.iter().tuple_combinations();
+    let pairs = pairs.filter_map(|(a, b)| Some((a.name.as_str(), b.name.as_str(), pearson(a, b)?)));
+    pairs.reduce(|best, next| {
+        if next.2.abs() > best.2.abs() {
+            next
+        } else {
+            best
         }
-    }
-    best
+    })
 }
 
 /// Pearson's r over the rows in which both columns have a number; `None` for fewer than three

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
 use domain::hash::sha256_hex;
+use statrs::statistics::{Data, Max as _, Min as _, OrderStatistics};
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -56,14 +57,13 @@ pub struct Figures {
 impl Column {
     /// The column's figures; `None` for words and for a column without any number.
     pub fn figures(&self) -> Option<Figures> {
-        let mut sorted: Vec<f64> = self.numbers.as_ref()?.iter().copied().flatten().collect();
-        sorted.sort_by(f64::total_cmp);
-        let n = sorted.len();
-        Some(Figures {
-            n,
-            min: *sorted.first()?,
-            median: f64::midpoint(sorted[(n - 1) / 2], sorted[n / 2]),
-            max: *sorted.last()?,
+        let numbers = self.numbers.as_ref()?.iter().copied().flatten();
+        let mut data = Data::new(numbers.collect::<Vec<_>>());
+        (!data.is_empty()).then(|| Figures {
+            n: data.len(),
+            min: data.min(),
+            median: OrderStatistics::median(&mut data),
+            max: data.max(),
         })
     }
 }

@@ -162,34 +162,34 @@ pub async fn run_agent(job: &AgentJob, mut scheduled: Stamp) -> AgentEnd {
         let done = done.instrument(span).await;
         let ended = job.clock.now();
         end.span.ended = ended;
-        let error = match &done {
-            Ok(()) => None,
-            Err(Stopped::Failed(why) | Stopped::GaveUp(why)) => Some(why.clone()),
-            Err(Stopped::Dropped) => Some(StepRecord::CANCELLED.to_owned()),
+        let (error, goes_on) = match done {
+            Ok(()) => (None, true),
+            Err(Stopped::Failed(why)) => (Some(why), true),
+            Err(Stopped::GaveUp(why)) => {
+                end.gave_up = Some(format!("{name}: {why}"));
+                (Some(why), false)
+            }
+            Err(Stopped::Dropped) => {
+                end.finished = false;
+                (Some(StepRecord::CANCELLED.to_owned()), false)
+            }
         };
         job.recorder.step(StepRecord {
             run: job.run.clone(),
             arm: job.arm,
             attempt: job.attempt,
             agent: job.agent,
-            step: name.clone(),
+            step: name,
             kind: kind.to_owned(),
             started: began,
             ended,
             queue_ns: memory.queued.take(),
             error,
         });
-        match done {
-            Ok(()) | Err(Stopped::Failed(_)) => scheduled = ended,
-            Err(Stopped::GaveUp(why)) => {
-                end.gave_up = Some(format!("{name}: {why}"));
-                break;
-            }
-            Err(Stopped::Dropped) => {
-                end.finished = false;
-                break;
-            }
+        if !goes_on {
+            break;
         }
+        scheduled = ended;
     }
     end
 }
@@ -273,19 +273,14 @@ async fn generate(
     let prompt = job.prompt_as_sent(&prompt, &call.to_string());
     let (role, options) = (RequestRole::Main, job.options(call));
     let answer = job.request(role, name, call, prompt, options, scheduled);
-    let Answer {
-        outcome,
-        text,
-        missing,
-        ..
-    } = answer.await;
-    if !memory.answer.is_empty() && !text.is_empty() {
+    let answer = answer.await;
+    if !memory.answer.is_empty() && !answer.text.is_empty() {
         memory.answer.push_str("\n\n");
     }
-    memory.answer.push_str(&text);
-    let end = in_words(&outcome, missing);
+    memory.answer.push_str(&answer.text);
+    let end = in_words(&answer.outcome, answer.missing);
     memory.ends.push(end.clone());
-    match outcome {
+    match answer.outcome {
         Outcome::Completed => Ok(()),
         Outcome::Cancelled => Err(Stopped::Dropped),
         _ => Err(Stopped::Failed(end)),
@@ -345,13 +340,7 @@ impl AgentJob {
         let generating = self.backend.generate(&wanted, &mut exchange);
         let outcome = self.uncancelled(generating.instrument(span)).await;
         let outcome = outcome.unwrap_or(Outcome::Cancelled);
-        let Exchange {
-            mut times,
-            text,
-            done_reason,
-            options_sent,
-            ..
-        } = exchange;
+        let (mut times, text) = (exchange.times, exchange.text);
         times.end(scheduled, self.clock.now(), outcome.clone());
         // Adds the chunks of a backend that does not count as they arrive.
         let seen = self.progress.get() - seen_before;
@@ -368,9 +357,9 @@ impl AgentJob {
             call,
             endpoint: self.endpoint,
             model: wanted.model,
-            options: options_sent.unwrap_or(wanted.options),
+            options: exchange.options_sent.unwrap_or(wanted.options),
             prompt_sha256: sha256_hex(wanted.prompt.as_bytes()),
-            done_reason,
+            done_reason: exchange.done_reason,
             output_chars: text.chars().count() as u64,
             ..RequestRecord::new(self.run.clone(), self.arm, times)
         });

@@ -4,19 +4,16 @@
 //! runtime's blocking threads, and a semaphore limits it to the spare ones: waiting work is served in order and can
 //! be cancelled, and other blocking work (name lookups, files) always finds a thread.
 
-use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use clock::Clock;
 use domain::Nanos;
 use domain::work::{CpuWork, FileWork, Work, WorkRecord};
+use tempfile::NamedTempFile;
 use tokio::sync::Semaphore;
-
-static NEXT_FILE: AtomicU64 = AtomicU64::new(0);
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -118,33 +115,23 @@ fn do_cpu_work(work: CpuWork) -> u64 {
 /// Writes a new file, reads it back, compares, and deletes it. It is not synced: this measures the system's file layer,
 /// and the disk only when the system's cache is full.
 fn do_file_work(dir: &Path, work: FileWork) -> io::Result<()> {
-    let number = NEXT_FILE.fetch_add(1, Ordering::Relaxed);
-    let path = dir.join(format!("tandem-work-{}-{number}", std::process::id()));
     let written: Vec<u8> = (0..work.bytes()).map(|n| n as u8).collect();
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(&path)?;
-    let mut round = || {
-        file.write_all(&written)?;
-        file.rewind()?;
-        let mut read = Vec::with_capacity(written.len());
-        file.read_to_end(&mut read)?;
-        if read == written {
-            Ok(())
-        } else {
-            let different = "the file's content differs from what was written";
-            Err(io::Error::other(different))
-        }
-    };
-    let result = round();
-    drop(file);
-    result.and(fs::remove_file(&path))
+    let mut file = NamedTempFile::with_prefix_in("tandem-work-", dir)?;
+    file.write_all(&written)?;
+    file.rewind()?;
+    let mut read = Vec::with_capacity(written.len());
+    file.read_to_end(&mut read)?;
+    if read != written {
+        let different = "the file's content differs from what was written";
+        return Err(io::Error::other(different));
+    }
+    file.close()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use domain::Stamp;
 
     use super::*;

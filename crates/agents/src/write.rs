@@ -1,4 +1,4 @@
-//! Writing an agent's findings into the results folder.
+//! The artefact: the file that an agent writes at the end of its full workflow.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,8 +10,8 @@ use crate::job::{AgentJob, Memory};
 
 /// The path of an agent's artefact, in a folder for each attempt at an arm.
 pub(crate) fn artefact_path(job: &AgentJob) -> PathBuf {
-    let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
-    let name = job.spec.name.replace(|c| !fits(c), "_");
+    let is_safe = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    let name = job.spec.name.replace(|c| !is_safe(c), "_");
     (job.artefacts.join(job.run.config.as_str()))
         .join(job.run.topology.to_string())
         .join(format!("repetition-{}", job.run.repetition))
@@ -19,7 +19,7 @@ pub(crate) fn artefact_path(job: &AgentJob) -> PathBuf {
         .join(format!("{}-{name}.md", job.agent))
 }
 
-/// The artefact: the findings, the model's answer, and the outcome of each call. Without `keep_text` it has only the
+/// The artefact's text: the findings, the model's answer, and the outcome of each call. Without `keep_text` it has only the
 /// length of findings and answer.
 pub(crate) fn artefact(job: &AgentJob, memory: &Memory) -> String {
     let (name, answer) = (&job.spec.name, memory.answer.trim());
@@ -53,6 +53,7 @@ pub(crate) fn artefact(job: &AgentJob, memory: &Memory) -> String {
     text
 }
 
+/// Writes an artefact and creates its folder. Fails when either cannot be written.
 pub(crate) fn write_artefact(path: &Path, text: &str) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;

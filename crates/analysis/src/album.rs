@@ -13,13 +13,14 @@ const WORDS: &str = include_str!("pictures.txt");
 
 #[derive(Debug)]
 pub(crate) struct Album {
+    /// Whether each picture says that its data are simulated.
     simulated: bool,
+    /// Where the data come from, printed under each picture.
     source: String,
     pictures: Vec<Result<Picture, ChartError>>,
 }
 
 impl Album {
-    /// `source` is printed under each picture.
     pub(crate) fn new(source: impl Into<String>, simulated: bool) -> Self {
         Self {
             simulated,
@@ -28,8 +29,8 @@ impl Album {
         }
     }
 
-    /// Adds a picture, unless it has nothing to show. `key` names its line of words, in which each `{name}` is replaced by
-    /// its value; the file's name is the part between `/` and `:`.
+    /// Adds a picture, unless it has nothing to show. `key` names its line in [`WORDS`], where each `{name}` is replaced by
+    /// its value. The picture's file is named after the key's part between `/` and `:`.
     pub(crate) fn put(&mut self, key: &str, values: &[(&str, &str)], chart: &dyn Draw) {
         let line = WORDS.lines().find_map(|line| {
             let words = line.strip_prefix(key)?.strip_prefix(" | ")?;
@@ -63,13 +64,13 @@ impl Album {
         self.pictures.extend(drawn.transpose());
     }
 
-    /// The pictures in order, or the first that could not be drawn.
+    /// The pictures in the order in which they were added. Fails with the first error of drawing one.
     pub(crate) fn finish(self) -> Result<Vec<Picture>, ChartError> {
         self.pictures.into_iter().collect()
     }
 }
 
-/// A mean with its interval, times `factor`; unknown where there is none.
+/// A mean with its interval, both multiplied by `factor` (such as 100 for percent); unknown without an estimate.
 pub(crate) fn value(estimate: Option<&Estimate>, factor: f64) -> Value {
     estimate.map_or(Value::UNKNOWN, |e| Value {
         point: Some(e.mean * factor),

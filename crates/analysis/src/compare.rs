@@ -37,7 +37,7 @@ pub struct ComparisonReport {
     /// How each side was served, where the sides differ in that.
     serving: Option<[Topology; 2]>,
     /// Keys of the load settings that differ.
-    asked_differently: Vec<String>,
+    differing_settings: Vec<String>,
     /// Runs repeat prompts of other runs, on servers that may have cached them.
     repeats_prompts: bool,
     is_load: bool,
@@ -61,7 +61,7 @@ pub fn compare(
             new.kind.words()
         ));
     }
-    let asked_differently = input::asked_differently(&base, &new);
+    let differing_settings = input::differing_settings(&base, &new);
     let is_load = base.kind == results::Kind::Load;
     let repeats_prompts = input::repeat_prompts(&base, &new);
     let provenance = [base.provenance, new.provenance];
@@ -88,7 +88,7 @@ pub fn compare(
         gates: metrics::compare::check(&options.gates, &comparison, options.each),
         comparison,
         provenance,
-        asked_differently,
+        differing_settings,
         repeats_prompts,
         is_load,
         warnings,
@@ -215,7 +215,7 @@ impl ComparisonReport {
                 "new": provenance_word(self.provenance[1]),
             },
             "serving": self.serving,
-            "asked_differently": self.asked_differently,
+            "asked_differently": self.differing_settings,
             "warnings": self.warnings,
             "comparison": self.comparison,
             "gates": self.gates.iter().map(gate_json).collect::<Vec<_>>(),
@@ -252,8 +252,8 @@ impl ComparisonReport {
                 100.0 * base, self.comparison.base, 100.0 * new, self.comparison.new
             )
         });
-        let asked = (!self.asked_differently.is_empty()).then(|| {
-            let keys = self.asked_differently.join("`, `");
+        let asked = (!self.differing_settings.is_empty()).then(|| {
+            let keys = self.differing_settings.join("`, `");
             format!("The runs were not asked for the same; they differ in `{keys}`.")
         });
         let Comparison {

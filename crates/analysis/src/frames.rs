@@ -148,8 +148,7 @@ impl Parts<'_> {
         });
         (self.take)(Frame::Runs, schema::runs().frame(runs.clone()))?;
         let agents = runs.zip(&dataset.runs).flat_map(|(run, observed)| {
-            let arm = observed.together.as_ref().or(observed.sequential.as_ref());
-            let agents = arm.map_or(&[][..], |arm| &arm.agents);
+            let agents = observed.arms().next().map_or(&[][..], |arm| &arm.agents);
             let figures = run.sweep.map_or(&[][..], |run| &run.per_agent);
             figures.iter().map(move |agent| AgentRow {
                 run,

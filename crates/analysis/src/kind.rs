@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use document::environment::{self, Line, line};
 use document::number::short;
-use document::{Block, Cell, Columns, Document, Field, Front, Origin, Picture, Section, Table};
+use document::{Block, Cell, Document, Field, Front, Origin, Picture, Section, Table};
 use domain::record::load::Spread;
 use domain::record::{Provenance, RunHeader, RuntimeFacts, RuntimeFlavour, TimeScale};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::report::ReportOptions;
 
@@ -117,19 +117,17 @@ pub(crate) fn evidence(pictures: &[Picture]) -> Section {
 
 /// The three figures of a front page, each with name, value and unit.
 pub(crate) fn three_figures(figures: [(&str, Cell, &str); 3]) -> Table {
-    Columns::<(&str, Cell, &str)>::new(Origin::Derived)
-        .words("figure", "figure", |f| f.0.to_owned())
-        .with([Field::estimate(
-            "value",
-            "value",
-            Origin::Derived,
-            |f: &(&str, Cell, &str)| f.1.clone(),
-        )])
-        .words("unit", "unit", |f| f.2.to_owned())
-        .table("front", "Figures", figures)
+    type Row<'r> = (&'r str, Cell, &'r str);
+    let value = |row: &Row<'_>| row.1.clone();
+    let fields = vec![
+        Field::label("figure", "figure", |row: &Row<'_>| Cell::text(row.0)),
+        Field::estimate("value", "value", Origin::Derived, value),
+        Field::label("unit", "unit", |row: &Row<'_>| Cell::text(row.2)),
+    ];
+    Table::of("front", "Figures", fields, figures)
 }
 
-/// A line for each note on a table (`load/turns`), for each statement that every report of a kind makes of its method or its
+/// A line for each statement that every report of a kind makes of its method or its
 /// limits (`load:method`), and for each advice (`load:prefill`).
 const NOTES: &str = include_str!("notes.txt");
 
@@ -149,52 +147,11 @@ pub(crate) fn statement(key: &str) -> &'static str {
     lines(key).next().unwrap_or_default()
 }
 
-/// The tables that have rows, each with its note.
-pub(crate) fn with_notes(kind: &str, mut tables: Vec<Table>) -> Vec<Table> {
-    tables.retain(|table| !table.rows.is_empty());
-    for table in &mut tables {
-        if table.note.is_empty() {
-            statement(&format!("{kind}/{}", table.id)).clone_into(&mut table.note);
-        }
-    }
-    tables
-}
-
-/// Columns for a spread of times, ms; each key ends with `ending`.
-pub(crate) fn spread_columns<'f, T: 'f>(
-    origin: Origin,
-    ending: &str,
-    spread: fn(&T) -> &Spread,
-    decimals: fn(&Spread) -> usize,
-) -> Vec<Field<'f, T>> {
-    type Get = fn(&Spread) -> Option<f64>;
-    let column = |(name, get): (&str, Get)| {
-        Field::number(format!("{name}{ending}"), name, origin, move |item: &T| {
-            Cell::known(get(spread(item)), decimals(spread(item)))
-        })
-    };
-    let figures: [(&str, Get); 7] = [
-        ("mean", |s| Some(s.mean)),
-        ("min", |s| Some(s.min)),
-        ("p50", |s| Some(s.p50)),
-        ("p90", |s| s.p90),
-        ("p95", |s| s.p95),
-        ("p99", |s| s.p99),
-        ("max", |s| Some(s.max)),
-    ];
-    let n = Field::number("n", "n", origin, move |item: &T| {
-        Cell::number(spread(item).n as f64, 0)
-    });
-    let needs = Field::label("needs", "needs", move |item: &T| {
-        let needs = spread(item).needs.iter();
-        let needs: Vec<String> = needs.map(|(p, n)| format!("{p} {n}")).collect();
-        match &needs[..] {
-            [] => Cell::Empty,
-            needs => Cell::text(needs.join(", ")),
-        }
-    });
-    let figures = figures.into_iter().map(column);
-    std::iter::once(n).chain(figures).chain([needs]).collect()
+/// A row of a table of spreads: what it is the spread of, and the numbers.
+pub(crate) fn spread_row(figure: &str, spread: &Spread, decimals: usize) -> Value {
+    let needs = spread.needs.iter().map(|(p, n)| format!("{p} {n}"));
+    let needs = needs.reduce(|all, next| format!("{all}, {next}"));
+    json!({ "figure": figure, "decimals": decimals, "spread": spread, "needs": needs })
 }
 
 #[cfg(test)]

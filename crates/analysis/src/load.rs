@@ -25,6 +25,7 @@ use results::{read_json, short};
 pub use rows::{Load, read};
 use serde_json::Value;
 
+/// What a path given as `--input` holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputKind {
     /// One of our own results folders.
@@ -33,24 +34,28 @@ pub enum InputKind {
     RecordedRuns,
     /// The figures table of recorded runs.
     Figures,
+    /// A table of published figures.
     Published,
     /// A folder with `published.csv` and `recorded.csv` side by side.
     PublishedAndFigures,
 }
 
+/// A dataset read from one input, or pooled from several.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Loaded {
+pub struct LoadedInput {
+    /// Of several inputs, the kind of the first.
     pub kind: InputKind,
     pub dataset: Dataset,
     /// Files, rows and runs that were left out.
     pub skipped: Vec<Skipped>,
 }
 
-/// Detects what kind of input a path holds.
+/// Detects what kind of input a path holds. Fails when it cannot be read, is of no known kind, or is a results folder
+/// without its main file.
 pub fn detect(path: &Path) -> Result<InputKind, LoadError> {
-    let facts = fs::metadata(path).map_err(|e| LoadError::io(path, e))?;
+    let metadata = fs::metadata(path).map_err(|e| LoadError::io(path, e))?;
     let unknown = || LoadError::new(path, LoadErrorKind::NotUnderstood);
-    if facts.is_file() {
+    if metadata.is_file() {
         if path.extension().is_some_and(|e| e == "csv") {
             let header = Grid::header(path)?;
             if figures::is_figures(&header) {
@@ -59,7 +64,7 @@ pub fn detect(path: &Path) -> Result<InputKind, LoadError> {
             if figures::is_published(&header) {
                 return Ok(InputKind::Published);
             }
-            if facts.len() == 0 {
+            if metadata.len() == 0 {
                 return Err(LoadError::new(path, LoadErrorKind::Empty));
             }
         }
@@ -83,8 +88,9 @@ pub fn detect(path: &Path) -> Result<InputKind, LoadError> {
     Err(unknown())
 }
 
-/// Loads one input. With `keep_going`, unreadable parts are left out and listed.
-pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
+/// Loads one input. With `keep_going`, unreadable parts are left out and listed; without it they are errors. Also fails
+/// when nothing could be loaded, and for loads, capacity runs and calibrations.
+pub fn load(path: &Path, keep_going: bool) -> Result<LoadedInput, LoadError> {
     let kind = detect(path)?;
     let mut skipped = Vec::new();
     let mut dataset = match kind {
@@ -95,18 +101,19 @@ pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
         // Each of these has a report of its own and cannot be pooled.
         InputKind::Results(kind) => {
             let what = kind.words();
-            return Err(LoadError::new(path, LoadErrorKind::Alone { what }));
+            return Err(LoadError::new(path, LoadErrorKind::CannotPool { what }));
         }
         InputKind::RecordedRuns => {
             let runs = recorded::read(path, keep_going, &mut skipped)?;
-            imported(path, format!("recorded runs `{}`", short(path)), runs)
+            imported_dataset(path, format!("recorded runs `{}`", short(path)), runs)
         }
         InputKind::Figures | InputKind::Published | InputKind::PublishedAndFigures => {
-            let file = |name: &str, alone| match kind {
+            // The file called `name` in a folder with both tables, or the input itself where it is this one table.
+            let file = |name: &str, table| match kind {
                 InputKind::PublishedAndFigures => Some(path.join(name)),
-                kind => (kind == alone).then(|| path.to_owned()),
+                kind => (kind == table).then(|| path.to_owned()),
             };
-            let mut dataset = imported(path, String::new(), Vec::new());
+            let mut dataset = imported_dataset(path, String::new(), Vec::new());
             let mut sources = Vec::new();
             if let Some(path) = file("published.csv", InputKind::Published) {
                 let row = figures::published_row;
@@ -127,8 +134,8 @@ pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
     }
     sort_imported(&mut dataset);
     let lines = skipped.iter().map(Skipped::line);
-    dataset.warnings.extend(lines.map(Warning::Said));
-    Ok(Loaded {
+    dataset.warnings.extend(lines.map(Warning::Text));
+    Ok(LoadedInput {
         kind,
         dataset,
         skipped,
@@ -136,9 +143,10 @@ pub fn load(path: &Path, keep_going: bool) -> Result<Loaded, LoadError> {
 }
 
 /// Loads several inputs into one dataset. Inputs of one provenance may be pooled; a run that two
-/// inputs share by configuration, topology and repetition becomes a further repetition.
-pub fn load_all(paths: &[PathBuf], keep_going: bool) -> Result<Loaded, LoadError> {
-    let mut pooled: Option<Loaded> = None;
+/// inputs share by configuration, topology and repetition becomes a further repetition. Fails when an input cannot
+/// be loaded, when provenances differ, and without any path.
+pub fn load_all(paths: &[PathBuf], keep_going: bool) -> Result<LoadedInput, LoadError> {
+    let mut pooled: Option<LoadedInput> = None;
     for path in paths {
         let next = load(path, keep_going)?;
         pooled = Some(match pooled {
@@ -149,7 +157,8 @@ pub fn load_all(paths: &[PathBuf], keep_going: bool) -> Result<Loaded, LoadError
     pooled.ok_or_else(|| LoadError::new(Path::new("--input"), LoadErrorKind::NothingLoaded))
 }
 
-fn pool(path: &Path, mut into: Loaded, from: Loaded) -> Result<Loaded, LoadError> {
+/// Adds the runs of the input at `path` to those of earlier ones. Fails when their provenance differs.
+fn pool(path: &Path, mut into: LoadedInput, from: LoadedInput) -> Result<LoadedInput, LoadError> {
     let (a, b) = (into.dataset.provenance, from.dataset.provenance);
     if a != b {
         return Err(LoadError::new(
@@ -161,10 +170,10 @@ fn pool(path: &Path, mut into: Loaded, from: Loaded) -> Result<Loaded, LoadError
         ));
     }
     let set = &mut into.dataset;
-    let mut highest: BTreeMap<_, u32> = BTreeMap::new();
+    let mut last_repetition: BTreeMap<_, u32> = BTreeMap::new();
     for run in &set.runs {
-        let slot = highest.entry(run_group(run)).or_default();
-        *slot = (*slot).max(run.repetition);
+        let last = last_repetition.entry(run_group(run)).or_default();
+        *last = (*last).max(run.repetition);
     }
     let mut renumbered = 0;
     for mut run in from.dataset.runs {
@@ -173,15 +182,15 @@ fn pool(path: &Path, mut into: Loaded, from: Loaded) -> Result<Loaded, LoadError
             .iter()
             .any(|r| run_group(r) == run_group(&run) && r.repetition == run.repetition);
         if taken {
-            let slot = highest.entry(run_group(&run)).or_default();
-            *slot += 1;
-            run.repetition = *slot;
+            let last = last_repetition.entry(run_group(&run)).or_default();
+            *last += 1;
+            run.repetition = *last;
             renumbered += 1;
         }
         set.runs.push(run);
     }
     if renumbered > 0 {
-        set.warnings.push(Warning::Said(format!(
+        set.warnings.push(Warning::Text(format!(
             "{renumbered} runs of `{}` share their number with runs of an input before it and count \
              as further repetitions",
             from.dataset.name
@@ -192,7 +201,7 @@ fn pool(path: &Path, mut into: Loaded, from: Loaded) -> Result<Loaded, LoadError
     set.published.extend(from.dataset.published);
     set.warnings.extend(from.dataset.warnings);
     if !from.dataset.telemetry.is_empty() {
-        set.warnings.push(Warning::Said(format!(
+        set.warnings.push(Warning::Text(format!(
             "telemetry of `{}` is left out: its clock is not that of the first input",
             from.dataset.name
         )));
@@ -202,12 +211,13 @@ fn pool(path: &Path, mut into: Loaded, from: Loaded) -> Result<Loaded, LoadError
     Ok(into)
 }
 
+/// Runs of one group are repetitions of each other.
 fn run_group(run: &RunObservation) -> (ConfigId, Option<domain::plan::Topology>) {
     (run.config.clone(), run.topology)
 }
 
 /// The results folder in `results` of the sweep, load, capacity run or calibration that was
-/// started last.
+/// started last. Fails when `results` cannot be listed or holds none.
 pub fn newest(results: &Path) -> Result<PathBuf, LoadError> {
     let mut found: Vec<(String, PathBuf)> = Vec::new();
     for entry in fs::read_dir(results).map_err(|e| LoadError::io(results, e))? {
@@ -215,12 +225,12 @@ pub fn newest(results: &Path) -> Result<PathBuf, LoadError> {
         let Some(kind) = Kind::of(&folder) else {
             continue;
         };
-        let facts = folder.join(kind.file());
+        let manifest = folder.join(kind.file());
         // An unreadable folder stays a candidate: loading it reports what is wrong.
-        let facts: Value = read_json(&facts, "manifest").unwrap_or_default();
+        let manifest: Value = read_json(&manifest, "manifest").unwrap_or_default();
         // Before results had a header, the time was a key of its own.
-        let started = facts.pointer("/header/started_at");
-        let started = started.or_else(|| facts.get("started_at"));
+        let started = manifest.pointer("/header/started_at");
+        let started = started.or_else(|| manifest.get("started_at"));
         let started = started.and_then(Value::as_str).unwrap_or_default();
         found.push((started.to_owned(), folder));
     }
@@ -231,7 +241,7 @@ pub fn newest(results: &Path) -> Result<PathBuf, LoadError> {
         .ok_or_else(|| LoadError::new(results, LoadErrorKind::NothingLoaded))
 }
 
-fn imported(path: &Path, source: String, runs: Vec<RunObservation>) -> Dataset {
+fn imported_dataset(path: &Path, source: String, runs: Vec<RunObservation>) -> Dataset {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     Dataset {
         name: name.into_owned(),
@@ -263,7 +273,7 @@ fn sort_imported(dataset: &mut Dataset) {
         (
             place(&run.config),
             run.scenario.clone(),
-            natural(run.config.as_str()),
+            natural_key(run.config.as_str()),
             run.topology,
             run.repetition,
         )
@@ -271,7 +281,7 @@ fn sort_imported(dataset: &mut Dataset) {
 }
 
 /// A sort key under which `g60` comes before `g120`.
-pub(crate) fn natural(name: &str) -> Vec<(String, u64)> {
+pub(crate) fn natural_key(name: &str) -> Vec<(String, u64)> {
     let bytes = name.as_bytes();
     let runs = bytes.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit());
     let key = |run| {

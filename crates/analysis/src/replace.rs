@@ -67,8 +67,8 @@ pub(crate) fn folder<T, E: From<ReplaceError>>(
     let parent = dir.parent().filter(|p| !p.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
-    let beside = |what: &str| parent.join(format!(".{name}.{what}"));
-    let [fresh, old, lock] = ["partial", "old", "lock"].map(beside);
+    let sibling = |what: &str| parent.join(format!(".{name}.{what}"));
+    let [fresh, old, lock] = ["partial", "old", "lock"].map(sibling);
     fs::create_dir_all(parent).map_err(|e| ReplaceError::write(parent, e))?;
     let held = take(&lock).map_err(|e| ReplaceError::write(&lock, e))?;
     let prepare = || {

@@ -1,8 +1,11 @@
 //! Findings in words: one by one for `report.json`, or one sentence and a table for each kind.
 
+use std::cmp::Reverse;
+
 use domain::backend::ServerIdentity;
 use metrics::advice::{Differing, EvidenceRef, Finding, FindingKind, Quantity};
 use metrics::stats::Estimate;
+use metrics::{grouped_in_order, in_order};
 use serde_json::{Value, json};
 
 use crate::choice::times;
@@ -248,27 +251,15 @@ pub struct Together {
 
 /// The findings by kind, in order of appearance. Verdicts and `TwoServers` are left to the tables that show them.
 pub fn together(findings: &[Finding], origin: Origin) -> Vec<Together> {
-    let mut groups: Vec<Vec<&Finding>> = Vec::new();
-    for finding in findings {
-        let kind = kind_word(&finding.kind);
-        match groups.iter_mut().find(|g| kind_word(&g[0].kind) == kind) {
-            Some(group) => group.push(finding),
-            None => groups.push(vec![finding]),
-        }
-    }
-    groups
-        .iter()
-        .filter_map(|group| {
-            let sentence = match group[..] {
-                [one] => sentence(one),
-                _ => over_all(group)?,
-            };
-            Some(Together {
-                sentence,
-                table: (group.len() > 1).then(|| numbers(group, origin)).flatten(),
-            })
-        })
-        .collect()
+    let of_kind = |(_, group): (&str, Vec<&Finding>)| {
+        let (sentence, table) = match group[..] {
+            [one] => (sentence(one), None),
+            _ => (over_all(&group)?, numbers(&group, origin)),
+        };
+        Some(Together { sentence, table })
+    };
+    let groups = grouped_in_order(findings, |finding| kind_word(&finding.kind));
+    groups.into_iter().filter_map(of_kind).collect()
 }
 
 /// `4.13 to 10.8`, or one number where all round to it.
@@ -286,15 +277,13 @@ fn range(values: impl Iterator<Item = f64>) -> String {
 }
 
 fn options_named<'f>(findings: impl IntoIterator<Item = &'f Finding>) -> Vec<&'static str> {
-    let mut options = Vec::new();
-    for finding in findings {
-        if let FindingKind::OtherOptions(differing) = &finding.kind {
-            let new = |d: &&Differing| !options.contains(&d.option);
-            let new: Vec<_> = differing.iter().filter(new).map(|d| d.option).collect();
-            options.extend(new);
-        }
-    }
-    options
+    let differing = findings
+        .into_iter()
+        .flat_map(|finding| match &finding.kind {
+            FindingKind::OtherOptions(differing) => &differing[..],
+            _ => &[],
+        });
+    in_order(differing.map(|differing| differing.option))
 }
 
 /// One sentence over findings of one kind; none for kinds whose tables say it.
@@ -329,16 +318,11 @@ fn value_over_all(group: &[&Finding], name: &str) -> String {
 
 /// What costs most, with the number of configurations in which it does, the commonest first.
 fn causes_counted(group: &[&Finding]) -> String {
-    let mut causes: Vec<(&str, u32)> = Vec::new();
-    for e in group.iter().filter_map(|f| f.evidence.get(1)) {
-        match causes.iter_mut().find(|(cause, _)| *cause == e.figure) {
-            Some((_, n)) => *n += 1,
-            None => causes.push((e.figure, 1)),
-        }
-    }
-    causes.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    let causes = group.iter().filter_map(|f| Some(f.evidence.get(1)?.figure));
+    let mut causes = grouped_in_order(causes, |cause| *cause);
+    causes.sort_by_key(|(_, own)| Reverse(own.len()));
     let named = causes.iter();
-    let named = named.map(|(cause, n)| format!("{} in {n}", cause_words(cause)));
+    let named = named.map(|(cause, own)| format!("{} in {}", cause_words(cause), own.len()));
     joined(&named.collect::<Vec<_>>())
 }
 

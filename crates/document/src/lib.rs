@@ -23,4 +23,4 @@ pub use document::{
     Block, Content, Document, Front, MOST_LINES, Picture, REPORT_SCHEMA, Section, provenance_word,
 };
 pub use invocation::Invocation;
-pub use table::{Cell, Column, Columns, Field, Kind, Origin, Table};
+pub use table::{Cell, Column, Field, Kind, Origin, Table};

@@ -23,7 +23,7 @@ pub fn configs(summary: &Summary) -> Value {
 
 pub fn warning(warning: &Warning) -> String {
     match warning {
-        Warning::Said(words) => words.clone(),
+        Warning::Text(words) => words.clone(),
         Warning::ArmUnfinished(run, arm) => format!(
             "{} ({}, repetition {}): the {arm} arm did not run to its end and is left out",
             run.config, run.topology, run.repetition

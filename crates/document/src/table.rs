@@ -7,9 +7,11 @@ use std::fmt;
 
 use domain::record::Provenance;
 use metrics::Estimate;
+use serde::Deserialize;
 
 /// Where the numbers of a column come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// Printed in a published report.
     Published,
@@ -70,6 +72,18 @@ pub struct Column {
     pub origin: Origin,
     /// Numbers are aligned to the right; with `Estimate`, CSV carries interval and `n`.
     pub kind: Kind,
+}
+
+impl Column {
+    /// What its cells hold, as `columns.csv` says it.
+    fn content(&self) -> &'static str {
+        match (self.kind, self.origin) {
+            (_, Origin::Label) => "label",
+            (Kind::Text, _) => "words",
+            (Kind::Number, _) => "number",
+            (Kind::Estimate, _) => "mean, lo, hi, n",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +165,8 @@ impl Cell {
         value.map_or(Self::Unknown, |v| Self::signed(v, decimals))
     }
 
-    fn build(
+    /// A number with the `interval` and the `n` of the mean that it is; unknown where it is not finite.
+    pub fn build(
         value: f64,
         decimals: usize,
         signed: bool,
@@ -203,17 +218,6 @@ impl<'f, T: ?Sized> Field<'f, T> {
         }
     }
 
-    /// The same column of a table whose rows hold an item each.
-    pub fn of_each<U>(self, item: impl Fn(&U) -> &T + 'f) -> Field<'f, U>
-    where
-        T: 'f,
-    {
-        Field {
-            column: self.column,
-            cell: Box::new(move |row| (self.cell)(item(row))),
-        }
-    }
-
     pub fn label(
         key: impl Into<String>,
         heading: impl Into<String>,
@@ -238,83 +242,6 @@ impl<'f, T: ?Sized> Field<'f, T> {
         cell: impl Fn(&T) -> Cell + 'f,
     ) -> Self {
         Self::new(key, heading, Kind::Estimate, origin, cell)
-    }
-}
-
-/// The columns of a table that are made from its rows' items, most of them numbers of one origin.
-#[derive(Debug)]
-pub struct Columns<'f, T> {
-    origin: Origin,
-    fields: Vec<Field<'f, T>>,
-}
-
-impl<'f, T> Columns<'f, T> {
-    pub const fn new(origin: Origin) -> Self {
-        Self {
-            origin,
-            fields: Vec::new(),
-        }
-    }
-
-    /// Adds columns.
-    #[must_use]
-    pub fn with(mut self, fields: impl IntoIterator<Item = Field<'f, T>>) -> Self {
-        self.fields.extend(fields);
-        self
-    }
-
-    /// Adds a column of words.
-    #[must_use]
-    pub fn words<S: Into<String>>(
-        self,
-        key: &str,
-        heading: &str,
-        words: impl Fn(&T) -> S + 'f,
-    ) -> Self {
-        let cell = move |item: &T| Cell::text(words(item));
-        self.with([Field::label(key, heading, cell)])
-    }
-
-    /// Adds a column of numbers with this many decimals, unknown where there is none.
-    #[must_use]
-    pub fn figure<N: Into<Option<f64>>>(
-        self,
-        key: &str,
-        heading: &str,
-        decimals: usize,
-        figure: impl Fn(&T) -> N + 'f,
-    ) -> Self {
-        let cell = move |item: &T| Cell::known(figure(item).into(), decimals);
-        let field = Field::number(key, heading, self.origin, cell);
-        self.with([field])
-    }
-
-    /// Adds a column of whole numbers.
-    #[must_use]
-    pub fn count<N: Into<u64>>(
-        self,
-        key: &str,
-        heading: &str,
-        count: impl Fn(&T) -> N + 'f,
-    ) -> Self {
-        self.figure(key, heading, 0, move |item| count(item).into() as f64)
-    }
-
-    /// Sets the origin of the columns that are added after it.
-    #[must_use]
-    pub const fn origin(mut self, origin: Origin) -> Self {
-        self.origin = origin;
-        self
-    }
-
-    /// The table with a row for each item.
-    pub fn table(
-        self,
-        id: impl Into<String>,
-        title: impl Into<String>,
-        items: impl IntoIterator<Item: Borrow<T>>,
-    ) -> Table {
-        Table::of(id, title, self.fields, items)
     }
 }
 
@@ -412,20 +339,20 @@ impl Table {
 
 /// The column dictionary: heading, content and origin of every column of every table.
 pub fn dictionary<'t>(tables: impl IntoIterator<Item = &'t Table>) -> Table {
-    let holds = |column: &Column| match (column.kind, column.origin) {
-        (_, Origin::Label) => "label",
-        (Kind::Text, _) => "words",
-        (Kind::Number, _) => "number",
-        (Kind::Estimate, _) => "mean, lo, hi, n",
+    type Row<'t> = (&'t Table, &'t Column);
+    let label = |name: &'static str, words: fn(&Row<'_>) -> String| {
+        Field::label(name, name, move |row: &Row<'_>| Cell::text(words(row)))
     };
+    let fields = vec![
+        label("table", |row| row.0.id.clone()),
+        label("column", |row| row.1.key.clone()),
+        label("heading", |row| row.1.heading.clone()),
+        label("holds", |row| row.1.content().to_owned()),
+        label("origin", |row| row.1.origin.word().to_owned()),
+    ];
     let columns = |table: &'t Table| table.columns.iter().map(move |column| (table, column));
-    Columns::<(&Table, &Column)>::new(Origin::Label)
-        .words("table", "table", |row| row.0.id.clone())
-        .words("column", "column", |row| row.1.key.clone())
-        .words("heading", "heading", |row| row.1.heading.clone())
-        .words("holds", "holds", move |row| holds(row.1))
-        .words("origin", "origin", |row| row.1.origin.word())
-        .table("columns", "Columns", tables.into_iter().flat_map(columns))
+    let rows = tables.into_iter().flat_map(columns);
+    Table::of("columns", "Columns", fields, rows)
 }
 
 #[cfg(test)]

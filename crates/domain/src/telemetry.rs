@@ -64,7 +64,7 @@ pub struct GpuReading {
 pub struct GpuProcess {
     /// Process id.
     pub pid: u32,
-    /// Device memory it holds, bytes, when the driver tells.
+    /// Device memory it holds, bytes, when the driver reports it.
     pub memory_bytes: Option<u64>,
     /// Its short name, when it can be seen from here.
     pub name: Option<String>,

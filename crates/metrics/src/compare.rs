@@ -197,7 +197,7 @@ pub fn compare(base: &Side, new: &Side, primary: &[String]) -> Result<Comparison
         configs,
         only_base: missing(base, new),
         only_new: missing(new, base),
-        completed: [base, new].map(|side| (side.asked, side.done)),
+        completed: [base, new].map(|side| (side.requested, side.completed)),
         cached_share: shares.map(|(a, b)| [a, b]),
     })
 }

@@ -34,7 +34,7 @@ pub fn dataset(records: SweepRecords) -> Dataset {
     } = records;
     let mut failed_steps: BTreeSet<(RunKey, Arm, u32)> = BTreeSet::new();
     let mut arms: BTreeMap<(RunKey, Arm), ArmRecord> = BTreeMap::new();
-    let mut begun: BTreeSet<(RunKey, Arm)> = BTreeSet::new();
+    let mut started: BTreeSet<(RunKey, Arm)> = BTreeSet::new();
     let mut requests: BTreeMap<AttemptKey, Vec<RequestRecord>> = BTreeMap::new();
     let mut probes: Vec<(RunKey, WarmLoad)> = Vec::new();
     let mut contexts: BTreeSet<u64> = BTreeSet::new();
@@ -42,7 +42,7 @@ pub fn dataset(records: SweepRecords) -> Dataset {
         match line {
             JournalLine::Arm(arm) => {
                 let key = (arm.run.clone(), arm.arm);
-                begun.insert(key.clone());
+                started.insert(key.clone());
                 let known = arms.get(&key).map(|known| known.attempt);
                 let loaded = arm.loaded_before.iter().chain(&arm.loaded_after);
                 let models = loaded.flatten().flatten();
@@ -53,7 +53,7 @@ pub fn dataset(records: SweepRecords) -> Dataset {
             }
             JournalLine::Request(mut request) if request.role == RequestRole::Main => {
                 request.settle_load(&manifest.header.endpoints);
-                begun.insert((request.run.clone(), request.arm));
+                started.insert((request.run.clone(), request.arm));
                 let key = (request.run.clone(), request.arm, request.attempt);
                 requests.entry(key).or_default().push(request);
             }
@@ -77,7 +77,7 @@ pub fn dataset(records: SweepRecords) -> Dataset {
         cache.add_of_sweep(request, &mut first_prefills);
     }
     let throttled = throttled_intervals(&telemetry);
-    let unfinished = begun.into_iter().filter(|key| !arms.contains_key(key));
+    let unfinished = started.into_iter().filter(|key| !arms.contains_key(key));
     let unfinished = unfinished.map(|(run, arm)| Warning::ArmUnfinished(run, arm));
     let mut warnings = unfinished.collect_vec();
     let mut changed: BTreeMap<(u32, String, String), (ServerIdentity, usize)> = BTreeMap::new();
@@ -92,7 +92,7 @@ pub fn dataset(records: SweepRecords) -> Dataset {
             warnings.push(Warning::ServerChanged(before.url.clone(), identities, arms));
         }
     }
-    warnings.extend(known.into_iter().map(Warning::Said));
+    warnings.extend(known.into_iter().map(Warning::Text));
     warnings.extend(
         notes
             .into_iter()

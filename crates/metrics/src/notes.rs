@@ -45,8 +45,8 @@ pub enum RunWarning {
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Warning {
-    /// In the words of the reader that found it.
-    Said(String),
+    /// A sentence from the reader that found it.
+    Text(String),
     ArmUnfinished(RunKey, Arm),
     /// An arm is left out: the journal has no request of one of its agents.
     NoRequestOf(RunKey, Arm, String),

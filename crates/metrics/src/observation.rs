@@ -57,11 +57,11 @@ pub struct RunObservation {
 
 impl RunObservation {
     /// The arms that were observed, the together arm first.
-    pub(crate) fn arms(&self) -> impl Iterator<Item = &ArmObservation> {
+    pub fn arms(&self) -> impl Iterator<Item = &ArmObservation> {
         [&self.together, &self.sequential].into_iter().flatten()
     }
 
-    pub(crate) fn arms_mut(&mut self) -> impl Iterator<Item = &mut ArmObservation> {
+    pub fn arms_mut(&mut self) -> impl Iterator<Item = &mut ArmObservation> {
         let arms = [&mut self.together, &mut self.sequential];
         arms.into_iter().flatten()
     }
@@ -91,25 +91,22 @@ pub struct ArmObservation {
 
 impl ArmObservation {
     /// Its main requests, agent by agent.
-    pub(crate) fn requests(&self) -> impl Iterator<Item = &RequestTimes> {
+    pub fn requests(&self) -> impl Iterator<Item = &RequestTimes> {
         self.agents.iter().flat_map(|agent| &agent.requests)
     }
 
-    pub(crate) fn tokens(&self) -> u64 {
+    pub fn tokens(&self) -> u64 {
         let each = self.agents.iter().map(AgentObservation::tokens);
         each.fold(0, u64::saturating_add)
     }
 
     /// True when a request's stamps were rebuilt from durations.
-    pub(crate) fn is_rebuilt(&self) -> bool {
+    pub fn is_rebuilt(&self) -> bool {
         self.requests().any(|r| r.stamps == StampSource::Rebuilt)
     }
 
     /// The agents on the server of `agent`, itself included.
-    pub(crate) fn peers(
-        &self,
-        agent: &AgentObservation,
-    ) -> impl Iterator<Item = &AgentObservation> {
+    pub fn peers(&self, agent: &AgentObservation) -> impl Iterator<Item = &AgentObservation> {
         let server = agent.server;
         self.agents.iter().filter(move |a| a.server == server)
     }
@@ -135,13 +132,13 @@ pub struct AgentObservation {
 }
 
 impl AgentObservation {
-    pub(crate) fn tokens(&self) -> u64 {
+    pub fn tokens(&self) -> u64 {
         let each = self.requests.iter().map(|r| r.tokens);
         each.fold(0, u64::saturating_add)
     }
 
     /// True when a server keeps the model loaded from either agent's options to the other's.
-    pub(crate) fn shares_runner(&self, other: &Self) -> bool {
+    pub fn shares_runner(&self, other: &Self) -> bool {
         let (own, others) = (&self.options, &other.options);
         !own.reloads_for(others) && !others.reloads_for(own)
     }

@@ -35,7 +35,7 @@ pub struct RequestMetrics {
 /// Two stamps in the wrong order, or a server that counted longer than the client waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ClockWarning {
-    /// The figure that cannot be had, or that is negative.
+    /// The figure that is unknown or negative.
     pub figure: &'static str,
     /// How far it lies below zero, nanoseconds; always negative.
     pub by_ns: i64,

@@ -4,10 +4,11 @@ use std::io::{self, Read as _, Write as _};
 
 use clock::Clock;
 use domain::Stamp;
+use http::StatusCode;
 use mio::net::TcpStream;
 
 use crate::request::{Generation, Parsed, Request, parse};
-use crate::wire::{self, Parts, Shape};
+use crate::wire::{self, OPERATIONS, Operation, Parts};
 use crate::{Pace, StreamLog, Write};
 
 #[derive(Debug)]
@@ -27,7 +28,8 @@ pub(crate) struct Connection {
 
 #[derive(Debug)]
 pub(crate) struct Stream {
-    shape: Shape,
+    /// Its place among [`OPERATIONS`].
+    operation: usize,
     tokens: u32,
     last: Vec<u8>,
     log: StreamLog,
@@ -119,33 +121,39 @@ impl Connection {
         let path = request.path.as_str();
         let refuse =
             |status, words: &str| Some(wire::json(status, &wire::error(path, words), true));
-        let shape = match (request.method.as_str(), Shape::of_path(path)) {
+        let place = match (request.method.as_str(), Operation::of_path(path)) {
             (method @ ("GET" | "HEAD"), _) => {
                 return match wire::page(path) {
-                    Some(page) => Some(wire::json(200, &page, method == "GET")),
-                    None => refuse(404, "no such page"),
+                    Some(page) => Some(wire::json(StatusCode::OK, &page, method == "GET")),
+                    None => refuse(StatusCode::NOT_FOUND, "no such page"),
                 };
             }
-            ("POST", Some(shape)) => shape,
-            ("POST", None) => return refuse(404, "no such operation"),
-            _ => return refuse(405, "GET, HEAD or POST"),
+            ("POST", Some(place)) => place,
+            ("POST", None) => return refuse(StatusCode::NOT_FOUND, "no such operation"),
+            _ => return refuse(StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD or POST"),
         };
+        let operation = &OPERATIONS[place];
         let Ok(asked) = serde_json::from_slice::<Generation>(&request.body) else {
-            return refuse(422, "the body is not a JSON request for this operation");
+            return refuse(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "the body is not a JSON request for this operation",
+            );
         };
-        if shape.is_native() && asked.is_empty() {
-            return Some(wire::json(200, &wire::loaded(shape), true));
+        if operation.is_native() && asked.is_empty() {
+            return Some(wire::json(StatusCode::OK, &operation.loaded(), true));
         }
         // Ollama streams by default; the compatible API does not.
-        if !asked.stream.unwrap_or(shape.is_native()) {
-            return refuse(422, "the metronome only streams; send \"stream\": true");
+        if !asked.stream.unwrap_or(operation.is_native()) {
+            return refuse(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "the metronome only streams; send \"stream\": true",
+            );
         }
         let tokens = asked.tokens(pace.tokens);
-        let last = Parts::new(shape).last(pace, tokens, asked.include_usage());
         self.stream = Some(Stream {
-            shape,
+            operation: place,
             tokens,
-            last,
+            last: operation.last(pace, tokens, asked.include_usage()),
             log: StreamLog {
                 connection: self.number,
                 accepted: self.accepted,
@@ -172,7 +180,7 @@ impl Connection {
         clock: &Clock,
     ) -> Option<(Option<StreamLog>, Stamp)> {
         let stream = self.stream.as_mut()?;
-        let parts = &parts[stream.shape as usize];
+        let parts = &parts[stream.operation];
         let number = stream.log.writes.len() as u32 + 1;
         let bytes = match number {
             last if last == stream.tokens => &stream.last,

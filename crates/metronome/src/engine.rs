@@ -13,8 +13,8 @@ use mio::{Events, Interest, Poll, Token as Id, Waker};
 use slab::Slab;
 
 use crate::connection::{Connection, Turn};
-use crate::wire::{Parts, Shape};
-use crate::{Pace, Shared, lock};
+use crate::wire::{OPERATIONS, Operation, Parts};
+use crate::{Pace, Shared};
 
 const LISTENER: Id = Id(usize::MAX);
 const WAKER: Id = Id(usize::MAX - 1);
@@ -68,7 +68,7 @@ impl Engine {
             clock,
             shared,
             poll,
-            parts: Shape::ALL.map(Parts::new),
+            parts: OPERATIONS.each_ref().map(Operation::parts),
             slots: Slab::new(),
             accepted: 0,
             firsts: VecDeque::new(),
@@ -85,7 +85,7 @@ impl Engine {
     /// Records which thread this is, so that its CPU time can be read.
     pub(crate) fn note_thread(&self) {
         if let Ok(task) = std::fs::read_link("/proc/thread-self") {
-            *lock(&self.shared.task) = Some(std::path::Path::new("/proc").join(task));
+            *self.shared.task.lock() = Some(std::path::Path::new("/proc").join(task));
         }
     }
 

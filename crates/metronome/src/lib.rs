@@ -35,12 +35,13 @@ mod wire;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 use clock::Clock;
 use domain::{Nanos, Stamp};
 use mio::Waker;
+use parking_lot::Mutex;
 use serde::Serialize;
 
 /// The one model it lists.
@@ -123,17 +124,12 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn note(&self, stream: StreamLog) {
-        lock(&self.log).push(stream);
+        self.log.lock().push(stream);
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Acquire)
     }
-}
-
-/// Locks; a panic elsewhere leaves the guarded values usable.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A running server; stops when dropped.
@@ -202,12 +198,12 @@ impl Server {
 
     /// Every stream that has ended since the last call, in order of their ends.
     pub fn take_log(&self) -> Vec<StreamLog> {
-        std::mem::take(&mut lock(&self.shared.log))
+        std::mem::take(&mut *self.shared.log.lock())
     }
 
     /// CPU time that its thread has used so far. None on systems other than Linux.
     pub fn cpu_time(&self) -> Option<Nanos> {
-        let task = lock(&self.shared.task).clone()?;
+        let task = self.shared.task.lock().clone()?;
         let text = std::fs::read_to_string(task.join("schedstat")).ok()?;
         text.split(' ').next()?.parse().ok().map(Nanos)
     }

@@ -1,5 +1,6 @@
 //! HTTP requests, as far as this server needs them.
 
+use http::StatusCode;
 use serde::Deserialize;
 
 /// Longest request, head and body.
@@ -27,7 +28,7 @@ pub(crate) enum Parsed {
     /// A request and its length in bytes.
     Whole(Request, usize),
     /// Not supported; the response's status.
-    Refused(u16),
+    Refused(StatusCode),
 }
 
 pub(crate) fn parse(received: &[u8]) -> Parsed {
@@ -38,8 +39,10 @@ pub(crate) fn parse(received: &[u8]) -> Parsed {
         Ok(httparse::Status::Partial) if received.len() < LONGEST => {
             return Parsed::Part { expects: false };
         }
-        Ok(httparse::Status::Partial) => return Parsed::Refused(431),
-        Err(_) => return Parsed::Refused(400),
+        Ok(httparse::Status::Partial) => {
+            return Parsed::Refused(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        }
+        Err(_) => return Parsed::Refused(StatusCode::BAD_REQUEST),
     };
     let mut body = 0_usize;
     let mut close = head.version == Some(0);
@@ -54,11 +57,11 @@ pub(crate) fn parse(received: &[u8]) -> Parsed {
         };
         if is("content-length") {
             let Ok(count) = value.trim().parse() else {
-                return Parsed::Refused(400);
+                return Parsed::Refused(StatusCode::BAD_REQUEST);
             };
             body = count;
         } else if is("transfer-encoding") {
-            return Parsed::Refused(411);
+            return Parsed::Refused(StatusCode::LENGTH_REQUIRED);
         } else if is("connection") {
             close |= says("close");
         } else if is("expect") {
@@ -66,7 +69,7 @@ pub(crate) fn parse(received: &[u8]) -> Parsed {
         }
     }
     if body > LONGEST {
-        return Parsed::Refused(413);
+        return Parsed::Refused(StatusCode::PAYLOAD_TOO_LARGE);
     }
     let Some(bytes) = received.get(length..length + body) else {
         return Parsed::Part { expects };
@@ -91,38 +94,33 @@ pub(crate) struct Generation {
     seed: Option<i64>,
     max_tokens: Option<i64>,
     max_completion_tokens: Option<i64>,
-    stream_options: Option<StreamOptions>,
+    stream_options: Option<Options>,
 }
 
+/// Of the model, or of the stream.
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
 struct Options {
     seed: Option<i64>,
     num_predict: Option<i64>,
-}
-
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
-struct StreamOptions {
     include_usage: Option<bool>,
 }
 
 impl Generation {
     pub(crate) fn seed(&self) -> Option<i64> {
-        self.seed.or(self.options.unwrap_or_default().seed)
+        self.seed.or_else(|| self.options?.seed)
     }
 
     /// Tokens of the reply: the requested number, at most `most`.
     pub(crate) fn tokens(&self, most: u32) -> u32 {
-        let options = self.options.unwrap_or_default();
-        let wanted = options.num_predict.or(self.max_completion_tokens);
-        let wanted = wanted.or(self.max_tokens);
+        let wanted = self.options.and_then(|options| options.num_predict);
+        let wanted = wanted.or(self.max_completion_tokens);
         // Negative numbers mean "no limit".
-        let wanted = wanted.and_then(|n| u32::try_from(n).ok());
+        let wanted = wanted.or(self.max_tokens).and_then(|n| n.try_into().ok());
         wanted.unwrap_or(most).min(most).max(1)
     }
 
     pub(crate) fn include_usage(&self) -> bool {
-        let options = self.stream_options.unwrap_or_default();
-        options.include_usage == Some(true)
+        self.stream_options.unwrap_or_default().include_usage == Some(true)
     }
 
     /// Without a prompt, Ollama only loads or unloads the model.
@@ -155,20 +153,15 @@ mod tests {
 
     #[test]
     fn unsupported_requests_are_refused_and_a_client_may_wait_for_100_continue() {
-        let part = Parsed::Part { expects: true };
+        let post = |header: &str| format!("POST / HTTP/1.1\r\n{header}\r\n\r\n");
+        let refused = |status| Parsed::Refused(StatusCode::from_u16(status).expect("a status"));
         for (request, expected) in [
+            (post("transfer-encoding: chunked"), refused(411)),
+            (post("content-length: 99999999"), refused(413)),
+            ("\x16\x03\x01 tls".to_owned(), refused(400)),
             (
-                "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n",
-                Parsed::Refused(411),
-            ),
-            (
-                "POST / HTTP/1.1\r\ncontent-length: 99999999\r\n\r\n",
-                Parsed::Refused(413),
-            ),
-            ("\x16\x03\x01 tls", Parsed::Refused(400)),
-            (
-                "POST / HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n",
-                part,
+                post("expect: 100-continue\r\ncontent-length: 2"),
+                Parsed::Part { expects: true },
             ),
         ] {
             assert_eq!(parse(request.as_bytes()), expected, "{request}");

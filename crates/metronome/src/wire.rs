@@ -1,124 +1,120 @@
-//! The bytes of replies. Those of a token are made once for each protocol.
+//! The bytes of replies. Those of a token are made once for each operation.
+
+use http::StatusCode;
 
 use crate::{MODEL, Pace};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
-    Generate,
-    Chat,
-    ChatCompletions,
-    Completions,
+/// An operation that streams, and the member of its objects that holds a text.
+#[derive(Debug)]
+pub(crate) struct Operation {
+    path: &'static str,
+    /// What an event calls its object; `None` for Ollama's own API, which has lines.
+    object: Option<&'static str>,
+    token: &'static str,
+    no_text: &'static str,
 }
 
-impl Shape {
-    pub(crate) const ALL: [Self; 4] = [
-        Self::Generate,
-        Self::Chat,
-        Self::ChatCompletions,
-        Self::Completions,
-    ];
-
-    pub(crate) fn of_path(path: &str) -> Option<Self> {
-        Some(match path {
-            "/api/generate" => Self::Generate,
-            "/api/chat" => Self::Chat,
-            "/v1/chat/completions" => Self::ChatCompletions,
-            "/v1/completions" => Self::Completions,
-            _ => return None,
-        })
-    }
-
-    /// Ollama's own API rather than the compatible one.
-    pub(crate) const fn is_native(self) -> bool {
-        matches!(self, Self::Generate | Self::Chat)
-    }
-}
+pub(crate) static OPERATIONS: [Operation; 4] = [
+    Operation {
+        path: "/api/generate",
+        object: None,
+        token: r#""response":" tick""#,
+        no_text: r#""response":"""#,
+    },
+    Operation {
+        path: "/api/chat",
+        object: None,
+        token: r#""message":{"role":"assistant","content":" tick"}"#,
+        no_text: r#""message":{"role":"assistant","content":""}"#,
+    },
+    Operation {
+        path: "/v1/chat/completions",
+        object: Some("chat.completion.chunk"),
+        token: r#""delta":{"content":" tick"}"#,
+        no_text: r#""delta":{}"#,
+    },
+    Operation {
+        path: "/v1/completions",
+        object: Some("text_completion"),
+        token: r#""text":" tick""#,
+        no_text: r#""text":"""#,
+    },
+];
 
 /// The creation time in every object: a constant, so that no clock is read.
 const CREATED: &str = "2026-01-01T00:00:00Z";
 
-const TOKEN_TEXT: &str = " tick";
-
-/// The bytes that all streams of one shape share.
+/// The bytes that all streams of one operation share.
 #[derive(Debug)]
 pub(crate) struct Parts {
-    shape: Shape,
     /// Head and first token, in one write, as Ollama sends them.
     pub(crate) first: Vec<u8>,
     pub(crate) middle: Vec<u8>,
 }
 
-impl Parts {
-    pub(crate) fn new(shape: Shape) -> Self {
-        let text = text_member(shape, TOKEN_TEXT);
-        let middle = chunk(&if shape.is_native() {
-            object(&format!(r#"{text},"done":false"#)) + "\n"
-        } else {
-            event(
-                shape,
-                &format!(r#"{{"index":0,{text},"finish_reason":null}}"#),
-                "",
-            )
-        });
-        let content_type = if shape.is_native() {
-            "application/x-ndjson"
-        } else {
-            "text/event-stream"
+impl Operation {
+    /// Its place among [`OPERATIONS`].
+    pub(crate) fn of_path(path: &str) -> Option<usize> {
+        OPERATIONS.iter().position(|known| known.path == path)
+    }
+
+    /// Ollama's own API rather than the compatible one.
+    pub(crate) fn is_native(&self) -> bool {
+        self.object.is_none()
+    }
+
+    pub(crate) fn parts(&self) -> Parts {
+        let (content_type, middle) = match self.object {
+            None => {
+                let line = object(&format!(r#"{},"done":false"#, self.token)) + "\n";
+                ("application/x-ndjson", line)
+            }
+            Some(object) => {
+                let choice = format!(r#"{{"index":0,{},"finish_reason":null}}"#, self.token);
+                ("text/event-stream", event(object, &choice, ""))
+            }
         };
+        let middle = chunk(&middle);
         let head = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ntransfer-encoding: chunked\r\n\r\n"
         );
-        Self {
-            shape,
-            first: [head.as_bytes(), &middle].concat(),
-            middle,
-        }
+        let first = [head.as_bytes(), &middle].concat();
+        Parts { first, middle }
     }
 
     /// Last token, final object and the body's end in one write, after the head if there is one token.
     pub(crate) fn last(&self, pace: Pace, tokens: u32, usage: bool) -> Vec<u8> {
-        let mut bytes = if tokens == 1 {
-            self.first.clone()
-        } else {
-            self.middle.clone()
-        };
+        let Parts { first, middle } = self.parts();
+        let token = if tokens == 1 { first } else { middle };
         let prefill = pace.ttft.0;
-        let decode = pace.gap.0.saturating_mul(u64::from(tokens - 1));
-        let total = prefill.saturating_add(decode);
-        let last = if self.shape.is_native() {
-            let text = text_member(self.shape, "");
-            object(&format!(
-                r#"{text},"done":true,"done_reason":"length","total_duration":{total},"prompt_eval_count":1,"prompt_eval_duration":{prefill},"eval_count":{tokens},"eval_duration":{decode}"#
-            )) + "\n"
-        } else {
-            let text = match self.shape {
-                Shape::ChatCompletions => r#""delta":{}"#.to_owned(),
-                shape => text_member(shape, ""),
-            };
-            let choice = format!(r#"{{"index":0,{text},"finish_reason":"length"}}"#);
-            let mut text = event(self.shape, &choice, "");
-            if usage {
+        let total = Pace { tokens, ..pace }.length().0;
+        let decode = total - prefill;
+        let last = match self.object {
+            None => {
+                object(&format!(
+                    r#"{},"done":true,"done_reason":"length","total_duration":{total},"prompt_eval_count":1,"prompt_eval_duration":{prefill},"eval_count":{tokens},"eval_duration":{decode}"#,
+                    self.no_text
+                )) + "\n"
+            }
+            Some(object) => {
+                let choice = format!(r#"{{"index":0,{},"finish_reason":"length"}}"#, self.no_text);
                 let all = u64::from(tokens) + 1;
-                let usage = format!(
+                let counts = format!(
                     r#","usage":{{"prompt_tokens":1,"completion_tokens":{tokens},"total_tokens":{all}}}"#
                 );
-                text.push_str(&event(self.shape, "", &usage));
+                let counts = usage.then(|| event(object, "", &counts));
+                event(object, &choice, "") + &counts.unwrap_or_default() + "data: [DONE]\n\n"
             }
-            text + "data: [DONE]\n\n"
         };
-        bytes.extend_from_slice(&chunk(&last));
-        bytes.extend_from_slice(b"0\r\n\r\n");
-        bytes
+        [token, chunk(&last), b"0\r\n\r\n".to_vec()].concat()
     }
-}
 
-/// The member that holds a text.
-fn text_member(shape: Shape, text: &str) -> String {
-    match shape {
-        Shape::Generate => format!(r#""response":"{text}""#),
-        Shape::Chat => format!(r#""message":{{"role":"assistant","content":"{text}"}}"#),
-        Shape::ChatCompletions => format!(r#""delta":{{"content":"{text}"}}"#),
-        Shape::Completions => format!(r#""text":"{text}""#),
+    /// The reply to a request that only loads or unloads: done at once.
+    pub(crate) fn loaded(&self) -> String {
+        object(&format!(
+            r#"{},"done":true,"done_reason":"load""#,
+            self.no_text
+        ))
     }
 }
 
@@ -127,12 +123,8 @@ fn object(members: &str) -> String {
     format!(r#"{{"model":"{MODEL}","created_at":"{CREATED}",{members}}}"#)
 }
 
-fn event(shape: Shape, choice: &str, more: &str) -> String {
-    let object = if shape == Shape::ChatCompletions {
-        "chat.completion.chunk"
-    } else {
-        "text_completion"
-    };
+/// An event of the compatible API; `more` are members behind the choices.
+fn event(object: &str, choice: &str, more: &str) -> String {
     format!(
         "data: {{\"id\":\"tick\",\"object\":\"{object}\",\"created\":1767225600,\
          \"model\":\"{MODEL}\",\"choices\":[{choice}]{more}}}\n\n"
@@ -143,27 +135,18 @@ fn chunk(text: &str) -> Vec<u8> {
     format!("{:x}\r\n{text}\r\n", text.len()).into_bytes()
 }
 
-pub(crate) fn json(status: u16, body: &str, with_body: bool) -> Vec<u8> {
-    let reason = http::StatusCode::from_u16(status).ok();
-    let reason = reason.and_then(|status| status.canonical_reason());
-    let reason = reason.unwrap_or("Error");
-    let close = if matches!(status, 400 | 411 | 413 | 431) {
-        "connection: close\r\n"
-    } else {
-        ""
+/// A reply that is not streamed. A request that was not understood ends its connection.
+pub(crate) fn json(status: StatusCode, body: &str, with_body: bool) -> Vec<u8> {
+    let close = match status.as_u16() {
+        400 | 411 | 413 | 431 => "connection: close\r\n",
+        _ => "",
     };
+    let length = body.len();
+    let body = if with_body { body } else { "" };
     format!(
-        "HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\n{close}content-length: {}\r\n\r\n{}",
-        body.len(),
-        if with_body { body } else { "" }
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\n{close}content-length: {length}\r\n\r\n{body}"
     )
     .into_bytes()
-}
-
-/// The reply to a request that only loads or unloads: done at once.
-pub(crate) fn loaded(shape: Shape) -> String {
-    let text = text_member(shape, "");
-    object(&format!(r#"{text},"done":true,"done_reason":"load""#))
 }
 
 /// The body of a `GET`.

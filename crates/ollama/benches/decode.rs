@@ -16,45 +16,26 @@ const JOURNAL: &[u8] = include_bytes!("../../../fixtures/one-or-two-servers/jour
 /// Bytes of one network read.
 const READ: usize = 16 * 1024;
 
-/// Repeats `work` over `bytes` for at least `seconds`, five times, and returns the best
-/// rate in items per second: the run that other programs disturbed least.
-fn rate(seconds: f64, items: usize, mut work: impl FnMut()) -> f64 {
-    (0..5)
-        .map(|_| {
-            let started = Instant::now();
-            let mut rounds = 0;
-            while started.elapsed().as_secs_f64() < seconds {
-                work();
-                rounds += 1;
-            }
-            f64::from(rounds) * items as f64 / started.elapsed().as_secs_f64()
-        })
-        .fold(0.0, f64::max)
-}
-
-fn newlines(bytes: &[u8]) -> usize {
-    memchr::memchr_iter(b'\n', bytes).count()
-}
-
-fn report(what: &str, bytes: &[u8], ours: f64, bound: f64) {
-    let mib = bytes.len() as f64 / newlines(bytes) as f64 * ours / f64::from(1 << 20);
-    println!(
-        "{what:<16} {ours:>12.0} per second ({mib:.0} MiB/s), {:.1} x the time of counting newlines",
-        bound / ours
-    );
+/// Repeats `work` for at least `seconds`, five times, and returns the best rate in rounds per second: the run that
+/// other programs disturbed least.
+fn rate(seconds: f64, work: &mut dyn FnMut()) -> f64 {
+    let rates = (0..5).map(|_| {
+        let (started, mut rounds) = (Instant::now(), 0);
+        while started.elapsed().as_secs_f64() < seconds {
+            work();
+            rounds += 1;
+        }
+        f64::from(rounds) / started.elapsed().as_secs_f64()
+    });
+    rates.fold(0.0, f64::max)
 }
 
 fn main() {
     // `cargo test --all-targets` runs this too, without `--bench`: a short run checks that it works.
-    let seconds = if std::env::args().any(|argument| argument == "--bench") {
-        0.1
-    } else {
-        0.0001
-    };
-
+    let is_measured = std::env::args().any(|argument| argument == "--bench");
+    let seconds = if is_measured { 0.1 } else { 0.0001 };
     let stream = STREAM.repeat(200);
-    let objects = newlines(&stream);
-    let ours = rate(seconds, objects, || {
+    let mut decode = || {
         let mut decoder = Decoder::default();
         let mut text = 0;
         for read in stream.chunks(READ) {
@@ -65,25 +46,31 @@ fn main() {
             pushed.expect("the fixture has no long lines");
         }
         black_box(text);
-    });
-    let bound = rate(seconds, objects, || {
-        black_box(newlines(black_box(&stream)));
-    });
-    report("stream objects", &stream, ours, bound);
-
-    let records = newlines(JOURNAL);
-    let ours = rate(seconds, records, || {
-        for line in JOURNAL
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty())
-        {
+    };
+    let mut deserialize = || {
+        let lines = JOURNAL.split(|byte| *byte == b'\n');
+        for line in lines.filter(|line| !line.is_empty()) {
             let record: JournalLine =
                 serde_json::from_slice(line).expect("the fixture is well formed");
             black_box(&record);
         }
-    });
-    let bound = rate(seconds, records, || {
-        black_box(newlines(black_box(JOURNAL)));
-    });
-    report("journal records", JOURNAL, ours, bound);
+    };
+    let rows: [(&str, &[u8], &mut dyn FnMut()); 2] = [
+        ("stream objects", &stream, &mut decode),
+        ("journal records", JOURNAL, &mut deserialize),
+    ];
+    for (what, bytes, work) in rows {
+        let newlines = || memchr::memchr_iter(b'\n', black_box(bytes)).count();
+        let items = newlines() as f64;
+        let ours = rate(seconds, work);
+        let bound = rate(seconds, &mut || {
+            black_box(newlines());
+        });
+        println!(
+            "{what:<16} {:>12.0} per second ({:.0} MiB/s), {:.1} x the time of counting newlines",
+            items * ours,
+            bytes.len() as f64 * ours / f64::from(1 << 20),
+            bound / ours
+        );
+    }
 }

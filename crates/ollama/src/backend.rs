@@ -7,9 +7,10 @@ use domain::backend::{
 use domain::record::ResponseNote;
 use domain::{ModelOptions, Nanos, Outcome};
 use futures_core::future::BoxFuture;
-use transport::RequestError;
 
 use crate::client::{Client, generation, same_model};
+use crate::error::JSON;
+use crate::stream::Reading;
 use crate::wire::{Request, Version};
 
 /// Pause between two checks whether a model is gone.
@@ -26,9 +27,10 @@ impl ChatBackend for Client {
         exchange: &'a mut Exchange,
     ) -> BoxFuture<'a, Outcome> {
         // The call's request is dropped before the generation runs.
-        let generation = generation(&Request::from(call), &call.model, true);
+        let generation = generation(&Request::from(call), &call.model);
         Box::pin(async move {
-            let outcome = self.generation(generation, exchange).await;
+            let running = (self.transport).generation::<Reading>(generation, &JSON, exchange);
+            let outcome = running.await;
             exchange.drop_impossible_counts(call);
             let reason = exchange.done_reason.as_deref();
             let only_loaded =
@@ -101,15 +103,7 @@ impl ChatBackend for Client {
 impl Client {
     /// A generation with an empty prompt.
     async fn load_or_unload(&self, request: &Request) -> Result<(), BackendError> {
-        let generation = generation(request, &request.model, false);
-        let error = match self.generation(generation, &mut Exchange::default()).await {
-            Outcome::Completed => return Ok(()),
-            Outcome::Failed { failure, message } => RequestError::Failed(failure, message.into()),
-            Outcome::TimedOut { phase } => RequestError::TimedOut(phase),
-            Outcome::Incomplete | Outcome::Cancelled => {
-                RequestError::Incomplete(ResponseNote::NoFinalObject)
-            }
-        };
-        Err(self.transport.backend_error(error))
+        let generation = generation(request, &request.model);
+        self.transport.load::<Reading>(generation, &JSON).await
     }
 }

@@ -7,8 +7,7 @@ use domain::plan::Timeouts;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use transport::{
-    BuildError, Builder, Endpoint, EndpointError, Generation, Members, Rules, SharedTemplate,
-    Transport, json_body,
+    BuildError, Builder, Endpoint, EndpointError, Generation, Members, Rules, Transport, json_body,
 };
 
 use crate::error::JSON;
@@ -51,7 +50,6 @@ pub fn endpoint(text: &str) -> Result<Endpoint, EndpointError> {
 #[derive(Debug)]
 pub struct Client {
     pub(crate) transport: Transport,
-    pub(crate) last: SharedTemplate,
 }
 
 impl Client {
@@ -65,7 +63,6 @@ impl Client {
     pub fn build(settings: Builder, server: &str) -> Result<Self, BuildError> {
         Ok(Self {
             transport: settings.build(&endpoint(server)?)?,
-            last: SharedTemplate::default(),
         })
     }
 
@@ -77,7 +74,9 @@ impl Client {
     /// Runs a generation or a chat turn to its end, streamed or not, filling
     /// `exchange` as events happen.
     pub async fn run(&self, request: &Request, exchange: &mut Exchange) -> Outcome {
-        self.generation(generation(request, &request.model, true), exchange)
+        let generation = generation(request, &request.model);
+        self.transport
+            .generation::<Reading>(generation, &JSON, exchange)
             .await
     }
 
@@ -134,29 +133,13 @@ impl Client {
         let read = self.transport.value(path, None, &JSON, None).await?;
         Ok(read.0)
     }
-
-    pub(crate) async fn generation(
-        &self,
-        generation: Generation<'_>,
-        exchange: &mut Exchange,
-    ) -> Outcome {
-        let mut reading = Reading::starting_with(&self.last);
-        self.transport
-            .generation(generation, &JSON, exchange, &mut reading)
-            .await
-    }
 }
 
-pub(crate) fn generation<'m>(
-    request: &Request,
-    model: &'m str,
-    is_measured: bool,
-) -> Generation<'m> {
+pub(crate) fn generation<'m>(request: &Request, model: &'m str) -> Generation<'m> {
     Generation {
         path: request.path(),
         body: json_body(request),
         model,
-        is_measured,
     }
 }
 

@@ -26,7 +26,7 @@ pub const MAX_LINE: usize = 8 * 1024 * 1024;
 #[derive(Debug)]
 pub struct Decoder {
     /// The line whose newline has not come yet.
-    begun: Vec<u8>,
+    partial: Vec<u8>,
     limit: usize,
 }
 
@@ -39,8 +39,8 @@ impl Default for Decoder {
 impl Decoder {
     /// Makes a decoder that accepts lines of at most `limit` bytes, newline not counted.
     pub fn with_limit(limit: usize) -> Self {
-        let begun = Vec::new();
-        Self { begun, limit }
+        let partial = Vec::new();
+        Self { partial, limit }
     }
 
     /// Takes bytes, and passes on each line that they complete, without its newline and surrounding white space; blank
@@ -56,7 +56,7 @@ impl Decoder {
             let line = &bytes[..end];
             bytes = &bytes[end + 1..];
             self.check_room(line.len())?;
-            let mut joined = std::mem::take(&mut self.begun);
+            let mut joined = std::mem::take(&mut self.partial);
             let line = if joined.is_empty() {
                 line.trim_ascii()
             } else {
@@ -68,11 +68,11 @@ impl Decoder {
             }
             // The allocation is reused.
             joined.clear();
-            self.begun = joined;
+            self.partial = joined;
         }
         if !bytes.is_empty() {
             self.check_room(bytes.len())?;
-            self.begun.extend_from_slice(bytes);
+            self.partial.extend_from_slice(bytes);
         }
         Ok(false)
     }
@@ -80,12 +80,12 @@ impl Decoder {
     /// The bytes after the last newline, unless they are white space. Servers end a stream's
     /// last line with a newline but send a single object without one.
     pub fn finish(&self) -> Option<&[u8]> {
-        let line = self.begun.trim_ascii();
+        let line = self.partial.trim_ascii();
         (!line.is_empty()).then_some(line)
     }
 
     fn check_room(&self, more: usize) -> Result<(), RequestError> {
-        if self.begun.len() + more <= self.limit {
+        if self.partial.len() + more <= self.limit {
             return Ok(());
         }
         Err(element_too_long("a line", self.limit))

@@ -26,15 +26,6 @@ struct Lines {
     answer: Answer,
 }
 
-impl Reading {
-    /// Begins with the template that the client's other streams have learned.
-    pub(crate) fn starting_with(last: &SharedTemplate) -> Self {
-        let mut reading = Self::default();
-        reading.lines.learned = StreamTemplate::starting_with(last);
-        reading
-    }
-}
-
 impl Sink for Reading {
     /// Records the lines that some bytes complete; true when one of them was the final object.
     #[inline]
@@ -45,6 +36,12 @@ impl Sink for Reading {
 }
 
 impl Recorder for Reading {
+    fn starting_with(last: &SharedTemplate) -> Self {
+        let mut reading = Self::default();
+        reading.lines.learned = StreamTemplate::starting_with(last);
+        reading
+    }
+
     fn answer(&mut self) -> &mut Answer {
         &mut self.lines.answer
     }

@@ -16,7 +16,7 @@ pub struct Request {
     /// The prompt; empty only loads (or, with `keep_alive` 0, unloads) the model.
     #[serde(skip_serializing_if = "Option::is_none")]
     prompt: Option<String>,
-    /// System text that replaces the model's own, beside a prompt.
+    /// System text that replaces the model's own; only together with a prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
     system: Option<String>,
     /// The conversation so far.
@@ -24,7 +24,7 @@ pub struct Request {
     messages: Option<Vec<Message>>,
     /// True for many chunks, false for one object at the end.
     pub stream: bool,
-    /// Empty sends none.
+    /// Model options; the member is left out where there are none.
     #[serde(skip_serializing_if = "ModelOptions::is_empty")]
     pub options: ModelOptions,
     /// How long the model stays loaded afterwards; absent leaves the server's default.
@@ -104,6 +104,7 @@ fn keep_alive<S: Serializer>(value: &Option<KeepAlive>, serializer: S) -> Result
     }
 }
 
+/// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Message {
     /// `system`, `user` or `assistant`.
@@ -124,7 +125,7 @@ impl Message {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Version {
     pub version: String,
-    /// The server's name, where it is not Ollama and says so.
+    /// The name of a server that is not Ollama and reports one, such as the simulator.
     #[serde(default, deserialize_with = "lenient")]
     pub server: Option<String>,
 }

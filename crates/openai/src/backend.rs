@@ -29,7 +29,7 @@ impl ChatBackend for Client {
     }
 
     fn identify(&self) -> BoxFuture<'_, Result<ServerIdentity, BackendError>> {
-        Box::pin(async move { Ok(self.look().await?.identity) })
+        Box::pin(async move { Ok(self.server_facts().await?.identity) })
     }
 
     /// Finds a model that the server lists. llama.cpp serves its one model under every name. A name may end
@@ -57,7 +57,7 @@ impl ChatBackend for Client {
     fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>> {
         Box::pin(async move {
             let facts = match self.dialect {
-                Dialect::LlamaCpp => Some(self.look().await?),
+                Dialect::LlamaCpp => Some(self.server_facts().await?),
                 Dialect::Plain => None,
             };
             let Some(facts) = facts.filter(|facts| facts.identity.holds_model()) else {

@@ -100,43 +100,23 @@ impl<'a> Chunk<'a> {
 
     /// Adds this chunk's counters; they replace those of earlier chunks.
     pub(crate) fn count(&self, answer: &mut Answer) {
-        fn set<T>(place: &mut Option<T>, value: Option<T>) {
-            if value.is_some() {
-                *place = value;
-            }
-        }
-        let counters = &mut answer.counters;
-        let timings = Members::of(self.timings);
-        set(&mut counters.prompt_eval, from_ms(&timings, "prompt_ms"));
-        set(&mut counters.eval, from_ms(&timings, "predicted_ms"));
-        set(
-            &mut counters.eval_count,
-            timings.missed_count("predicted_n"),
-        );
-        let cached = timings.count("cache_n");
-        set(&mut counters.prompt_eval_cached_count, cached);
-        // It does not include cached tokens.
-        let prompt = timings.count("prompt_n");
-        let prompt = prompt.map(|n| n.saturating_add(cached.unwrap_or(0)));
-        set(&mut counters.prompt_eval_count, prompt);
-
+        let [timings, metrics, usage] = [self.timings, self.metrics, self.usage].map(Members::of);
+        let known = &mut answer.counters;
         // Three consecutive periods from arrival to last token.
-        let metrics = Members::of(self.metrics);
         let queue = from_ms(&metrics, "queue_time_ms");
         let prefill = from_ms(&metrics, "time_to_first_token_ms");
         let decode = from_ms(&metrics, "generation_time_ms");
         let total = queue.zip(prefill).zip(decode).map(|((q, p), d)| q + p + d);
-        set(&mut counters.total, total);
-        set(&mut counters.prompt_eval, prefill);
-        set(&mut counters.eval, decode);
+        known.total = total.or(known.total);
+        let prefill = prefill.or_else(|| from_ms(&timings, "prompt_ms"));
+        known.prompt_eval = prefill.or(known.prompt_eval);
+        let decode = decode.or_else(|| from_ms(&timings, "predicted_ms"));
+        known.eval = decode.or(known.eval);
+        let generated = usage.missed_count("completion_tokens");
+        let generated = generated.or_else(|| timings.missed_count("predicted_n"));
+        known.eval_count = generated.or(known.eval_count);
 
-        let usage = Members::of(self.usage);
         let prompt = usage.missed_count("prompt_tokens");
-        set(
-            &mut counters.eval_count,
-            usage.missed_count("completion_tokens"),
-        );
-        set(&mut counters.prompt_eval_count, prompt);
         let details = usage.object("prompt_tokens_details");
         let cached = details.count("cached_tokens");
         // The prompt's tokens include the cached ones.
@@ -146,12 +126,15 @@ impl<'a> Chunk<'a> {
         } else {
             cached
         };
-        set(&mut counters.prompt_eval_cached_count, cached);
+        // llama.cpp's do not.
+        let apart = timings.count("cache_n");
+        let evaluated = timings.count("prompt_n");
+        let all = evaluated.map(|n| n.saturating_add(apart.unwrap_or(0)));
+        known.prompt_eval_count = prompt.or(all).or(known.prompt_eval_count);
+        known.prompt_eval_cached_count = cached.or(apart).or(known.prompt_eval_cached_count);
         // Hosted services count these tokens and do not show them.
-        let details = usage.object("completion_tokens_details");
-        answer.hidden_tokens = details
-            .count("reasoning_tokens")
-            .unwrap_or(answer.hidden_tokens);
+        let hidden = (usage.object("completion_tokens_details")).count("reasoning_tokens");
+        answer.hidden_tokens = hidden.unwrap_or(answer.hidden_tokens);
     }
 }
 

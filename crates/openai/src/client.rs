@@ -6,8 +6,7 @@ use domain::backend::{BackendError, Exchange, ServerIdentity};
 use domain::plan::Timeouts;
 use serde::de::DeserializeOwned;
 use transport::{
-    BuildError, Builder, Endpoint, EndpointError, Generation, Members, Rules, SharedTemplate,
-    Transport, json_body,
+    BuildError, Builder, Endpoint, EndpointError, Generation, Members, Rules, Transport, json_body,
 };
 
 use crate::error::{EVENTS, JSON};
@@ -17,7 +16,8 @@ use crate::wire::{COMPATIBLE, ChatRequest, Dialect, LLAMA_CPP, Models, ON_V1};
 /// The port of an address without a port and without a scheme: llama.cpp's.
 pub const DEFAULT_PORT: u16 = 8080;
 
-/// Parses a server's address: host and port, or a base URL with or without `/v1`.
+/// Parses a server's address: host and port, or a base URL with or without `/v1`. Fails when it is not an HTTP URL or
+/// holds credentials.
 ///
 /// ```
 /// for (text, url) in [
@@ -57,11 +57,11 @@ pub fn unknown_server() -> ServerIdentity {
     }
 }
 
+/// A client of one server, with its own connection pool.
 #[derive(Debug)]
 pub struct Client {
     pub(crate) transport: Transport,
     pub(crate) dialect: Dialect,
-    last: SharedTemplate,
 }
 
 /// Facts that a server reports about itself.
@@ -78,18 +78,18 @@ pub struct ServerFacts {
 
 impl Client {
     /// Makes a client with a server's base URL (see [`endpoint`]) and nothing else set. Does not connect
-    /// yet.
+    /// yet. Fails when the address cannot be parsed.
     pub fn new(server: &str, clock: Clock, timeouts: Timeouts) -> Result<Self, BuildError> {
         Self::build(Builder::new(clock).timeouts(timeouts), server)
     }
 
     /// Makes a client with these settings and the plain protocol. Does not connect yet. Installs
-    /// rustls's ring provider for the process where none is installed.
+    /// rustls's ring provider for the process where none is installed. Fails when the address or a setting cannot be
+    /// used.
     pub fn build(settings: Builder, server: &str) -> Result<Self, BuildError> {
         Ok(Self {
             transport: settings.build(&endpoint(server)?)?,
             dialect: Dialect::Plain,
-            last: SharedTemplate::default(),
         })
     }
 
@@ -100,21 +100,19 @@ impl Client {
         self
     }
 
-    /// Runs a chat turn to its end, filling `exchange` as events happen.
+    /// Runs a chat turn to its end and fills `exchange` as events happen.
     pub async fn chat(&self, request: &ChatRequest, exchange: &mut Exchange) -> Outcome {
         let generation = Generation {
             path: "/v1/chat/completions",
             body: json_body(request),
             model: &request.model,
-            is_measured: true,
         };
-        let mut reading = Reading::starting_with(&self.last);
         self.transport
-            .generation(generation, &EVENTS, exchange, &mut reading)
+            .generation::<Reading>(generation, &EVENTS, exchange)
             .await
     }
 
-    /// The models that the server offers.
+    /// The models that the server offers. Fails when it does not list them.
     pub async fn models(&self) -> Result<Models, BackendError> {
         let (mut models, _): (Models, _) = self.get("/v1/models").await?;
         for model in &mut models.data {
@@ -125,15 +123,15 @@ impl Client {
     }
 
     /// Identifies the server by the owner of its models and its `Server` header, and by
-    /// requests that only one kind of server answers. A server without `/v1/models` is refused.
-    pub async fn look(&self) -> Result<ServerFacts, BackendError> {
+    /// requests that only one kind of server answers. Fails when the server does not answer `/v1/models`.
+    pub async fn server_facts(&self) -> Result<ServerFacts, BackendError> {
         let (models, server): (Models, _) = self.get("/v1/models").await?;
         let owner = models.data.iter().find_map(|m| m.owned_by.as_deref());
         let (mut slots, mut context) = (None, models.data.first().and_then(|m| m.max_model_len));
         let (kind, version) = match owner {
             _ if owner == Some("llamacpp") || server.as_deref() == Some(LLAMA_CPP) => {
                 // A server may be configured not to report its properties.
-                let props = self.object_at(&["/props"]).await;
+                let props = self.first_object(&["/props"]).await;
                 slots = props.count("total_slots");
                 context = props.object("default_generation_settings").count("n_ctx");
                 let is_router = props.get::<String>("role").as_deref() == Some("router");
@@ -141,15 +139,17 @@ impl Client {
                 (format!("{LLAMA_CPP}{router}"), props.get("build_info"))
             }
             Some(owner @ "vllm") => {
-                let found = self.object_at(&["/version"]).await;
+                let found = self.first_object(&["/version"]).await;
                 (owner.to_owned(), found.get("version"))
             }
             Some(owner @ "sglang") => {
-                let found = self.object_at(&["/get_server_info", "/server_info"]).await;
+                let found = self
+                    .first_object(&["/get_server_info", "/server_info"])
+                    .await;
                 (owner.to_owned(), found.get("version"))
             }
             Some("library") => {
-                let found = self.object_at(&["/api/version"]).await;
+                let found = self.first_object(&["/api/version"]).await;
                 // The server's name, where another server answers Ollama's path: the simulator gives its own.
                 let server = found
                     .get("server")
@@ -173,7 +173,7 @@ impl Client {
     }
 
     /// The first object that one of these paths gives; empty where none does.
-    async fn object_at(&self, paths: &[&str]) -> Members {
+    async fn first_object(&self, paths: &[&str]) -> Members {
         for path in paths {
             if let Ok((object, _)) = self.get(path).await {
                 return object;

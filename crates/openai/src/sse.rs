@@ -48,7 +48,7 @@ pub struct Decoder {
     /// A line whose end has not come yet.
     line: Vec<u8>,
     /// The event so far.
-    begun: BegunEvent,
+    partial: PartialEvent,
     /// The previous byte was CR, so an LF now ends no second line.
     after_cr: bool,
     /// No line has ended yet, so a byte order mark may stand before the first.
@@ -56,7 +56,7 @@ pub struct Decoder {
 }
 
 #[derive(Debug)]
-struct BegunEvent {
+struct PartialEvent {
     /// The data lines, each followed by LF.
     data: Vec<u8>,
     kind: Vec<u8>,
@@ -75,7 +75,7 @@ impl Decoder {
     pub fn with_limit(limit: usize) -> Self {
         Self {
             line: Vec::new(),
-            begun: BegunEvent {
+            partial: PartialEvent {
                 data: Vec::new(),
                 kind: Vec::new(),
                 limit,
@@ -98,13 +98,13 @@ impl Decoder {
             if self.is_between_events()
                 && let Some((data, rest)) = plain_event(bytes)
             {
-                self.begun.check_room(DATA.len(), data.len())?;
+                self.partial.check_room(DATA.len(), data.len())?;
                 bytes = rest;
                 let kind = b"".as_slice();
                 if take(Event { kind, data })? {
                     return Ok(true);
                 }
-            } else if self.take_line(&mut bytes)? && self.begun.end(&mut take)? {
+            } else if self.take_line(&mut bytes)? && self.partial.end(&mut take)? {
                 return Ok(true);
             }
         }
@@ -120,12 +120,12 @@ impl Decoder {
         if !self.line.is_empty() {
             self.end_line(&[])?;
         }
-        self.begun.end(take)
+        self.partial.end(take)
     }
 
     fn is_between_events(&self) -> bool {
         let is_at_line = self.line.is_empty() && !self.after_cr && !self.at_start;
-        is_at_line && self.begun.data.is_empty() && self.begun.kind.is_empty()
+        is_at_line && self.partial.data.is_empty() && self.partial.kind.is_empty()
     }
 
     /// Takes a line, or the part of it that has arrived, off the front of `bytes`; true when it was blank.
@@ -135,7 +135,7 @@ impl Decoder {
             *bytes = bytes.strip_prefix(b"\n").unwrap_or(bytes);
         }
         let Some(end) = memchr2(b'\n', b'\r', bytes) else {
-            self.begun.check_room(self.line.len(), bytes.len())?;
+            self.partial.check_room(self.line.len(), bytes.len())?;
             self.line.extend_from_slice(std::mem::take(bytes));
             return Ok(false);
         };
@@ -147,7 +147,7 @@ impl Decoder {
 
     /// Takes the line that consists of the kept bytes and `rest`; true when it was blank.
     fn end_line(&mut self, rest: &[u8]) -> Result<bool, RequestError> {
-        self.begun.check_room(self.line.len(), rest.len())?;
+        self.partial.check_room(self.line.len(), rest.len())?;
         let mut joined = std::mem::take(&mut self.line);
         let mut line = rest;
         if !joined.is_empty() {
@@ -158,7 +158,7 @@ impl Decoder {
             line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
         }
         let is_blank = line.is_empty();
-        self.begun.field(line)?;
+        self.partial.field(line)?;
         // The allocation is reused.
         joined.clear();
         self.line = joined;
@@ -174,7 +174,7 @@ fn plain_event(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((data, rest.strip_prefix(b"\n\n")?))
 }
 
-impl BegunEvent {
+impl PartialEvent {
     fn check_room(&self, held: usize, more: usize) -> Result<(), RequestError> {
         if held + more <= self.limit {
             return Ok(());

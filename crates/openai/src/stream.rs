@@ -26,16 +26,6 @@ pub(crate) struct Reading {
     decoder: Decoder,
 }
 
-impl Reading {
-    /// Begins with the template that the client's other streams have learned.
-    pub(crate) fn starting_with(last: &SharedTemplate) -> Self {
-        Self {
-            learned: StreamTemplate::starting_with(last),
-            ..Self::default()
-        }
-    }
-}
-
 impl Sink for Reading {
     /// Records the events that some bytes complete; true when one of them was `[DONE]`.
     fn take(&mut self, bytes: &[u8], at: Stamp) -> Result<bool, RequestError> {
@@ -73,6 +63,13 @@ impl Sink for Reading {
 }
 
 impl Recorder for Reading {
+    fn starting_with(last: &SharedTemplate) -> Self {
+        Self {
+            learned: StreamTemplate::starting_with(last),
+            ..Self::default()
+        }
+    }
+
     fn answer(&mut self) -> &mut Answer {
         &mut self.answer
     }

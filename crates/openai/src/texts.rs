@@ -1,9 +1,8 @@
 //! What a chunk adds to an answer. A member of a delta is a text or a list of parts.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde_bytes::ByteBuf;
 use serde_json::value::RawValue;
 use transport::Output;
 
@@ -95,29 +94,13 @@ impl<'a> Texts<'a> {
 
 /// A member that is text. Half of a surrogate pair is a garbled character.
 fn plain(member: Option<&RawValue>) -> Option<Cow<'_, str>> {
-    struct Bytes(Vec<u8>);
-    struct BytesVisitor;
-    impl Visitor<'_> for BytesVisitor {
-        type Value = Bytes;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("text")
-        }
-        fn visit_bytes<E: Error>(self, text: &[u8]) -> Result<Bytes, E> {
-            Ok(Bytes(text.to_vec()))
-        }
-    }
-    impl<'de> Deserialize<'de> for Bytes {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            // As text it would be refused.
-            deserializer.deserialize_bytes(BytesVisitor)
-        }
-    }
     let json = member?.get();
     let text = json.strip_prefix('"')?.strip_suffix('"')?;
     if !text.contains('\\') {
         return Some(text.into());
     }
-    let Bytes(text) = serde_json::from_str(json).ok()?;
+    // As text it would be refused.
+    let text: ByteBuf = serde_json::from_str(json).ok()?;
     Some(String::from_utf8_lossy(&text).into_owned().into())
 }
 

@@ -110,11 +110,11 @@ pub enum LoadErrorKind {
     )]
     OlderSchema { found: u64, supported: u32 },
     #[error("this is {what}, which stands alone; report it by `report --input FOLDER`")]
-    Alone { what: &'static str },
+    CannotPool { what: &'static str },
     #[error("nothing in it could be loaded")]
     NothingLoaded,
     #[error("this is given twice, and a run counts once")]
-    Twice,
+    GivenTwice,
     #[error("this is {found} and an earlier input is {other}; give inputs of one kind")]
     MixedKinds {
         found: &'static str,

@@ -12,7 +12,6 @@ use domain::exit::{Exit, Fails};
 use domain::telemetry::GpuSampler;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::core::{Core, CoreError};
@@ -112,7 +111,6 @@ pub struct Simulator {
     addresses: Vec<SocketAddr>,
     devices: Vec<String>,
     stops: Stops,
-    driver: CancellationToken,
     tasks: TaskTracker,
 }
 
@@ -166,11 +164,9 @@ impl Simulator {
             addresses: Vec::new(),
             devices,
             stops: Stops::default(),
-            driver: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
-        let driver = simulator.driver.clone();
-        let driving = Arc::clone(&simulator.world).drive(driver);
+        let driving = Arc::clone(&simulator.world).drive(simulator.stops.now.clone());
         simulator.tasks.spawn(driving);
         for index in 0..config.servers {
             let port = match config.port {
@@ -235,7 +231,6 @@ impl Simulator {
         // The end of the grace is not an error: what is left is dropped below.
         let _ = clock.timeout(grace, waiting).await;
         self.stops.now.cancel();
-        self.driver.cancel();
         self.tasks.wait().await;
         self.world.flush_log();
     }
@@ -245,6 +240,5 @@ impl Drop for Simulator {
     fn drop(&mut self) {
         self.stops.graceful.cancel();
         self.stops.now.cancel();
-        self.driver.cancel();
     }
 }

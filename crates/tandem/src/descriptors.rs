@@ -5,7 +5,7 @@ use domain::exit::Fatal;
 use serde::{Deserialize, Serialize};
 
 /// Descriptors besides those of connections: records, telemetry, the runtime's own.
-pub(crate) const BESIDE: u64 = 64;
+pub(crate) const RESERVED: u64 = 64;
 
 /// Raises the soft limit to the hard limit, as Go programs do at their start, where the system allows it.
 #[cfg(unix)]
@@ -64,7 +64,7 @@ pub(crate) fn enough_for(agents: u32, simulated: bool) -> Result<(), Fatal> {
 
 fn check(agents: u32, simulated: bool, limit: Option<u64>) -> Result<(), Fatal> {
     let ends = if simulated { 2 } else { 1 };
-    let needed = u64::from(agents) * ends + BESIDE;
+    let needed = u64::from(agents) * ends + RESERVED;
     let Some(limit) = limit.filter(|limit| *limit < needed) else {
         return Ok(());
     };
@@ -82,7 +82,7 @@ fn check(agents: u32, simulated: bool, limit: Option<u64>) -> Result<(), Fatal> 
 
 /// Connections that fit into the limit when each takes `ends` descriptors.
 pub(crate) fn room(ends: u64, limit: Option<u64>) -> u32 {
-    let files = limit.unwrap_or(u64::MAX).saturating_sub(BESIDE);
+    let files = limit.unwrap_or(u64::MAX).saturating_sub(RESERVED);
     u32::try_from(files / ends).unwrap_or(u32::MAX)
 }
 

@@ -140,7 +140,7 @@ fn main_loss(config: &ConfigSummary) -> Cell {
     let Some(lost) = &config.stats.lost_s else {
         return Cell::Unknown;
     };
-    let largest = lost.largest().filter(|(_, seconds)| *seconds >= 0.05);
+    let largest = lost.costliest().filter(|(_, seconds)| *seconds >= 0.05);
     Cell::text(largest.map_or_else(
         || "nothing".to_owned(),
         |(cause, seconds)| format!("{} {seconds:.1} s", cause.replace('_', " ")),

@@ -14,6 +14,7 @@ use crate::direct::{Connector, Direct, Reactors};
 use crate::endpoint::Endpoint;
 use crate::request_error::BuildError;
 use crate::reqwest_client;
+use crate::template::SharedTemplate;
 use crate::transport::Transport;
 
 /// Settings of a [`Transport`].
@@ -112,6 +113,7 @@ impl Builder {
             clock: self.clock,
             timeouts: self.timeouts,
             key: self.key,
+            last: SharedTemplate::default(),
         })
     }
 }

@@ -10,9 +10,13 @@ use crate::body::Sink;
 use crate::bounds::{ANSWER_BYTES, ANSWER_CHUNKS};
 use crate::error_text::ErrorText;
 use crate::request_error::RequestError;
+use crate::template::SharedTemplate;
 
 /// A sink that records an answer.
 pub trait Recorder: Sink + Default + Send + 'static {
+    /// Begins with the template that the server's other streams have learned.
+    fn starting_with(last: &SharedTemplate) -> Self;
+
     fn answer(&mut self) -> &mut Answer;
 
     /// How the stream ended when the protocol's terminator arrived. Fails when the answer is none all the same.
@@ -124,38 +128,24 @@ impl Answer {
 
     /// Moves what was recorded to `exchange`. The server's reason to stop is cut to length and loses the key.
     pub fn move_to(&mut self, exchange: &mut Exchange, key: Option<&ApiKey>) {
-        let Self {
-            chunks,
-            text,
-            output_bytes,
-            progress: _,
-            first_content,
-            thinking,
-            first_thinking,
-            first_tool_call,
-            first_refusal,
-            done,
-            done_reason,
-            counters,
-            hidden_tokens,
-            notes,
-        } = std::mem::take(self);
+        let answer = std::mem::take(self);
         let times = &mut exchange.times;
-        times.first_token = chunks.first().copied();
-        times.last_token = chunks.last().copied();
-        times.chunks = chunks;
-        times.first_content = first_content;
-        times.first_thinking = first_thinking;
-        times.first_tool_call = first_tool_call;
-        times.first_refusal = first_refusal;
-        times.done = done;
-        times.counters = counters;
-        times.notes.extend(notes);
-        exchange.text = text;
-        exchange.thinking = thinking;
-        exchange.output_bytes = output_bytes;
-        exchange.hidden_tokens = hidden_tokens;
-        exchange.done_reason = done_reason.map(|reason| ErrorText::name(reason).redacted(key));
+        times.first_token = answer.chunks.first().copied();
+        times.last_token = answer.chunks.last().copied();
+        times.chunks = answer.chunks;
+        times.first_content = answer.first_content;
+        times.first_thinking = answer.first_thinking;
+        times.first_tool_call = answer.first_tool_call;
+        times.first_refusal = answer.first_refusal;
+        times.done = answer.done;
+        times.counters = answer.counters;
+        times.notes.extend(answer.notes);
+        exchange.text = answer.text;
+        exchange.thinking = answer.thinking;
+        exchange.output_bytes = answer.output_bytes;
+        exchange.hidden_tokens = answer.hidden_tokens;
+        let reason = answer.done_reason.map(ErrorText::name);
+        exchange.done_reason = reason.map(|reason| reason.redacted(key));
     }
 }
 

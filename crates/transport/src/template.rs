@@ -12,7 +12,7 @@ use crate::recorder::Output;
 /// A decoded line with two holes: the values of two strings.
 ///
 /// A line that equals it outside of the holes, and whose holes contain no quote, escape or
-/// control character, is the same object with other strings, whatever else is in it.
+/// control character, is the same object with other strings, with all its other members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Template {
     line: Box<[u8]>,

@@ -1,7 +1,6 @@
 //! One server, and the two clients that reach it.
 
 use std::fmt;
-use std::io::Write as _;
 
 use clock::{Clock, Ledger};
 use domain::backend::{BackendError, Exchange};
@@ -20,6 +19,7 @@ use crate::recorder::{Recorder, Recording};
 use crate::request_error::RequestError;
 use crate::reqwest_client::{ReqwestClient, USER_AGENT};
 use crate::response::Expectation;
+use crate::template::SharedTemplate;
 
 /// One server, with its kept connections and the clock.
 pub struct Transport {
@@ -36,6 +36,8 @@ pub struct Transport {
     pub(crate) clock: Clock,
     pub(crate) timeouts: Timeouts,
     pub(crate) key: Option<ApiKey>,
+    /// What streams have learned of the form of their lines, for the next ones.
+    pub(crate) last: SharedTemplate,
 }
 
 impl fmt::Debug for Transport {
@@ -53,8 +55,6 @@ pub struct Generation<'g> {
     pub body: Vec<u8>,
     /// The model that the request names.
     pub model: &'g str,
-    /// True for a measured request, false for one that only loads or unloads a model.
-    pub is_measured: bool,
 }
 
 impl Transport {
@@ -100,19 +100,45 @@ impl Transport {
     }
 
     /// Runs a generation to its end, filling `exchange` as events happen.
-    pub async fn generation(
+    pub async fn generation<R: Recorder>(
         &self,
         generation: Generation<'_>,
         expectation: &'static Expectation,
         exchange: &mut Exchange,
-        recorder: &mut impl Recorder,
     ) -> Outcome {
+        let followed = self.follow::<R>(generation, true, expectation, exchange);
+        match followed.await {
+            Ok(()) => Outcome::Completed,
+            Err(error) => error.into_outcome(self.key.as_ref()),
+        }
+    }
+
+    /// Runs a generation that only loads or unloads a model. Fails when it does not complete.
+    pub async fn load<R: Recorder>(
+        &self,
+        generation: Generation<'_>,
+        expectation: &'static Expectation,
+    ) -> Result<(), BackendError> {
+        let mut exchange = Exchange::default();
+        let followed = self.follow::<R>(generation, false, expectation, &mut exchange);
+        followed.await.map_err(|error| self.backend_error(error))
+    }
+
+    /// Fails when the generation does not complete; `exchange` then has what was seen of it.
+    async fn follow<R: Recorder>(
+        &self,
+        generation: Generation<'_>,
+        is_measured: bool,
+        expectation: &'static Expectation,
+        exchange: &mut Exchange,
+    ) -> Result<(), RequestError> {
         let model = Some(generation.model);
-        let recording = Recording::new(exchange, recorder, self.key.as_ref());
+        let mut recorder = R::starting_with(&self.last);
+        let recording = Recording::new(exchange, &mut recorder, self.key.as_ref());
         let (exchange, recorder) = (&mut *recording.exchange, &mut *recording.recorder);
         let followed = async {
             let received = self
-                .send(generation, expectation, &mut *recorder, &mut *exchange)
+                .send(generation, is_measured, expectation, recorder, exchange)
                 .await?;
             let received = received.expected(expectation, model, self.key.is_some())?;
             match received.end? {
@@ -124,28 +150,25 @@ impl Transport {
                 }
             }
         };
-        match followed.await {
-            Ok(()) => Outcome::Completed,
-            Err(error) => {
-                if let RequestError::Incomplete(missing) = error {
-                    recorder.answer().notes.push(missing);
-                }
-                error.into_outcome(self.key.as_ref())
-            }
+        let followed = followed.await;
+        if let Err(RequestError::Incomplete(missing)) = followed {
+            recording.recorder.answer().notes.push(missing);
         }
+        followed
     }
 
     /// Sends the request of a generation and reads its response; the answer goes to `recorder`.
     async fn send(
         &self,
         generation: Generation<'_>,
+        is_measured: bool,
         expectation: &'static Expectation,
         recorder: &mut impl Recorder,
         exchange: &mut Exchange,
     ) -> Result<Received, RequestError> {
         let (limits, path, body) = (self.limits(), self.path(generation.path)?, generation.body);
         match &self.direct {
-            Some(direct) if generation.is_measured => {
+            Some(direct) if is_measured => {
                 let request = |entry: Option<&LedgerEntry>| self.post(&path, &body, entry);
                 direct
                     .send(request, expectation, recorder, &limits, exchange)
@@ -175,31 +198,16 @@ impl Transport {
 
     /// The bytes of a POST of JSON.
     fn post(&self, path: &str, body: &[u8], entry: Option<&LedgerEntry>) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(512 + body.len());
-        let mut write = |words: fmt::Arguments<'_>| {
-            bytes
-                .write_fmt(words)
-                .expect("a vector takes what is written");
-        };
-        write(format_args!(
-            "POST {path} HTTP/1.1\r\nhost: {}\r\n",
-            self.host
-        ));
-        write(format_args!(
-            "accept: */*\r\naccept-encoding: identity\r\nuser-agent: {USER_AGENT}\r\n",
-        ));
-        if let Some(key) = &self.key {
-            write(format_args!("authorization: {}\r\n", key.bearer()));
-        }
-        if let Some(entry) = entry {
-            write(format_args!("{}: {}\r\n", Ledger::HEADER, entry.id.0));
-        }
-        let length = body.len();
-        write(format_args!(
-            "content-type: application/json\r\ncontent-length: {length}\r\n\r\n",
-        ));
-        bytes.extend_from_slice(body);
-        bytes
+        let (host, length) = (&self.host, body.len());
+        let key = (self.key.as_ref()).map(|key| format!("authorization: {}\r\n", key.bearer()));
+        let entry = entry.map(|entry| format!("{}: {}\r\n", Ledger::HEADER, entry.id.0));
+        let (key, entry) = (key.unwrap_or_default(), entry.unwrap_or_default());
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {host}\r\n\
+             accept: */*\r\naccept-encoding: identity\r\nuser-agent: {USER_AGENT}\r\n{key}{entry}\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+        );
+        [head.as_bytes(), body].concat()
     }
 
     /// The error of a failed call, without the key in its text.

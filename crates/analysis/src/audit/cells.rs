@@ -63,7 +63,7 @@ pub fn check_cells(
     let check = |(cell, line): (PublishedCell, usize)| {
         let place = format!("cell ({}, {}, {})", cell.section, cell.row, cell.column);
         cell.check(&sources)
-            .map_err(|problem| AuditError::refused(path, line, format!("{place}: {problem}")))
+            .map_err(|problem| AuditError::invalid(path, line, format!("{place}: {problem}")))
     };
     cells.map(check).collect()
 }

@@ -40,6 +40,7 @@ pub struct View {
     pub query: String,
 }
 
+/// A statement of a document, and how to recompute it from the data.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
@@ -53,7 +54,7 @@ pub struct Claim {
     /// What is claimed, in our words.
     pub claim: String,
     pub published: Option<Published>,
-    /// For display only.
+    /// The unit of `published` and `tolerance`, for display only.
     pub unit: Option<String>,
     /// How the recomputed value must stand to the published one.
     #[serde(default)]
@@ -84,6 +85,7 @@ pub enum Document {
 }
 
 impl Document {
+    /// The document's name, to begin a sentence with.
     pub fn title(self) -> &'static str {
         match self {
             Self::Tr113 => "TR113",
@@ -111,20 +113,23 @@ pub struct Estimate {
 pub struct Alternative {
     /// The definition in words, to stand after "reproduced only as".
     pub definition: String,
+    /// A query that gives one cell.
     pub recompute: String,
 }
 
 impl Claims {
+    /// Reads a claims file. Fails when it cannot be read, and as [`parse`](Self::parse) does.
     pub fn read(path: &Path) -> Result<Self, AuditError> {
         Self::parse(path, &AuditError::read(path)?)
     }
 
-    /// Parses and checks the text of a claims file; `path` is for errors.
+    /// Parses the text of a claims file; `path` is for errors. Fails, with the line, on another schema, an unknown or
+    /// missing key, keys that contradict each other, and an id that is used twice.
     pub fn parse(path: &Path, text: &str) -> Result<Self, AuditError> {
         let file: File = AuditError::versioned(path, text)?;
         let mut claims = file.claims;
         if claims.is_empty() {
-            return Err(AuditError::refused(
+            return Err(AuditError::invalid(
                 path,
                 None,
                 "holds no claim; add a [[claims]]".to_owned(),
@@ -139,7 +144,7 @@ impl Claims {
                 Some(("id", "is used twice; give each claim its own"))
             };
             if let Some((key, problem)) = problem {
-                return Err(claim.refused(path, key, problem));
+                return Err(claim.error(path, key, problem));
             }
         }
         Ok(Self {
@@ -181,21 +186,22 @@ impl Claim {
         Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
     }
 
-    pub(super) fn refused(&self, path: &Path, key: &str, problem: &str) -> AuditError {
+    /// The error of one key of this claim.
+    pub(super) fn error(&self, path: &Path, key: &str, problem: &str) -> AuditError {
         let problem = format!("claim `{}`, key `{key}`: {problem}", self.id);
-        AuditError::refused(path, self.line, problem)
+        AuditError::invalid(path, self.line, problem)
     }
 
     /// The first key that does not fit the others, and the reason.
     fn problem(&self) -> Option<(&'static str, &'static str)> {
         use Published::{One, Range};
         use Relation::{Equals, VersionAtLeast, Within};
-        let tests = [
+        let methods = [
             self.recompute.is_some(),
             self.estimate.is_some(),
             self.not_testable.is_some(),
         ];
-        match tests.into_iter().filter(|given| *given).count() {
+        match methods.into_iter().filter(|given| *given).count() {
             0 => {
                 let problem =
                     "is missing; give a query, an `estimate`, or `not_testable` with the reason";

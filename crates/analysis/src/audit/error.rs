@@ -39,12 +39,13 @@ impl Fails for AuditError {
 impl From<LoadError> for AuditError {
     fn from(error: LoadError) -> Self {
         let line = error.line.map(|line| line as usize);
-        Self::refused(&error.path, line, error.kind.to_string())
+        Self::invalid(&error.path, line, error.kind.to_string())
     }
 }
 
 impl AuditError {
-    pub(super) fn refused(
+    /// The error of a file that was read and is wrong; `line` counts from 1.
+    pub(super) fn invalid(
         path: &Path,
         line: impl Into<Option<usize>>,
         problem: impl Into<String>,
@@ -56,6 +57,7 @@ impl AuditError {
         }
     }
 
+    /// The text of a file. Fails when it cannot be read.
     pub(super) fn read(path: &Path) -> Result<String, Self> {
         std::fs::read_to_string(path).map_err(|source| Self::Read {
             path: path.to_owned(),
@@ -63,7 +65,7 @@ impl AuditError {
         })
     }
 
-    /// Parses a TOML text whose `schema` must be [`SCHEMA`].
+    /// Parses a TOML text. Also fails when its `schema` is not [`SCHEMA`].
     pub(super) fn versioned<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Self> {
         #[derive(Deserialize)]
         struct Head {
@@ -76,17 +78,18 @@ impl AuditError {
             other => format!("{other} is unknown; this version reads 2"),
         };
         let line = line_of(text, schema.span().start);
-        Err(Self::refused(
+        Err(Self::invalid(
             path,
             line,
             format!("key `schema`: {problem}"),
         ))
     }
 
+    /// Parses a TOML text. Fails with the line and the key that do not fit `T`.
     pub(super) fn toml<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Self> {
         let refuse = |error: &toml::de::Error, place: String| {
             let line = line_of(text, error.span().map_or(0, |span| span.start));
-            Self::refused(path, line, format!("{place}: {}", error.message()))
+            Self::invalid(path, line, format!("{place}: {}", error.message()))
         };
         let parsed = toml::Deserializer::parse(text)
             .map_err(|error| refuse(&error, "not TOML".to_owned()))?;

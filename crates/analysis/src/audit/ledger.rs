@@ -1,7 +1,7 @@
 //! The ledger: each claim with its finding.
 
 use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
+use serde::ser::Serializer;
 use serde_json::{Value as Json, json};
 
 use super::claims::{Claim, Claims};
@@ -33,23 +33,19 @@ pub struct Counts {
 #[derive(Debug, Clone, PartialEq)]
 pub struct LedgerEntry {
     pub claim: Claim,
+    /// What the document's own definition gives; `None` for a claim that cannot be tested.
+    pub recomputed: Option<Computed>,
     pub finding: Finding,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Finding {
     /// The data give the published value under the document's own definition.
-    Reproduced { recomputed: Computed },
+    Reproduced,
     /// The data give the published value only under another definition.
-    Redefined {
-        /// What the document's own definition gives.
-        recomputed: Computed,
-        under: OtherDefinition,
-    },
+    Redefined(OtherDefinition),
     /// The data give something else under every definition tried.
     Contradicted {
-        /// What the document's own definition gives.
-        recomputed: Computed,
         /// Recomputed less published (less the nearer end of a range); `None` for texts.
         difference: Option<f64>,
         /// The difference in tolerances; `None` for texts and estimates, and where the tolerance is 0.
@@ -59,7 +55,6 @@ pub enum Finding {
     },
     /// The recorded runs are compatible with the claim and with its opposite.
     Undecided {
-        recomputed: Computed,
         /// How many times as many runs would decide, if the estimate stayed the same; `None` where
         /// there are fewer than three.
         times: Option<f64>,
@@ -75,14 +70,14 @@ pub struct OtherDefinition {
     pub gives: Computed,
 }
 
-/// The finding's figures stand beside the claim's, under its name.
+/// The figures of the finding stand beside those of the claim. What is absent is left out.
 impl Serialize for LedgerEntry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let claim = &self.claim;
         let relation = (claim.not_testable.is_none()).then_some(claim.relation);
         let figures = match &self.finding {
-            Finding::Reproduced { .. } => Vec::new(),
-            Finding::Redefined { under, .. } => vec![
+            Finding::Reproduced | Finding::NotTestable => Vec::new(),
+            Finding::Redefined(under) => vec![
                 ("definition", json!(under.definition)),
                 ("under_it", json!(under.gives)),
             ],
@@ -90,21 +85,14 @@ impl Serialize for LedgerEntry {
                 difference,
                 tolerances,
                 also_tried,
-                ..
             } => vec![
                 ("difference", json!(difference)),
                 ("tolerances", json!(tolerances)),
                 ("also_tried", json!(also_tried)),
             ],
-            Finding::Undecided { times, .. } => vec![("times_as_many_runs", json!(times))],
-            Finding::NotTestable => vec![("why", json!(claim.not_testable))],
+            Finding::Undecided { times } => vec![("times_as_many_runs", json!(times))],
         };
-        let recomputed = self.finding.recomputed();
-        let interval = recomputed.and_then(Computed::interval);
-        let recomputed = [
-            ("recomputed", json!(recomputed)),
-            ("interval", json!(interval.map(|i| [i.lo, i.hi]))),
-        ];
+        let interval = self.recomputed.as_ref().and_then(Computed::interval);
         let known = |entry: &(&str, Json)| !entry.1.is_null();
         let own = [
             ("id", json!(claim.id)),
@@ -117,47 +105,27 @@ impl Serialize for LedgerEntry {
             ("tolerance", json!(claim.tolerance)),
             ("method", json!(claim.method())),
             ("finding", json!(self.finding.key())),
+            ("recomputed", json!(self.recomputed)),
+            ("interval", json!(interval.map(|i| [i.lo, i.hi]))),
         ];
-        let shown = own.into_iter().chain(recomputed).filter(known);
-        let note = [("note", json!(claim.note))].into_iter().filter(known);
-        let mut map = serializer.serialize_map(None)?;
-        for (key, value) in shown.chain(figures).chain(note) {
-            map.serialize_entry(key, &value)?;
-        }
-        map.end()
+        let last = [
+            ("why", json!(claim.not_testable)),
+            ("note", json!(claim.note)),
+        ];
+        let [own, last] = [own.to_vec(), last.to_vec()].map(|all| all.into_iter().filter(known));
+        serializer.collect_map(own.chain(figures).chain(last))
     }
 }
 
 impl Finding {
-    /// The finding's key in JSON.
-    fn key(&self) -> &'static str {
+    /// Its key in JSON.
+    pub fn key(&self) -> &'static str {
         match self {
-            Self::Reproduced { .. } => "reproduced",
-            Self::Redefined { .. } => "redefined",
+            Self::Reproduced => "reproduced",
+            Self::Redefined(_) => "redefined",
             Self::Contradicted { .. } => "contradicted",
             Self::Undecided { .. } => "undecided",
             Self::NotTestable => "not_testable",
-        }
-    }
-
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Reproduced { .. } => "reproduced",
-            Self::Redefined { .. } => "reproduced only under another definition",
-            Self::Contradicted { .. } => "contradicted",
-            Self::Undecided { .. } => "undecided",
-            Self::NotTestable => "not testable",
-        }
-    }
-
-    /// The result of the document's own definition.
-    pub fn recomputed(&self) -> Option<&Computed> {
-        match self {
-            Self::Reproduced { recomputed }
-            | Self::Redefined { recomputed, .. }
-            | Self::Contradicted { recomputed, .. }
-            | Self::Undecided { recomputed, .. } => Some(recomputed),
-            Self::NotTestable => None,
         }
     }
 }
@@ -166,13 +134,7 @@ impl Claims {
     pub fn audit(&self, sources: &Sources) -> Result<Ledger, AuditError> {
         let sources = sources.clone();
         let sources = sources.with_views(&self.path, &self.text, &self.views)?;
-        let entry = |claim: &Claim| {
-            Ok(LedgerEntry {
-                finding: self.finding(claim, &sources)?,
-                claim: claim.clone(),
-            })
-        };
-        let entries = self.claims.iter().map(entry);
+        let entries = self.claims.iter().map(|claim| self.entry(claim, &sources));
         let entries = entries.collect::<Result<Vec<_>, AuditError>>()?;
         Ok(Ledger {
             counts: Counts::of(&entries),
@@ -180,13 +142,15 @@ impl Claims {
         })
     }
 
-    fn finding(&self, claim: &Claim, sources: &Sources) -> Result<Finding, AuditError> {
-        let Some(published) = claim
-            .published
-            .as_ref()
-            .filter(|_| claim.not_testable.is_none())
-        else {
-            return Ok(Finding::NotTestable);
+    fn entry(&self, claim: &Claim, sources: &Sources) -> Result<LedgerEntry, AuditError> {
+        let entry = |recomputed, finding| LedgerEntry {
+            claim: claim.clone(),
+            recomputed,
+            finding,
+        };
+        let published = claim.published.as_ref();
+        let Some(published) = published.filter(|_| claim.not_testable.is_none()) else {
+            return Ok(entry(None, Finding::NotTestable));
         };
         let judge = Judge {
             published,
@@ -226,22 +190,22 @@ impl Claims {
                 also_tried.push(tried);
             }
         }
-        Ok(match (verdict, found) {
-            (Verdict::Holds, _) => Finding::Reproduced { recomputed },
-            (Verdict::Undecided(times), _) => Finding::Undecided { recomputed, times },
-            (Verdict::Fails, Some(under)) => Finding::Redefined { recomputed, under },
+        let finding = match (verdict, found) {
+            (Verdict::Holds, _) => Finding::Reproduced,
+            (Verdict::Undecided(times), _) => Finding::Undecided { times },
+            (Verdict::Fails, Some(under)) => Finding::Redefined(under),
             (Verdict::Fails, None) => {
                 let difference = judge.difference(&recomputed.value);
                 let exact = judge.tolerance > 0.0 && recomputed.interval().is_none();
                 let tolerated = difference.filter(|_| exact);
                 Finding::Contradicted {
                     tolerances: tolerated.map(|difference| difference / judge.tolerance),
-                    recomputed,
                     difference,
                     also_tried,
                 }
             }
-        })
+        };
+        Ok(entry(Some(recomputed), finding))
     }
 }
 
@@ -251,8 +215,8 @@ impl Counts {
         for entry in entries {
             counts.claims += 1;
             *(match entry.finding {
-                Finding::Reproduced { .. } => &mut counts.reproduced,
-                Finding::Redefined { .. } => &mut counts.redefined,
+                Finding::Reproduced => &mut counts.reproduced,
+                Finding::Redefined(_) => &mut counts.redefined,
                 Finding::Contradicted { .. } => &mut counts.contradicted,
                 Finding::Undecided { .. } => &mut counts.undecided,
                 Finding::NotTestable => &mut counts.not_testable,

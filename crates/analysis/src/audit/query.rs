@@ -10,7 +10,7 @@ use polars_sql::{SQLContext, extract_table_identifiers};
 use super::claims::Estimate;
 use super::error::RecomputeError;
 use super::sources::Sources;
-use super::value::{Computed, Evidence, Located, Value};
+use super::value::{Computed, Evidence, LocationAndMean, Value};
 
 /// Most characters of a query. Together with [`STACK_BYTES`], this bounds how deeply it can nest.
 const MAX_CHARACTERS: usize = 1_000;
@@ -200,11 +200,11 @@ impl Sources {
             minus,
             change_from,
         } = estimate;
-        let (own, mean) = self.located(sample, change_from.is_some())?;
+        let (own, mean) = self.location_and_mean(sample, change_from.is_some())?;
         let Some(other) = minus.as_ref().or(change_from.as_ref()) else {
             return Ok(Computed::estimate((own, mean), |x| x));
         };
-        let (other, other_mean) = self.located(other, change_from.is_some())?;
+        let (other, other_mean) = self.location_and_mean(other, change_from.is_some())?;
         let difference = own.zip(other).map(|(own, other)| own.minus(other));
         if change_from.is_none() {
             return Ok(Computed::estimate((difference, mean - other_mean), |x| x));
@@ -246,9 +246,14 @@ impl Sources {
         }
     }
 
-    /// The location of the values that a query gives, or of their logarithms. The query gives one column of single
+    /// The location of the values that a query gives, or with `logs` of their logarithms, and the plain mean of the
+    /// values. Fails when the sample is empty or has other columns. The query gives one column of single
     /// runs, or the columns `mean`, `sd` and `runs` of repeated ones, where each row counts once.
-    pub(super) fn located(&self, sql: &str, logs: bool) -> Result<Located, RecomputeError> {
+    pub(super) fn location_and_mean(
+        &self,
+        sql: &str,
+        logs: bool,
+    ) -> Result<LocationAndMean, RecomputeError> {
         let rows = self.rows(sql)?;
         let names = rows.get_column_names();
         let is_repeated = names

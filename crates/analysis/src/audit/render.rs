@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use document::number::plain;
+use metrics::grouped_in_order;
 
 use super::claims::Document;
 use super::judge::{Published, Relation};
@@ -97,20 +98,19 @@ impl LedgerEntry {
 
     /// The result of the document's own definition.
     pub fn recomputed_text(&self) -> String {
-        let recomputed = self.finding.recomputed();
+        let recomputed = self.recomputed.as_ref();
         recomputed.map_or_else(|| "–".to_owned(), |recomputed| self.value_text(recomputed))
     }
 
     /// The finding in words, with its figures.
     pub fn finding_text(&self) -> String {
         match &self.finding {
-            Finding::Reproduced { .. } => "reproduced".to_owned(),
-            Finding::Redefined { under, .. } => {
+            Finding::Reproduced => "reproduced".to_owned(),
+            Finding::Redefined(under) => {
                 let gives = self.value_text(&under.gives);
                 format!("reproduced only as {} ({gives})", under.definition)
             }
             Finding::Contradicted {
-                recomputed,
                 difference,
                 tolerances,
                 also_tried,
@@ -125,7 +125,10 @@ impl LedgerEntry {
                         format!(" by {sign}{}{unit}", self.number_text(*difference))
                     }
                 };
-                let tolerances = match (tolerances, recomputed.interval()) {
+                let tolerances = match (
+                    tolerances,
+                    self.recomputed.as_ref().and_then(Computed::interval),
+                ) {
                     (Some(tolerances), _) => {
                         format!(", {} tolerances", grouped(tolerances.abs(), 1))
                     }
@@ -139,7 +142,7 @@ impl LedgerEntry {
                 let nor = if tried.is_empty() { "" } else { "; nor as " };
                 format!("contradicted{by}{tolerances}{nor}{}", tried.join(", "))
             }
-            Finding::Undecided { times, .. } => {
+            Finding::Undecided { times } => {
                 let needed = match times {
                     None => "there are fewer than three runs or pairs, and an interval needs three"
                         .to_owned(),
@@ -189,7 +192,7 @@ fn row<const N: usize>(out: &mut String, cells: [String; N]) {
 impl Ledger {
     /// The documents in order of first appearance, with their claims.
     fn documents(&self) -> Vec<(Document, Vec<&LedgerEntry>)> {
-        grouped_by(&self.entries, |entry| entry.claim.document)
+        grouped_in_order(&self.entries, |entry| entry.claim.document)
     }
 
     /// The ledger as Markdown: a summary, then a table for each section of each document.
@@ -225,7 +228,9 @@ impl Ledger {
         }
         for (document, entries) in self.documents() {
             _ = writeln!(out, "\n{heading} {}", document.title());
-            for (section, entries) in grouped_by(entries, |entry| entry.claim.section.as_str()) {
+            for (section, entries) in
+                grouped_in_order(entries, |entry| entry.claim.section.as_str())
+            {
                 _ = writeln!(out, "\n{heading}# {section}\n");
                 out.push_str("| claim | published | recomputed | finding |\n|---|---:|---:|---|\n");
                 for entry in entries {
@@ -260,8 +265,8 @@ impl Ledger {
                     _ = writeln!(out, "\n  {section}");
                 }
                 let mark = match entry.finding {
-                    Finding::Reproduced { .. } => "ok ",
-                    Finding::Redefined { .. } => "def",
+                    Finding::Reproduced => "ok ",
+                    Finding::Redefined(_) => "def",
                     Finding::Contradicted { .. } => "NO ",
                     Finding::Undecided { .. } => "und",
                     Finding::NotTestable => "?  ",
@@ -303,20 +308,4 @@ impl LedgerEntry {
         }
         text
     }
-}
-
-/// Groups entries by a key, in the order in which the keys first appear.
-fn grouped_by<'e, K: PartialEq>(
-    entries: impl IntoIterator<Item = &'e LedgerEntry>,
-    key: impl Fn(&'e LedgerEntry) -> K,
-) -> Vec<(K, Vec<&'e LedgerEntry>)> {
-    let mut groups: Vec<(K, Vec<_>)> = Vec::new();
-    for entry in entries {
-        let key = key(entry);
-        match groups.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, group)) => group.push(entry),
-            None => groups.push((key, vec![entry])),
-        }
-    }
-    groups
 }

@@ -20,7 +20,7 @@ pub struct Sources {
 const SCENARIOS: [&str; 3] = ["baseline_vs_chimera", "chimera_hetero", "chimera_homo"];
 
 /// Columns that a table of runs gains where it has the columns they are computed from and lacks the column
-/// itself. Agent A is the collector, agent B the insight agent, whose options name a configuration.
+/// itself. Each line is a name and an expression over the columns before it. Agent A is the collector, agent B the insight agent, whose options name a configuration.
 const DERIVED: &str = "
 num_gpu = b_num_gpu
 num_ctx = b_num_ctx
@@ -32,6 +32,7 @@ speedup_from_times = (a_execution_s + b_execution_s) / concurrent_wall_time_s
 -- Positive: B's first token came first.
 ttft_delta_ms = a_ttft_ms - b_ttft_ms
 tokens = a_tokens + b_tokens
+-- Rates are in tokens per second.
 aggregate_rate = tokens / concurrent_wall_time_s
 a_rate = 1000 * a_tokens / NULLIF(a_eval_ms, 0)
 b_rate = 1000 * b_tokens / NULLIF(b_eval_ms, 0)
@@ -70,14 +71,14 @@ fn derive(mut table: DataFrame) -> DataFrame {
         return table;
     };
     for (letter, name) in [('g', "num_gpu"), ('c', "num_ctx"), ('t', "temperature")] {
-        let spelt = |config: Option<&str>| {
+        let from_id = |config: Option<&str>| {
             let parts = config?.split('_');
             let mut values = parts.filter_map(|part| part.strip_prefix(letter)?.parse().ok());
             values.next_back()
         };
         if table.column(name).is_err() {
-            let spelt: Vec<Option<f64>> = configs.iter().map(spelt).collect();
-            _ = table.with_column(Column::new(name.into(), spelt));
+            let values: Vec<Option<f64>> = configs.iter().map(from_id).collect();
+            _ = table.with_column(Column::new(name.into(), values));
         }
     }
     table
@@ -86,7 +87,8 @@ fn derive(mut table: DataFrame) -> DataFrame {
 impl Sources {
     /// Reads a folder laid out as `fixtures/tr113`: the tables `published`, `recorded`, `one_server`,
     /// `two_servers` and `repeated`; `tr110`, `facts` and `mechanisms`, each one row of figures; and
-    /// `tr110_cited` and `tr110_report`, a row of TR110's figures for each scenario.
+    /// `tr110_cited` and `tr110_report`, a row of TR110's figures for each scenario. Fails when a file is missing or
+    /// cannot be parsed.
     pub fn load(folder: &Path) -> Result<Self, AuditError> {
         let mut sources = Self::default();
         for file in [
@@ -113,16 +115,17 @@ impl Sources {
             }
             let mut row = Vec::new();
             flatten("", &figures.into(), &mut row)
-                .map_err(|problem| AuditError::refused(&path, None, problem))?;
+                .map_err(|problem| AuditError::invalid(&path, None, problem))?;
             let table = DataFrame::new(1, row);
             let table =
-                table.map_err(|error| AuditError::refused(&path, None, error.to_string()))?;
+                table.map_err(|error| AuditError::invalid(&path, None, error.to_string()))?;
             sources = sources.with_table(name, table);
         }
         Ok(sources)
     }
 
-    /// Adds a table of runs and the columns derived from it. `path` is for errors.
+    /// Adds a table of runs and the columns derived from it. `path` is for errors. Fails when the text is
+    /// not a table.
     pub fn with_csv(self, name: &str, path: &Path, text: &str) -> Result<Self, AuditError> {
         let table = Grid::parse(path, text.as_bytes())?.frame()?;
         Ok(self.with_table(name, derive(table)))
@@ -134,6 +137,7 @@ impl Sources {
     }
 
     /// Adds the views of a file with this text. Each may use the ones before it. `path` is for errors.
+    /// Fails when a name is taken or a query cannot be run.
     pub(super) fn with_views(
         mut self,
         path: &Path,
@@ -144,7 +148,7 @@ impl Sources {
             let refuse = |problem: &str| {
                 let line = line_of(text, name.span().start);
                 let problem = format!("view `{}`: {problem}", name.get_ref());
-                AuditError::refused(path, line, problem)
+                AuditError::invalid(path, line, problem)
             };
             if self.tables.contains_key(name.get_ref()) {
                 return Err(refuse("there is a table of this name; give it another"));

@@ -4,16 +4,19 @@ use metrics::stats::{CONFIDENCE, Interval, Location};
 use serde::{Deserialize, Serialize, Serializer};
 
 /// The location of a sample, `None` for fewer than three runs, and its plain mean.
-pub(super) type Located = (Option<Location>, f64);
+pub(super) type LocationAndMean = (Option<Location>, f64);
 
+/// A published or recomputed value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Value {
+    /// In the unit of its claim.
     Number(f64),
     /// A name or a version.
     Text(String),
 }
 
+/// A recomputed value and how certain it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Computed {
     pub value: Value,
@@ -32,8 +35,9 @@ pub enum Evidence {
 }
 
 impl Computed {
-    /// The centre and its interval, each mapped by an increasing function; the mean where there is no location.
-    pub(super) fn estimate((location, mean): Located, rising: impl Fn(f64) -> f64) -> Self {
+    /// The location's centre and interval, both mapped by `rising`, an increasing function; the plain mean, unmapped,
+    /// where there is no location.
+    pub(super) fn estimate((location, mean): LocationAndMean, rising: impl Fn(f64) -> f64) -> Self {
         let Some(location) = location else {
             return Self {
                 value: Value::Number(mean),
@@ -50,6 +54,7 @@ impl Computed {
         }
     }
 
+    /// The 95 % interval; `None` where the value is exact or there are too few runs.
     pub fn interval(&self) -> Option<Interval> {
         match self.evidence {
             Evidence::Interval(interval) => Some(interval),
@@ -58,7 +63,7 @@ impl Computed {
     }
 }
 
-/// Only the value is serialized.
+/// Writes only the value.
 impl Serialize for Computed {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.value.serialize(serializer)

@@ -204,9 +204,9 @@ pub(crate) fn section(
     let room = width - small.width(&remark) - 18;
     let name = bold.elide(name, room);
     area.draw_text(&name, &bold.style(HPos::Left), (0, y))?;
-    let beside = bold.width(&name) + 18;
-    let detail = small.elide(detail, room - beside);
-    area.draw_text(&detail, &small.style(HPos::Left), (beside, y))
+    let detail_x = bold.width(&name) + 18;
+    let detail = small.elide(detail, room - detail_x);
+    area.draw_text(&detail, &small.style(HPos::Left), (detail_x, y))
 }
 
 /// A filled rectangle between two corners, with a text in its middle where that fits.

@@ -18,6 +18,7 @@ pub(crate) static BOLD: &[u8] = include_bytes!("../../assets/fonts/DejaVuSans-Bo
 /// readable in a diff.
 const FAMILIES: &str = "DejaVu Sans, Verdana, sans-serif";
 
+/// Size, weight and colour of a text in DejaVu Sans.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Font {
     /// Size of an em, px.
@@ -36,6 +37,7 @@ impl Font {
     /// Words beside the data that they are about.
     pub(crate) const NOTE: Self = Self::new(21, INK);
 
+    /// A font whose em is `em` px, in the regular weight.
     pub(crate) const fn new(em: u16, color: Color) -> Self {
         Self {
             em,
@@ -59,7 +61,8 @@ impl Font {
         i32::from(self.em) * 135 / 100
     }
 
-    fn sized(self, size: f64) -> FontDesc<'static> {
+    /// The font for plotters; `size` is in px, in the sense of the backend that reads it.
+    fn description(self, size: f64) -> FontDesc<'static> {
         static REGISTERED: Once = Once::new();
         REGISTERED.call_once(|| {
             for (style, bytes) in [(FontStyle::Normal, REGULAR), (FontStyle::Bold, BOLD)] {
@@ -78,7 +81,7 @@ impl Font {
     /// The style for plotters; `position` is the side that lies on the anchor, at half the height of the letters.
     pub(crate) fn style(self, position: HPos) -> TextStyle<'static> {
         // The SVG backend divides sizes by this.
-        let font = self.sized(f64::from(self.em) * 1.24);
+        let font = self.description(f64::from(self.em) * 1.24);
         font.color(&self.color)
             .pos(Pos::new(position, VPos::Center))
     }
@@ -86,7 +89,7 @@ impl Font {
     /// Width of a line, px.
     pub(crate) fn width(self, text: &str) -> i32 {
         // For measuring, a size counts from the font's ascent to its descent.
-        let font = self.sized(f64::from(self.em) * 2384.0 / 2048.0);
+        let font = self.description(f64::from(self.em) * 2384.0 / 2048.0);
         font.box_size(text).map_or(0, |(width, _)| width as i32 + 1)
     }
 
@@ -96,30 +99,33 @@ impl Font {
         widths.max().unwrap_or(0)
     }
 
-    /// Shortens `text` with an ellipsis in its middle until it fits: identifiers differ at their ends.
-    pub(crate) fn elide(self, text: &str, room: i32) -> String {
+    /// Shortens `text` with an ellipsis in its middle until it is at most `max_width` px wide: identifiers differ at
+    /// their ends. Empty where not even one character and the ellipsis fit.
+    pub(crate) fn elide(self, text: &str, max_width: i32) -> String {
         let characters: Vec<char> = text.chars().collect();
         // No line holds more than 300 characters, and measuring takes time.
-        let most = characters.len().min(300);
-        let keep = |kept: usize| -> String {
+        let limit = characters.len().min(300);
+        let shortened_to = |kept: usize| -> String {
             let (head, tail) = characters.split_at(kept.div_ceil(2));
             let tail = &tail[tail.len() - kept / 2..];
             head.iter().chain(&['…']).chain(tail).collect()
         };
-        if most == characters.len() && self.width(text) <= room {
+        if limit == characters.len() && self.width(text) <= max_width {
             return text.to_owned();
         }
-        let shortened = (1..most).rev().map(keep);
-        let mut fitting = shortened.filter(|short| self.width(short) <= room);
+        let candidates = (1..limit).rev().map(shortened_to);
+        let mut fitting = candidates.filter(|short| self.width(short) <= max_width);
         fitting.next().unwrap_or_default()
     }
 
-    /// Breaks `text` at spaces into lines of at most `room`, about equally long, and no more than `most`: the last one
-    /// is shortened.
-    pub(crate) fn wrap(self, text: &str, room: i32, most: usize) -> Vec<String> {
-        let lines = self.break_at_spaces(text, room, most);
-        let even = self.width(text) / lines.len().max(1) as i32 * 6 / 5;
-        let balanced = self.break_at_spaces(text, even.min(room), most + 1);
+    /// Breaks `text` at spaces into at most `max_lines` lines of about equal length, each at most `max_width` px wide.
+    /// Text that does not fit is elided in the last line.
+    pub(crate) fn wrap(self, text: &str, max_width: i32, max_lines: usize) -> Vec<String> {
+        let lines = self.break_at_spaces(text, max_width, max_lines);
+        // A fifth more than the average, since lines break at spaces only.
+        let even_width = self.width(text) / lines.len().max(1) as i32 * 6 / 5;
+        // One more line is allowed, to see whether the narrower width takes it.
+        let balanced = self.break_at_spaces(text, even_width.min(max_width), max_lines + 1);
         if balanced.len() == lines.len() {
             balanced
         } else {
@@ -127,18 +133,22 @@ impl Font {
         }
     }
 
-    fn break_at_spaces(self, text: &str, room: i32, most: usize) -> Vec<String> {
+    /// Fills one line after another; the last of `max_lines` takes all the rest and is elided.
+    fn break_at_spaces(self, text: &str, max_width: i32, max_lines: usize) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         for word in text.split_whitespace() {
-            let is_last = lines.len() == most;
+            let is_last = lines.len() == max_lines;
             match lines.last_mut() {
-                Some(line) if is_last || self.width(&format!("{line} {word}")) <= room => {
+                Some(line) if is_last || self.width(&format!("{line} {word}")) <= max_width => {
                     line.push(' ');
                     line.push_str(word);
                 }
                 _ => lines.push(word.to_owned()),
             }
         }
-        lines.iter().map(|line| self.elide(line, room)).collect()
+        lines
+            .iter()
+            .map(|line| self.elide(line, max_width))
+            .collect()
     }
 }

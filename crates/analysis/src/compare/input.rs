@@ -14,7 +14,7 @@ use results::Kind;
 use serde_json::Value;
 
 use crate::capacity;
-use crate::load::{self, LoadError, LoadErrorKind, Skipped, natural};
+use crate::load::{self, LoadError, LoadErrorKind, Skipped, natural_key};
 
 /// One side of a comparison.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,14 +24,15 @@ pub struct Input {
     pub(super) warnings: Vec<String>,
     pub(super) kind: Kind,
     pub(super) provenance: Provenance,
-    /// The settings of each load or capacity run.
-    pub(super) asked: Vec<Value>,
+    /// The settings of each load or capacity run, as its folder records them.
+    pub(super) settings: Vec<Value>,
     /// The roots of prompt nonces that were not taken from the seed, on servers that stay up.
     pub(super) nonces: Vec<NonceRoot>,
 }
 
 /// Reads the inputs of a side. A folder of results folders, as `load --repetitions`
-/// makes it, stands for all of these.
+/// makes it, stands for all of these. Fails when an input cannot be read or is given twice, and when inputs are of
+/// different kinds or provenances.
 pub fn read(paths: &[PathBuf], keep_going: bool) -> Result<Input, LoadError> {
     let name = |path: &PathBuf| {
         let name = path
@@ -46,7 +47,7 @@ pub fn read(paths: &[PathBuf], keep_going: bool) -> Result<Input, LoadError> {
     for path in paths {
         for folder in results_in(path)? {
             if !seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone())) {
-                return Err(LoadError::new(&folder, LoadErrorKind::Twice));
+                return Err(LoadError::new(&folder, LoadErrorKind::GivenTwice));
             }
             let kind = Kind::of(&folder).unwrap_or(Kind::Sweep);
             let into = input.get_or_insert_with(|| Input {
@@ -54,7 +55,7 @@ pub fn read(paths: &[PathBuf], keep_going: bool) -> Result<Input, LoadError> {
                 warnings: Vec::new(),
                 kind,
                 provenance: Provenance::Imported,
-                asked: Vec::new(),
+                settings: Vec::new(),
                 nonces: Vec::new(),
             });
             if into.kind != kind {
@@ -92,14 +93,14 @@ fn results_in(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
             }
         }
     }
-    found.sort_by_cached_key(|folder| natural(&folder.to_string_lossy()));
+    found.sort_by_cached_key(|folder| natural_key(&folder.to_string_lossy()));
     if found.is_empty() {
         found.push(path.to_owned());
     }
     Ok(found)
 }
 
-/// The configuration under which a load or a level is compared.
+/// The id under which a load or a level is compared.
 fn config(name: &str) -> ConfigId {
     ConfigId::new(name).expect("letters, digits, points and hyphens")
 }
@@ -113,7 +114,7 @@ fn load_config(shape: &Shape) -> ConfigId {
 }
 
 impl Input {
-    /// Measured sweeps without warnings.
+    /// An input of measured sweeps without warnings.
     #[cfg(test)]
     pub(super) const fn of_side(side: Side) -> Self {
         Self {
@@ -121,7 +122,7 @@ impl Input {
             warnings: Vec::new(),
             kind: Kind::Sweep,
             provenance: Provenance::Measured,
-            asked: Vec::new(),
+            settings: Vec::new(),
             nonces: Vec::new(),
         }
     }
@@ -143,10 +144,10 @@ impl Input {
         let run = with_origin(Run::of_load(&load.figures), header, asked.seed);
         self.side.add(&load_config(&asked.shape), None, run);
         self.side.cache.merge(load.cache);
-        self.side.asked += u64::from(asked.requests);
-        self.side.done += u64::from(load.figures.outcomes.completed);
+        self.side.requested += u64::from(asked.requests);
+        self.side.completed += u64::from(load.figures.outcomes.completed);
         self.add_nonce(header, asked.seed);
-        self.asked.extend(serde_json::to_value(asked));
+        self.settings.extend(serde_json::to_value(asked));
         self.warnings.extend(load.skipped.iter().map(Skipped::line));
         self.warnings.extend(load.warnings);
         Ok(header.provenance)
@@ -177,14 +178,14 @@ impl Input {
         }
         self.side
             .configs
-            .sort_by_cached_key(|c| natural(c.config.as_str()));
+            .sort_by_cached_key(|c| natural_key(c.config.as_str()));
         if let Some(agents) = carried(&read.record.observed()) {
             let mut whole = run(Run::default());
             whole.set("agents_carried", Some(f64::from(agents)));
             self.side.add(&config("capacity"), None, whole);
         }
         self.add_nonce(header, asked.seed);
-        self.asked.extend(serde_json::to_value(asked));
+        self.settings.extend(serde_json::to_value(asked));
         let provenance = header.provenance;
         self.warnings.extend(read.warnings);
         Ok(provenance)
@@ -196,6 +197,7 @@ impl Input {
     }
 }
 
+/// The run with what its prompts and arrivals were drawn from, and when it started.
 fn with_origin(run: Run, header: &RunHeader, seed: u64) -> Run {
     Run {
         drawn_from: Some(seed.to_string()),
@@ -204,22 +206,25 @@ fn with_origin(run: Run, header: &RunHeader, seed: u64) -> Run {
     }
 }
 
-/// The settings of loads or capacity runs that differ between any two of them.
-pub(super) fn asked_differently(base: &Input, new: &Input) -> Vec<String> {
-    let all: Vec<&Value> = base.asked.iter().chain(&new.asked).collect();
+/// The names of the settings in which any two loads or capacity runs differ.
+pub(super) fn differing_settings(base: &Input, new: &Input) -> Vec<String> {
+    let all: Vec<&Value> = base.settings.iter().chain(&new.settings).collect();
     let Some(first) = all.first() else {
         return Vec::new();
     };
     // A key may be absent on either side. Repetitions differ in their seed.
-    let keys = all.iter().filter_map(|asked| asked.as_object());
-    let keys: BTreeSet<&String> = keys.flat_map(|asked| asked.keys()).collect();
+    let keys = all.iter().filter_map(|settings| settings.as_object());
+    let keys: BTreeSet<&String> = keys.flat_map(|settings| settings.keys()).collect();
     let keys = keys.into_iter().filter(|key| *key != "seed");
-    keys.filter(|key| all.iter().any(|asked| asked.get(key) != first.get(key)))
-        .cloned()
-        .collect()
+    keys.filter(|key| {
+        all.iter()
+            .any(|settings| settings.get(key) != first.get(key))
+    })
+    .cloned()
+    .collect()
 }
 
-/// True when runs began their prompts with equal nonces.
+/// True when two runs on servers that stay up began their prompts with the same nonces.
 pub(super) fn repeat_prompts(base: &Input, new: &Input) -> bool {
     let mut seen = BTreeSet::new();
     let mut all = base.nonces.iter().chain(&new.nonces);

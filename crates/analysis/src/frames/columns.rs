@@ -6,11 +6,11 @@ use std::borrow::Borrow;
 use domain::{Nanos, Stamp};
 use polars::prelude::{DataFrame, NamedFrom, PlSmallStr, Series};
 
-/// Makes a column of rows; an absent value is a null.
-type Make<'f, R> = Box<dyn Fn(&[&R]) -> Series + Send + Sync + 'f>;
+/// Makes a column from rows; an absent value becomes a null.
+type MakeColumn<'f, R> = Box<dyn Fn(&[&R]) -> Series + Send + Sync + 'f>;
 
-/// The columns of a frame with rows of `R`: name and values of each.
-pub(crate) struct Columns<'f, R>(Vec<(String, Make<'f, R>)>);
+/// The columns of a frame with rows of type `R`: the name of each, and the function that makes it.
+pub(crate) struct Columns<'f, R>(Vec<(String, MakeColumn<'f, R>)>);
 
 impl<'f, R: 'f> Columns<'f, R> {
     pub(crate) const fn new() -> Self {
@@ -41,7 +41,7 @@ impl<'f, R: 'f> Columns<'f, R> {
         })
     }
 
-    /// A column of `i64`; a number beyond them is a null.
+    /// A column of `i64`; a number that does not fit becomes a null.
     pub(crate) fn int<T: TryInto<i64>>(
         self,
         name: impl Into<String>,
@@ -50,6 +50,7 @@ impl<'f, R: 'f> Columns<'f, R> {
         self.column(name, move |row| get(row)?.try_into().ok())
     }
 
+    /// A column of strings that the rows hold.
     pub(crate) fn text(
         self,
         name: &str,
@@ -61,7 +62,7 @@ impl<'f, R: 'f> Columns<'f, R> {
         })
     }
 
-    /// A column of values as text.
+    /// A column of values written by their `Display`.
     pub(crate) fn words<T: ToString>(
         self,
         name: impl Into<String>,
@@ -70,7 +71,7 @@ impl<'f, R: 'f> Columns<'f, R> {
         self.column(name, move |row| get(row).map(|value| value.to_string()))
     }
 
-    /// A moment on the run's clock, in a column of nanoseconds.
+    /// A column of moments: whole nanoseconds on the run's clock.
     pub(crate) fn stamp(
         self,
         name: &str,
@@ -79,7 +80,7 @@ impl<'f, R: 'f> Columns<'f, R> {
         self.int(name, move |row| get(row).map(|at| at.0))
     }
 
-    /// A length of time, in a column of milliseconds.
+    /// A column of durations in milliseconds.
     pub(crate) fn millis(
         self,
         name: &str,
@@ -88,6 +89,7 @@ impl<'f, R: 'f> Columns<'f, R> {
         self.column(name, move |row| get(row).map(Nanos::as_millis_f64))
     }
 
+    /// The frame of `rows`.
     pub(crate) fn frame<B: Borrow<R>>(&self, rows: impl IntoIterator<Item = B>) -> DataFrame {
         let rows: Vec<B> = rows.into_iter().collect();
         let rows: Vec<&R> = rows.iter().map(Borrow::borrow).collect();

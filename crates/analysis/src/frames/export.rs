@@ -21,9 +21,10 @@ use crate::replace::{self, ReplaceError};
 /// Describes an export, beside its frames.
 const EXPORT_FILE: &str = "export.json";
 
-/// Rows that are gathered before they are written: a row group of a Parquet file.
+/// Rows that are collected before they are written: one row group of a Parquet file.
 const ROW_GROUP: usize = 1 << 18;
 
+/// The file format of an export.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
     #[default]
@@ -42,15 +43,16 @@ impl Format {
     }
 }
 
+/// What was exported, from where.
 #[derive(Debug, Clone)]
 pub struct Export {
     pub source: Source,
-    /// The files of the frames, in the order of [`Frame::ALL`], with their rows.
+    /// The files of the frames, in the order of [`Frame::ALL`], each with its number of rows.
     pub files: Vec<(PathBuf, usize)>,
 }
 
 impl Export {
-    /// The export as JSON: where the data come from, and each frame's file and rows.
+    /// The export as JSON: where the data come from, and each frame's file and number of rows.
     pub fn json(&self) -> Value {
         let file = |(path, rows): &(PathBuf, usize)| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -67,6 +69,7 @@ impl Export {
     }
 }
 
+/// Why nothing was exported.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExportError {
@@ -107,6 +110,7 @@ impl ExportError {
 
 /// Writes the frames of the results in `folder` to `dir`, one file each, and `export.json`. Either all
 /// files are written or `dir` stays as it was. An earlier export there is only replaced with `overwrite`.
+/// Fails when the results cannot be read or have no frames, and when `dir` cannot be written.
 pub fn export(
     folder: &Path,
     dir: &Path,
@@ -145,6 +149,7 @@ pub fn export(
     })
 }
 
+/// An open file that takes rows in batches.
 enum Sink {
     Parquet(Box<ParquetBatches<File>>),
     Csv(CsvBatches<File>),
@@ -174,6 +179,7 @@ impl Sink {
     }
 }
 
+/// The rows with every string made safe for a spreadsheet.
 fn safe_for_csv(rows: &DataFrame) -> PolarsResult<DataFrame> {
     let columns = rows.apply_columns(|column| match column.str() {
         Ok(texts) => {
@@ -192,6 +198,7 @@ struct FrameWriter {
     sink: Sink,
     /// Rows that are not written yet.
     pending: DataFrame,
+    /// Number of rows, written or pending.
     rows: usize,
 }
 
@@ -229,7 +236,7 @@ impl FrameWriter {
         append().map_err(ExportError::write(&self.path))
     }
 
-    /// Writes the rest and returns the file's name and rows.
+    /// Writes the pending rows and returns the file's name and number of rows.
     fn finish(mut self) -> Result<(PathBuf, usize), ExportError> {
         self.pending.rechunk_mut();
         let written = self.sink.write(&self.pending);

@@ -45,34 +45,49 @@ pub(super) struct AgentRow<'a> {
     pub(super) options: Option<&'a ModelOptions>,
 }
 
-#[derive(Clone, Copy)]
+/// One reading of a sample.
+#[derive(Clone, Copy, Default)]
 pub(super) struct SampleRow<'a> {
-    pub(super) at: Stamp,
-    pub(super) reading: Reading<'a>,
-}
-
-#[derive(Clone, Copy)]
-pub(super) enum Reading<'a> {
-    Gpu(&'a GpuReading),
-    GpuProcess(&'a GpuReading, &'a GpuProcess),
-    Host(&'a HostReading),
-    Server(&'a ServerReading),
+    at: Stamp,
+    source: &'static str,
+    /// The device, also of a process on it.
+    device: Option<&'a GpuReading>,
+    gpu: Option<&'a GpuReading>,
+    process: Option<&'a GpuProcess>,
+    host: Option<&'a HostReading>,
+    server: Option<&'a ServerReading>,
 }
 
 pub(super) fn readings(samples: &[Sample]) -> impl Iterator<Item = SampleRow<'_>> + Clone {
     samples.iter().flat_map(|sample| {
-        let gpus = sample.gpus.iter().flat_map(|gpu| {
-            let own = gpu.processes.iter();
-            let own = own.map(|process| Reading::GpuProcess(gpu, process));
-            std::iter::once(Reading::Gpu(gpu)).chain(own)
-        });
-        let host = sample.host.iter().map(Reading::Host);
-        let servers = sample.servers.iter().map(Reading::Server);
-        let all = gpus.chain(host).chain(servers);
-        all.map(|reading| SampleRow {
+        let row = |source| SampleRow {
             at: sample.at,
-            reading,
-        })
+            source,
+            ..SampleRow::default()
+        };
+        let gpus = sample.gpus.iter().flat_map(move |gpu| {
+            let device = Some(gpu);
+            let processes = gpu.processes.iter().map(move |process| SampleRow {
+                device,
+                process: Some(process),
+                ..row("gpu_process")
+            });
+            let own = SampleRow {
+                device,
+                gpu: device,
+                ..row("gpu")
+            };
+            std::iter::once(own).chain(processes)
+        });
+        let host = sample.host.iter().map(move |host| SampleRow {
+            host: Some(host),
+            ..row("host")
+        });
+        let servers = sample.servers.iter().map(move |server| SampleRow {
+            server: Some(server),
+            ..row("server")
+        });
+        gpus.chain(host).chain(servers)
     })
 }
 
@@ -370,76 +385,42 @@ impl AgentRow<'_> {
     }
 }
 
-impl<'a> Reading<'a> {
-    fn gpu(self) -> Option<&'a GpuReading> {
-        match self {
-            Self::Gpu(gpu) => Some(gpu),
-            _ => None,
-        }
-    }
-
-    fn host(self) -> Option<&'a HostReading> {
-        match self {
-            Self::Host(host) => Some(host),
-            _ => None,
-        }
-    }
-}
-
 pub(super) fn samples<'f>() -> Columns<'f, SampleRow<'f>> {
     Columns::<SampleRow<'f>>::new()
         .stamp("at_ns", |s| Some(s.at))
-        .text("source", |s| {
-            Some(match s.reading {
-                Reading::Gpu(_) => "gpu",
-                Reading::GpuProcess(..) => "gpu_process",
-                Reading::Host(_) => "host",
-                Reading::Server(_) => "server",
-            })
+        .text("source", |s| Some(s.source))
+        .column("gpu", |s| Some(s.device?.index))
+        .column("endpoint", |s| {
+            let server = s.server.map(|server| server.endpoint);
+            server.or_else(|| s.process?.server)
         })
-        .column("gpu", |s| match s.reading {
-            Reading::Gpu(gpu) | Reading::GpuProcess(gpu, _) => Some(gpu.index),
-            _ => None,
+        .column("pid", |s| Some(s.process?.pid))
+        .column("part_of_gpu", |s| s.device?.part_of)
+        .column("busy_percent", |s| s.gpu?.utilisation_percent)
+        .column("cpu_percent", |s| {
+            let host = s.host.map(|host| host.cpu_percent);
+            host.or_else(|| s.server?.cpu_percent)
         })
-        .column("endpoint", |s| match s.reading {
-            Reading::GpuProcess(_, process) => process.server,
-            Reading::Server(server) => Some(server.endpoint),
-            _ => None,
+        .int("memory_used_bytes", |s| {
+            let gpu = s.gpu.and_then(|gpu| gpu.memory_used_bytes);
+            let process = s.process.and_then(|process| process.memory_bytes);
+            let host = s.host.map(|host| host.memory_used_bytes);
+            let server = s.server.map(|server| server.memory_bytes);
+            gpu.or(process).or(host).or(server)
         })
-        .column("pid", |s| match s.reading {
-            Reading::GpuProcess(_, process) => Some(process.pid),
-            _ => None,
+        .int("memory_total_bytes", |s| {
+            let host = s.host.map(|host| host.memory_total_bytes);
+            host.or_else(|| s.gpu?.memory_total_bytes)
         })
-        .column("part_of_gpu", |s| match s.reading {
-            Reading::Gpu(gpu) | Reading::GpuProcess(gpu, _) => gpu.part_of,
-            _ => None,
-        })
-        .column("busy_percent", |s| s.reading.gpu()?.utilisation_percent)
-        .column("cpu_percent", |s| match s.reading {
-            Reading::Host(host) => Some(host.cpu_percent),
-            Reading::Server(server) => server.cpu_percent,
-            _ => None,
-        })
-        .int("memory_used_bytes", |s| match s.reading {
-            Reading::Gpu(gpu) => gpu.memory_used_bytes,
-            Reading::GpuProcess(_, process) => process.memory_bytes,
-            Reading::Host(host) => Some(host.memory_used_bytes),
-            Reading::Server(server) => Some(server.memory_bytes),
-        })
-        .int("memory_total_bytes", |s| match s.reading {
-            Reading::Gpu(gpu) => gpu.memory_total_bytes,
-            Reading::Host(host) => Some(host.memory_total_bytes),
-            _ => None,
-        })
-        .column("power_w", |s| s.reading.gpu()?.power_w)
-        .column("energy_j", |s| s.reading.gpu()?.energy_j)
-        .column("sm_clock_mhz", |s| s.reading.gpu()?.sm_clock_mhz)
-        .column("memory_clock_mhz", |s| s.reading.gpu()?.memory_clock_mhz)
-        .column("temperature_celsius", |s| s.reading.gpu()?.temperature_c)
+        .column("power_w", |s| s.gpu?.power_w)
+        .column("energy_j", |s| s.gpu?.energy_j)
+        .column("sm_clock_mhz", |s| s.gpu?.sm_clock_mhz)
+        .column("memory_clock_mhz", |s| s.gpu?.memory_clock_mhz)
+        .column("temperature_celsius", |s| s.gpu?.temperature_c)
         .words("throttle_reasons", |s| {
-            let reasons = &s.reading.gpu()?.throttle_reasons;
+            let reasons = &s.gpu?.throttle_reasons;
             (!reasons.is_empty()).then(|| reasons.join(" "))
         })
-        .column("load_1m", |s| s.reading.host()?.load_1m)
-        .int("swap_used_bytes", |s| s.reading.host()?.swap_used_bytes)
+        .column("load_1m", |s| s.host?.load_1m)
+        .int("swap_used_bytes", |s| s.host?.swap_used_bytes)
 }

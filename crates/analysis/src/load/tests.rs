@@ -287,7 +287,7 @@ fn folders_that_lack_something_say_what() {
 #[test]
 fn ids_sort_with_numbers_as_numbers() {
     let mut ids = ["g120_c512", "g60_c1024", "g60_c512"];
-    ids.sort_by_key(|id| natural(id));
+    ids.sort_by_key(|id| natural_key(id));
     assert_eq!(ids, ["g60_c512", "g60_c1024", "g120_c512"]);
 }
 
@@ -312,7 +312,7 @@ fn a_sweep_is_loaded_by_its_folder() {
     };
     let line = skipped.line();
     assert!(line.contains("/journal.jsonl line "), "{line}");
-    assert_eq!(loaded.dataset.warnings.last(), Some(&Warning::Said(line)));
+    assert_eq!(loaded.dataset.warnings.last(), Some(&Warning::Text(line)));
 }
 
 #[test]

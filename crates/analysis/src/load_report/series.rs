@@ -3,6 +3,7 @@
 use domain::{Nanos, Stamp};
 use metrics::load::Request;
 use metrics::stats::{percentile, printable_percentile};
+use serde::Serialize;
 
 use crate::load::Load;
 use crate::windows::round_width;
@@ -13,7 +14,7 @@ const MAX_WINDOWS: u64 = 100;
 /// Requests that a window of latencies should hold, enough for its 95th percentile.
 const REQUESTS_PER_WINDOW: usize = 160;
 
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub(super) struct Window {
     /// Start, seconds since the first planned start.
     pub(super) from_s: f64,

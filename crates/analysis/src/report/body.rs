@@ -8,9 +8,10 @@ use document::{Block, Section, findings, safe};
 use domain::cache::prompts_in_words;
 use domain::plan::{CachePolicy, SweepPlan, Topology};
 use domain::record::Provenance;
-use metrics::Dataset;
+use itertools::Itertools as _;
 use metrics::advice::{Finding, FindingKind};
 use metrics::notes::Note;
+use metrics::{Dataset, grouped_in_order};
 
 use super::{Material, client};
 use crate::tables::Table;
@@ -134,8 +135,6 @@ pub(super) fn method(material: &Material<'_>) -> Vec<String> {
     if let Some(manifest) = &set.manifest {
         let plan = &manifest.plan;
         let protocol = &plan.protocol;
-        let arms: Vec<String> = protocol.arms.iter().map(ToString::to_string).collect();
-        let topologies: Vec<String> = plan.topologies.iter().map(ToString::to_string).collect();
         let description = match plan.description.trim_end_matches('.') {
             "" => String::new(),
             text => format!(" {}.", safe::markdown(text)),
@@ -150,7 +149,7 @@ pub(super) fn method(material: &Material<'_>) -> Vec<String> {
         lines.push(format!(
             "Protocol `{}`: arms {}; server state before each arm: {}; {}.",
             serde_word(&protocol.kind),
-            arms.join(" and "),
+            protocol.arms.iter().join(" and "),
             protocol.state,
             if protocol.interleave {
                 "arms in seeded random order inside each repetition"
@@ -163,7 +162,7 @@ pub(super) fn method(material: &Material<'_>) -> Vec<String> {
             manifest.header.nonce,
             &set.cache,
         ));
-        lines.push(format!("Servers: {}.", topologies.join(", ")));
+        lines.push(format!("Servers: {}.", plan.topologies.iter().join(", ")));
         lines
             .extend(client::in_words(set).map(|words| format!("The client's own error: {words}.")));
     } else if set.runs.is_empty() {
@@ -228,42 +227,31 @@ fn context(plan: &SweepPlan, loaded: &[u64]) -> String {
     let asked: BTreeSet<i64> = agents.filter_map(|a| a.options.num_ctx).collect();
     let asked = match asked.len() {
         0 => "the plan leaves it to the server".to_owned(),
-        _ => format!("the plan names num_ctx {}", listed(&asked)),
+        _ => format!("the plan names num_ctx {}", asked.iter().join(", ")),
     };
     let loaded = match loaded.len() {
         0 => "the servers did not report what was loaded".to_owned(),
-        _ => format!("{} loaded", listed(loaded)),
+        _ => format!("{} loaded", loaded.iter().join(", ")),
     };
     format!("{asked}; {loaded}")
-}
-
-fn listed<T: ToString>(numbers: impl IntoIterator<Item = T>) -> String {
-    let words: Vec<String> = numbers.into_iter().map(|n| n.to_string()).collect();
-    words.join(", ")
 }
 
 /// The notes of configurations; one that several share is listed once.
 fn notes(material: &Material<'_>) -> Vec<String> {
     let configs = &material.view.summary.configs;
-    let mut notes: Vec<(&Note, Vec<String>)> = Vec::new();
-    for config in configs {
-        for note in &config.notes {
-            let id = config.id.to_string();
-            match notes.iter_mut().find(|(known, _)| *known == note) {
-                Some((_, ids)) => ids.push(id),
-                None => notes.push((note, vec![id])),
-            }
-        }
-    }
-    let said = |(note, ids): (&Note, Vec<String>)| {
+    let all = configs.iter().flat_map(|config| {
+        let notes = config.notes.iter();
+        notes.map(move |note| (note, config.id.as_str()))
+    });
+    let in_words = |(note, of): (&Note, Vec<(&Note, &str)>)| {
         let note = document::notes::note(note);
-        if ids.len() == configs.len() && ids.len() > 1 {
-            format!("all {} configurations: {note}", ids.len())
-        } else {
-            format!("{}: {note}", ids.join(", "))
+        if of.len() == configs.len() && of.len() > 1 {
+            return format!("all {} configurations: {note}", of.len());
         }
+        format!("{}: {note}", of.iter().map(|(_, id)| id).join(", "))
     };
-    notes.into_iter().map(said).collect()
+    let notes = grouped_in_order(all, |(note, _)| *note).into_iter();
+    notes.map(in_words).collect()
 }
 
 /// Warnings about the data, except for those on page one.

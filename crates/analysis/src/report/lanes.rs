@@ -4,7 +4,7 @@ use domain::plan::Arm;
 use domain::{Nanos, Stamp};
 use metrics::{
     AgentObservation, ArmObservation, ConfigSummary, Dataset, Estimate, RequestTimes,
-    RunObservation, StampSource, Summary,
+    RunObservation, Summary,
 };
 
 use crate::charts::{Lane, Phase, Segment, percent};
@@ -35,30 +35,11 @@ pub(super) fn overlap(summary: &Summary, run: &RunObservation) -> String {
 /// first where there is one arm only.
 pub(super) fn most_alike<'r>(runs: &[&'r RunObservation]) -> Option<&'r RunObservation> {
     let unlike = |run: &RunObservation| match (&run.together, &run.sequential) {
-        (Some(a), Some(b)) => tokens(a).abs_diff(tokens(b)),
+        (Some(a), Some(b)) => a.tokens().abs_diff(b.tokens()),
         (Some(_), None) => u64::MAX - 1,
         (None, _) => u64::MAX,
     };
     runs.iter().copied().min_by_key(|run| unlike(run))
-}
-
-pub(super) fn agent_tokens(arm: &ArmObservation) -> Vec<u64> {
-    let of_agent = |agent: &AgentObservation| {
-        let requests = agent.requests.iter();
-        requests.map(|r| r.tokens).fold(0, u64::saturating_add)
-    };
-    arm.agents.iter().map(of_agent).collect()
-}
-
-pub(super) fn tokens(arm: &ArmObservation) -> u64 {
-    agent_tokens(arm).into_iter().fold(0, u64::saturating_add)
-}
-
-/// True when the run's stamps were rebuilt from durations.
-pub(super) fn is_rebuilt(run: &RunObservation) -> bool {
-    let agents = run.together.iter().flat_map(|arm| &arm.agents);
-    let mut requests = agents.flat_map(|agent| &agent.requests);
-    requests.any(|r| r.stamps == StampSource::Rebuilt)
 }
 
 /// The agents' names; those that share one are numbered.
@@ -76,8 +57,9 @@ pub(super) fn names(agents: &[AgentObservation]) -> Vec<String> {
 
 /// An arm's agents as lanes, times from the arm's first request.
 pub(super) fn of_arm(arm: &ArmObservation) -> Vec<Lane> {
-    let requests = arm.agents.iter().flat_map(|a| &a.requests);
-    let starts = requests.map(|r| r.sent.unwrap_or(r.scheduled).min(r.scheduled));
+    let starts = arm
+        .requests()
+        .map(|r| r.sent.unwrap_or(r.scheduled).min(r.scheduled));
     let zero = starts.min().unwrap_or_default();
     let seconds = |at: Stamp| at.since(zero).as_secs_f64();
     let lane = |(agent, label): (&AgentObservation, String)| {
@@ -108,9 +90,8 @@ pub(super) fn of_arm(arm: &ArmObservation) -> Vec<Lane> {
 
 /// First send to last final object, seconds.
 pub(super) fn wall(arm: &ArmObservation) -> Option<f64> {
-    let requests = || arm.agents.iter().flat_map(|a| &a.requests);
-    let from = requests().filter_map(|r| r.sent).min()?;
-    let to = requests().filter_map(|r| r.done).max()?;
+    let from = arm.requests().filter_map(|r| r.sent).min()?;
+    let to = arm.requests().filter_map(|r| r.done).max()?;
     Some(to.since(from).as_secs_f64())
 }
 
@@ -166,12 +147,7 @@ fn waited_until(
     if arm.arm == Arm::Sequential {
         return sent;
     }
-    let is_behind = |other: &&AgentObservation| {
-        let (own, others) = (&agent.options, &other.options);
-        let is_other = other.agent != agent.agent && other.server == agent.server;
-        is_other && (others.reloads_for(own) || own.reloads_for(others))
-    };
-    let others = arm.agents.iter().filter(is_behind);
+    let others = arm.peers(agent).filter(|other| !other.shares_runner(agent));
     let before = others
         .flat_map(|other| &other.requests)
         .filter(|other| other.first_token < request.first_token);

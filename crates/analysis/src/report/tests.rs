@@ -6,44 +6,30 @@ use std::sync::LazyLock;
 use domain::Nanos;
 use domain::plan::{Arm, Topology};
 use domain::telemetry::{GpuProcess, GpuSource, ServerReading};
+use metrics::RunObservation;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
 use crate::charts::png;
-use crate::kind::fixture::text;
+use crate::kind::fixture::{folder, options, text};
 use crate::replace::ReplaceError;
 
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tr113")
+/// The data of inputs in the fixtures.
+fn data(inputs: &[&str]) -> Dataset {
+    let inputs: Vec<PathBuf> = inputs.iter().map(|input| folder(input)).collect();
+    crate::load::load_all(&inputs, false).unwrap().dataset
 }
 
-fn options(name: &str) -> ReportOptions {
-    ReportOptions {
-        name: name.to_owned(),
-        inputs: vec!["fixtures/tr113".to_owned()],
-        published: None,
-    }
-}
-
-fn report_of(inputs: &[&str], name: &str) -> Report {
-    let inputs: Vec<PathBuf> = inputs.iter().map(|i| fixtures().join(i)).collect();
-    let loaded = crate::load::load_all(&inputs, false).unwrap();
-    build(&loaded.dataset, &options(name)).unwrap()
-}
-
-/// The report of the 19 recorded runs beside the published table, made once.
-fn tr113() -> &'static Report {
-    static REPORT: LazyLock<Report> = LazyLock::new(|| report_of(&[""], "tr113"));
-    &REPORT
+fn report(data: &Dataset, name: &str) -> Report {
+    build(data, &options(name)).unwrap()
 }
 
 /// The report of one server against two, made once.
-fn servers() -> &'static Report {
-    static REPORT: LazyLock<Report> =
-        LazyLock::new(|| report_of(&["one-server.csv", "two-servers.csv"], "servers"));
-    &REPORT
-}
+static SERVERS: LazyLock<Report> = LazyLock::new(|| {
+    let inputs = ["tr113/one-server.csv", "tr113/two-servers.csv"];
+    report(&data(&inputs), "servers")
+});
 
 fn json_of(report: &Report) -> Value {
     serde_json::from_str(text(report, "report.json")).unwrap()
@@ -63,75 +49,42 @@ fn page_one(report: &Report) -> String {
     )
 }
 
-#[test]
-fn recorded_runs_make_a_report_that_says_the_agents_never_overlapped() {
-    insta::assert_snapshot!("page_one_tr113", page_one(tr113()));
-    // Five runs of one configuration on each kind of serving: its spread is shown, and no winner named.
-    insta::assert_snapshot!("page_one_servers", page_one(servers()));
-}
-
+/// What `report.json` of one server against two, and of a published table alone, hold. The committed reports pin all
+/// figures of theirs.
 #[test]
 fn the_figures_of_a_report_are_in_its_json() {
-    let published = report_of(&["published.csv"], "published");
-    assert!(
-        published.answer.starts_with("Unknown."),
-        "{}",
-        published.answer
-    );
-    let unknown = Value::Null;
-    let of = [
-        (tr113(), "/schema", json!(1)),
-        (tr113(), "/provenance", json!("imported")),
-        (tr113(), "/configs/18/agents", json!(2)),
-        (tr113(), "/configs/19", unknown.clone()),
-        (tr113(), "/configs/0/id", json!("bvc_g60_c512_t0.6")),
-        (tr113(), "/configs/0/verdict", json!("unknown")),
-        (tr113(), "/configs/0/gain", json!("unknown")),
-        (tr113(), "/configs/0/decoding", json!("in_turn")),
-        (tr113(), "/configs/0/speedup", unknown.clone()),
-        (tr113(), "/configs/0/lost_s", unknown.clone()),
-        (tr113(), "/configs/0/wall_s/lo", unknown.clone()),
-        (tr113(), "/configs/0/wall_s/n", json!(1)),
-        (tr113(), "/configs/0/outcomes/completed", json!(2)),
-        (tr113(), "/configs/0/contention_runs/published", json!(0)),
-        (
-            tr113(),
-            "/configs/0/contention_runs/ttft_rule",
-            unknown.clone(),
-        ),
-        (tr113(), "/scenarios/chimera_homo/configs", json!(4)),
-        (tr113(), "/overall/overlap/zero", json!(19)),
-        (tr113(), "/differences/2/published", json!("no")),
-        (tr113(), "/differences/3", unknown.clone()),
+    let published = report(&data(&["tr113/published.csv"]), "published");
+    let answer = &published.answer;
+    assert!(answer.starts_with("Unknown."), "{answer}");
+    // Five runs of one configuration on each kind of serving: its spread is shown, and no winner named.
+    insta::assert_snapshot!("page_one_servers", page_one(&SERVERS));
+    for (report, pointer, expected) in [
         (&published, "/configs/0/speedup_est/mean", json!(1.557)),
         (&published, "/configs/0/verdict", json!("unknown")),
-        (&published, "/configs/0/decode_overlap", unknown.clone()),
+        (&published, "/configs/0/decode_overlap", Value::Null),
         // Recorded runs are not paired.
-        (servers(), "/topologies/0/repetitions", json!(5)),
-        (servers(), "/topologies/0/paired", json!(false)),
+        (&SERVERS, "/topologies/0/repetitions", json!(5)),
+        (&SERVERS, "/topologies/0/paired", json!(false)),
         (
-            servers(),
+            &SERVERS,
             "/scenarios/chimera_homo@per_agent/configs",
             json!(1),
         ),
-        (servers(), "/overall/by_topology/1/configs", json!(1)),
-        (servers(), "/overall/by_topology/2", unknown),
-    ];
-    for (report, pointer, expected) in of {
+        (&SERVERS, "/overall/by_topology/1/configs", json!(1)),
+        (&SERVERS, "/overall/by_topology/2", Value::Null),
+    ] {
         let json = json_of(report);
         let found = json.pointer(pointer).unwrap_or(&Value::Null);
         assert_eq!(*found, expected, "{} {pointer}", report.name);
     }
-    let json = json_of(servers());
-    assert_eq!(
-        json["choice"]["overall"]["wall_s"],
-        json["topologies"][0]["wall_s"]
-    );
+    let json = json_of(&SERVERS);
+    let wall_s = &json["topologies"][0]["wall_s"];
+    assert_eq!(json["choice"]["overall"]["wall_s"], *wall_s);
 }
 
 /// The together arm that a limit of one request in flight gives: the one in turn, with every agent
 /// scheduled at once and waiting for its permit.
-fn one_at_a_time(run: &mut metrics::RunObservation) {
+fn one_at_a_time(run: &mut RunObservation) {
     let mut arm = run.sequential.clone().unwrap();
     arm.arm = Arm::Together;
     let firsts = || arm.agents.iter().map(|agent| &agent.requests[0]);
@@ -153,12 +106,12 @@ fn a_limit_of_the_clients_own_is_named_where_it_made_agents_take_turns() {
     dataset
         .runs
         .retain(|run| run.topology == Some(Topology::Shared));
-    let plain = build(&dataset, &options("plain")).unwrap();
+    let plain = report(&dataset, "plain");
     let manifest = dataset.manifest.as_mut().unwrap();
     manifest.header.admission = NonZeroU32::new(1);
     manifest.plan.topologies = vec![Topology::Shared];
     dataset.runs.iter_mut().for_each(one_at_a_time);
-    let limited = build(&dataset, &options("limited")).unwrap();
+    let limited = report(&dataset, "limited");
     insta::assert_snapshot!("page_one_limited", page_one(&limited));
     for words in [
         "- requests in flight: at most 1, by",
@@ -177,24 +130,18 @@ fn a_limit_of_the_clients_own_is_named_where_it_made_agents_take_turns() {
 #[test]
 fn where_every_request_failed_the_report_says_that_and_counts_none() {
     let mut dataset = own_plan();
-    let arms = dataset
-        .runs
-        .iter_mut()
-        .flat_map(|run| [&mut run.together, &mut run.sequential]);
-    for request in arms
-        .flatten()
-        .flat_map(|arm| &mut arm.agents)
-        .flat_map(|agent| &mut agent.requests)
-    {
+    let arms = dataset.runs.iter_mut().flat_map(RunObservation::arms_mut);
+    let agents = arms.flat_map(|arm| &mut arm.agents);
+    for request in agents.flat_map(|agent| &mut agent.requests) {
         request.outcome = domain::Outcome::Cancelled;
     }
-    let report = build(&dataset, &options("failed")).unwrap();
+    let report = report(&dataset, "failed");
     insta::assert_snapshot!("page_one_failed", page_one(&report));
 }
 
 #[test]
 fn links_lead_to_the_reports_own_files_and_to_anchors_of_the_page() {
-    for report in [tr113(), servers()] {
+    for report in [&report(&data(&["tr113"]), "tr113"), &*SERVERS] {
         for page in ["report.md", "appendix.md"] {
             let md = text(report, page);
             for part in md.split("](").skip(1) {
@@ -212,9 +159,8 @@ fn links_lead_to_the_reports_own_files_and_to_anchors_of_the_page() {
 }
 
 /// The committed sweep of a plan of its own.
-fn own_plan() -> metrics::Dataset {
-    let folder = fixtures().join("../one-or-two-servers");
-    crate::load::load_all(&[folder], false).unwrap().dataset
+fn own_plan() -> Dataset {
+    data(&["one-or-two-servers"])
 }
 
 #[test]
@@ -225,41 +171,32 @@ fn a_plan_of_its_own_gets_a_report_about_that_plan_and_no_number_is_lost() {
         assert!(!md.contains(words), "{words}");
     }
     // No picture of it is about a scenario of TR113's, nor about TR113's estimate.
-    let timelines = own
-        .files
-        .keys()
-        .filter(|name| name.contains("timeline") && name.ends_with("png"));
-    let timelines: Vec<&String> = timelines.collect();
-    assert_eq!(
-        timelines,
-        ["charts/timeline-front.png", "charts/timeline.png"]
-    );
+    let is_timeline = |name: &&String| name.contains("timeline") && name.ends_with("png");
+    let timelines: Vec<&String> = own.files.keys().filter(is_timeline).collect();
+    let expected = ["charts/timeline-front.png", "charts/timeline.png"];
+    assert_eq!(timelines, expected);
     assert!(!own.files.contains_key("charts/options.png"));
     let mut data = own_plan();
     data.manifest.as_mut().unwrap().plan.report = Some(domain::plan::ReportStyle::Tr113);
-    let as_tr113 = build(&data, &options("own")).unwrap();
+    let as_tr113 = report(&data, "own");
     assert!(text(&as_tr113, "report.md").contains("## Beside TR113 and TR110"));
     assert_eq!(json_of(&own)["configs"], json_of(&as_tr113)["configs"]);
 }
 
 #[test]
 fn a_simulated_report_says_so_everywhere() {
-    let mut set = crate::load::load(&fixtures().join("recorded.csv"), false)
-        .unwrap()
-        .dataset;
-    let plain = build(&set, &options("x")).unwrap();
+    let mut set = data(&["tr113/recorded.csv"]);
+    let plain = report(&set, "x");
     set.provenance = domain::record::Provenance::Simulated;
-    let report = build(&set, &options("x")).unwrap();
+    let report = report(&set, "x");
     let md = text(&report, "report.md");
     assert!(md.contains("\n# SIMULATED: x\n"));
     assert!(md.contains("provenance: SIMULATED\nsimulated: true"));
     assert_eq!(json_of(&report)["provenance"], "simulated");
     for (name, content) in &report.files {
         if let (Content::Png(badged), Some(Content::Png(bare))) = (content, plain.files.get(name)) {
-            assert!(
-                !png::compare(badged, bare, 1).unwrap().is_match(),
-                "{name} has no badge"
-            );
+            let compared = png::compare(badged, bare, 1).unwrap();
+            assert!(!compared.is_match(), "{name} has no badge");
         }
     }
 }
@@ -279,7 +216,7 @@ fn two_arms(configs: &[&str], repetitions: u32, longer: u64) -> Report {
             unloaded(config, repetition, &agents)
         })
     });
-    build(&dataset(runs.collect()), &options("arms")).unwrap()
+    report(&dataset(runs.collect()), "arms")
 }
 
 #[test]
@@ -299,7 +236,7 @@ fn a_gain_without_overlapping_decodes_is_a_yes_and_one_repetition_is_no_no() {
             ];
             two_arms("a", repetition, "as left", &agents)
         });
-        let report = build(&dataset(runs.collect()), &options("gain")).unwrap();
+        let report = report(&dataset(runs.collect()), "gain");
         let page = page_one(&report);
         assert!(page.contains(answer), "{page}");
         let although = page.contains("It pays although the agents decode one after the other");
@@ -342,71 +279,54 @@ fn what_brackets_hold_is_said_as_it_is() {
 }
 
 #[test]
-fn the_same_data_give_the_same_report() {
-    assert_eq!(*tr113(), report_of(&[""], "tr113"));
-}
-
-#[test]
 fn nothing_at_all_gives_a_report_that_says_unknown() {
-    let mut set = crate::load::load(&fixtures(), false).unwrap().dataset;
+    let mut set = data(&["tr113"]);
     set.runs.clear();
     set.published.clear();
-    let report = build(&set, &options("empty")).unwrap();
+    let report = report(&set, "empty");
     assert!(report.answer.starts_with("Unknown."), "{}", report.answer);
     assert!(!text(&report, "report.md").contains("NaN"));
 }
 
-/// The small report, written to a folder in a temporary one that is removed when its handle is dropped.
+/// A small report, written to a folder in a temporary one that is removed when its handle is dropped.
 fn written() -> (TempDir, PathBuf, Report) {
     let dir = TempDir::new().unwrap();
     let at = dir.path().join("small");
-    let report = small();
-    report.write(&at).unwrap();
-    (dir, at, report)
-}
-
-/// A small report to write and spoil.
-fn small() -> Report {
-    let picture = |shade: u8| png::encode(&[shade; 12], 2, 2).unwrap();
     let text = |words: &str| Content::Text(words.to_owned());
     let files = [
         ("report.json", text("{}\n")),
         ("report.md", text("one\ntwo\nthree\n")),
         ("charts/a.png", Content::Png(picture(100))),
     ];
-    Report {
+    let report = Report {
         name: "small".to_owned(),
         answer: String::new(),
         files: files.map(|(name, file)| (name.to_owned(), file)).into(),
-    }
+    };
+    report.write(&at).unwrap();
+    (dir, at, report)
+}
+
+fn picture(shade: u8) -> Vec<u8> {
+    png::encode(&[shade; 12], 2, 2).unwrap()
 }
 
 /// What an earlier report was changed to, and what the check then says; nothing where it finds no difference.
 #[test]
 fn a_changed_report_shows_the_difference() {
-    let picture = |shade: u8| png::encode(&[shade; 12], 2, 2).unwrap();
-    let text = |words: &str| words.as_bytes().to_vec();
+    let text = |words: &str| Some(words.as_bytes().to_vec());
+    let shade = |shade| Some(picture(shade));
     let (page, chart) = ("report.md", "charts/a.png");
-    let (same, near, far) = (picture(100), picture(101), picture(103));
+    let extra = "stray.csv: is no longer part of the report";
     for (file, content, said, pictures) in [
-        (page, Some(text("one\ntwo\nthree\n")), None, 0),
-        (page, Some(text("one\n2\nthree\n")), Some("-2\n+two\n"), 0),
-        (
-            "stray.csv",
-            Some(text("x\n")),
-            Some("stray.csv: is no longer part of the report"),
-            0,
-        ),
-        (chart, Some(same), None, 0),
+        (page, text("one\ntwo\nthree\n"), None, 0),
+        (page, text("one\n2\nthree\n"), Some("-2\n+two\n"), 0),
+        ("stray.csv", text("x\n"), Some(extra), 0),
+        (chart, shade(100), None, 0),
         // A picture may differ by one in a channel and not by more.
-        (chart, Some(near), None, 0),
-        (chart, Some(far), Some("4 pixels differ"), 2),
-        (
-            chart,
-            Some(text("not a picture")),
-            Some("cannot be compared"),
-            1,
-        ),
+        (chart, shade(101), None, 0),
+        (chart, shade(103), Some("4 pixels differ"), 2),
+        (chart, text("not a picture"), Some("cannot be compared"), 1),
         (chart, None, Some("a.png: is missing"), 0),
     ] {
         let (_dir, at, report) = written();
@@ -424,20 +344,14 @@ fn a_changed_report_shows_the_difference() {
 }
 
 #[test]
-fn a_folder_that_is_no_report_is_left_alone() {
-    let dir = TempDir::new().unwrap();
-    fs::write(dir.path().join("precious.txt"), "x").unwrap();
-    let error = small().write(dir.path()).unwrap_err();
-    let is_foreign = matches!(error, ReportError::Replace(ReplaceError::Foreign { .. }));
-    assert!(
-        is_foreign && dir.path().join("precious.txt").is_file(),
-        "{error}"
-    );
-}
-
-#[test]
-fn a_write_that_fails_leaves_the_earlier_report_whole() {
+fn a_write_that_fails_leaves_what_was_there() {
     let (dir, at, mut second) = written();
+    let foreign = TempDir::new().unwrap();
+    fs::write(foreign.path().join("precious.txt"), "x").unwrap();
+    let error = second.write(foreign.path()).unwrap_err();
+    let is_foreign = matches!(error, ReportError::Replace(ReplaceError::Foreign { .. }));
+    assert!(is_foreign, "{error}");
+    assert_eq!(names_in(foreign.path()), ["precious.txt"]);
     // A file where a folder must be: the write fails half way.
     for (file, words) in [("charts", "in the way"), ("report.md", "new\n")] {
         second
@@ -449,11 +363,8 @@ fn a_write_that_fails_leaves_the_earlier_report_whole() {
     assert!(is_write, "{error}");
     let page = fs::read_to_string(at.join("report.md")).unwrap();
     assert_eq!(page, "one\ntwo\nthree\n");
-    assert_eq!(
-        names_in(dir.path()),
-        ["small"],
-        "nothing half-written is left"
-    );
+    // Nothing half-written is left.
+    assert_eq!(names_in(dir.path()), ["small"]);
 }
 
 /// The names of what is in a folder.
@@ -483,11 +394,7 @@ fn reports_that_are_written_to_one_place_at_once_are_each_whole() {
             });
         }
     });
-    let whole = |number| {
-        variant(number)
-            .check(&at)
-            .is_ok_and(|found| found.is_match())
-    };
+    let whole = |number| variant(number).check(&at).unwrap().is_match();
     assert_eq!((0..6).filter(|number| whole(*number)).count(), 1);
     assert_eq!(names_in(dir.path()), ["small"]);
 
@@ -537,12 +444,12 @@ fn a_link_in_the_place_of_a_report_leads_nothing_out_of_it() {
 
 /// The committed sweep's first configuration on one server, as if a real server had been measured:
 /// its telemetry shows throttling, another program on the device, and the server's own process.
-fn measured_on_a_troubled_machine() -> metrics::Dataset {
+fn measured_on_a_troubled_machine() -> Dataset {
     let mut data = own_plan();
     data.provenance = domain::record::Provenance::Measured;
-    let first = (data.runs[0].config.clone(), data.runs[0].topology);
-    data.runs
-        .retain(|r| (r.config.clone(), r.topology) == first);
+    let first = data.runs[0].clone();
+    let is_first = |r: &RunObservation| r.config == first.config && r.topology == first.topology;
+    data.runs.retain(is_first);
     let environment = data.environment.as_mut().unwrap();
     environment.warnings = vec!["governor is powersave".to_owned()];
     environment.gpu = GpuSource::Several {
@@ -586,13 +493,8 @@ fn measured_on_a_troubled_machine() -> metrics::Dataset {
         }];
     }
     let throttled = metrics::throttle::throttled_intervals(&data.telemetry);
-    for run in &mut data.runs {
-        for arm in [&mut run.together, &mut run.sequential]
-            .into_iter()
-            .flatten()
-        {
-            arm.throttled.clone_from(&throttled);
-        }
+    for arm in data.runs.iter_mut().flat_map(RunObservation::arms_mut) {
+        arm.throttled.clone_from(&throttled);
     }
     data
 }
@@ -600,7 +502,7 @@ fn measured_on_a_troubled_machine() -> metrics::Dataset {
 #[test]
 fn conditions_stand_near_the_top_and_energy_says_how_it_was_found() {
     let data = measured_on_a_troubled_machine();
-    let report = build(&data, &options("troubled")).unwrap();
+    let report = report(&data, "troubled");
     insta::assert_snapshot!("page_one_troubled", page_one(&report));
     let md = [text(&report, "report.md"), text(&report, "appendix.md")].concat();
     for line in [

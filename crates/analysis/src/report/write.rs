@@ -112,9 +112,9 @@ fn check_picture(
     outcome: &mut CheckOutcome,
 ) -> Result<(), ReportError> {
     let mut keep = |ending: &str, bytes: &[u8]| {
-        let beside = path.with_extension(ending);
-        replace_file(&beside, bytes).map_err(|e| ReplaceError::write(&beside, e))?;
-        outcome.written.push(beside);
+        let sibling = path.with_extension(ending);
+        replace_file(&sibling, bytes).map_err(|e| ReplaceError::write(&sibling, e))?;
+        outcome.written.push(sibling);
         Ok::<(), ReportError>(())
     };
     let words = match png::compare(committed, fresh, TOLERANCE) {

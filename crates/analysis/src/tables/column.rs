@@ -4,162 +4,173 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use document::{Cell, Kind, Origin};
-use metrics::Estimate;
-use polars::prelude::{DataFrame, LazyFrame};
-use serde::Deserialize;
+use document::{Cell, Kind, Origin, Table};
+use polars::prelude::{DataFrame, IntoLazy as _, LazyFrame};
+use serde::{Deserialize, Serialize};
 
-use super::frame::{collect, floats};
+use super::frame::{collect, floats, frame};
 
 /// A table as it is declared.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Declaration {
+    #[serde(default)]
     pub(super) title: String,
+    #[serde(default)]
     pub(super) note: String,
-    columns: String,
+    /// The entry whose columns come first.
+    base: Option<String>,
+    columns: Vec<TableColumn>,
 }
 
 pub(super) static DECLARATIONS: LazyLock<BTreeMap<String, Declaration>> = LazyLock::new(|| {
-    toml::from_str(include_str!("tables.toml")).expect("the tables are parsed by a test")
+    let files = [
+        include_str!("tables.toml"),
+        include_str!("../load_report/tables.toml"),
+        include_str!("../capacity/tables.toml"),
+        include_str!("../calibration/tables.toml"),
+    ];
+    let declarations = files.map(|file| -> BTreeMap<_, _> {
+        toml::from_str(file).expect("a test reads the declarations")
+    });
+    declarations.into_iter().flatten().collect()
 });
 
 pub(super) fn declaration(name: &str) -> &'static Declaration {
     &DECLARATIONS[name]
 }
 
-/// The declared columns of a table, those of other entries in the place of their names.
+/// The declared columns of a table, those of its base first.
 pub(super) fn declared_columns(name: &str) -> Vec<TableColumn> {
-    let lines = declaration(name).columns.lines();
-    let columns = lines.flat_map(|line| match line.strip_prefix("..") {
-        Some(other) => declared_columns(other),
-        None => vec![TableColumn::parse(line)],
-    });
-    columns.collect()
+    let declared = declaration(name);
+    let base = declared.base.as_deref().map(declared_columns);
+    [&base.unwrap_or_default()[..], &declared.columns].concat()
 }
 
 /// A column of a table, made from one of a frame.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub(super) struct TableColumn {
     pub(super) key: String,
     pub(super) heading: String,
-    /// The frame's column. For an estimate, the beginning of the names of its parts.
-    from: String,
+    /// The frame's column, if it is not `key`. For an estimate, the beginning of the names of its parts.
+    from: Option<String>,
     /// The end of the names of all columns of the frame that this one is made from.
+    #[serde(skip)]
     ending: String,
     kind: ColumnKind,
-    /// None: where the table's data come from.
-    pub(super) origin: Option<Origin>,
+    /// Where its data come from, if the kind does not say it and they are not the table's own.
+    origin: Option<Origin>,
     /// None: as the frame's column `decimals` says, else one for a number with a fraction.
     decimals: Option<usize>,
+    #[serde(rename = "signed")]
     is_signed: bool,
+    /// The frame has a share, shown in percent.
+    #[serde(rename = "percent")]
     is_percent: bool,
     /// The column of a number to show after this one and a slash.
-    after: Option<String>,
-    /// The number after the slash is what this one is out of: nothing can be said where it is 0.
-    is_part: bool,
+    beside: Option<String>,
+    /// As `beside`, with the number that this one is a part of: unknown where that is 0.
+    of: Option<String>,
     /// The column with the words to show where this one has no value.
+    #[serde(rename = "else")]
     otherwise: Option<String>,
-    absent: Absent,
-    /// The column is repeated for each source.
-    pub(super) is_of_each_source: bool,
-    /// The column is repeated for each agent.
-    pub(super) is_of_each_agent: bool,
-    /// What must hold for the column to be shown.
-    pub(super) condition: Option<String>,
+    /// An absent value does not apply, else it is unknown.
+    #[serde(rename = "dash")]
+    is_dashed: bool,
+    /// An absent value is unknown in rows in which this column is true, and does not apply in the others.
+    unknown_if: Option<String>,
+    pub(super) each: Option<Repeated>,
+    #[serde(rename = "if")]
+    pub(super) condition: Option<Condition>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum ColumnKind {
+    /// A name.
     #[default]
+    Label,
     Text,
+    /// A number that a plan sets; a dash where it is not set.
+    Setting,
     Number,
     Estimate,
     PValue,
 }
 
-/// How an absent value is shown.
-#[derive(Debug, Clone, Default)]
-enum Absent {
-    #[default]
-    Unknown,
-    /// It does not apply.
-    Empty,
-    /// As unknown in rows in which this column is true.
-    UnknownIf(String),
+/// What a column is repeated for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Repeated {
+    Source,
+    Agent,
+}
+
+/// What must hold of the data for a column to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Condition {
+    /// They have one server and a server per agent.
+    Servers,
+    /// The client limited requests in flight.
+    Admission,
+    /// Part of a model ran on the CPU.
+    Offload,
 }
 
 impl TableColumn {
-    /// Panics when the line is not as `tables.toml` describes it; a test parses all.
-    fn parse(line: &str) -> Self {
-        let mut parts = line.split('|').map(|part| part.trim().to_owned());
-        let mut part = || parts.next().expect("key | heading | properties");
-        let (key, heading, properties) = (part(), part(), part());
-        let mut column = Self {
-            from: key.clone(),
-            key,
-            heading,
-            origin: Some(Origin::Label),
-            ..Self::default()
-        };
-        let mut words = properties.split(' ');
-        while let Some(word) = words.next() {
-            let mut name = || words.next().expect("a name follows").to_owned();
-            match word {
-                "label" => {}
-                "words" | "derived" => column.origin = Some(Origin::Derived),
-                "setting" => (column.kind, column.absent) = (ColumnKind::Number, Absent::Empty),
-                "number" | "estimate" => {
-                    let is_number = word == "number";
-                    column.kind = if is_number {
-                        ColumnKind::Number
-                    } else {
-                        ColumnKind::Estimate
-                    };
-                    column.decimals = name().parse().ok();
-                    column.origin = None;
-                }
-                "p" => {
-                    (column.kind, column.absent) = (ColumnKind::PValue, Absent::Empty);
-                    column.origin = Some(Origin::Derived);
-                }
-                "from" => column.from = name(),
-                "signed" => column.is_signed = true,
-                "percent" => column.is_percent = true,
-                "published" => column.origin = Some(Origin::Published),
-                "named" => column.origin = Some(Origin::Label),
-                "data" => column.origin = None,
-                "of" => (column.after, column.is_part) = (Some(name()), true),
-                "beside" => column.after = Some(name()),
-                "else" => column.otherwise = Some(name()),
-                "dash" => column.absent = Absent::Empty,
-                "unknown-if" => column.absent = Absent::UnknownIf(name()),
-                "each" => column.is_of_each_source = true,
-                "agents" => column.is_of_each_agent = true,
-                "if" => column.condition = Some(name()),
-                other => panic!("`{other}` is no property of a column"),
-            }
-        }
-        column
-    }
-
     /// The column of an option, by the names of the columns with its number and with its words.
     pub(super) fn of_option(name: &str) -> Self {
-        let line =
-            format!("{name} | {name} | setting from option.{name}.number else option.{name}.words");
-        Self::parse(&line)
+        Self {
+            key: name.to_owned(),
+            heading: name.to_owned(),
+            from: Some(format!("option.{name}.number")),
+            otherwise: Some(format!("option.{name}.words")),
+            kind: ColumnKind::Setting,
+            ..Self::default()
+        }
     }
 
-    /// The column of one of several sources, whose columns in a wide frame end with its place.
-    pub(super) fn of_source(mut self, place: usize) -> Self {
-        self.ending = format!("@{place}");
-        self
+    /// Where its data come from; none where that is where the table's data come from.
+    pub(super) fn origin(&self) -> Option<Origin> {
+        self.origin.or(match self.kind {
+            ColumnKind::Label | ColumnKind::Setting => Some(Origin::Label),
+            ColumnKind::PValue => Some(Origin::Derived),
+            ColumnKind::Text | ColumnKind::Number | ColumnKind::Estimate => None,
+        })
+    }
+
+    fn from(&self) -> &str {
+        self.from.as_ref().unwrap_or(&self.key)
+    }
+
+    /// The column of one of several sources, whose columns in a wide frame end with its place; `name` names the source in
+    /// the key and the heading.
+    pub(super) fn of_source(
+        &self,
+        place: usize,
+        origin: Origin,
+        name: Option<(&str, &str)>,
+    ) -> Self {
+        let mut column = Self {
+            from: Some(self.from().to_owned()),
+            ending: format!("@{place}"),
+            origin: self.origin().or(Some(origin)),
+            ..self.clone()
+        };
+        if let Some((key, label)) = name {
+            column.key = format!("{}_{key}", self.key);
+            column.heading = format!("{}, {label}", self.heading);
+        }
+        column
     }
 
     /// The column with a word in the place of its name in braces.
     pub(super) fn with(mut self, name: &str, word: &str) -> Self {
         let name = format!("{{{name}}}");
-        for text in [&mut self.key, &mut self.heading, &mut self.from] {
+        let own = [&mut self.key, &mut self.heading];
+        for text in own.into_iter().chain(&mut self.from) {
             *text = text.replace(&name, word);
         }
         self
@@ -167,8 +178,8 @@ impl TableColumn {
 
     pub(super) fn kind(&self) -> Kind {
         match self.kind {
-            ColumnKind::Text => Kind::Text,
-            ColumnKind::Number | ColumnKind::PValue => Kind::Number,
+            ColumnKind::Label | ColumnKind::Text => Kind::Text,
+            ColumnKind::Setting | ColumnKind::Number | ColumnKind::PValue => Kind::Number,
             ColumnKind::Estimate => Kind::Estimate,
         }
     }
@@ -178,23 +189,30 @@ impl TableColumn {
         let number = |name: &str| named(name)?.f64().ok()?.get(row);
         let text = |name: &str| named(name)?.str().ok()?.get(row);
         let flag = |name: &str| named(name)?.bool().ok()?.get(row);
-        if let Some(text) = text(&self.from) {
+        if let Some(text) = text(self.from()) {
             return Cell::text(text);
         }
-        let part = |part: &str| number(&format!("{}.{part}", self.from));
-        let value = number(&self.from).or_else(|| part("mean"));
-        let after = self.after.as_ref().and_then(|column| number(column));
-        let is_of_nothing = self.is_part && after == Some(0.0);
-        let Some(value) = value.filter(|value| !value.is_nan() && !is_of_nothing) else {
-            let other = self.otherwise.as_ref().and_then(|column| text(column));
-            return match (&self.absent, other) {
-                (_, Some(other)) => Cell::text(other),
-                (Absent::UnknownIf(column), _) if flag(column) == Some(true) => Cell::Unknown,
-                (Absent::Unknown, _) => Cell::Unknown,
-                _ => Cell::Empty,
+        let part = |part: &str| number(&format!("{}.{part}", self.from()));
+        let value = number(self.from()).or_else(|| part("mean"));
+        let [of, beside] = [&self.of, &self.beside].map(|name| number(name.as_ref()?));
+        let is_known = |value: &f64| !value.is_nan() && of != Some(0.0);
+        let Some(value) = value.filter(is_known) else {
+            if let Some(words) = self.otherwise.as_ref().and_then(|name| text(name)) {
+                return Cell::text(words);
+            }
+            let is_dashed = match &self.unknown_if {
+                Some(name) => flag(name) != Some(true),
+                None => {
+                    self.is_dashed || matches!(self.kind, ColumnKind::Setting | ColumnKind::PValue)
+                }
+            };
+            return if is_dashed {
+                Cell::Empty
+            } else {
+                Cell::Unknown
             };
         };
-        if let Some(after) = after {
+        if let Some(after) = of.or(beside) {
             return Cell::text(format!("{}/{}", value.round(), after.round()));
         }
         if self.kind == ColumnKind::PValue {
@@ -202,22 +220,35 @@ impl TableColumn {
         }
         let decimals = self.decimals.or_else(|| Some(number("decimals")? as usize));
         let decimals = decimals.unwrap_or_else(|| usize::from(value.fract() != 0.0));
-        match part("n") {
-            Some(n) => {
-                let estimate = Estimate {
-                    mean: value,
-                    lo: part("lo"),
-                    hi: part("hi"),
-                    sd: None,
-                    n: n as u32,
-                };
-                let factor = if self.is_percent { 100.0 } else { 1.0 };
-                Cell::scaled(Some(&estimate), factor, decimals, self.is_signed)
-            }
-            None if self.is_signed => Cell::signed(value, decimals),
-            None => Cell::number(value, decimals),
-        }
+        let n = part("n").map(|n| n as u32);
+        let factor = if self.is_percent { 100.0 } else { 1.0 };
+        let interval = part("lo").zip(part("hi"));
+        let interval = interval.map(|(lo, hi)| (lo * factor, hi * factor));
+        Cell::build(value * factor, decimals, self.is_signed, interval, n)
     }
+}
+
+/// A declared table with these columns. `origin` is where the data come from. Its id is what follows the slash, if any, in
+/// its name.
+pub(super) fn table(name: &str, columns: &[TableColumn], origin: Origin, rows: LazyFrame) -> Table {
+    let Declaration { title, note, .. } = declaration(name);
+    let (_, id) = name.split_once('/').unwrap_or(("", name));
+    let mut table = Table::new(id, title.as_str()).note(note.as_str());
+    table.rows = self::rows(rows, columns);
+    for column in columns {
+        let origin = column.origin().unwrap_or(origin);
+        table.column(&*column.key, &*column.heading, column.kind(), origin);
+    }
+    table
+}
+
+/// A declared table with a row for each item, made from the values in it.
+pub(crate) fn table_of<T: Serialize>(
+    name: &str,
+    origin: Origin,
+    items: impl IntoIterator<Item = T>,
+) -> Table {
+    table(name, &declared_columns(name), origin, frame(items).lazy())
 }
 
 /// The rows of a frame as the cells of a table.

@@ -10,7 +10,7 @@ pub(crate) fn cause_phrase(config: &ConfigSummary) -> Option<String> {
     let Some(lost) = &config.stats.lost_s else {
         return config.why_serial.map(|why| why_phrase(&why));
     };
-    let largest = lost.largest().filter(|(_, seconds)| *seconds >= 0.05);
+    let largest = lost.costliest().filter(|(_, seconds)| *seconds >= 0.05);
     Some(largest.map_or_else(
         || "none above 0.05 s".to_owned(),
         |(name, seconds)| format!("{} {} s", name.replace('_', " "), plain(seconds, 2)),

@@ -1,5 +1,5 @@
 //! TR110's published figures, and the tables of the TR110 report (the multi-agent report) from
-//! whatever data there are.
+//! the data that are there.
 
 use std::sync::LazyLock;
 

@@ -8,7 +8,7 @@ use metrics::{AgentObservation, ConfigSummary, Dataset, PublishedRow, Summary, i
 use polars::prelude::{DataFrame, IntoLazy as _, LazyFrame, col, len, lit};
 use serde_json::{Value, json};
 
-use super::column::{self, Declaration, TableColumn, declaration, declared_columns};
+use super::column::{self, Condition, Repeated, TableColumn, declared_columns};
 use super::facts::{agent_letter, cause_phrase, scenario_title};
 use super::frame::{collect, columns, frame, join, number, with_columns};
 use super::settings::{Settings, in_words};
@@ -94,8 +94,8 @@ pub(super) fn agents_of<'d>(
 ) -> &'d [AgentObservation] {
     let mut runs = dataset.runs.iter();
     let run = runs.find(|r| r.config == config.id && r.topology == config.topology);
-    let arm = run.and_then(|r| r.together.as_ref().or(r.sequential.as_ref()));
-    arm.map_or(&[], |arm| arm.agents.as_slice())
+    run.and_then(|run| run.arms().next())
+        .map_or(&[], |arm| arm.agents.as_slice())
 }
 
 #[derive(Debug)]
@@ -268,34 +268,31 @@ impl<'a> View<'a> {
     pub(super) fn columns(&self, name: &str) -> Vec<TableColumn> {
         let mut columns = Vec::new();
         for column in declared_columns(name) {
-            let holds = column
-                .condition
-                .as_deref()
-                .is_none_or(|condition| match condition {
-                    "servers" => self.several_topologies(),
-                    "admission" => self.has_admission_limit(),
-                    other => {
-                        other == "offload"
-                            && self.summary.runs.iter().any(|r| r.cause.offload.is_some())
-                    }
-                });
-            if !holds {
-                continue;
-            }
-            if column.is_of_each_source {
-                let several = self.sources.len() > 1;
-                let sources = 0..self.sources.len();
-                columns.extend(sources.map(|place| self.of_source(&column, place, several)));
-            } else if column.is_of_each_agent {
-                let agents = self.summary.configs.iter().map(|c| c.agents).max();
-                columns.extend((0..agents.unwrap_or_default()).map(|agent| {
-                    let letter = agent_letter(agent);
-                    let column = column.clone().with("number", &agent.to_string());
-                    let column = column.with("key", &letter.to_lowercase().replace(' ', "_"));
-                    column.with("agent", &letter)
-                }));
-            } else {
-                columns.push(column);
+            let holds = column.condition.is_none_or(|condition| match condition {
+                Condition::Servers => self.several_topologies(),
+                Condition::Admission => self.has_admission_limit(),
+                Condition::Offload => {
+                    let mut runs = self.summary.runs.iter();
+                    runs.any(|r| r.cause.offload.is_some())
+                }
+            });
+            match column.each {
+                _ if !holds => {}
+                None => columns.push(column),
+                Some(Repeated::Source) => {
+                    let several = self.sources.len() > 1;
+                    let sources = 0..self.sources.len();
+                    columns.extend(sources.map(|place| self.of_source(&column, place, several)));
+                }
+                Some(Repeated::Agent) => {
+                    let agents = self.summary.configs.iter().map(|c| c.agents).max();
+                    columns.extend((0..agents.unwrap_or_default()).map(|agent| {
+                        let letter = agent_letter(agent);
+                        let column = column.clone().with("number", &agent.to_string());
+                        let column = column.with("key", &letter.to_lowercase().replace(' ', "_"));
+                        column.with("agent", &letter)
+                    }));
+                }
             }
         }
         columns
@@ -315,13 +312,8 @@ impl<'a> View<'a> {
         several: bool,
     ) -> TableColumn {
         let source = &self.sources[place];
-        let mut column = column.clone().of_source(place);
-        column.origin = column.origin.or(Some(source.origin));
-        if several {
-            column.key = format!("{}_{}", column.key, source.key);
-            column.heading = format!("{}, {}", column.heading, source.label);
-        }
-        column
+        let name = several.then_some((&*source.key, &*source.label));
+        column.of_source(place, source.origin, name)
     }
 
     /// A declared table.
@@ -331,14 +323,7 @@ impl<'a> View<'a> {
 
     /// A declared table with these columns.
     pub(super) fn table_of(&self, id: &str, columns: &[TableColumn], rows: LazyFrame) -> Table {
-        let Declaration { title, note, .. } = declaration(id);
-        let mut table = Table::new(id, title.as_str()).note(note.as_str());
-        table.rows = column::rows(rows, columns);
-        for column in columns {
-            let origin = column.origin.unwrap_or(self.origin());
-            table.column(&*column.key, &*column.heading, column.kind(), origin);
-        }
-        table
+        column::table(id, columns, self.origin(), rows)
     }
 
     /// Where the figures of the data come from, published ones apart.

@@ -59,38 +59,12 @@ fn a_plain_plan_gets_the_rigorous_protocol_and_every_default() {
 
 #[test]
 fn every_mistake_names_file_key_and_fix() {
-    let mistakes = [
-        "schema = 1 => schema = 9",
-        "schema = 1 => schema = 1|repeats = 3",
-        r#"model = "m" => model = 3"#,
-        r#"model = "m" => model = "m"|protocol = { kind = "fast" }"#,
-        r#"model = "m" => model = "m"|protocol = { repetitions = 0 }"#,
-        r#"model = "m" => model = "m"|topologies = []"#,
-        r#"total = "30s" => total = 30"#,
-        r#"total = "30s" => total = "30 parsecs""#,
-        r#"total = "30s" => total = "0s""#,
-        "num_ctx = [512, 1024] => num_ctx = []",
-        "num_ctx = [512, 1024] => num_ctx = [512, 512]",
-        r#"num_ctx = [512, 1024] => num_ctx = [512, "1k"]"#,
-        "num_ctx = [512, 1024] => num_ctx = [2]",
-        "num_ctx = [512, 1024] => num_cttx = [512]",
-        "a_c{num_ctx} => a_c{num_gpu}",
-        "a_c{num_ctx} => a c{num_ctx}",
-        r#"name = "collector", varies => name = "collector", preset = "fast", varies"#,
-        r#"agents = [{ name = "collector", varies = true }] => agents = []"#,
-        r#"varies = true } => varies = true }, { name = "collector" }"#,
-        "varies = true => calls = 4294967295",
-        "varies = true => options = { num_predict = 10000001 }",
-        r#"model = "m" => model = "m"|protocol = { repetitions = 10001 }"#,
-        r#"model = "m" => model = "m"|per_agent_servers = 100001"#,
-        r#"total = "30s" => between_chunks = "8days""#,
-        r#"scenario = "s" => scenario = """#,
-    ];
-    let messages = mistakes.map(|mistake| {
+    // Each replaces a part of the plan, with `|` for line ends.
+    let messages = include_str!("mistakes.txt").lines().map(|mistake| {
         let (from, to) = mistake.split_once(" => ").unwrap();
         error_of(from, &to.replace('|', "\n"))
     });
-    insta::assert_snapshot!(messages.join("\n"));
+    insta::assert_snapshot!(messages.collect::<Vec<_>>().join("\n"));
     let empty = parse("p.toml", "schema = 1\nname = \"p\"\nmodel = \"m\"\n").unwrap_err();
     insta::assert_snapshot!(empty, @"p.toml: configs: the plan has no configurations; add at least one [[configs]] entry");
 }

@@ -23,7 +23,7 @@ pub struct ServerCounters {
     /// Prefill of the tokens that were not cached.
     #[serde(rename = "prompt_eval_ns")]
     pub prompt_eval: Option<Nanos>,
-    /// Prompt tokens served from the cache, on servers that tell.
+    /// Prompt tokens served from the cache, on servers that report it.
     pub prompt_eval_cached_count: Option<u64>,
     /// Generated tokens.
     pub eval_count: Option<u64>,

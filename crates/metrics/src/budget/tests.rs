@@ -124,11 +124,12 @@ fn a_budget_holds_up_to_the_last_step_before_the_first_that_is_late() {
 #[test]
 fn bias_between_steps_is_linear_and_flat_beyond_them() {
     let empty = budget(Vec::new());
-    let budget = budget(vec![
-        step(100.0, 50, None),
-        step(1100.0, 250, None),
-        step(2100.0, 1250, None),
-    ]);
+    let steps = [(100.0, 50), (1100.0, 250), (2100.0, 1250)];
+    let budget = budget(
+        steps
+            .map(|(rate, mean_us)| step(rate, mean_us, None))
+            .to_vec(),
+    );
     for (rate, us) in [
         (0.0, 50.0),
         (100.0, 50.0),

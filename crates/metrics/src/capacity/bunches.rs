@@ -2,7 +2,7 @@
 //!
 //! Batch means: the window is cut into blocks of time, long enough that one says little of the next
 //! (Fishman & Yarberry 1997 lengthen them until their means are not correlated). How long slow moments
-//! last is read off the ranks of all latencies: the few slow ones alone would not show it.
+//! last is taken from the ranks of all latencies: the few slow ones are too few to show it.
 
 use std::collections::BTreeMap;
 

@@ -108,123 +108,80 @@ mod tests {
         beyond: 0,
     };
 
-    fn observed(agents: u32, verdict: Verdict) -> Observed {
+    /// A level that `p`asses, `f`ails or is `u`nresolved; `s` is one that passes and is saturated, and `x` an unresolved
+    /// one whose requests fail.
+    fn observed(agents: u32, says: char) -> Observed {
         Observed {
             agents,
-            verdict,
-            failing: false,
-            saturated: false,
+            verdict: match says {
+                'p' | 's' => Verdict::Pass,
+                'f' => Verdict::Fail,
+                _ => Verdict::Unresolved,
+            },
+            failing: says == 'x',
+            saturated: says == 's',
         }
     }
 
     /// The levels that a search looks at, and its end.
-    fn run(search: Search, server: impl Fn(u32) -> Observed) -> (Vec<Observed>, SearchEnd) {
-        let mut seen = Vec::new();
+    fn run(search: Search, server: impl Fn(u32) -> char) -> (Vec<Observed>, SearchEnd) {
+        let mut seen: Vec<Observed> = Vec::new();
         loop {
             match next(&search, &seen) {
                 Next::Level(agents, _) => {
-                    let mut before = seen.iter();
-                    assert!(
-                        before.all(|o: &Observed| o.agents != agents),
-                        "{agents} again"
-                    );
-                    seen.push(server(agents));
+                    assert!(seen.iter().all(|o| o.agents != agents), "{agents} again");
+                    seen.push(observed(agents, server(agents)));
                 }
                 Next::Done(end) => return (seen, end),
             }
         }
     }
 
-    fn up_to(most: u32) -> impl Fn(u32) -> Observed {
-        move |agents| {
-            let carried = agents <= most;
-            observed(
-                agents,
-                if carried {
-                    Verdict::Pass
-                } else {
-                    Verdict::Fail
-                },
-            )
-        }
-    }
-
-    /// The same, the levels in words.
-    fn found(search: Search, server: impl Fn(u32) -> Observed) -> (String, SearchEnd) {
-        let (seen, end) = run(search, server);
-        (seen.iter().map(|o| o.agents).join(" "), end)
-    }
-
     #[test]
     fn it_doubles_then_halves_within_its_range() {
-        let coarse = Search {
-            precision: 0.25,
-            beyond: 2,
-            ..SEARCH
+        use SearchEnd::{Bracketed, Failing, MostAgents, NoneCarried, Saturated};
+        let of = |start, max_agents, precision, beyond| Search {
+            start,
+            max_agents,
+            precision,
+            beyond,
         };
-        let few = Search {
-            max_agents: 100,
-            ..SEARCH
-        };
-        let later = Search {
-            start: 16,
-            ..SEARCH
-        };
-        for (search, most, expected, end) in [
-            (SEARCH, 11, "1 2 4 8 16 12 10 11", SearchEnd::Bracketed),
-            (coarse, 11, "1 2 4 8 16 12 10 32", SearchEnd::Bracketed),
-            (SEARCH, 0, "1", SearchEnd::NoneCarried),
-            (few, 1000, "1 2 4 8 16 32 64 100", SearchEnd::MostAgents),
-            (later, 5, "16 8 4 6 5", SearchEnd::Bracketed),
+        let coarse = of(1, 512, 0.25, 2);
+        let (few, later) = (of(1, 100, 0.0, 0), of(16, 512, 0.0, 0));
+        // What levels of as many agents say, and of more.
+        for (search, (says, most, beyond), levels, end) in [
+            (SEARCH, ('p', 11, 'f'), "1 2 4 8 16 12 10 11", Bracketed),
+            (coarse, ('p', 11, 'f'), "1 2 4 8 16 12 10 32", Bracketed),
+            (SEARCH, ('p', 0, 'f'), "1", NoneCarried),
+            (few, ('p', 1000, 'f'), "1 2 4 8 16 32 64 100", MostAgents),
+            (later, ('p', 5, 'f'), "16 8 4 6 5", Bracketed),
+            (SEARCH, ('p', 7, 's'), "1 2 4 8", Saturated),
+            (SEARCH, ('u', 3, 'x'), "1 2 4", Failing),
         ] {
-            assert_eq!(found(search, up_to(most)), (expected.to_owned(), end));
+            let (seen, found) = run(search, |n| if n <= most { says } else { beyond });
+            let seen = seen.iter().map(|o| o.agents).join(" ");
+            assert_eq!((seen.as_str(), found), (levels, end));
         }
-    }
-
-    #[test]
-    fn saturation_and_failures_end_the_climb() {
-        let saturated = |agents| Observed {
-            saturated: agents >= 8,
-            ..observed(agents, Verdict::Pass)
-        };
-        let expected = ("1 2 4 8".to_owned(), SearchEnd::Saturated);
-        assert_eq!(found(SEARCH, saturated), expected);
-        let failing = |agents| Observed {
-            failing: agents >= 4,
-            ..observed(agents, Verdict::Unresolved)
-        };
-        let expected = ("1 2 4".to_owned(), SearchEnd::Failing);
-        assert_eq!(found(SEARCH, failing), expected);
     }
 
     #[test]
     fn levels_that_cannot_be_told_are_worked_around_and_disorder_is_said() {
-        let (seen, end) = run(SEARCH, |agents| {
-            let verdict = match agents {
-                ..=9 => Verdict::Pass,
-                10..=12 => Verdict::Unresolved,
-                _ => Verdict::Fail,
-            };
-            observed(agents, verdict)
+        let (seen, end) = run(SEARCH, |agents| match agents {
+            ..=9 => 'p',
+            10..=12 => 'u',
+            _ => 'f',
         });
         assert_eq!(end, SearchEnd::Bracketed);
-        assert_eq!(carried(&seen), Some(9));
-        assert_eq!(breaks(&seen), Some(13));
-        let odd = [
-            observed(1, Verdict::Pass),
-            observed(4, Verdict::Fail),
-            observed(8, Verdict::Pass),
-        ];
-        assert_eq!(out_of_order(&odd), [8]);
-        assert_eq!(carried(&odd), Some(1));
+        assert_eq!((carried(&seen), breaks(&seen)), (Some(9), Some(13)));
+        let odd = [(1, 'p'), (4, 'f'), (8, 'p')].map(|(agents, says)| observed(agents, says));
+        assert_eq!((out_of_order(&odd), carried(&odd)), (vec![8], Some(1)));
     }
 
     proptest! {
         #[test]
         fn it_finds_any_boundary_once_and_in_few_levels(most in 0_u32..600) {
-            let (seen, _) = run(SEARCH, up_to(most));
-            let found = carried(&seen);
-            prop_assert_eq!(found, (most > 0).then_some(most.min(512)));
+            let (seen, _) = run(SEARCH, |n| if n <= most { 'p' } else { 'f' });
+            prop_assert_eq!(carried(&seen), (most > 0).then_some(most.min(512)));
             prop_assert!(seen.len() <= 20);
         }
     }

@@ -200,9 +200,9 @@ fn split_decode(f: &Flight<'_>, base: &CallBaseline, excess: i64, around: &Aroun
         let gap = to.signed_since(from) as f64;
         let longer = gap - expected;
         if gap > 0.0 {
-            let beside = others.within(from, to) as f64 / gap;
+            let others_share = others.within(from, to) as f64 / gap;
             let slowed = held.within(from, to) as f64 / gap;
-            let split = even.map_or(longer, |even| longer.min(even)) * beside;
+            let split = even.map_or(longer, |even| longer.min(even)) * others_share;
             shared += split;
             thermal += longer * slowed;
             rest += longer * (1.0 - slowed) - split;

@@ -117,19 +117,13 @@ impl LossNs {
 }
 
 impl LostSeconds {
-    /// The costliest part that running together causes; none where none costs anything.
+    /// The costliest part that running together causes; none where none costs anything. Cold loads are left out:
+    /// running in turn pays them as well.
     pub fn costliest(&self) -> Option<(&'static str, f64)> {
         let parts = self.named().into_iter();
         parts
             .filter(|(name, seconds)| *name != "cold_load" && *seconds > 0.0)
             .max_by(|a, b| a.1.total_cmp(&b.1))
-    }
-
-    /// The costliest part of all, with the loads that running in turn pays as well; none where none costs anything.
-    pub fn largest(&self) -> Option<(&'static str, f64)> {
-        let parts = self.named().into_iter();
-        let lost = parts.filter(|(_, seconds)| *seconds > 0.0);
-        lost.max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
     /// None without a loss.

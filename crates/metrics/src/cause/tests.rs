@@ -1,31 +1,18 @@
+use domain::Nanos;
 use domain::record::RequestTimes;
-use domain::{Nanos, Stamp};
 use itertools::Itertools as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::by_hand::{agents_of, cases, lost_ms};
 use crate::observation::{ArmObservation, RunObservation};
 use crate::run::RunMetrics;
-use crate::timeline::{Calls, RequestBuilder, request, unloaded};
+use crate::timeline::{Calls, RequestBuilder, at, request, unloaded};
 
 const MS: i64 = 1_000_000;
 
 fn both(agents: &[Calls]) -> RunObservation {
     unloaded("case", 1, agents)
-}
-
-fn lost(observed: &RunObservation) -> LossNs {
-    RunMetrics::of(observed).cause.lost.unwrap()
-}
-
-/// The parts that are not zero, in milliseconds: `slot_queue 1100`.
-fn parts(lost: &LossNs) -> String {
-    let parts = lost.named().into_iter().filter(|(_, ns)| *ns != 0);
-    let mut words = parts.map(|(name, ns)| {
-        assert_eq!(ns % MS, 0, "{name}");
-        format!("{name} {}", ns / MS)
-    });
-    words.join(", ")
 }
 
 /// What a run lost, what each of its agents lost, why it was served in turn, its offload, and its speedup.
@@ -44,8 +31,8 @@ fn described(observed: &RunObservation) -> String {
         };
         format!("{waiting} waits {waited} for the {what} of {behind}{load}")
     });
-    let lost = m.cause.lost.map_or("-".to_owned(), |lost| parts(&lost));
-    let agents = m.cause.agents.iter().flatten().map(parts).join(" | ");
+    let lost = m.cause.lost.map_or("-".to_owned(), |lost| lost_ms(&lost));
+    let agents = m.cause.agents.iter().flatten().map(lost_ms).join(" | ");
     let reloads = m.cause.avoidable_reloads;
     let (count, time) = (reloads.count, ms(reloads.time));
     let offload = m.cause.offload.map_or(String::new(), |o| {
@@ -61,181 +48,50 @@ fn described(observed: &RunObservation) -> String {
     )
 }
 
-/// One agent of one call, which takes as long alone.
-fn alike(call: RequestBuilder) -> Calls {
-    Calls::new(&[call], &[call])
+/// Timelines whose causes follow by hand, with those causes: the agents of each, and what [`described`] says.
+const CASES: &str = include_str!("cases.txt");
+
+/// The run of a case, with what its name adds to the lines of its agents.
+fn observed(name: &str) -> RunObservation {
+    let case = cases(CASES).into_iter().find(|case| case.name == name);
+    let mut observed = both(&case.unwrap().agents);
+    match name {
+        "the same without arrivals" => {
+            requests(together(&mut observed)).for_each(|request| request.chunks.clear());
+        }
+        "the same with clocks held down" => {
+            together(&mut observed).throttled = vec![(at(100), at(1100))];
+        }
+        "our own overhead" => {
+            let late = &mut together(&mut observed).agents[1].requests[1];
+            late.done = late.done.map(|d| d + Nanos::from_millis(20));
+        }
+        "permits apart from our own time" => {
+            let waits = together(&mut observed).agents[1].requests.iter_mut();
+            for (request, wait) in waits.zip([1000, 200]) {
+                request.admission_wait = Some(Nanos::from_millis(wait));
+            }
+        }
+        "waiting for a slot, known by phases without a total" => {
+            for request in all_requests(&mut observed) {
+                request.counters.total = None;
+                request.counters.load = Some(Nanos::ZERO);
+            }
+            observed.probes.clear();
+        }
+        _ => {}
+    }
+    observed
 }
 
-fn calls(together: RequestBuilder, alone: RequestBuilder) -> Calls {
-    Calls::new(&[together], &[alone])
-}
-
-/// Timelines whose causes follow by hand; the comments work them out.
 #[test]
 fn causes_worked_by_hand() {
-    let call = |at| request(at).load(100).prefill(100).decode(10, 100);
-    let long = |at| request(at).load(100).prefill(100).decode(20, 100);
-    let cold = |at| request(at).load(3000).prefill(100).decode(10, 100);
-    let reloaded = |at, load| request(at).load(load).decode(10, 100);
-    let half = request(0).load(100).prefill(100).decode(20, 100);
-    let shared = [
-        calls(call(0).decode(10, 200), call(0)),
-        calls(half.slow(10, 200), long(1200)).on(1),
-    ];
-    let mut held = both(&[calls(
-        request(0).load(100).decode(10, 100).slow(5, 200),
-        request(0).load(100).decode(10, 100),
-    )]);
-    let not_held = held.clone();
-    together(&mut held).throttled = vec![(Stamp(100_000_000), Stamp(1_100_000_000))];
-    let mut without_chunks = both(&shared);
-    for request in requests(together(&mut without_chunks)) {
-        request.chunks.clear();
+    let cases = cases(CASES);
+    assert_eq!(cases.len(), 21);
+    for case in cases {
+        let found = described(&observed(case.name));
+        assert_eq!(found.replace(" \n", "\n"), case.expected, "{}", case.name);
     }
-    // B starts 30 ms late, leaves 50 ms more between its calls, and its last byte takes 20 ms.
-    let own = |at| request(at).load(100).decode(10, 100);
-    let mut overhead = both(&[
-        alike(own(0)),
-        Calls::new(&[own(30), own(1180)], &[own(1100), own(2200)]).on(1),
-    ]);
-    let late = &mut together(&mut overhead).agents[1].requests[1];
-    late.done = late.done.map(|d| d + Nanos::from_millis(20));
-    // B's permit took 1 s of the 1.3 s before its send, and 0.2 s of the 1.2 s between its calls.
-    let mut part = one_permit(true);
-    let waits = together(&mut part).agents[1].requests.iter_mut();
-    for (request, wait) in waits.zip([1000, 200]) {
-        request.admission_wait = Some(Nanos::from_millis(wait));
-    }
-    let case = |name: &str, observed| format!("{name}\n{}", described(&observed));
-    let cases = [
-        case(
-            "B waits for the slot while A is served",
-            both(&[alike(call(0)), calls(long(0).slot(1100), long(1200))]),
-        ),
-        // A waits 2.1 s for B, but B alone would have taken 1 s longer than A.
-        case(
-            "what hides behind a longer agent is not lost",
-            both(&[
-                calls(call(0).slot(2100), call(0)),
-                calls(long(0), long(1200)),
-            ]),
-        ),
-        // A loads for 3 s and ends at 4.1 s; B waits for all of that, then reloads for 3 s. A was
-        // never behind B, though B was in flight all the time that A was loading.
-        case(
-            "waiting for another configuration, and reloading",
-            both(&[
-                alike(cold(0)).context(512),
-                calls(cold(0).load(7100), cold(4100)).context(1024),
-            ]),
-        ),
-        // Equal options: both wait for the one load, then share.
-        case(
-            "a first load that both wait for is paid in turn too",
-            both(&[
-                alike(cold(0)).context(512),
-                calls(cold(0), call(4100)).context(512),
-            ]),
-        ),
-        // num_ctx 512 and 1024, but the server starts one runner for both: one load for the two,
-        // equal to a microsecond, then A is served and B waits for the slot.
-        case(
-            "options that differ without a reload are no reason",
-            both(&[
-                alike(cold(0)).context(512),
-                calls(cold(0).load(3001).slot(1099), call(4100)).context(1024),
-            ]),
-        ),
-        // In turn two loads and 10.2 s, together four loads and 16 s. All but A's first load are
-        // avoidable: 2.9 s each.
-        case(
-            "reloading at every alternation",
-            both(&[
-                Calls::new(
-                    &[reloaded(0, 3000), reloaded(4000, 7000)],
-                    &[reloaded(0, 3000), reloaded(4000, 100)],
-                )
-                .context(512),
-                Calls::new(
-                    &[reloaded(0, 7000), reloaded(8000, 7000)],
-                    &[reloaded(5100, 3000), reloaded(9100, 100)],
-                )
-                .context(1024),
-            ]),
-        ),
-        // Two slots. B's prefill waits 500 ms while the server processes a batch of A's prompt; then they
-        // decode at the same time.
-        case(
-            "a wait with a free slot is shared prefill and no queue",
-            both(&[
-                alike(call(0).prefill(1000)),
-                calls(long(0).slot(500), long(2200)),
-            ]),
-        ),
-        // The same, and A's second call ends before B's second call begins to decode: the first calls show
-        // that there are two slots.
-        case(
-            "a slot that was shown before is free",
-            both(&[
-                Calls::new(
-                    &[call(0), call(3000).prefill(300).decode(1, 100)],
-                    &[call(0), call(1200).prefill(300).decode(1, 100)],
-                ),
-                Calls::new(&[call(0), call(3000).slot(400)], &[call(1700), call(2900)]),
-            ]),
-        ),
-        // A decodes until 3.2 s, B's model has half of its layers on the CPU: of 900 ms more a token 100 ms
-        // are an even share of the device while A decodes, the rest is the CPU's.
-        case(
-            "a model that fits in turn only",
-            both(&[
-                alike(call(0).decode(30, 100)).on_cpu(0.0, 0.0),
-                calls(call(0).decode(40, 1000), call(3200).decode(40, 100))
-                    .on(1)
-                    .on_cpu(0.5, 0.0),
-            ]),
-        ),
-        case(
-            "as much on the CPU in turn is no loss",
-            both(&[
-                alike(call(0)).on_cpu(0.0, 0.0),
-                alike(call(0).decode(10, 1000)).on(1).on_cpu(0.5, 0.5),
-            ]),
-        ),
-        case(
-            "decoding at half speed while the other decodes",
-            both(&shared),
-        ),
-        case("the same without arrivals", without_chunks),
-        case(
-            "prefill slowed by the other's prefill",
-            both(&[
-                calls(call(0).prefill(400), call(0).prefill(200)),
-                calls(call(0).prefill(400), call(1300).prefill(200)),
-            ]),
-        ),
-        case("slower without another agent", not_held),
-        case("the same with clocks held down", held),
-        case("our own overhead", overhead),
-        // B ends at 5.2 s and alone takes 2.7 s: it waited 1.3 s for its first permit, 1.2 s for the
-        // next. The wait for the first lies before an agent's own time.
-        case("waiting for a permit", one_permit(true)),
-        case("permits that the records do not tell", one_permit(false)),
-        case("permits apart from our own time", part),
-        case(
-            "faster than alone",
-            both(&[calls(
-                request(0).load(100).decode(10, 90),
-                request(0).load(100).decode(10, 100),
-            )]),
-        ),
-        // As llama.cpp reports it.
-        case(
-            "waiting for a slot, known by phases without a total",
-            phases_only(),
-        ),
-    ];
-    insta::assert_snapshot!(cases.concat());
 }
 
 fn together(observed: &mut RunObservation) -> &mut ArmObservation {
@@ -250,41 +106,6 @@ fn all_requests(observed: &mut RunObservation) -> impl Iterator<Item = &mut Requ
     observed.arms_mut().flat_map(requests)
 }
 
-/// Two agents of two calls each under a limit of one request in flight. In turn each takes 2.6 s.
-fn one_permit(is_recorded: bool) -> RunObservation {
-    let call = |(at, waited)| RequestBuilder {
-        permit: is_recorded.then(|| Nanos::from_millis(waited)),
-        ..request(at).load(100).prefill(200).decode(10, 100)
-    };
-    // A goes at 0 and, after B's first call, at 2.7 s; B between and after. Each also takes 100 ms
-    // between its calls, as alone.
-    both(&[
-        Calls::new(
-            &[(0, 0), (2600, 1200)].map(call),
-            &[(0, 0), (1400, 0)].map(call),
-        ),
-        Calls::new(
-            &[(1300, 1300), (3900, 1200)].map(call),
-            &[(2800, 0), (4200, 0)].map(call),
-        ),
-    ])
-}
-
-/// B waits for the slot; both servers tell phases and no total, and hold their models.
-fn phases_only() -> RunObservation {
-    let b = |at| request(at).prefill(100).decode(20, 100);
-    let mut observed = both(&[
-        alike(request(0).prefill(100).decode(10, 100)),
-        calls(b(0).slot(1100), b(1200)).context(1024),
-    ]);
-    for request in all_requests(&mut observed) {
-        request.counters.total = None;
-        request.counters.load = Some(Nanos::ZERO);
-    }
-    observed.probes.clear();
-    observed
-}
-
 #[test]
 fn waits_are_known_only_where_they_are_recorded() {
     let waits = |observed: &RunObservation| RunMetrics::of(observed).cause.waits;
@@ -294,12 +115,18 @@ fn waits_are_known_only_where_they_are_recorded() {
             .map(|w| w.admission.map(|ns| ns.0 / 1_000_000))
             .collect_vec()
     };
-    assert_eq!(admission(one_permit(true)), [Some(1200), Some(2500)]);
-    assert_eq!(admission(one_permit(false)), [None, None]);
-    let mut blind = phases_only();
+    assert_eq!(
+        admission(observed("waiting for a permit")),
+        [Some(1200), Some(2500)]
+    );
+    assert_eq!(
+        admission(observed("permits that the records do not tell")),
+        [None, None]
+    );
+    let mut blind = observed("waiting for a slot, known by phases without a total");
     assert_eq!(waits(&blind)[1].slot_queue, Some(Nanos::from_millis(1100)));
     let inferred = |observed: &RunObservation| RunMetrics::of(observed).cause.inferred;
-    assert!(inferred(&blind) && !inferred(&one_permit(true)));
+    assert!(inferred(&blind) && !inferred(&observed("waiting for a permit")));
     assert_eq!(RunMetrics::of(&blind).per_agent[0].warm_load, Some(0.0));
     // Without the phases nothing is known, a total or not: it holds the decoding.
     for total in [None, Some(Nanos::from_millis(1400))] {
@@ -317,7 +144,7 @@ fn waits_are_known_only_where_they_are_recorded() {
 
 #[test]
 fn without_a_sequential_arm_permits_tighten_the_bound() {
-    let mut observed = one_permit(true);
+    let mut observed = observed("waiting for a permit");
     observed.sequential = None;
     let m = RunMetrics::of(&observed);
     // Each agent's time less what it waited between its calls: 2.7 s and 2.7 s in 5.2 s.
@@ -398,9 +225,10 @@ proptest! {
 /// The parts of what a run lost whose client was late by these biases, together and sequential, in
 /// microseconds: B waits a second for the slot, and its stream ends 30 ms later than its server says.
 fn calibrated(biases: Option<(u64, u64)>, has_total: bool) -> [i64; 3] {
-    let b = |at| request(at).load(100).prefill(100).decode(20, 100);
-    let a = request(0).load(100).prefill(100).decode(10, 100);
-    let mut observed = both(&[alike(a), calls(b(0).slot(1000), b(1200))]);
+    let mut observed = both(&agents_of([
+        "A: 0 load 100 prefill 100 decode 10x100",
+        "B: 0 load 100 slot 1000 prefill 100 decode 20x100 | 1200 load 100 prefill 100 decode 20x100",
+    ]));
     if let Some((beside, alone)) = biases {
         together(&mut observed).client_bias = Some(Nanos(beside * 1000));
         observed.sequential.as_mut().unwrap().client_bias = Some(Nanos(alone * 1000));
@@ -414,7 +242,7 @@ fn calibrated(biases: Option<(u64, u64)>, has_total: bool) -> [i64; 3] {
             request.counters.load = None;
         }
     }
-    let lost = lost(&observed);
+    let lost = RunMetrics::of(&observed).cause.lost.unwrap();
     assert_eq!(lost.total(), 1030 * MS, "{lost:?}");
     [lost.slot_queue, lost.client, lost.unexplained].map(|ns| ns / MS)
 }

@@ -20,10 +20,10 @@ pub struct Side {
     /// Its configurations, in the order of the data.
     pub configs: Vec<ConfigRuns>,
     pub cache: CacheHelp,
-    /// Requests of loads, or runs of sweeps, that were asked for.
-    pub asked: u64,
-    /// Those of them that were completed.
-    pub done: u64,
+    /// Number of requests of loads, or of runs of sweeps, that were to be made.
+    pub requested: u64,
+    /// Number of those that completed.
+    pub completed: u64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -114,7 +114,7 @@ impl Side {
         let manifest = data.manifest.as_ref();
         for (observed, run) in data.runs.iter().zip(&summary.runs) {
             self.runs_of(&run.config, run.topology);
-            self.asked += 1;
+            self.requested += 1;
             if run.excluded.is_some() {
                 continue;
             }
@@ -125,7 +125,7 @@ impl Side {
                 added.set(quantity.name, quantity.of_run(run));
             }
             added.set("ttft_s", run.over_agents(|agent| agent.ttft));
-            self.done += 1;
+            self.completed += 1;
             self.add(&run.config, run.topology, added);
         }
     }

@@ -26,13 +26,35 @@ fn measured(telemetry: Vec<Sample>) -> Dataset {
     }
 }
 
-/// Ten samples a second for four seconds, made by their time.
-fn samples(make: impl Fn(u64) -> Sample) -> Vec<Sample> {
+/// The conditions of that arm by ten samples a second for four seconds, made by their time in ms, and by what is known of
+/// the environment.
+fn sampled(facts: &[&str], make: impl Fn(u64) -> Sample) -> Vec<Condition> {
     let sample = |k: u64| Sample {
         at: Stamp(k * 100_000_000),
         ..make(k * 100)
     };
-    (0..40).map(sample).collect()
+    let mut data = measured((0..40).map(sample).collect());
+    let known = &mut data.environment.as_mut().unwrap().facts;
+    known.extend(facts.iter().map(|&fact| (fact.to_owned(), "2".to_owned())));
+    conditions(&data)
+}
+
+fn gpu(reading: GpuReading) -> Sample {
+    Sample {
+        gpus: vec![reading],
+        ..Sample::default()
+    }
+}
+
+fn host(cpu_percent: f64, swap_used_bytes: Option<u64>) -> Sample {
+    Sample {
+        host: Some(HostReading {
+            cpu_percent,
+            swap_used_bytes,
+            ..HostReading::default()
+        }),
+        ..Sample::default()
+    }
 }
 
 #[test]
@@ -75,36 +97,28 @@ fn a_busy_machine_spoils_a_simulator_in_real_time_and_none_in_simulated_time() {
 #[test]
 fn throttling_counts_only_while_arms_ran() {
     let throttled = |from: u64, to: u64| {
-        measured(samples(move |ms| {
+        sampled(&[], |ms| {
             let is_held = (from..to).contains(&ms);
-            let held = &["sw_power_cap", "sync_boost"][..];
-            let reasons = if is_held { held } else { &[] };
-            Sample {
-                gpus: vec![GpuReading {
-                    throttle_reasons: reasons.iter().map(|&r| r.to_owned()).collect(),
-                    power_w: Some(1.0),
-                    ..GpuReading::default()
-                }],
-                ..Sample::default()
-            }
-        }))
+            let reasons = if is_held {
+                "sw_power_cap sync_boost"
+            } else {
+                ""
+            };
+            gpu(GpuReading {
+                throttle_reasons: reasons.split_terminator(' ').map(str::to_owned).collect(),
+                power_w: Some(1.0),
+                ..GpuReading::default()
+            })
+        })
     };
-    let data = throttled(2500, 3700);
-    let together = data.runs[0].together.as_ref().unwrap();
-    let measured = ArmTimes::of(together).unwrap().wall.as_secs_f64();
-    let [
-        Condition::Throttled {
-            seconds,
-            measured: of,
-            reasons,
-        },
-    ] = &conditions(&data)[..]
-    else {
-        panic!("one condition")
+    // From 2.5 s to the arm's end at 3 s; a setting is no throttling.
+    let half_a_second = Condition::Throttled {
+        seconds: 0.5,
+        measured: 2.0,
+        reasons: vec!["sw_power_cap".to_owned()],
     };
-    assert!((seconds - (measured - 1.5)).abs() < 1e-9 && (of - measured).abs() < 1e-9);
-    assert_eq!(*reasons, ["sw_power_cap"]);
-    assert!(conditions(&throttled(3500, 3900)).is_empty());
+    assert_eq!(throttled(2500, 3700), [half_a_second]);
+    assert_eq!(throttled(3500, 3900), []);
 }
 
 #[test]
@@ -115,79 +129,56 @@ fn other_users_of_the_gpu_are_named_by_memory_once_the_server_is_known() {
         name: name.map(str::to_owned),
         server,
     };
-    let with = |servers: Vec<ServerReading>, all: &[GpuProcess]| {
-        measured(samples(|ms| Sample {
-            gpus: vec![GpuReading {
+    let own = process(10, Some(9000), Some("ollama"), Some(0));
+    let game = process(20, Some(2048), Some("game"), None);
+    let xorg = process(40, Some(50), Some("Xorg"), None);
+    let small = process(41, Some(10), Some("small"), None);
+    let unknown = process(30, None, None, None);
+    let more = [&own, &unknown, &game, &xorg, &small];
+    let by_memory = [&game, &xorg, &small, &unknown];
+    // Processes are listed once a second.
+    for (servers, all, others) in [
+        (1, &[&own, &game][..], &[&game][..]),
+        (1, &more, &by_memory),
+        (1, &[&own], &[]),
+        (0, &more, &[]),
+    ] {
+        let found = sampled(&[], |ms| Sample {
+            servers: vec![ServerReading::default(); servers],
+            ..gpu(GpuReading {
                 processes: match ms % 1000 {
-                    0 => all.to_vec(),
+                    0 => all.iter().copied().cloned().collect(),
                     _ => Vec::new(),
                 },
                 ..GpuReading::default()
-            }],
-            servers: servers.clone(),
-            ..Sample::default()
-        }))
-    };
-    let server = vec![ServerReading::default()];
-    let own = process(10, Some(9000), Some("ollama"), Some(0));
-    let game = process(20, Some(2048), Some("game"), None);
-    let of_game = Condition::GpuShared(vec![game.clone()]);
-    let both = [own.clone(), game.clone()];
-    assert_eq!(conditions(&with(server.clone(), &both)), [of_game]);
-    let more = [
-        own.clone(),
-        process(30, None, None, None),
-        game,
-        process(40, Some(50), Some("Xorg"), None),
-        process(41, Some(10), Some("small"), None),
-    ];
-    let [Condition::GpuShared(others)] = &conditions(&with(server.clone(), &more))[..] else {
-        panic!("one condition")
-    };
-    let pids: Vec<u32> = others.iter().map(|process| process.pid).collect();
-    assert_eq!(pids, [20, 40, 41, 30]);
-    assert!(conditions(&with(server, &[own])).is_empty());
-    assert!(conditions(&with(Vec::new(), &more)).is_empty());
-}
-
-fn busy(from: u64, facts: &[&str]) -> Dataset {
-    let mut data = measured(samples(|ms| Sample {
-        host: Some(HostReading {
-            cpu_percent: if ms >= from { 97.0 } else { 40.0 },
-            ..HostReading::default()
-        }),
-        ..Sample::default()
-    }));
-    let known = &mut data.environment.as_mut().unwrap().facts;
-    known.extend(facts.iter().map(|&fact| (fact.to_owned(), "2".to_owned())));
-    data
+            })
+        });
+        let others: Vec<_> = others.iter().copied().cloned().collect();
+        let expected = (!others.is_empty()).then_some(Condition::GpuShared(others));
+        assert_eq!(found, Vec::from_iter(expected));
+    }
 }
 
 #[test]
 fn a_full_cpu_is_reported_and_whether_client_and_server_share_it() {
+    let busy = |from, fact| {
+        sampled(&[fact], |ms| {
+            host(if ms >= from { 97.0 } else { 40.0 }, None)
+        })
+    };
     for (fact, shared_cores) in [("server_1_process", false), ("server_1_cores_shared", true)] {
-        let share = 1.0;
         let full = Condition::CpuFull {
-            share,
+            share: 1.0,
             shared_cores,
         };
-        assert_eq!(conditions(&busy(0, &[fact])), [full]);
+        assert_eq!(busy(0, fact), [full]);
     }
-    assert!(conditions(&busy(3900, &[])).is_empty());
+    assert_eq!(busy(3900, "os"), []);
 }
 
 #[test]
 fn swap_that_grows_is_reported_and_swap_that_stays_is_not() {
-    let with = |grown: u64| {
-        measured(samples(|ms| Sample {
-            host: Some(HostReading {
-                swap_used_bytes: Some((1 << 30) + grown * ms / 3900),
-                ..HostReading::default()
-            }),
-            ..Sample::default()
-        }))
-    };
-    let grown = conditions(&with(500_000_000));
-    assert_eq!(grown, [Condition::Swapping(500_000_000)]);
-    assert!(conditions(&with(1 << 20)).is_empty());
+    let grows_by = |bytes| sampled(&[], |ms| host(0.0, Some((1 << 30) + bytes * ms / 3900)));
+    assert_eq!(grows_by(500_000_000), [Condition::Swapping(500_000_000)]);
+    assert_eq!(grows_by(1 << 20), []);
 }

@@ -110,115 +110,94 @@ fn loads_beside_decoding(
     let others = arm.peers(agent).filter(|peer| peer.agent != agent.agent);
     let requests = others.flat_map(|peer| &peer.requests);
     let decoding = Spans::union(requests.filter_map(|r| Some((r.first_token?, r.last_token?))));
-    let beside = decoding.within(sent, Stamp(sent.0.saturating_add(load.0)));
+    let overlap_ns = decoding.within(sent, Stamp(sent.0.saturating_add(load.0)));
     request.stamps == StampSource::Taken
         && arm.peers(agent).all(|peer| peer.shares_runner(agent))
-        && Nanos(beside) > LOAD_BESIDE
+        && Nanos(overlap_ns) > LOAD_BESIDE
         && load > least.unwrap_or_default() + LOAD_BESIDE
 }
 
 #[cfg(test)]
 mod tests {
-    use itertools::Itertools as _;
-
     use super::*;
+    use crate::by_hand::{agents_of, lost_ms};
     use crate::cause::WaitedFor;
     use crate::run::RunMetrics;
-    use crate::timeline::{Calls, at, request, unloaded};
-
-    const MS: i64 = 1_000_000;
+    use crate::timeline::{at, unloaded};
 
     /// A is served for 1.1 s, and B, which finds the model ready, waits for all of it.
     fn one_slot() -> RunObservation {
-        let call = |sent| request(sent).load(100).prefill(100).decode(10, 100);
-        let agents = [
-            Calls::new(&[call(0)], &[call(0)]),
-            Calls::new(&[call(0).slot(1100)], &[call(1200)]),
-        ];
+        let agents = agents_of([
+            "A: 0 load 100 prefill 100 decode 10x100",
+            "B: 0 load 100 slot 1100 prefill 100 decode 10x100 | 1200 load 100 prefill 100 decode 10x100",
+        ]);
         unloaded("lies", 1, &agents)
-    }
-
-    fn requests(run: &mut RunObservation) -> impl Iterator<Item = &mut RequestTimes> {
-        let agents = run.arms_mut().flat_map(|arm| &mut arm.agents);
-        agents.flat_map(|agent| &mut agent.requests)
-    }
-
-    /// The parts of the loss in milliseconds that are not zero, and the warning.
-    fn loss_and_warning(run: RunObservation) -> (String, Option<Warning>) {
-        let mut runs = [run];
-        let warning = drop_impossible(&mut runs);
-        let cause = RunMetrics::of(&runs[0]).cause;
-        let lost = cause.lost.unwrap();
-        let parts = lost.named().into_iter().filter(|(_, ns)| *ns != 0);
-        let mut parts = parts.map(|(name, ns)| format!("{name} {}", ns / MS));
-        assert!(warning.is_none() || cause.why_serial.is_none(), "{cause:?}");
-        (parts.join(", "), warning)
-    }
-
-    /// The warning that durations of `requests` of the four were dropped.
-    fn dropped(requests: u32, what: &[(&'static str, u32)]) -> Warning {
-        Warning::ImpossibleDurations([requests, 4], what.to_vec())
     }
 
     #[test]
     fn durations_that_can_be_are_kept() {
-        let kept = ("slot_queue 1100".to_owned(), None);
-        assert_eq!(loss_and_warning(one_slot()), kept);
         let mut runs = [one_slot()];
         assert_eq!(drop_impossible(&mut runs), None);
         assert_eq!(runs[0], one_slot());
-        let why = RunMetrics::of(&runs[0]).cause.why_serial.unwrap();
-        assert_eq!(why.waited_for, WaitedFor::SlotQueue);
+        let cause = RunMetrics::of(&runs[0]).cause;
+        assert_eq!(lost_ms(&cause.lost.unwrap()), "slot_queue 1100");
+        assert_eq!(cause.why_serial.unwrap().waited_for, WaitedFor::SlotQueue);
     }
 
+    /// What cannot be is unexplained, and neither a reload nor our own overhead.
     #[test]
-    fn what_cannot_be_is_unexplained_and_neither_a_reload_nor_our_own_overhead() {
-        let mut run = one_slot();
-        run.together.as_mut().unwrap().agents[1].requests[0]
-            .counters
-            .load = Some(Nanos::from_millis(1200));
-        let warning = Some(dropped(1, &[("load", 1)]));
-        assert_eq!(
-            loss_and_warning(run),
-            ("unexplained 1100".to_owned(), warning)
-        );
-        let mut run = one_slot();
-        for request in requests(&mut run) {
-            let counters = &mut request.counters;
-            let durations = [&mut counters.total, &mut counters.load];
-            let phases = [&mut counters.prompt_eval, &mut counters.eval];
-            durations
-                .into_iter()
-                .chain(phases)
-                .for_each(|of| *of = Some(Nanos::ZERO));
+    fn impossible_durations_are_dropped_with_what_they_would_explain() {
+        for (changed, durations, dropped) in [
+            // B is said to have loaded until after A's end.
+            (&[1][..], [None, Some(1200), None, None], &[("load", 1)][..]),
+            (&[0, 1, 2, 3], [Some(0); 4], &[("total", 4), ("decode", 4)]),
+            // Alone, B's phases before its first token take 0.3 s more than it waited for that token.
+            (
+                &[3],
+                [None, None, Some(500), None],
+                &[("load", 1), ("prefill", 1)],
+            ),
+        ] {
+            let mut run = one_slot();
+            let requests = run.arms_mut().flat_map(|arm| &mut arm.agents);
+            let requests = requests.flat_map(|agent| &mut agent.requests);
+            for (_, request) in requests.enumerate().filter(|(at, _)| changed.contains(at)) {
+                let of = &mut request.counters;
+                let all = [
+                    &mut of.total,
+                    &mut of.load,
+                    &mut of.prompt_eval,
+                    &mut of.eval,
+                ];
+                for (duration, ms) in all.into_iter().zip(durations) {
+                    *duration = ms.map(Nanos::from_millis).or(*duration);
+                }
+            }
+            let alone = &run.sequential.as_ref().unwrap().agents[1];
+            assert_eq!(alone.requests[0].first_token, Some(at(1500)));
+            let mut runs = [run];
+            let requests = changed.len() as u32;
+            let warning = Warning::ImpossibleDurations([requests, 4], dropped.to_vec());
+            assert_eq!(drop_impossible(&mut runs), Some(warning));
+            let cause = RunMetrics::of(&runs[0]).cause;
+            assert_eq!(lost_ms(&cause.lost.unwrap()), "unexplained 1100");
+            assert_eq!(cause.why_serial, None);
         }
-        let warning = Some(dropped(4, &[("total", 4), ("decode", 4)]));
-        assert_eq!(
-            loss_and_warning(run),
-            ("unexplained 1100".to_owned(), warning)
-        );
     }
 
     #[test]
-    fn durations_longer_than_we_waited_are_dropped_in_both_arms() {
-        // B's phases before its first token take 0.3 s more than it waited for that token.
-        let mut run = one_slot();
-        let alone = &mut run.sequential.as_mut().unwrap().agents[1].requests[0];
-        alone.counters.prompt_eval = Some(Nanos::from_millis(500));
-        assert_eq!(alone.first_token, Some(at(1500)));
-        let warning = Some(dropped(1, &[("load", 1), ("prefill", 1)]));
-        assert_eq!(
-            loss_and_warning(run),
-            ("unexplained 1100".to_owned(), warning)
-        );
+    fn a_duration_is_dropped_in_both_arms() {
         // A server whose clock runs twice as fast.
-        let mut run = one_slot();
-        let one = &mut run.together.as_mut().unwrap().agents[0].requests[0];
-        one.counters.total = Some(Nanos::from_millis(2400));
-        let mut runs = [run];
-        let warning = drop_impossible(&mut runs);
-        assert_eq!(warning, Some(dropped(1, &[("total", 1)])));
-        let without = requests(&mut runs[0]).filter(|r| r.counters.total.is_none());
-        assert_eq!(without.count(), 2);
+        let mut runs = [one_slot()];
+        let together = runs[0].together.as_mut().unwrap();
+        together.agents[0].requests[0].counters.total = Some(Nanos::from_millis(2400));
+        let warning = Warning::ImpossibleDurations([1, 4], vec![("total", 1)]);
+        assert_eq!(drop_impossible(&mut runs), Some(warning));
+        let without = runs[0].arms_mut().map(|arm| &arm.agents[0].requests[0]);
+        assert!(
+            without
+                .map(|request| request.counters.total)
+                .eq([None, None])
+        );
     }
 }

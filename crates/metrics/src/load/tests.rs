@@ -33,6 +33,70 @@ fn failed(message: &str) -> Outcome {
     }
 }
 
+/// A request of `cases.txt`.
+fn row(line: &str) -> RequestRecord {
+    let mut parts = line.split('|').map(str::trim);
+    let numbers = parts.next().unwrap().split(' ');
+    let numbers: Vec<u64> = numbers.map(|n| n.parse().unwrap()).collect();
+    let outcome = match parts.next().unwrap_or("completed") {
+        "completed" => Outcome::Completed,
+        "incomplete" => Outcome::Incomplete,
+        "cancelled" => Outcome::Cancelled,
+        "timed out" => Outcome::TimedOut {
+            phase: TimeoutPhase::BetweenChunks,
+        },
+        other => failed(other.strip_prefix("failed ").unwrap()),
+    };
+    let [agent, planned, sent, ref chunks @ ..] = numbers[..] else {
+        panic!("{line}")
+    };
+    let mut record = request(planned, sent, chunks, &outcome);
+    record.agent = agent as u32;
+    let connect = parts.next().map(|ms| ms.parse().unwrap());
+    record.times.connect = connect.map(Nanos::from_millis);
+    record
+}
+
+fn figures_of(kept: &Kept) -> serde_json::Value {
+    let figures = kept.collected.figures();
+    serde_json::json!({
+        "failures": figures.failures.keys().collect::<Vec<_>>(),
+        "figures": figures,
+        "agents": kept.agents.figures(),
+        "fairness": kept.agents.fairness(),
+    })
+}
+
+#[test]
+fn figures_by_hand() {
+    for case in include_str!("cases.txt").split("\n\n").skip(1) {
+        let lines = || case.lines().skip(1).filter(|line| !line.starts_with('#'));
+        let slo = lines().find_map(|line| line.strip_prefix("slo "));
+        let rows = lines().filter(|line| line.starts_with(char::is_numeric));
+        let rows: Vec<_> = rows.map(row).collect();
+        let kept = |rows: Vec<RequestRecord>| {
+            let slo = slo.map(|slo| Objective::of_requests(slo).unwrap());
+            Kept::new(&[], slo).with(rows)
+        };
+        let figures = figures_of(&kept(rows.clone()));
+        println!("{case}");
+        let expected: Vec<_> = lines().filter(|line| line.starts_with(' ')).collect();
+        assert_figures(&figures, &expected.join("\n"));
+        // Merged parts give the figures of the whole, in any order.
+        let halves = |first| rows.iter().skip(first).step_by(2).cloned().collect();
+        let (mut merged, mut even) = (kept(Vec::new()), kept(halves(0)));
+        even.merge(kept(halves(1)));
+        merged.merge(even);
+        assert_eq!(figures_of(&merged), figures);
+    }
+}
+
+#[test]
+fn a_row_without_a_connection_time_does_not_mention_one() {
+    let text = serde_json::to_string(&row("0 0 0 50")).unwrap();
+    assert!(!text.contains("connect"), "{text}");
+}
+
 /// Servers may report any counts.
 #[test]
 fn counts_without_end_overflow_nothing() {
@@ -74,144 +138,6 @@ fn incomplete_answers_say_what_they_lack() {
             .keys()
             .eq(&expected.map(|end| format!("the stream ended {end}")))
     );
-}
-
-#[test]
-fn figures_follow_from_the_stamps() {
-    let slo = Objective::of_requests("ttft<60ms,tpot<15ms").unwrap();
-    let mut collected = Collected::new(Some(slo));
-    collected.add(&request(0, 0, &[50, 60, 70], &completed()));
-    // Sent 30 ms late: its TTFT keeps the limit, and seen from the plan it does not.
-    collected.add(&request(100, 130, &[170, 190], &completed()));
-    collected.add(&request(200, 200, &[299], &completed()));
-    let by_hand = "
-        wall_s 0.3, tokens 6, tokens_per_s 20, requests_per_s 10, sent_per_s 10
-        ttft_ms: n 3, min 40, p50 50, max 99, mean 63, needs.p90 64
-        ttft_scheduled_ms: min 50, max 99
-        client_queue_ms: min 0, max 30
-        tpot_ms: n 2, min 10, max 20
-        itl_ms: n 3
-        e2e_ms: min 61, max 100
-        # The second breaks the TPOT limit, the third the TTFT limit.
-        slo: good 1, share 1/3, per_s 1/0.3";
-    let figures = collected.figures();
-    assert_figures(&figures, by_hand);
-    assert_eq!(figures.ttft_ms.unwrap().p90, None);
-}
-
-#[test]
-fn what_did_not_complete_is_counted_and_left_out() {
-    let mut collected = Collected::new(Some(Objective::of_requests("ttft<1s").unwrap()));
-    collected.add(&request(0, 0, &[50, 60], &completed()));
-    let failed = failed("server busy");
-    collected.add(&request(0, 10, &[], &failed));
-    let timed_out = Outcome::TimedOut {
-        phase: TimeoutPhase::BetweenChunks,
-    };
-    collected.add(&request(0, 0, &[900, 901, 902], &timed_out));
-    collected.add(&request(0, 0, &[], &Outcome::Cancelled));
-    collected.add(&request(0, 0, &[2000], &Outcome::Incomplete));
-    let by_hand = "
-        outcomes: completed 1, incomplete 1, failed 1, cancelled 1, timed_out 1
-        tokens 2, tokens_not_completed 4, ttft_ms.n 1, wall_s 0.061, slo.share 0.2";
-    let figures = collected.figures();
-    assert_figures(&figures, by_hand);
-    for words in ["server busy", "timed out between two chunks"] {
-        assert_eq!(figures.failures[words], 1);
-    }
-}
-
-#[test]
-fn nothing_gives_no_figures_rather_than_zeros() {
-    let figures = Collected::new(None).figures();
-    assert_eq!((figures.wall_s, figures.tokens_per_s), (None, None));
-    assert_eq!((figures.ttft_ms, figures.sent_per_s), (None, None));
-}
-
-#[test]
-fn connections_are_counted_however_their_request_ended() {
-    let mut collected = Collected::new(None);
-    let mut add = |outcome: &Outcome, connect_ms: Option<u64>| {
-        let mut record = request(0, 0, &[50], outcome);
-        record.times.connect = connect_ms.map(Nanos::from_millis);
-        collected.add(&record);
-    };
-    add(&completed(), Some(2));
-    add(&completed(), None);
-    add(&completed(), Some(1_000));
-    add(&Outcome::Incomplete, Some(999));
-    let by_hand = "slow_connects 1, connect_ms.n 3, connect_ms.min 2, connect_ms.max 1000";
-    assert_figures(&collected.figures(), by_hand);
-    // A row without a connection time is written as before there was one.
-    let text = serde_json::to_string(&request(0, 0, &[50], &completed())).unwrap();
-    assert!(!text.contains("connect"), "{text}");
-}
-
-#[test]
-fn merged_parts_give_the_figures_of_the_whole() {
-    let rows = [
-        request(0, 0, &[50, 60, 70], &completed()),
-        request(100, 130, &[170, 5_190], &completed()),
-        request(200, 200, &[299], &completed()),
-        request(0, 10, &[], &failed("no")),
-    ];
-    let slo = || Some(Objective::of_requests("ttft<60ms").unwrap());
-    let mut whole = Collected::new(slo());
-    let mut parts = [Collected::new(slo()), Collected::new(slo())];
-    for (at, row) in rows.iter().enumerate() {
-        whole.add(row);
-        parts[at % 2].add(row);
-    }
-    let [mut first, second] = parts;
-    first.merge(second);
-    assert_eq!(first.figures(), whole.figures());
-    let mut nothing = Collected::new(slo());
-    nothing.merge(first);
-    assert_eq!(nothing.figures(), whole.figures());
-}
-
-#[test]
-fn agents_are_counted_each_and_an_unserved_one_is_starved() {
-    let mut agents = ByAgent::default();
-    let add = |to: &mut ByAgent, agent, row: &RequestRecord| {
-        let row = RequestRecord {
-            agent,
-            ..row.clone()
-        };
-        to.add(&row, &RequestMetrics::of(&row.times));
-    };
-    // 3 tokens in 101 ms from the plan, 2 in 99 ms: 25 tokens a second.
-    add(
-        &mut agents,
-        0,
-        &request(0, 30, &[50, 60, 100], &completed()),
-    );
-    add(
-        &mut agents,
-        0,
-        &request(200, 200, &[250, 298], &completed()),
-    );
-    // 1 token in 100 ms.
-    add(&mut agents, 1, &request(0, 0, &[99], &completed()));
-    // 35² / (2 (25² + 10²)).
-    let by_hand = "agents 2, starved 0, fairness 0.4, jain 1225/1450";
-    assert_figures(&agents.fairness(), by_hand);
-    let mut others = ByAgent::default();
-    add(&mut others, 7, &request(0, 0, &[], &failed("server busy")));
-    // One agent has none to compare with.
-    assert_eq!(others.fairness(), None);
-    agents.merge(others);
-    let by_hand = "
-        0: tokens 5, asking_s 0.2, ttft_scheduled_mean_ms 50, ttft_scheduled_max_ms 50
-        2: agent 7, tokens_per_s null";
-    assert_figures(&agents.figures(), by_hand);
-    assert_figures(&agents.fairness(), "starved 1, fairness 0");
-    // Where every request is an agent there is no fairness among agents.
-    let mut each = ByAgent::default();
-    for agent in 0..3 {
-        add(&mut each, agent, &request(0, 0, &[50], &completed()));
-    }
-    assert_eq!((each.figures().len(), each.fairness()), (3, None));
 }
 
 #[test]

@@ -4,74 +4,40 @@ use domain::{FailureKind, ModelOptions, Nanos, Outcome, Stamp};
 
 use super::*;
 use crate::arms::warm_loads;
-use crate::by_hand::assert_figures;
+use crate::by_hand::{assert_figures, cases};
 use crate::notes::RequestFault;
 use crate::observation::RunObservation;
-use crate::timeline::{Calls, agent, arm, request, run, two_arms};
+use crate::timeline::{Calls, agent, arm, run, two_arms};
 
-/// One slot, one configuration, warm: A is served from 0.1 to 1.2 s, B waits and ends at 3.3 s.
+/// Timelines with their figures by hand.
+const CASES: &str = include_str!("cases.txt");
+
+fn observed(agents: &[Calls]) -> RunObservation {
+    two_arms("case", 1, "warm for agent 0", agents)
+}
+
+/// The first case: A is served from 0.1 to 1.2 s, B waits and ends at 3.3 s.
 fn one_slot() -> RunObservation {
-    let call = |sent, tokens| request(sent).load(100).prefill(100).decode(tokens, 100);
-    let agents = [
-        Calls::new(&[call(0, 10)], &[call(0, 10)]),
-        Calls::new(&[call(0, 20).slot(1100)], &[call(1200, 20)]),
-    ];
-    two_arms("one_slot", 1, "warm for agent 0", &agents)
-}
-
-/// The same, but alone B generated 10 tokens instead of 20.
-fn shorter_alone() -> RunObservation {
-    let mut observed = one_slot();
-    let alone = request(1200).load(100).prefill(100).decode(10, 100).build();
-    observed.sequential.as_mut().unwrap().agents[1].requests = vec![alone];
-    observed
+    observed(&cases(CASES)[0].agents)
 }
 
 #[test]
-fn a_serial_server_by_both_metrics() {
-    let m = RunMetrics::of(&one_slot());
-    let by_hand = "
-        excluded null, decode_overlap 0, throughput_together 30/3.3, speedup_upper_bound null
-        tr113: concurrent_wall_time 3.3, sequential_estimated_time 4.5, speedup_est 4.5/3.3
-        tr113: efficiency_est 225/3.3, tp_delta 0
-        # First tokens at 0.3 s and 1.4 s: A is sooner, so the delta is negative.
-        tr113: ttft_delta_ms -1100
-        baseline: wall_sequential 3.4, speedup 3.4/3.3, efficiency 170/3.3, stp 5.5/3.3, antt 1.25
-        baseline: fairness 2.2/3.3, throughput_sequential 30/3.4
-        contention: ttft_rule false, speedup_rule true, cause true
-        per_agent.1: warm_load 0.1, ttft_solo 0.3";
-    assert_figures(&m, by_hand);
+fn figures_by_hand() {
+    for case in cases(CASES) {
+        println!("{}", case.name);
+        assert_figures(&RunMetrics::of(&observed(&case.agents)), &case.expected);
+    }
 }
 
 #[test]
-fn work_is_normalised_to_the_together_arm() {
-    let mut observed = shorter_alone();
-    // B's time alone grows by 10 * 0.1 s.
-    let by_hand =
-        "wall_sequential_raw 2.4, speedup_raw 2.4/3.3, wall_sequential 3.4, speedup 3.4/3.3";
-    assert_figures(&RunMetrics::of(&observed).baseline, by_hand);
-    // The same without counters; without a warm load there is no solo time, so nothing that needs one.
+fn without_counters_work_is_normalised_and_nothing_needs_a_warm_load() {
+    let mut observed = observed(&cases(CASES)[1].agents);
     for request in observed.arms_mut().flat_map(|arm| &mut arm.agents) {
         request.requests[0].counters = domain::record::ServerCounters::default();
     }
     let by_hand =
         "baseline.speedup 3.4/3.3, baseline.stp null, cause.lost null, contention.ttft_rule null";
     assert_figures(&RunMetrics::of(&observed), by_hand);
-}
-
-#[test]
-fn three_agents_are_measured_as_two_are() {
-    let solo = |sent| request(sent).load(100).prefill(100).decode(10, 100);
-    let agents = [0, 1, 2].map(|i| Calls::new(&[solo(0)], &[solo(1200 * u64::from(i))]).on(i));
-    // The two-agent deltas are not defined for three. Each server saw its model only once: nothing says what a warm
-    // load costs.
-    let by_hand = "
-        decode_overlap 1, tr113.ttft_delta_ms null
-        baseline: speedup 3, efficiency 100, stp null";
-    assert_figures(
-        &RunMetrics::of(&two_arms("three", 1, "warm", &agents)),
-        by_hand,
-    );
 }
 
 #[test]
@@ -132,22 +98,6 @@ fn a_failed_sequential_arm_leaves_the_together_arm_standing() {
 }
 
 #[test]
-fn a_run_without_tokens_has_no_rates() {
-    let agents = [0, 1200].map(|sent| {
-        let call = [request(sent).load(100).prefill(100)];
-        Calls::new(&call, &call)
-    });
-    let by_hand = "
-        tr113: ttft_delta_ms null, tp_delta null
-        decode_overlap null, throughput_together null
-        baseline: throughput_sequential null, speedup 1";
-    assert_figures(
-        &RunMetrics::of(&two_arms("none", 1, "warm for agent 0", &agents)),
-        by_hand,
-    );
-}
-
-#[test]
 fn stepping_clocks_are_said_and_never_panic() {
     let mut observed = one_slot();
     let r = &mut observed.together.as_mut().unwrap().agents[0].requests[0];
@@ -185,16 +135,4 @@ fn no_agents_no_arm_no_requests() {
         let excluded = RunMetrics::of(&run("none", 1, together, None)).excluded;
         assert_eq!(excluded, Some(why));
     }
-}
-
-#[test]
-fn one_agent_is_its_own_baseline() {
-    let mut observed = one_slot();
-    observed.arms_mut().for_each(|arm| arm.agents.truncate(1));
-    let m = RunMetrics::of(&observed);
-    assert_figures(
-        &m,
-        "tr113.speedup_est 1, baseline.speedup 1, baseline.antt 1, decode_overlap 0",
-    );
-    assert_eq!(m.cause.lost.unwrap().total(), 0);
 }

@@ -94,8 +94,8 @@ impl Location {
         })
     }
 
-    /// How many values would decide if more of them lay and scattered as these, two at least, do: the least number,
-    /// three or more, whose 95 % interval `decides`. None where these decide already, or where a thousand would not.
+    /// The least number of values, three or more, whose 95 % interval would satisfy `decides` if further values had the
+    /// centre and the spread of these two or more. None where these decide already, or a thousand are too few.
     pub fn enough(values: &[f64], decides: impl Fn(Interval) -> bool) -> Option<u32> {
         let n = values.len();
         let seen = Self::of(values);

@@ -65,8 +65,8 @@ impl Gain {
         }
     }
 
-    /// How many repetitions would decide if more of them lay and scattered as these speedups do: three
-    /// at least. None where these decide, or where a thousand would not.
+    /// The least number of repetitions, three or more, that would decide if further ones had the centre and the spread of
+    /// these speedups. None where these decide already, or a thousand are too few.
     pub fn repetitions_to_decide(speedups: &[f64]) -> Option<u32> {
         let logs: Vec<f64> = speedups.iter().map(|s| s.ln()).collect();
         let decides = |logs: Interval| Self::shown_by(logs.map(f64::exp)) != Self::Undecided;

@@ -67,32 +67,41 @@ fn fields_comments_and_line_ends_wherever_they_are_cut() {
     assert_eq!(decode(&single), (events_of_stream(), None));
 }
 
+/// Pieces with a bar between them; the events that they complete, and the one left at the end, each with the kind that
+/// it names.
 #[test]
 fn where_events_end() {
-    let done = || Some(data("[DONE]"));
-    for (pieces, events, last) in [
+    let events = |text: &str| -> Vec<Owned> {
+        let events = text
+            .split_whitespace()
+            .map(|event| event.split_once('/').unwrap());
+        events
+            .map(|(kind, data)| (kind.to_owned(), data.into()))
+            .collect()
+    };
+    for (pieces, whole, last) in [
         // Whole with the read that ends it: a CR ends the blank line by itself; the LF that may follow belongs to it.
-        (vec!["data: a\n", "\r"], vec![data("a")], None),
-        (
-            vec!["data: a\n", "\r", "\ndata: b\n\n"],
-            vec![data("a"), data("b")],
-            None,
-        ),
+        ("data: a\n|\r", "/a", ""),
+        ("data: a\n|\r|\ndata: b\n\n", "/a /b", ""),
         // The body may end the last event.
-        (vec!["data: [DONE]"], vec![], done()),
-        (vec!["data: [DONE]\n"], vec![], done()),
-        (vec!["data: [DONE]\r"], vec![], done()),
-        (vec!["event: x\n"], vec![], None),
-        (vec!["data: a\n\n: bye"], vec![data("a")], None),
+        ("data: [DONE]", "", "/[DONE]"),
+        ("data: [DONE]\n", "", "/[DONE]"),
+        ("data: [DONE]\r", "", "/[DONE]"),
+        ("event: x\n", "", ""),
+        ("data: a\n\n: bye", "/a", ""),
         // A name lasts for its event only.
         (
-            vec!["event: error\n\ndata: a\n\nevent: x\ndata: b\n\ndata: c\n\n"],
-            vec![data("a"), ("x".to_owned(), b"b".to_vec()), data("c")],
-            None,
+            "event: error\n\ndata: a\n\nevent: x\ndata: b\n\ndata: c\n\n",
+            "/a x/b /c",
+            "",
         ),
     ] {
-        let bytes: Vec<_> = pieces.iter().map(|piece| piece.as_bytes()).collect();
-        assert_eq!(decode(&bytes), (events, last), "{pieces:?}");
+        let bytes: Vec<_> = pieces.split('|').map(str::as_bytes).collect();
+        assert_eq!(
+            decode(&bytes),
+            (events(whole), events(last).pop()),
+            "{pieces:?}"
+        );
     }
 }
 

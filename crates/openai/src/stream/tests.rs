@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use domain::backend::Exchange;
@@ -41,10 +42,18 @@ fn chunk(delta: &str, finish: &str) -> String {
     )
 }
 
+/// A list of what no recorded stream has.
+fn fixture(list: &str) -> Vec<String> {
+    let text = include_str!("../../../../fixtures/sse/dialects.toml");
+    let mut lists: BTreeMap<String, Vec<String>> = toml::from_str(text).unwrap();
+    let rows = lists.remove(list).unwrap().into_iter();
+    rows.map(|row| row.replace("\\n", "\n").replace("\\r", "\r"))
+        .collect()
+}
+
 const ROLE: &str = r#"{"role":"assistant","content":null}"#;
 
-/// Streams by name: recorded streams, chunks without text,
-/// ends, errors, and invalid chunks.
+/// Streams by name: recorded streams, chunks without text, ends, errors, and invalid chunks.
 fn streams() -> Vec<(&'static str, String)> {
     let text = chunk(r#"{"content":"a"}"#, "null");
     let stop = chunk("{}", "\"stop\"");
@@ -78,90 +87,12 @@ fn streams() -> Vec<(&'static str, String)> {
         ),
         ("nothing", String::new()),
     ];
-    for rest in [
-        format!("{stop}data: [DONE]\n\n"),
-        format!("{stop}data: [DONE]"),
-        format!("{stop}data:[DONE] \r\n\r\n"),
-        stop,
-        "data: [DONE]\n\n".to_owned(),
-        String::new(),
-        "data: {\"choices\":[{\"del".to_owned(),
-        "data: {\"error\":{\"message\":\"out of memory\",\"code\":500}}\n\n".to_owned(),
-        "data: {\"error\":\"out of memory\"}\n\n".to_owned(),
-        "error: {\"code\":500,\"message\":\"out of memory\"}\n\n".to_owned(),
-        "event: error\ndata: {\"error\":{\"message\":\"out of memory\"}}\n\n".to_owned(),
-        "data: {\"object\":\"error\",\"error\":{\"message\":\"out of memory\"}}\n\ndata: [DONE]\n\n"
-            .to_owned(),
-        "data: {\"a\":1}\n\n".to_owned(),
-        "data: hello\n\n".to_owned(),
-        "data: {\"choices\":\n\n".to_owned(),
-        "data: {\"choices\":[{\"delta\":{\"content\":[]}}]}\n\n".to_owned(),
-    ] {
+    for end in fixture("ends") {
+        let rest = end.replace("{stop}", &stop);
         all.push(("a chunk, then", format!("{text}{rest}")));
     }
     all
 }
-
-/// Deltas that servers and gateways send besides text, chunk by chunk.
-const DELTAS: &[&str] = &[
-    r#"{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":""}}]}"#,
-    r#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\":1}"}}],"content":null}"#,
-    r#"{"content":"","tool_calls":[]}"#,
-    r#"{"function_call":{"name":"f","arguments":"{}"}}"#,
-    r#"{"refusal":"I cannot"}"#,
-    r#"{"content":"","refusal":null,"thinking":"hm"}"#,
-    r#"{"reasoning":"one","reasoning_details":[{"type":"reasoning.text","text":"one"}]}"#,
-    r#"{"reasoning_details":[{"type":"reasoning.summary","summary":"two"},{"type":"reasoning.encrypted","data":"xx"}]}"#,
-    r#"{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"},"c",7]}"#,
-    r#"{"content":[{"type":"thinking","thinking":[{"type":"text","text":"t"}]},{"type":"refusal","refusal":"no"}]}"#,
-    r#"{"content":[]}"#,
-];
-
-/// Events between the chunks of an answer, which goes on after them.
-const BETWEEN: &[&str] = &[
-    "data: {\"type\":\"ping\"}\n\n",
-    "event: ping\ndata: {\"message\":\"still here\"}\n\n",
-    "event: heartbeat\ndata: 17\n\n",
-    "event: metadata\ndata: {\"id\":\"x\",\"message\":{}}\n\n",
-    "data: {\"error\":\"\",\"choices\":[]}\n\n",
-    "data: {\"error\":false}\n\n",
-    "data: {\"error\":{},\"choices\":[{\"delta\":{},\"error\":null}]}\n\n",
-    "{\"status\":\"processing\"}\n\n",
-    "data: null\n\n",
-    "data: [1]\n\n",
-    ": comment\n\n",
-];
-
-/// Events that end an answer as failed.
-const FAILURES: &[&str] = &[
-    "data: {\"message\":\"quota exceeded\"}\n\n",
-    "data: {\"detail\":\"Not Found\"}\n\n",
-    "data: {\"object\":\"error\",\"message\":\"too long\",\"code\":400}\n\n",
-    "data: {\"object\":\"error\",\"code\":400}\n\n",
-    "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"error\",\"error\":{\"code\":502,\"message\":\"upstream died\"}}]}\n\n",
-    "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"error\"}]}\n\ndata: [DONE]\n\n",
-    "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"abort\"}]}\n\n",
-    "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"cancelled\"}]}\n\n",
-    "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"ERROR\"}]}\n\n",
-    "{\"error\":{\"message\":\"bare\",\"code\":500}}\n\n",
-    "{\n  \"error\": {\n    \"message\": \"bare\"\n  }\n}\n",
-    "{\"error\":\"bare\"}\ndata: [DONE]\n\n",
-];
-
-/// Impossible usages, member by member.
-const USAGES: &[&str] = &[
-    r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#,
-    r#"{"prompt_tokens":7,"completion_tokens":18446744073709551615}"#,
-    r#"{"prompt_tokens":-35,"completion_tokens":2.0}"#,
-    r#"{"prompt_tokens":{},"completion_tokens":[],"prompt_tokens_details":7}"#,
-    r#"{"prompt_tokens":7,"completion_tokens":66,"prompt_tokens_details":{"cached_tokens":-1}}"#,
-    r#"{"prompt_tokens":7,"completion_tokens":66,"prompt_tokens_details":{"cached_tokens":8}}"#,
-    r#"{"prompt_tokens":7,"completion_tokens":67}"#,
-    r#"{"prompt_tokens":7,"completion_tokens":90,"completion_tokens_details":{"reasoning_tokens":88}}"#,
-    r#"{"prompt_tokens":7,"completion_tokens":300,"completion_tokens_details":{"reasoning_tokens":298}}"#,
-    "[]",
-    "7",
-];
 
 /// The end of a stream and its record, for a call of at most 100 tokens.
 fn shown(stream: &str) -> String {
@@ -177,21 +108,21 @@ fn every_dialect_is_output_a_failure_or_nothing() {
     let last = chunk("{}", "\"stop\"") + "data: [DONE]\n\n";
     let text = chunk(r#"{"content":"a"}"#, "null");
     let mut all = String::new();
-    for delta in DELTAS {
-        let stream = chunk(delta, "null") + &last;
+    for delta in fixture("deltas") {
+        let stream = chunk(&delta, "null") + &last;
         writeln!(all, "{delta}\n  {}", shown(&stream)).unwrap();
     }
-    for event in BETWEEN {
+    for event in fixture("between") {
         let stream = format!("{text}{event}{text}{last}");
         let plain = shown(&format!("{text}: nothing\n\n{text}{last}"));
         assert_eq!(shown(&stream), plain, "{event}");
     }
-    for event in FAILURES {
+    for event in fixture("failures") {
         let (ended, exchange) = whole(&format!("{text}{event}"));
         writeln!(all, "{}\n  {ended:?}", event.escape_debug()).unwrap();
         assert_eq!((exchange.text.as_str(), ended.is_err()), ("a", true));
     }
-    for usage in USAGES {
+    for usage in fixture("usages") {
         let usage_chunk = format!("data: {{\"choices\":[],\"usage\":{usage}}}\n\n");
         let stream = format!(
             "{text}{text}{}{usage_chunk}data: [DONE]\n\n",

@@ -59,7 +59,7 @@ async fn servers_are_identified() {
         vec![ok(r#"{"object":"list","data":[]}"#)],
     ] {
         let (_server, client) = served(replies).await;
-        let facts = client.look().await.unwrap();
+        let facts = client.server_facts().await.unwrap();
         let identity = facts.identity;
         assert!(crate::wire::is_kind(&identity.kind));
         found.push(format!(
@@ -76,69 +76,42 @@ async fn servers_are_identified() {
 
 const VLLM_MODELS: &str = r#"{"data":[{"id":"m","owned_by":"vllm","max_model_len":8192}]}"#;
 
+/// Models as servers and gateways list them; a name that is asked for, and the one that is found.
+const LISTED: &[(&str, &[(&str, &str)])] = &[
+    (VLLM_MODELS, &[("m", "m"), ("gemma3:latest", "-")]),
+    (r#"[{"id":"m"},{"id":"n"}]"#, &[("n", "n")]),
+    (
+        r#"{"data":[7,null,{"id":"m","max_model_len":-1,"aliases":3,"meta":"x"}]}"#,
+        &[("m", "m")],
+    ),
+    (
+        r#"{"data":[{"id":"a/b"}]}"#,
+        &[("a/b:nitro", "a/b"), ("a/c:nitro", "-")],
+    ),
+    (
+        r#"{"data":[{"id":"a/b:free"},{"id":"a/b"}]}"#,
+        &[("a/b:free", "a/b:free")],
+    ),
+];
+
 #[tokio::test(start_paused = true)]
 async fn models_are_found_as_each_server_lists_them() {
-    for (dialect, list, model, found) in [
-        // llama.cpp serves its model under every name.
-        (
-            Dialect::LlamaCpp,
-            LLAMA_MODELS,
-            "random.gguf",
-            Some("random.gguf"),
-        ),
-        (
-            Dialect::LlamaCpp,
-            LLAMA_MODELS,
-            "other",
-            Some("random.gguf"),
-        ),
-        (
-            Dialect::LlamaCpp,
-            LLAMA_MODELS,
-            "gemma3:latest",
-            Some("random.gguf"),
-        ),
-        (Dialect::Plain, VLLM_MODELS, "m", Some("m")),
-        (Dialect::Plain, VLLM_MODELS, "gemma3:latest", None),
-        // As gateways write them.
-        (Dialect::Plain, r#"[{"id":"m"},{"id":"n"}]"#, "n", Some("n")),
-        (
-            Dialect::Plain,
-            r#"{"data":[7,null,{"id":"m","max_model_len":-1,"aliases":3,"meta":"x"}]}"#,
-            "m",
-            Some("m"),
-        ),
-        (
-            Dialect::Plain,
-            r#"{"data":[{"id":"a/b"}]}"#,
-            "a/b:nitro",
-            Some("a/b"),
-        ),
-        (
-            Dialect::Plain,
-            r#"{"data":[{"id":"a/b:free"},{"id":"a/b"}]}"#,
-            "a/b:free",
-            Some("a/b:free"),
-        ),
-        (
-            Dialect::Plain,
-            r#"{"data":[{"id":"a/b"}]}"#,
-            "a/c:nitro",
-            None,
-        ),
-    ] {
-        let (_server, client) = served(vec![ok(list)]).await;
-        let model = client
-            .with_dialect(dialect)
-            .find_model(model)
-            .await
-            .unwrap();
-        let name = model.as_ref().map(|model| model.name.as_str());
-        assert_eq!(name, found, "{list}");
-        if let (Some(model), Dialect::LlamaCpp) = (model, dialect) {
-            assert_eq!(model.parameter_size.as_deref(), Some("21.0M"));
-            assert_eq!(model.size_bytes, Some(43_000_000));
+    for (list, names) in LISTED {
+        for (name, expected) in *names {
+            let (_server, client) = served(vec![ok(list)]).await;
+            let found = client.find_model(name).await.unwrap();
+            let found = found.as_ref().map_or("-", |model| model.name.as_str());
+            assert_eq!(found, *expected, "{list}");
         }
+    }
+    // llama.cpp serves its model under every name.
+    for name in ["random.gguf", "other", "gemma3:latest"] {
+        let (_server, client) = served(vec![ok(LLAMA_MODELS)]).await;
+        let client = client.with_dialect(Dialect::LlamaCpp);
+        let found = client.find_model(name).await.unwrap().unwrap();
+        assert_eq!(found.name, "random.gguf");
+        assert_eq!(found.parameter_size.as_deref(), Some("21.0M"));
+        assert_eq!(found.size_bytes, Some(43_000_000));
     }
 }
 
@@ -174,22 +147,20 @@ async fn names_are_cut() {
 async fn what_the_protocol_cannot_do_is_refused_without_a_request() {
     let (server, client) = served(vec![]).await;
     let options = ModelOptions::default();
-    let [loaded, preload, unload] = [
-        client.loaded().await.map(|_| ()),
-        client.preload("m", &options).await,
-        client.unload("m").await,
-    ];
     for (result, words) in [
-        (loaded, "which models are in memory"),
-        (preload, "load a model"),
-        (unload, "unload a model"),
+        (
+            client.loaded().await.map(|_| ()),
+            "which models are in memory",
+        ),
+        (client.preload("m", &options).await, "load a model"),
+        (client.unload("m").await, "unload a model"),
     ] {
-        match result {
-            Err(BackendError::Failed {
-                failure, message, ..
-            }) => assert!(failure == FailureKind::Unsupported && message.contains(words)),
-            other => panic!("{other:?}"),
-        }
+        let unsupported = FailureKind::Unsupported;
+        assert!(
+            matches!(&result, Err(BackendError::Failed { failure, message, .. })
+                if *failure == unsupported && message.contains(words)),
+            "{result:?}"
+        );
     }
     assert!(server.notes.lock().unwrap().requests.is_empty());
 }

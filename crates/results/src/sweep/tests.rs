@@ -1,7 +1,7 @@
 use std::fs;
 use std::io::Write as _;
 
-use domain::backend::{LoadedModel, ModelIdentity, ServerIdentity};
+use domain::backend::{LoadedModel, ModelIdentity};
 use domain::outcome::Outcome;
 use domain::plan::{ConfigId, SweepPlan, Topology, parse};
 use domain::record::*;
@@ -36,27 +36,14 @@ fn plan() -> SweepPlan {
     parse("small.toml", PLAN).unwrap()
 }
 
+/// The manifest of a recorded sweep, with another plan.
 fn manifest(plan: SweepPlan) -> Manifest {
-    let endpoint = EndpointFacts {
-        url: "http://127.0.0.1:1".to_owned(),
-        server: ServerIdentity {
-            kind: "ollama".to_owned(),
-            version: "1".to_owned(),
-        },
-        model: None,
-    };
+    let recorded = include_str!("../../../../fixtures/one-or-two-servers/manifest.json");
     Manifest {
-        schema: RESULTS_SCHEMA,
-        header: RunHeader {
-            name: "small".to_owned(),
-            endpoints: vec![endpoint],
-            ..RunHeader::default()
-        },
-        runner: "rust-tokio".to_owned(),
         plan_hash: plan.hash(),
         plan,
         repetitions: 2,
-        benchmarks: None,
+        ..serde_json::from_str(recorded).unwrap()
     }
 }
 

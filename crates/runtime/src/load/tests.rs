@@ -1,6 +1,6 @@
 //! Loads in virtual time against a scripted server, exact to the microsecond.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::tests::fake::{Fake, Reply, Script};
+use crate::tests::scenarios::script;
 
 mod arrivals;
 mod sessions;
@@ -96,30 +97,6 @@ impl Ran {
     fn records_as<T>(&self, of: impl Fn(&RequestRecord) -> T) -> Vec<T> {
         self.records.iter().map(of).collect()
     }
-
-    /// A stamp of each request, ms.
-    fn ms(&self, of: impl Fn(&RequestRecord) -> Stamp) -> Vec<u64> {
-        let stamps = self.records_as(of);
-        assert!(stamps.iter().all(|at| at.0 % 1_000_000 == 0), "{stamps:?}");
-        stamps.iter().map(|at| at.0 / 1_000_000).collect()
-    }
-
-    fn scheduled(&self) -> Vec<u64> {
-        self.ms(|r| r.times.scheduled)
-    }
-
-    fn sent(&self) -> Vec<u64> {
-        self.ms(|r| r.times.sent.unwrap())
-    }
-
-    /// The agent and the outcome of each request.
-    fn classes(&self) -> Vec<(u32, &'static str)> {
-        self.records_as(|r| (r.agent, r.times.outcome.class()))
-    }
-}
-
-fn numbers(text: &str) -> Vec<u64> {
-    text.split(' ').map(|n| n.parse().unwrap()).collect()
 }
 
 fn agents(n: u32) -> NonZeroU32 {
@@ -148,68 +125,72 @@ fn replay(trace: &str, speed: f64) -> LoadShape {
     }
 }
 
-#[test]
-fn requests_are_planned_and_sent_as_their_shape_says() {
-    // Planned starts and sends, ms.
-    let at_once = "0 0 100 100 200";
-    let on_time = "0 40 80 120 160";
-    for (shape, slots, scheduled, sent, ended_ms, peak) in [
-        // Closed: each agent sends when its last request has ended.
-        (closed(2, 0), 9, at_once, at_once, 300, 2),
-        // The pause lies between an end and the next planned start.
-        (closed(1, 200), 9, "0 300 600", "0 300 600", 700, 1),
-        // Open: sends on time however slow the server is.
-        (constant(25.0, None), 1, on_time, on_time, 500, 4),
-        // A limit that is never reached changes nothing.
-        (constant(25.0, Some(50)), 1, on_time, on_time, 500, 4),
-        // A limit keeps planned starts and shows the wait.
-        (
-            constant(20.0, Some(1)),
-            9,
-            "0 50 100 150",
-            "0 100 200 300",
-            400,
-            1,
-        ),
-    ] {
-        let mut case = Case::new(shape.clone(), sent.split(' ').count() as u32);
-        case.slots = slots;
-        let ran = case.run();
-        assert_eq!(ran.scheduled(), numbers(scheduled), "{shape:?}");
-        assert_eq!(ran.sent(), numbers(sent), "{shape:?}");
-        let expected = LoadEnd {
-            started: Stamp::ZERO,
-            ended: Stamp(ended_ms * 1_000_000),
-            started_requests: ran.records.len() as u32,
-            peak_in_flight: peak,
-            interrupted: false,
-        };
-        assert_eq!(ran.end, expected, "{shape:?}");
-        let mut first_tokens = ran.ms(|r| r.times.first_token.unwrap());
-        first_tokens.sort_unstable();
-        // A server of one slot serves one request after another.
-        let queued = slots == 1;
-        assert!(!queued || first_tokens == numbers("50 150 250 350 450"));
-    }
+/// A line for each request in the order of the planned starts, and the end; times in ms.
+fn described(ran: &Ran) -> String {
+    let ms = |at: Option<Stamp>| at.map_or("-".to_owned(), |at| (at.0 as f64 / 1e6).to_string());
+    let line = |r: &RequestRecord| {
+        let (times, turn) = (&r.times, r.turn);
+        let turn = turn.map_or(String::new(), |t| {
+            format!(", session {} turn {}", t.session, t.turn)
+        });
+        let most = r.options.num_predict;
+        let work = r.work.map_or(String::new(), |work| {
+            let [queue, cpu] = [Some(work.queue_ns), work.cpu_ns].map(|ns| ns.unwrap_or_default());
+            let [queue, cpu] = [queue, cpu].map(Nanos::as_millis_f64);
+            format!(", queued {queue} for work of {cpu}")
+        });
+        format!(
+            "  agent {} call {} on {}{turn}: planned {}, sent {}, first token {}, ended {}, {}{}{work}\n",
+            r.agent,
+            r.call,
+            r.endpoint,
+            ms(Some(times.scheduled)),
+            ms(times.sent),
+            ms(times.first_token),
+            ms(Some(times.ended)),
+            times.outcome.class(),
+            most.map_or(String::new(), |most| format!(", at most {most} tokens")),
+        )
+    };
+    let end = &ran.end;
+    let stopped = if end.interrupted { ", interrupted" } else { "" };
+    let (started, peak) = (end.started_requests, end.peak_in_flight);
+    let ended = ms(Some(end.ended));
+    assert_eq!(end.started, Stamp::ZERO);
+    let end = format!("  {started} started, {peak} at once at most, ended {ended}{stopped}\n");
+    ran.records_as(line).concat() + &end
 }
 
 #[test]
-fn agents_are_numbered_and_assigned_to_the_servers_in_turn() {
-    let mut case = Case::new(closed(3, 0), 6);
-    case.servers = 2;
-    let ran = case.run();
-    let places = ran.records_as(|r| [r.agent, r.call, r.endpoint]);
-    let expected = [
-        [0, 0, 0],
-        [1, 0, 1],
-        [2, 0, 0],
-        [0, 1, 0],
-        [1, 1, 1],
-        [2, 1, 0],
-    ];
-    assert_eq!(places, expected);
-    let served: Vec<_> = ran.servers.iter().map(|s| s.calls().len()).collect();
-    assert_eq!(served, [4, 2]);
+fn loads_record_what_happened() {
+    let mut found = String::new();
+    for text in include_str!("tests/cases.txt").split("\n\n").skip(1) {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let settings: BTreeMap<_, _> = lines.skip(1).filter_map(|l| l.split_once(' ')).collect();
+        let numbers = |name: &str| {
+            let numbers = settings.get(name)?.split(' ');
+            Some(numbers.map(|n| n.parse().unwrap()).collect::<Vec<u64>>())
+        };
+        let number = |name: &str| numbers(name).map(|numbers| numbers[0] as u32);
+        let shape = match (numbers("closed").as_deref(), numbers("open").as_deref()) {
+            (Some([agents, think]), None) => closed(*agents as u32, *think),
+            (None, Some([rate])) => constant(*rate as f64, None),
+            (None, Some([rate, most])) => constant(*rate as f64, Some(*most as u32)),
+            _ => panic!("{text}"),
+        };
+        let mut case = Case::new(shape, number("requests").unwrap());
+        case.slots = number("slots").map_or(case.slots, |slots| slots as usize);
+        case.servers = number("servers").map_or(1, |servers| servers as usize);
+        case.stop = numbers("stop").map(|stop| (stop[0], stop[1]));
+        case.plan.turns = numbers("turns").map(|n| sessions::turns(n[0] as u32, n[1]));
+        case.plan.work.cpu = settings.get("work").map(|work| work.parse().unwrap());
+        if let Some(replies) = settings.get("replies") {
+            case.script = script(replies);
+        }
+        let name = text.lines().next().unwrap();
+        found += &format!("{name}\n{}\n", described(&case.run()));
+    }
+    insta::assert_snapshot!(found);
 }
 
 #[test]
@@ -266,44 +247,6 @@ fn the_same_load_run_again_begins_its_prompts_anew_and_draws_the_same_samples() 
             "{one:?} {other:?}"
         );
         assert_eq!(seeds, seeds_of_other);
-    }
-}
-
-#[test]
-fn a_failed_request_is_a_record_and_its_agent_goes_on() {
-    let mut case = Case::new(closed(1, 0), 3);
-    case.script = only(1, Reply::Refused);
-    let ran = case.run();
-    let expected = [(0, "completed"), (0, "failed"), (0, "completed")];
-    assert_eq!(ran.classes(), expected);
-    assert!(!ran.end.interrupted);
-}
-
-#[test]
-fn stopping_begins_nothing_new_and_cancels_what_outlasts_the_grace() {
-    let mut case = Case::new(closed(2, 0), 10);
-    case.script = only(1, Reply::Stalls);
-    // Agent 0 is in its second request, which ends within the grace.
-    case.stop = Some((150, 80));
-    let ran = case.run();
-    let expected = [(0, "completed"), (1, "cancelled"), (0, "completed")];
-    assert_eq!(ran.classes(), expected);
-    let expected = LoadEnd {
-        started: Stamp::ZERO,
-        ended: Stamp(230_000_000),
-        started_requests: 3,
-        peak_in_flight: 2,
-        interrupted: true,
-    };
-    assert_eq!(ran.end, expected);
-    for most in [None, Some(2)] {
-        let mut case = Case::new(constant(1.0, most), 10);
-        case.stop = Some((1500, 0));
-        let ran = case.run();
-        assert_eq!((ran.end.started_requests, ran.records.len()), (2, 2));
-        // The wait for the next start ends as well.
-        assert_eq!(ran.end.ended, Stamp(1_500_000_000));
-        assert!(ran.end.interrupted);
     }
 }
 

@@ -1,129 +1,18 @@
 //! Failures are recorded, and only a failure to record stops a sweep.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 
-use domain::event::Event;
-use domain::record::{ChangedServer, JournalLine, Mark, MarkKind};
-use domain::{FailureKind, Nanos, Outcome, TimeoutPhase};
+use domain::record::{JournalLine, Mark, MarkKind, RequestRole};
 use results::{FolderError, LineWriter, ResultsDir, Sink};
 use tokio_util::sync::CancellationToken;
 
-use super::fake::{Reply, Script, by_context, failed};
-use super::{BOTH, Ran, TOGETHER, Trial, ms, plan, run_plan};
+use super::fake::by_context;
+use super::{Ran, TOGETHER, Trial, ms, plan, read};
 use crate::RuntimeError;
 use crate::journal::Journal;
-
-/// Three tokens for the requests that `is_up` accepts by their number, and a refused connection for the others.
-fn if_up(is_up: fn(usize) -> bool) -> Script {
-    Arc::new(move |_, nth| {
-        let text = Reply::Text { tokens: 3 };
-        if is_up(nth) { text } else { Reply::Refused }
-    })
-}
-
-/// Does `reply` for the agent with the context 1024, and what [`by_context`] does for the others.
-fn second_agent(reply: Reply) -> Script {
-    let others = by_context();
-    Arc::new(move |call, nth| match call.options.num_ctx {
-        Some(1024) => reply.clone(),
-        _ => others(call, nth),
-    })
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_failing_agent_is_a_row_and_the_sweep_goes_on() {
-    let script = second_agent(Reply::Breaks { after: 7 });
-    let ran = run_plan(&plan(3, BOTH, ""), script).await;
-    assert!(ran.summary().is_complete());
-    let requests = &ran.summary().requests;
-    assert_eq!((requests.completed, requests.failed), (4, 2));
-    for arm in &ran.journal.arms {
-        assert_eq!(ran.journal.requests_of(arm).count(), 3);
-        let broken = ran.journal.requests_of(arm).find(|r| r.agent == 1);
-        let broken = &broken.unwrap().times;
-        let outcome = failed(FailureKind::MidStream, "out of memory");
-        assert_eq!(broken.outcome, outcome);
-        // What had arrived before it broke is kept.
-        assert_eq!(
-            (broken.tokens, broken.chunks.len(), broken.done),
-            (7, 7, None)
-        );
-    }
-    let step = ran.journal.steps.iter().find(|s| s.agent == 1).unwrap();
-    assert_eq!(step.error.as_deref(), Some("failed: out of memory"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stalled_request_ends_at_the_plans_total_limit() {
-    let mut plan = plan(2, TOGETHER, "");
-    plan.timeouts.total = Nanos::from_secs(60);
-    let ran = run_plan(&plan, second_agent(Reply::Stalls)).await;
-    let requests = &ran.summary().requests;
-    assert_eq!((requests.completed, requests.timed_out), (1, 1));
-    let stalled = &ran.journal.requests[1].times;
-    let phase = TimeoutPhase::Total;
-    assert_eq!(stalled.outcome, Outcome::TimedOut { phase });
-    assert_eq!(stalled.ended, ms(60_000));
-    assert!(ran.journal.arms[0].complete);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_arm_that_outlives_its_deadline_is_cut_and_the_next_one_runs() {
-    let script: Script = Arc::new(|_, nth| match nth {
-        0 => Reply::Stalls,
-        _ => Reply::Text { tokens: 5 },
-    });
-    let mut trial = Trial::new(&plan(1, BOTH, ""), 1, script);
-    trial.setup.arm_deadline = Some(Nanos::from_secs(20));
-    let ran = trial.run().await;
-    let summary = ran.summary();
-    assert_eq!((summary.completed, summary.not_completed), (1, 1));
-    assert!(!summary.interrupted);
-    assert_eq!(ran.journal.requests[0].times.outcome, Outcome::Cancelled);
-    assert_eq!(ran.journal.arms_as(|a| a.complete), [false, true]);
-    let cut = &ran.journal.arms[0];
-    assert_eq!(cut.ended, ms(20_000));
-    assert_eq!(cut.notes, ["the arm's deadline passed"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_server_that_is_gone_stops_the_sweep_after_three_arms_and_keeps_what_was_recorded() {
-    // Four requests are answered, then connections are refused.
-    let ran = Trial::new(&plan(2, TOGETHER, ""), 9, if_up(|nth| nth < 4))
-        .run()
-        .await;
-    let error = ran.result.as_ref().unwrap_err();
-    assert!(
-        matches!(&error, RuntimeError::Unreachable { arms: 3, last } if last == "connection refused")
-    );
-    assert!(error.to_string().contains("--resume"), "{error}");
-    let journal = &ran.journal;
-    assert_eq!(
-        journal.arms_as(|a| a.complete),
-        [true, true, false, false, false]
-    );
-    assert_eq!(journal.requests.len(), 10);
-    assert_eq!(journal.arms[2].notes, ["no server could be reached"]);
-    assert_eq!(journal.marks.last().unwrap().what, MarkKind::Interrupted);
-    let warnings = ran.events.iter().filter(|e| matches!(e, Event::Warning(_)));
-    assert_eq!(warnings.count(), 3);
-    // Once the server is back, the arms without a server are run again.
-    let point = ran.resume().setup.results.resume.unwrap();
-    assert_eq!(point.complete.len(), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_server_that_comes_back_in_time_ends_the_count() {
-    let plan = plan(1, TOGETHER, "");
-    let ran = Trial::new(&plan, 8, if_up(|nth| nth % 3 == 2)).run().await;
-    let summary = ran.summary();
-    assert_eq!((summary.completed, summary.not_completed), (2, 6));
-    assert!(!summary.is_complete());
-    // Not every arm is complete, so the sweep is not marked as finished.
-    assert_eq!(ran.journal.marks(), [MarkKind::Started]);
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_model_and_unreadable_benchmarks_are_reported_before_anything_runs() {
@@ -143,33 +32,6 @@ async fn a_missing_model_and_unreadable_benchmarks_are_reported_before_anything_
     let cause = std::error::Error::source(&error).unwrap().to_string();
     let expected = "x.csv:3: 1 cells where the heading has 2";
     assert!(cause.ends_with(expected), "{cause}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_state_that_was_not_reached_is_noted() {
-    let mut trial = Trial::new(&plan(1, BOTH, ""), 1, by_context());
-    trial.servers[0].keeps_model = true;
-    let notes = trial.run().await.journal.arms_as(|arm| arm.notes.concat());
-    assert_eq!(
-        notes,
-        ["", "state not reached: fake://0 still has m loaded"]
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_server_that_becomes_another_version_is_reported_once_and_recorded_in_each_arm() {
-    let mut trial = Trial::new(&plan(1, TOGETHER, ""), 3, by_context());
-    trial.servers[0].changes_after = 2;
-    let ran = trial.run().await;
-    let warnings = &ran.summary().warnings;
-    let expected = "fake://0 was fake 1 when the sweep began and is fake 2 after one (shared, repetition 2, together)";
-    let found = warnings.iter().filter(|w| w.contains(expected)).count();
-    assert_eq!(found, 1, "{warnings:?}");
-    let version = |c: &ChangedServer| (c.endpoint, c.server.version.clone());
-    let versions = |servers: &[ChangedServer]| servers.iter().map(version).collect::<Vec<_>>();
-    let changed = ran.journal.arms_as(|arm| versions(&arm.changed_servers));
-    let other = vec![(0, "2".to_owned())];
-    assert_eq!(changed, [vec![], other.clone(), other]);
 }
 
 /// A disk that waits for `release` before its first byte, if there is one, and is full after `left` bytes.
@@ -244,10 +106,45 @@ async fn a_full_disk_stops_the_sweep_and_what_was_recorded_can_be_resumed() {
             let asked = log.iter().any(|call| call.starts_with("generate"));
             assert!(!asked, "{log:?}");
         }
-        let resumed = ran.resume().run().await;
-        assert!(resumed.summary().is_complete());
-        assert_eq!(resumed.journal.complete().len(), 4, "with {bytes} bytes");
+        assert_resumed(ran).await;
     }
+}
+
+/// Resumes a sweep of four arms whose journal ends anywhere, and checks what it records.
+async fn assert_resumed(ran: Ran) {
+    let trial = ran.resume();
+    let point = trial.setup.results.resume.clone().unwrap();
+    let before = read(&trial.dir);
+    let ran = trial.run().await;
+    assert!(ran.summary().is_complete());
+    assert_eq!(ran.summary().already_complete, point.complete.len());
+    let after = &ran.journal;
+    // Each arm is complete exactly once, under the highest attempt at it.
+    let complete = after.complete();
+    let distinct: BTreeSet<_> = complete.iter().map(|a| (&a.run, a.arm)).collect();
+    assert_eq!((complete.len(), distinct.len()), (4, 4));
+    for arm in complete {
+        let main = after.requests_of(arm);
+        assert_eq!(main.filter(|r| r.role == RequestRole::Main).count(), 2);
+        let of_arm = after
+            .requests
+            .iter()
+            .filter(|r| (&r.run, r.arm) == (&arm.run, arm.arm));
+        assert_eq!(of_arm.map(|r| r.attempt).max(), Some(arm.attempt));
+    }
+    // A new attempt sends other prompts.
+    let prompts: BTreeSet<_> = after.requests.iter().map(|r| &r.prompt_sha256).collect();
+    assert_eq!(prompts.len(), after.requests.len());
+    // The stamps of the second process come after all stamps of the first.
+    let mut marks = after.marks.iter();
+    let resumed = marks.find(|m| m.what == MarkKind::Resumed).unwrap();
+    let last = before.requests_as(|r| r.times.ended).into_iter().max();
+    assert!(resumed.at > last.unwrap_or_default());
+    assert_eq!(resumed.at.0, point.offset.0);
+    // Warm loads that were measured are not measured again.
+    let probed = after.requests_as(|r| (r.role == RequestRole::Probe, r.agent));
+    let of_first = probed.iter().filter(|probe| **probe == (true, 0));
+    assert_eq!(of_first.count(), 1, "{probed:?}");
 }
 
 #[test]

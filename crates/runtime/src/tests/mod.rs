@@ -5,6 +5,7 @@ pub(crate) mod fake;
 mod faults;
 mod resume;
 mod run;
+pub(crate) mod scenarios;
 mod stop;
 
 use std::path::PathBuf;

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use clock::virtual_runtime;
-use domain::record::{MarkKind, RequestRole};
+use domain::record::RequestRole;
 use domain::{Nanos, Outcome, Stamp};
 use proptest::prelude::*;
 
 use super::fake::by_context;
-use super::{TOGETHER, Trial, ms, plan};
+use super::{TOGETHER, Trial, plan};
 use crate::{Shutdown, ShutdownLevel};
 
 #[test]
@@ -50,54 +50,6 @@ async fn ctrl_c_goes_one_step_further_each_time() {
             heard = levels.recv() => assert_eq!(heard, Some(level)),
         }
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_first_stop_lets_requests_in_flight_end_within_the_grace_period() {
-    let trial = Trial::new(&plan(2, TOGETHER, ", calls = 2"), 1, by_context());
-    let ran = trial.run_stopped(4000, vec![ms(1000)]).await;
-    assert!(ran.summary().interrupted && !ran.summary().is_complete());
-    let ends = ran.journal.requests_as(|r| {
-        let times = &r.times;
-        (r.agent, r.call, times.outcome.class(), times.ended)
-    });
-    // The first agent's request ended at 3350 and its second call never began. The other's would
-    // have ended at 6900; the grace period ended at 5000.
-    assert_eq!(
-        ends,
-        [(0, 0, "completed", ms(3350)), (1, 0, "cancelled", ms(5000))]
-    );
-    let arms = ran.journal.arms_as(|arm| (arm.complete, arm.agents.len()));
-    assert_eq!(arms, [(false, 2)]);
-    assert_eq!(
-        ran.journal.marks(),
-        [MarkKind::Started, MarkKind::Interrupted]
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_second_stop_ends_it_at_once() {
-    let trial = Trial::new(&plan(2, "interleave = false", ""), 1, by_context());
-    let ran = trial.run_stopped(60_000, vec![ms(1000), ms(1500)]).await;
-    assert_eq!(ran.summary().requests.cancelled, 1);
-    let [arm] = &ran.journal.arms[..] else {
-        panic!("a further arm began: {:?}", ran.journal.arms)
-    };
-    assert_eq!(arm.ended, ms(1500));
-    // The second agent of the sequential arm never began.
-    assert_eq!((arm.agents.len(), &arm.loaded_after[..]), (1, &[None][..]));
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_agent_that_waits_for_a_permit_when_stopped_sends_nothing() {
-    let mut trial = Trial::new(&plan(2, TOGETHER, ""), 1, by_context());
-    trial.setup.admission = NonZeroUsize::new(1);
-    let ran = trial.run_stopped(60_000, vec![ms(1000)]).await;
-    let ends = ran
-        .journal
-        .requests_as(|r| (r.agent, r.times.outcome.clone(), r.times.sent));
-    let first = (0, Outcome::Completed, Some(ms(0)));
-    assert_eq!(ends, [(1, Outcome::Cancelled, None), first]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -52,12 +52,13 @@ fn predicted(model: &ModelSpec, launch: &Launch) -> u64 {
     model.size_bytes + kv_bytes(model, launch) + surcharge
 }
 
-/// Places a model. `beside` is true when this server has other models loaded.
+/// Places a model on the devices, or in part or whole on the CPU. Fails when other models must be evicted first, and when
+/// the GPU layers that were asked for do not fit.
 pub(super) fn place(
     model: &ModelSpec,
     launch: &Launch,
     rooms: &[Room],
-    beside: bool,
+    others_are_loaded: bool,
 ) -> Result<Placement, NoPlace> {
     let all_layers = model.layers + 1;
     let overhead = model.memory.fixed_bytes
@@ -86,7 +87,7 @@ pub(super) fn place(
         .find(|room| usable(room.free) >= need);
     let partial_asked = launch.num_gpu.is_some_and(|n| n < all_layers);
     let all_free: u64 = by_free.iter().map(|room| room.free).sum();
-    if beside && !partial_asked && single.is_none() && usable(all_free) < need {
+    if others_are_loaded && !partial_asked && single.is_none() && usable(all_free) < need {
         return Err(NoPlace::EvictFirst);
     }
     let chosen = single.map_or(by_free, |room| vec![room]);

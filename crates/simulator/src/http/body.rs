@@ -218,12 +218,12 @@ impl Reply {
             {
                 return Err(Refusal::new(500, RUNNER_ERROR));
             }
-            (NoticeKind::Done { timings, .. }, Output::Vectors(make)) => {
+            (what @ (NoticeKind::Done { .. } | NoticeKind::Preloaded), Output::Vectors(make)) => {
+                let timings = match what {
+                    NoticeKind::Done { timings, .. } => timings,
+                    _ => Timings::default(),
+                };
                 self.out = make(&timings)?.to_string().into_bytes();
-                self.finish_document();
-            }
-            (NoticeKind::Preloaded, Output::Vectors(make)) => {
-                self.out = make(&Timings::default())?.to_string().into_bytes();
                 self.finish_document();
             }
             (what @ (NoticeKind::Preloaded | NoticeKind::Unloading), Output::Text(text)) => {

@@ -184,7 +184,7 @@ impl App {
         Ok(Answer::Json(match path {
             "/" => return Ok(Answer::Text(200, "Ollama is running")),
             "/api/version" => {
-                // Ollama has no member `server`: it tells simulated records from measured ones.
+                // Ollama has no member `server`. It marks records as simulated.
                 let version = &self.profile.server.version;
                 json!({"version": version, "server": "tandem-simulator"})
             }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ModelSpec, Profile};
 
-/// Output length for one kind of prompt, in tokens.
+/// Lengths of the answers to one kind of prompt. Lengths are in tokens.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutputClass {
@@ -18,23 +18,29 @@ pub struct OutputClass {
     #[serde(default)]
     pub contains: Vec<String>,
     pub distribution: Distribution,
+    /// Mean length before clamping, tokens.
     pub mean: f64,
+    /// Standard deviation, tokens; a `fixed` length has none.
     #[serde(default)]
     pub sd: f64,
+    /// Drawn lengths are clamped to `min..=max`, tokens.
     pub min: u32,
     pub max: u32,
 }
 
+/// How lengths are distributed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Distribution {
     /// Always the mean.
     Fixed,
+    /// Normal with this mean and standard deviation.
     Normal,
     /// Log-normal with this mean and standard deviation.
     LogNormal,
 }
 
+/// The parts of a request that decide the length of its answer.
 #[derive(Debug, Clone, Copy)]
 pub struct OutputDraw<'a> {
     /// System text and prompt, or the rendered conversation.

@@ -2,16 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::suite::{Checked, Checks, Server, last, not_here, object, same, text_of};
+use crate::suite::{Checked, Server, last, not_here, object, same, text_of};
 
-impl<'a> Checks<'a> {
-    pub(crate) fn figures(&mut self, server: &'a Server) {
-        self.add("a stop string ends the answer before it", stop(server));
-        self.add("two requests at once are both served", two_at_once(server));
-    }
-}
-
-async fn stop(server: &Server) -> Checked {
+pub(crate) async fn stop(server: &Server) -> Checked {
     let whole = async |stop: Value| {
         let options = json!({"num_predict": 12, "stop": stop});
         let more = json!({"stream": false, "think": server.unthinking(), "options": options});
@@ -29,7 +22,7 @@ async fn stop(server: &Server) -> Checked {
     same("done_reason", &stopped["done_reason"], "stop")
 }
 
-async fn two_at_once(server: &Server) -> Checked {
+pub(crate) async fn two_at_once(server: &Server) -> Checked {
     let ask = json!({});
     let (one, two) = tokio::join!(
         server.ask("/api/generate", &ask),

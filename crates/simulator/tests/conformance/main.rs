@@ -16,20 +16,40 @@ mod suite;
 use clock::Clock;
 use common::{paced, virtually};
 use simulator::{Simulator, SimulatorConfig};
-use suite::{Checks, Server};
+use suite::{Server, Verdicts};
 
-/// Every check, ordered so that the model is unloaded at the end.
-fn checks(server: &Server) -> Checks<'_> {
-    let mut checks = Checks::default();
-    checks.script(server, include_str!("models.txt"));
-    checks.script(server, include_str!("refusals.txt"));
-    checks.script(server, include_str!("generation.txt"));
-    checks.figures(server);
-    checks.script(server, include_str!("lifecycle.txt"));
-    checks.script(server, include_str!("embeddings.txt"));
-    checks.script(server, include_str!("openai.txt"));
-    checks.add("the model can be unloaded at the end", server.unload());
-    checks
+const SCRIPTS: [&str; 6] = [
+    include_str!("models.txt"),
+    include_str!("refusals.txt"),
+    include_str!("generation.txt"),
+    include_str!("lifecycle.txt"),
+    include_str!("embeddings.txt"),
+    include_str!("openai.txt"),
+];
+
+/// Makes every check and prints their table. The model is unloaded at the end.
+async fn check(server: &Server) -> Verdicts {
+    println!("\nversion {}, model {}", server.version, server.model);
+    let mut verdicts = Verdicts::default();
+    for check in SCRIPTS
+        .iter()
+        .flat_map(|script| script.split("\n== ").skip(1))
+    {
+        let (name, steps) = check.split_once('\n').expect("a name and steps");
+        verdicts
+            .add(server, name, script::play(server, steps))
+            .await;
+    }
+    let name = "a stop string ends the answer before it";
+    verdicts.add(server, name, figures::stop(server)).await;
+    let name = "two requests at once are both served";
+    verdicts
+        .add(server, name, figures::two_at_once(server))
+        .await;
+    let name = "the model can be unloaded at the end";
+    verdicts.add(server, name, server.unload()).await;
+    println!("{verdicts:?}");
+    verdicts
 }
 
 fn simulator_conforms(model: &str) {
@@ -40,9 +60,9 @@ fn simulator_conforms(model: &str) {
         let server = Server::new(clock, &simulator.endpoints()[0], model, "nomic-embed-text")
             .await
             .expect("the model is there");
-        let (hold, fail) = checks(&server).run(&server).await;
-        assert!(hold >= 60, "too little was checked");
-        assert_eq!(fail, 0, "see the table above");
+        let verdicts = check(&server).await;
+        assert!(verdicts.hold >= 60, "too little was checked");
+        assert_eq!(verdicts.fail, 0, "see the table above");
     });
 }
 
@@ -75,7 +95,7 @@ fn a_real_server_conforms() {
             let server = Server::new(Clock::real(), &endpoint, &model, &embedder)
                 .await
                 .unwrap_or_else(|miss| panic!("{endpoint}: {miss}"));
-            let (_, fail) = checks(&server).run(&server).await;
-            assert_eq!(fail, 0, "see the table above");
+            let verdicts = check(&server).await;
+            assert_eq!(verdicts.fail, 0, "see the table above");
         });
 }

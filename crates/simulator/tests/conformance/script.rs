@@ -40,20 +40,12 @@ use serde_json::{Value, json};
 
 use crate::common::{Answer, Call, End, call, post};
 use crate::suite::{
-    Checked, Checks, Miss, Server, holds, named, not_here, object, objects, same, seconds, text_of,
-    wrong,
+    Checked, Miss, Server, holds, named, not_here, object, objects, same, seconds, text_of, wrong,
 };
 
-impl<'a> Checks<'a> {
-    pub(crate) fn script(&mut self, server: &'a Server, script: &'static str) {
-        for check in script.split("\n== ").skip(1) {
-            let (name, steps) = check.split_once('\n').expect("a name and steps");
-            self.add(name, play(server, server.fill(steps)));
-        }
-    }
-}
-
-async fn play(server: &Server, steps: String) -> Checked {
+/// Makes the check of these steps.
+pub(crate) async fn play(server: &Server, steps: &str) -> Checked {
+    let steps = server.fill(steps);
     let mut known = Known::default();
     let mut answers: Vec<(&str, Answer)> = Vec::new();
     let mut judged = false;

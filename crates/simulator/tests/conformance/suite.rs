@@ -4,8 +4,6 @@ use std::fmt;
 
 use clock::Clock;
 use domain::Nanos;
-use futures_util::FutureExt as _;
-use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
 use crate::common::{Answer, Call, End, get, post};
@@ -64,42 +62,37 @@ pub(crate) fn same<A: PartialEq<B> + fmt::Debug, B: fmt::Debug>(
     )
 }
 
-/// Checks by name, to be made in this order.
-#[derive(Default)]
-pub(crate) struct Checks<'a>(Vec<(String, LocalBoxFuture<'a, Checked>)>);
+/// How many checks hold, fail, and do not apply.
+#[derive(Debug, Default)]
+pub(crate) struct Verdicts {
+    pub(crate) hold: usize,
+    pub(crate) fail: usize,
+    pub(crate) not_applicable: usize,
+}
 
-impl<'a> Checks<'a> {
-    pub(crate) fn add(
+impl Verdicts {
+    /// Makes a check, and prints and counts its verdict.
+    pub(crate) async fn add(
         &mut self,
-        name: impl Into<String>,
-        check: impl Future<Output = Checked> + 'a,
+        server: &Server,
+        name: &str,
+        check: impl Future<Output = Checked>,
     ) {
-        self.0.push((name.into(), check.boxed_local()));
-    }
-
-    /// Runs the checks in order, prints their table, and counts the passed and the failed ones.
-    pub(crate) async fn run(self, server: &Server) -> (usize, usize) {
-        println!("\nversion {}, model {}", server.version, server.model);
-        let (mut hold, mut fail, mut rest) = (0, 0, 0);
-        for (name, check) in self.0 {
-            let outcome = tokio::select! {
-                outcome = check => outcome,
-                () = server.clock.sleep(PATIENCE) => wrong(format!("no answer within {PATIENCE}")),
-            };
-            let (count, mark, detail) = match outcome {
-                Ok(()) => (&mut hold, "ok  ", String::new()),
-                Err(Miss::Wrong(detail)) => (&mut fail, "FAIL", detail),
-                Err(Miss::NotApplicable(detail)) => (&mut rest, "n/a ", detail),
-            };
-            *count += 1;
-            println!("  {mark} {name}");
-            if !detail.is_empty() {
-                let shown: String = detail.chars().take(LONGEST_DETAIL).collect();
-                println!("         {shown}");
-            }
+        let outcome = tokio::select! {
+            outcome = check => outcome,
+            () = server.clock.sleep(PATIENCE) => wrong(format!("no answer within {PATIENCE}")),
+        };
+        let (count, mark, detail) = match outcome {
+            Ok(()) => (&mut self.hold, "ok  ", String::new()),
+            Err(Miss::Wrong(detail)) => (&mut self.fail, "FAIL", detail),
+            Err(Miss::NotApplicable(detail)) => (&mut self.not_applicable, "n/a ", detail),
+        };
+        *count += 1;
+        println!("  {mark} {name}");
+        if !detail.is_empty() {
+            let shown: String = detail.chars().take(LONGEST_DETAIL).collect();
+            println!("         {shown}");
         }
-        println!("{hold} hold, {fail} fail, {rest} not applicable");
-        (hold, fail)
     }
 }
 

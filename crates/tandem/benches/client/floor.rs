@@ -24,7 +24,7 @@ pub(crate) struct Args {
     path: String,
 }
 
-/// What any client tells of one request.
+/// The figures that every client reports of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
     /// Sent with the request; the server logs it.
@@ -39,7 +39,7 @@ pub(crate) struct Row {
 struct Reader {
     socket: TcpStream,
     index: u32,
-    begun: Stamp,
+    started: Stamp,
     connect_ns: Option<u64>,
     sent: Stamp,
     first: Option<Stamp>,
@@ -118,7 +118,7 @@ pub(crate) fn read(args: &Args) -> Result<()> {
     let mut poll = Poll::new()?;
     let mut readers = Vec::new();
     for index in 0..args.streams {
-        let begun = clock.now();
+        let started = clock.now();
         let mut socket = TcpStream::connect(args.address)?;
         socket.set_nodelay(true)?;
         let both = Interest::READABLE | Interest::WRITABLE;
@@ -127,9 +127,9 @@ pub(crate) fn read(args: &Args) -> Result<()> {
         readers.push(Reader {
             socket,
             index,
-            begun,
+            started,
             connect_ns: None,
-            sent: begun,
+            sent: started,
             first: None,
             newlines: 0,
             tail: Vec::with_capacity(2 * END.len()),
@@ -157,7 +157,7 @@ pub(crate) fn read(args: &Args) -> Result<()> {
                 if let Some(error) = reader.socket.take_error()? {
                     return Err(error).context("no connection");
                 }
-                reader.connect_ns = Some(clock.now().since(reader.begun).0);
+                reader.connect_ns = Some(clock.now().since(reader.started).0);
                 reader.send(args, &clock)?;
                 continue;
             }

@@ -21,12 +21,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     for _ in 0..args.runs {
         let folder = tempfile::tempdir()?;
         let mut command = Product::default().command(&server, LEAST, folder.path())?;
-        let begun = server.clock.now();
+        let started = server.clock.now();
         finish(&mut command, server.client_cpu)?;
-        whole.push(kit::ms(server.clock.now().since(begun).0));
+        whole.push(kit::ms(server.clock.now().since(started).0));
         let log = server.take_log();
         let asked = log.first().context("no request came")?.asked;
-        first.push(kit::ms(asked.since(begun).0));
+        first.push(kit::ms(asked.since(started).0));
     }
     let rows = [
         (

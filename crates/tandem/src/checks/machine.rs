@@ -11,7 +11,9 @@ use super::memory::size;
 use crate::descriptors;
 use crate::process;
 
+/// Sleeps of 1 ms that measure how late the timer is.
 const SLEEPS: usize = 200;
+/// Readings of the clock, to find its smallest step.
 const READINGS: usize = 20_000;
 
 /// All facts but those of the clock, which needs a test. `results` is the results folder, which need not exist.
@@ -74,7 +76,8 @@ pub(super) async fn test_clock() -> ClockFacts {
     }
 }
 
-/// Free space for this user on the disk of a folder, which need not exist.
+/// Bytes that this user may still write on the disk of a folder, which need not exist; `None` where the system does not
+/// report it.
 #[cfg(target_os = "linux")]
 fn disk_free(folder: &Path) -> Option<u64> {
     let absolute: PathBuf = std::path::absolute(folder).ok()?;

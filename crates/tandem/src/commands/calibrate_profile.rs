@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::Path;
 
-use document::{Columns, Origin};
+use document::{Cell, Field, Origin, Table};
 use domain::exit::{Exit, Fatal, Hint as _, OrFatal as _};
 use domain::plan::{CachePolicy, StatePolicy};
 use metrics::{AgentObservation, Dataset};
@@ -16,6 +16,9 @@ use simulator::profile::Profile;
 use crate::flags::CalibrateProfileArgs;
 use crate::summary;
 use crate::terminal;
+
+/// A fitted constant: its name, its value, and the number of figures it was fitted to.
+type Constant = (&'static str, f64, usize);
 
 pub(crate) fn calibrate(args: &CalibrateProfileArgs) -> Result<Exit, Fatal> {
     let base = Profile::load(&args.profile)?;
@@ -31,11 +34,15 @@ pub(crate) fn calibrate(args: &CalibrateProfileArgs) -> Result<Exit, Fatal> {
         return Err(Fatal::usage(what));
     }
     let fitted = fit(&base, &model, &shared, &apart)?;
-    let constants = Columns::<(&str, f64, usize)>::new(Origin::Derived)
-        .words("constant", "constant", |(name, ..)| *name)
-        .figure("fitted", "fitted", 4, |(_, value, _)| *value)
-        .count("figures", "figures", |(.., figures)| *figures as u64)
-        .table("constants", "", &fitted.constants);
+    let number = |key, cell: fn(&Constant) -> Cell| Field::number(key, key, Origin::Derived, cell);
+    let fields = vec![
+        Field::label("constant", "constant", |(name, ..): &Constant| {
+            Cell::text(*name)
+        }),
+        number("fitted", |(_, value, _)| Cell::number(*value, 4)),
+        number("figures", |(.., figures)| Cell::number(*figures as f64, 0)),
+    ];
+    let constants = Table::of("constants", "", fields, &fitted.constants);
     let mut text = constants.to_text(terminal::width());
     for (title, runs, start) in [
         ("one shared server", &shared, Start::Cold),

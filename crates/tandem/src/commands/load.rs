@@ -53,13 +53,13 @@ impl Repetition {
 }
 
 pub(crate) fn load(args: &LoadArgs) -> Result<Exit, Fatal> {
-    let repetitions = args.ask.repetitions.get();
+    let repetitions = args.workload.repetitions.get();
     let mut repetition = Repetition {
         number: 0,
         is_one_of_several: repetitions > 1,
         folder: args.output.out.clone(),
         lock: None,
-        nonce: args.ask.nonce.nonce,
+        nonce: args.workload.nonce.nonce,
     };
     let mut some_failed = false;
     for number in 1..=repetitions {
@@ -77,16 +77,16 @@ fn once(args: &LoadArgs, repetition: &mut Repetition) -> Result<Exit, Fatal> {
     let mut plan = plan::plan(args)?;
     // Repetitions differ in arrivals and texts, and are equal on each server of a comparison.
     plan.seed = plan.seed.wrapping_add(u64::from(repetition.number - 1));
-    let target = target::choose(&args.server, &args.ask.request.model)?;
+    let target = target::choose(&args.server, &args.workload.request.model)?;
     let (runtime, facts) = args.runtime.start(&target, &args.server.http)?;
     runtime.block_on(async {
         let fitted = target::fit_options(std::slice::from_ref(&plan.options), target.found());
         stage::announce(&target, &args.server, &fitted, |text| say(text));
         let setup = StageSetup {
-            model: &args.ask.request.model,
+            model: &args.workload.request.model,
             servers: 1,
-            seed: args.ask.seed,
-            timeouts: args.limits.timeouts(),
+            seed: args.workload.seed,
+            timeouts: args.timeouts.timeouts(),
         };
         let stage = Stage::set(target, &args.server, &setup, Nanos::ZERO).await?;
         let stop = Shutdown::new(Nanos::ZERO);
@@ -115,7 +115,7 @@ async fn run(
         descriptors::enough_for(agents.get(), stage.simulator.is_some())?;
     }
     let mut warmed = false;
-    if !args.ask.no_preload {
+    if !args.workload.no_preload {
         let Some(all_loaded) = stage.preload(&plan.model, &plan.options).await? else {
             return Ok(Exit::Interrupted);
         };
@@ -132,7 +132,7 @@ async fn run(
         repetition.lock = Some(folder::begin(&all)?);
     }
     repetition.folder = Some(all);
-    let nonce = stage.nonce(repetition.nonce, args.ask.seed);
+    let nonce = stage.nonce(repetition.nonce, args.workload.seed);
     repetition.nonce = Some(nonce);
     let number = u64::from(repetition.number);
     plan.nonce = NonceRoot::new(nonce.value().wrapping_add(number - 1));
@@ -149,7 +149,8 @@ async fn run(
         schema: LOAD_SCHEMA,
         header,
         asked: LoadSettings {
-            timeouts: Some(args.limits.timeouts()).filter(|limits| *limits != Timeouts::default()),
+            timeouts: Some(args.timeouts.timeouts())
+                .filter(|limits| *limits != Timeouts::default()),
             slo: slo.as_ref().map(|slo| slo.text().to_owned()),
             ..rows::asked(&plan, pool.threads())
         },

@@ -16,9 +16,9 @@ pub(crate) fn pass_on(args: &[String]) -> Result<Exit, Fatal> {
     }
     let name = format!("tandem-report{}", std::env::consts::EXE_SUFFIX);
     let own = std::env::current_exe();
-    let beside = own.map(|exe| exe.with_file_name(&name)).ok();
-    let beside = beside.filter(|path| path.exists());
-    let binary = beside.unwrap_or_else(|| name.into());
+    let sibling = own.map(|exe| exe.with_file_name(&name)).ok();
+    let sibling = sibling.filter(|path| path.exists());
+    let binary = sibling.unwrap_or_else(|| name.into());
     let status = Command::new(&binary)
         .args(args)
         .status()

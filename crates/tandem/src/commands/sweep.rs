@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use document::output::say;
-use document::{Columns, Origin};
+use document::{Cell, Field, Origin, Table};
 use domain::Nanos;
 use domain::exit::{Exit, Fatal};
 use domain::plan::{ArmSpec, CachePolicy, Protocol, ProtocolKind, SweepPlan, Topology};
@@ -82,17 +82,23 @@ fn dry_run(mut plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
     let simulated = !target.is_real();
     let repetitions = plan.repetitions(simulated).get();
     let arms: Vec<_> = (1_u32..).zip(plan.expand(repetitions)).collect();
-    let table = Columns::<(u32, ArmSpec)>::new(Origin::Derived)
-        .count("number", "", |(number, _)| *number)
-        .words("config", "configuration", |(_, arm)| {
-            arm.run.config.to_string()
+    let label = |key, heading, words: fn(&ArmSpec) -> String| {
+        Field::label(key, heading, move |(_, arm): &(u32, ArmSpec)| {
+            Cell::text(words(arm))
         })
-        .words("topology", "servers", |(_, arm)| {
-            arm.run.topology.to_string()
-        })
-        .count("repetition", "repetition", |(_, arm)| arm.run.repetition)
-        .words("arm", "arm", |(_, arm)| arm.arm.to_string())
-        .table("arms", "", &arms);
+    };
+    let number = |key, heading, number: fn(&(u32, ArmSpec)) -> u32| {
+        let cell = move |arm: &(u32, ArmSpec)| Cell::count(number(arm));
+        Field::number(key, heading, Origin::Derived, cell)
+    };
+    let fields = vec![
+        number("number", "", |(number, _)| *number),
+        label("config", "configuration", |arm| arm.run.config.to_string()),
+        label("topology", "servers", |arm| arm.run.topology.to_string()),
+        number("repetition", "repetition", |(_, arm)| arm.run.repetition),
+        label("arm", "arm", |arm| arm.arm.to_string()),
+    ];
+    let table = Table::of("arms", "", fields, &arms);
     let plan = summary::describe_plan(&plan, repetitions, simulated);
     terminal::write(&format!("{plan}\n{}", table.to_text(terminal::width())))?;
     Ok(Exit::Done)

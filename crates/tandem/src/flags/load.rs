@@ -20,13 +20,13 @@ use super::{
 #[command(after_help = "docs/load.md describes the load shapes and every figure.")]
 pub(crate) struct LoadArgs {
     #[command(flatten)]
-    pub(crate) ask: AskArgs,
+    pub(crate) workload: WorkloadArgs,
     #[command(flatten)]
-    pub(crate) when: WhenArgs,
+    pub(crate) starts: StartArgs,
     #[command(flatten)]
     pub(crate) agent: AgentArgs,
     #[command(flatten)]
-    pub(crate) limits: LimitArgs,
+    pub(crate) timeouts: TimeoutArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     #[command(flatten, next_help_heading = "Server and client")]
@@ -40,7 +40,7 @@ pub(crate) struct LoadArgs {
 /// Model, prompt and number of requests.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Requests")]
-pub(crate) struct AskArgs {
+pub(crate) struct WorkloadArgs {
     #[command(flatten)]
     pub(crate) request: RequestArgs,
     /// Number of requests: 64 by default; with --ramp those that start within the ramp, with --trace
@@ -64,7 +64,7 @@ pub(crate) struct AskArgs {
 /// When requests start.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "When requests start")]
-pub(crate) struct WhenArgs {
+pub(crate) struct StartArgs {
     /// Number of agents. Closed loop (the default): each sends its next request when its last one has
     /// ended; 8 by default. With --rate, --ramp or --trace: the maximum in flight; unlimited by default.
     #[arg(long, value_name = "N", value_parser = |text: &str| limits::AGENTS.parse(text))]
@@ -127,22 +127,22 @@ pub(crate) struct AgentArgs {
 /// Timeouts of a request: the keys of a plan's `[timeouts]`.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Timeouts of a request")]
-pub(crate) struct LimitArgs {
+pub(crate) struct TimeoutArgs {
     /// Opening the connection.
-    #[arg(long = "timeout-connect", value_name = "TIME", value_parser = limit, default_value_t = usual(|t| t.connect))]
+    #[arg(long = "timeout-connect", value_name = "TIME", value_parser = timeout, default_value_t = default_timeout(|t| t.connect))]
     pub(crate) connect: humantime::Duration,
     /// From sending the request to the first byte; includes queueing, loading and prefill.
-    #[arg(long = "timeout-first-byte", value_name = "TIME", value_parser = limit, default_value_t = usual(|t| t.first_byte))]
+    #[arg(long = "timeout-first-byte", value_name = "TIME", value_parser = timeout, default_value_t = default_timeout(|t| t.first_byte))]
     pub(crate) first_byte: humantime::Duration,
     /// Between two chunks.
-    #[arg(long = "timeout-between-chunks", value_name = "TIME", value_parser = limit, default_value_t = usual(|t| t.between_chunks))]
+    #[arg(long = "timeout-between-chunks", value_name = "TIME", value_parser = timeout, default_value_t = default_timeout(|t| t.between_chunks))]
     pub(crate) between_chunks: humantime::Duration,
     /// The whole request.
-    #[arg(long = "timeout-total", value_name = "TIME", value_parser = limit, default_value_t = usual(|t| t.total))]
+    #[arg(long = "timeout-total", value_name = "TIME", value_parser = timeout, default_value_t = default_timeout(|t| t.total))]
     pub(crate) total: humantime::Duration,
 }
 
-impl LimitArgs {
+impl TimeoutArgs {
     pub(crate) fn timeouts(&self) -> Timeouts {
         Timeouts {
             connect: Nanos::from(*self.connect),
@@ -153,12 +153,12 @@ impl LimitArgs {
     }
 }
 
-fn limit(text: &str) -> Result<humantime::Duration, PlanErrorKind> {
+fn timeout(text: &str) -> Result<humantime::Duration, PlanErrorKind> {
     Ok(time_limit(text)?.as_duration().into())
 }
 
-fn usual(limit: impl Fn(Timeouts) -> Nanos) -> humantime::Duration {
-    limit(Timeouts::default()).as_duration().into()
+fn default_timeout(of: impl Fn(Timeouts) -> Nanos) -> humantime::Duration {
+    of(Timeouts::default()).as_duration().into()
 }
 
 /// Printed and recorded results.
@@ -195,16 +195,18 @@ pub(crate) enum ArrivalsArg {
     Gamma,
 }
 
+/// Parses requests per second.
 fn rate(text: &str) -> Result<Rate, String> {
     let hint = "give 0.0001 to 1000000 requests per second";
     number(text, Rate::new, hint)
 }
 
+/// Parses `FROM..TO`, both in requests per second; the first may be 0.
 fn ramp(text: &str) -> Result<(f64, Rate), String> {
     let ends = text.split_once("..").and_then(|(from, to)| {
         let from = from.trim().parse().ok()?;
-        let is_rate = (0.0..=Rate::MOST).contains(&from);
-        is_rate.then_some((from, rate(to.trim()).ok()?))
+        let is_in_range = (0.0..=Rate::MOST).contains(&from);
+        is_in_range.then_some((from, rate(to.trim()).ok()?))
     });
     let hint = "give two rates of at most 1000000, such as 1..20; the last is 0.0001 or more";
     ends.ok_or_else(|| hint.to_owned())

@@ -225,7 +225,7 @@ async fn compatible(
     let url = client.endpoint();
     let found = |server, model| Found::new(EndpointFacts { url, server, model });
     let looked_at = client.with_dialect(openai::Dialect::Plain);
-    let server = match looked_at.look().await.map_err(failed) {
+    let server = match looked_at.server_facts().await.map_err(failed) {
         Ok(server) => server,
         Err(absent) if is_named && absent.why == Absence::NoModelServer => {
             let error = absent.fatal;

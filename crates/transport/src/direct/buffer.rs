@@ -3,8 +3,7 @@
 use std::cell::RefCell;
 
 thread_local! {
-    /// One buffer for all connections of a thread stays in its cache; thousands of buffers
-    /// would not. Bytes that must outlast a read are copied out of it.
+    /// One buffer for all connections of a thread stays in the CPU's cache, and thousands do not. Bytes that must outlast a read are copied out of it.
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 

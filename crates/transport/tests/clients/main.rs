@@ -14,7 +14,7 @@ use domain::backend::{ChatBackend, Exchange, GenerateCall};
 use domain::plan::Timeouts;
 use domain::record::HttpClient;
 use domain::{FailureKind, Nanos, Outcome, Stamp};
-use scripted::{JSON, NDJSON, SSE, Server, Step, chunk, json};
+use scripted::{NDJSON, SSE, Server, Step, chunk, json};
 use transport::{BuildError, Builder, Endpoint, EndpointError};
 
 /// Short limits, all different, so that a test shows which one ran out.
@@ -47,10 +47,8 @@ struct Protocol {
     http: HttpClient,
     endpoint: fn(&str) -> Result<Endpoint, EndpointError>,
     build: fn(Builder, &str) -> Result<AnyClient, BuildError>,
-    /// Replies of one JSON object that only this protocol has.
-    objects: &'static [(&'static str, &'static str)],
-    /// Scripts that only this protocol has.
-    of_its_own: &'static [(&'static str, &'static str)],
+    /// What only this protocol has, a line each: a name and a script, or a reply of one JSON object.
+    of_its_own: &'static str,
 }
 
 const OLLAMA: Protocol = Protocol {
@@ -65,25 +63,12 @@ const OLLAMA: Protocol = Protocol {
     endpoint: ollama::endpoint,
     build: |settings, url| Ok(Box::new(ollama::Client::build(settings, url)?)),
     // One object is a stream of one line, as with `stream: false`.
-    objects: &[
-        (
-            "one object",
-            r#"{"response":"ab","done":true,"done_reason":"stop","eval_count":2}"#,
-        ),
-        (
-            "one object that stopped on repeats",
-            r#"{"response":"aaa","done":false}"#,
-        ),
-        (
-            "a model that is loaded and no more",
-            r#"{"response":"","done":true,"done_reason":"load"}"#,
-        ),
-        (
-            "a count that cannot be",
-            r#"{"response":"ab","done":true,"eval_count":18446744073709551615}"#,
-        ),
-    ],
-    of_its_own: &[],
+    of_its_own: r#"
+one object | {"response":"ab","done":true,"done_reason":"stop","eval_count":2}
+one object that stopped on repeats | {"response":"aaa","done":false}
+a model that is loaded and no more | {"response":"","done":true,"done_reason":"load"}
+a count that cannot be | {"response":"ab","done":true,"eval_count":18446744073709551615}
+"#,
 };
 
 const OPENAI: Protocol = Protocol {
@@ -98,31 +83,32 @@ const OPENAI: Protocol = Protocol {
     http: HttpClient::Direct,
     endpoint: openai::endpoint,
     build: |settings, url| Ok(Box::new(openai::Client::build(settings, url)?)),
-    objects: &[
-        (
-            "one object",
-            r#"{"choices":[{"message":{"content":"ab"},"finish_reason":"stop"}]}"#,
-        ),
-        (
-            "an error as one object",
-            r#"{"error":{"message":"no stream for you"}}"#,
-        ),
-    ],
-    of_its_own: &[
-        ("a reason without [DONE]", "BEGUN REASON END"),
-        ("a reason, and the stream left open", "BEGUN REASON 60000ms"),
-        (
-            "a reason, and what follows it later",
-            "BEGUN REASON 600ms USAGE 600ms DONE 3600000ms",
-        ),
-        ("a model that is loaded and no more", "HEAD LOAD DONE END"),
-        ("[DONE] without a reason", "BEGUN DONE END"),
-        (
-            "silence behind comments",
-            "100ms HEAD 4000ms COMMENT 60000ms",
-        ),
-    ],
+    of_its_own: r#"
+a reason without [DONE] | BEGUN REASON END
+a reason, and the stream left open | BEGUN REASON 60000ms
+a reason, and what follows it later | BEGUN REASON 600ms USAGE 600ms DONE 3600000ms
+a model that is loaded and no more | HEAD LOAD DONE END
+[DONE] without a reason | BEGUN DONE END
+silence behind comments | 100ms HEAD 4000ms COMMENT 60000ms
+one object | {"choices":[{"message":{"content":"ab"},"finish_reason":"stop"}]}
+an error as one object | {"error":{"message":"no stream for you"}}
+"#,
 };
+
+/// The rows of a table: a name and the rest, with a bar between them.
+fn rows(table: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let lines = table.lines().filter(|line| !line.is_empty());
+    lines.map(|line| {
+        let (name, rest) = line.split_once('|').unwrap();
+        (name.trim(), rest.trim())
+    })
+}
+
+/// A step that sends a raw head and body.
+fn raw(head: &str, body: &str) -> Step {
+    let units = 1 + body.len() as u64 + u64::from(head.contains("Content-Length"));
+    Step::Raw(format!("{head}\r\n\r\n{body}").into_bytes(), units)
+}
 
 /// A finish reason, as a chunk of the compatible API.
 const REASON: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
@@ -198,14 +184,40 @@ impl Protocol {
         Step::Head("200 OK", self.stream)
     }
 
-    /// The steps that words stand for. `BEGUN` is a stream that begins with one token and goes on after 20 ms.
+    /// The steps that words stand for; text in braces is a reply of one JSON object. `BEGUN` is a stream that begins with
+    /// one token and goes on after 20 ms.
     fn script(&self, words: &str) -> Vec<Step> {
-        let words = words.replace("BEGUN", "HEAD TOKEN 20ms");
-        let step = |word| match word {
+        if words.starts_with('{') {
+            return json("200 OK", words);
+        }
+        let mut words = words.to_owned();
+        for (word, stands_for, times) in [
+            ("BEGUN", "HEAD TOKEN 20ms", 1),
+            ("HUGE", "MEBIBYTE", 9),
+            ("DRIPPING", "600ms TOKEN", 50),
+            ("STEADY", "TOKEN 699ms", 5),
+        ] {
+            words = words.replace(word, &vec![stands_for; times].join(" "));
+        }
+        words.split(' ').map(|word| self.step(word)).collect()
+    }
+
+    fn step(&self, word: &str) -> Step {
+        let kind = self.stream;
+        let (before, after) = self.token.split_once("\"a\"").unwrap();
+        let with = |text: &[u8]| [before.as_bytes(), b"\"", text, b"\"", after.as_bytes()].concat();
+        let in_u = before.len() + 2;
+        let raw_bytes = |bytes: &[u8]| Step::Raw(bytes.to_vec(), 1);
+        match word {
             "HEAD" => self.head(),
             "TOKEN" => chunk(self.token),
+            "TWO-TOKENS" => chunk(&self.token.repeat(2)),
             "EMPTY" => chunk(self.empty),
             "LAST" => chunk(self.last),
+            "U-FIRST" => Step::Chunk(with("ü".as_bytes())[..in_u].to_vec()),
+            "U-SECOND" => Step::Chunk(with("ü".as_bytes())[in_u..].to_vec()),
+            "NO-UTF-8" => Step::Chunk(with(b"\xff")),
+            "MEBIBYTE" => Step::Chunk(vec![b'x'; 1024 * 1024]),
             "HALF-TOKEN" => chunk(&self.token[..self.token.len() / 2]),
             "HALF-VALUE" => chunk(self.half),
             "ERROR" => chunk(self.error),
@@ -215,13 +227,34 @@ impl Protocol {
             "USAGE" => chunk("data: {\"choices\":[],\"usage\":{\"completion_tokens\":1}}\n\n"),
             "DONE" => chunk("data: [DONE]\n\n"),
             "COMMENT" => chunk(": still waiting for a slot\n\n"),
+            "OLD-HTTP" => raw(
+                &format!("HTTP/1.0 200 OK\r\nContent-Type: {kind}"),
+                &[self.token, self.last].concat(),
+            ),
+            "CLOSING" => raw(
+                &format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nConnection: close"),
+                self.token,
+            ),
+            "GZIP" => raw(
+                &format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Encoding: gzip\r\nContent-Length: 3"
+                ),
+                "\x1f\x08!",
+            ),
+            "TWO-ENCODINGS" => raw(
+                "HTTP/1.1 502 Bad Gateway\r\nContent-Encoding: gzip\r\nContent-Encoding: br\r\nContent-Length: 3",
+                "\x1f\x08!",
+            ),
+            "INTERIM-HEADS" => raw_bytes(&b"HTTP/1.1 102 Processing\r\n\r\n".repeat(40)),
+            "SSH" => raw_bytes(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"),
+            "BAD-SIZE" => raw_bytes(b"zz\r\nabc\r\n"),
+            "TLS-ALERT" => raw_bytes(b"\x15\x03\x01\x00\x02\x02\x46"),
             "END" => Step::End,
             "CLOSE" => Step::Close,
             "RESET" => Step::Reset,
             "AWAIT-CLOSE" => Step::AwaitClose,
             ms => Step::Wait(ms.strip_suffix("ms").unwrap().parse().unwrap()),
-        };
-        words.split(' ').map(step).collect()
+        }
     }
 
     /// A whole stream of one token.

@@ -6,12 +6,6 @@ use domain::TimeoutPhase;
 
 use super::*;
 
-fn limits(change: impl FnOnce(&mut Timeouts)) -> Timeouts {
-    let mut limits = LIMITS;
-    change(&mut limits);
-    limits
-}
-
 /// The head of a stream that ends when its connection closes.
 fn head(protocol: Protocol) -> String {
     format!(
@@ -40,7 +34,10 @@ async fn a_flood_ends_at_the_total_limit() {
             stream.write_all(head(protocol).as_bytes()).unwrap();
             while stream.write_all(tokens.as_bytes()).is_ok() {}
         });
-        let limits = limits(|limits| limits.total = Nanos::from_millis(60));
+        let limits = Timeouts {
+            total: Nanos::from_millis(60),
+            ..LIMITS
+        };
         let client = protocol.limited(&address, &Clock::real(), limits);
         let seen = generate(&*client).await;
         let phase = TimeoutPhase::Total;
@@ -58,7 +55,10 @@ async fn a_server_that_falls_silent_meets_the_limit_between_chunks() {
     for protocol in CLIENTS {
         let tokens = "20ms TOKEN ".repeat(5);
         let script = protocol.script(&format!("HEAD {tokens}AWAIT-CLOSE"));
-        let limits = limits(|limits| limits.between_chunks = Nanos::from_millis(300));
+        let limits = Timeouts {
+            between_chunks: Nanos::from_millis(300),
+            ..LIMITS
+        };
         let clock = Clock::real();
         let server = Server::start(&clock, vec![script]).await;
         let client = protocol.limited(&server.address.to_string(), &clock, limits);

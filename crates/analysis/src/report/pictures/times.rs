@@ -1,7 +1,7 @@
 //! What happened when: timelines.
 
 use document::number::plain;
-use metrics::{ArmObservation, ConfigSummary, RunObservation, Summary};
+use metrics::{AgentObservation, ArmObservation, ConfigSummary, RunObservation, Summary};
 
 use super::super::lanes;
 use crate::album::Album;
@@ -39,13 +39,16 @@ pub(super) fn front(view: &View<'_>, album: &mut Album) {
         let Some(run) = lanes::most_alike(&runs) else {
             continue;
         };
-        rebuilt |= lanes::is_rebuilt(run);
+        rebuilt |= run
+            .together
+            .as_ref()
+            .is_some_and(ArmObservation::is_rebuilt);
         let place = match config.topology {
             Some(t) if shown.len() > 1 => format!(", {}", topology_word(t)),
             _ => String::new(),
         };
         let group = |arm: &ArmObservation, how: &str, outcome: &str| {
-            let (repetition, tokens) = (run.repetition, lanes::tokens(arm));
+            let (repetition, tokens) = (run.repetition, arm.tokens());
             let label = format!("{}{place}, {how}", config.id);
             let detail = format!("repetition {repetition}, {tokens} tokens");
             group(label, detail, arm, outcome)
@@ -56,10 +59,11 @@ pub(super) fn front(view: &View<'_>, album: &mut Album) {
         // Two topologies and two arms of each would not fit the front page.
         if let Some(arm) = run.sequential.as_ref().filter(|_| shown.len() == 1) {
             in_turn = true;
-            same_work = run
-                .together
-                .as_ref()
-                .is_some_and(|other| lanes::agent_tokens(other) == lanes::agent_tokens(arm));
+            let work = |arm: &ArmObservation| {
+                let tokens = arm.agents.iter().map(AgentObservation::tokens);
+                tokens.collect::<Vec<_>>()
+            };
+            same_work = run.together.as_ref().map(work) == Some(work(arm));
             groups.push(group(arm, "in turn", ""));
         }
     }

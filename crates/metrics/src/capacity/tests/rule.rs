@@ -2,6 +2,7 @@
 
 use domain::Stamp;
 use domain::record::RequestRecord;
+use itertools::iproduct;
 use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -14,14 +15,11 @@ use crate::timeline::at;
 /// Requests of `agents` agents in rounds of a second, each with a TTFT of 20 to 100 ms.
 fn level(agents: u32, rounds: u64, seed: u64) -> Vec<RequestRecord> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut records = Vec::new();
-    for round in 0..rounds {
-        for agent in 0..agents {
-            let ttft = rng.random_range(20..100);
-            records.push(request(agent, round * 1000, &[round * 1000 + ttft]));
-        }
-    }
-    records
+    let records = iproduct!(0..rounds, 0..agents).map(|(round, agent)| {
+        let at = round * 1000;
+        request(agent, at, &[at + rng.random_range(20..100)])
+    });
+    records.collect()
 }
 
 /// The first `end` milliseconds.

@@ -100,22 +100,6 @@ fn an_interaction_is_found_by_repetitions_where_groups_are_small() {
 
 #[test]
 fn groups_are_those_of_the_plan_where_it_declares_some() {
-    let text = r#"
-schema = 1
-name = "p"
-model = "m"
-topologies = ["shared", "per_agent"]
-per_agent_servers = 2
-[[configs]]
-id = "a"
-scenario = "s"
-group = "short"
-agents = [{ name = "x" }, { name = "y" }, { name = "z" }]
-[[configs]]
-id = "b"
-scenario = "s"
-agents = [{ name = "x" }, { name = "y" }]
-"#;
     // Equal options in both: they would be one group, if the plan had none.
     let mut runs = both("a", 14.0, 16.8, true, 5);
     runs.extend(both("b", 18.0, 16.4, true, 5));
@@ -124,7 +108,7 @@ agents = [{ name = "x" }, { name = "y" }]
     let mut data = dataset(runs);
     let recorded = include_str!("../../../../../fixtures/one-or-two-servers/manifest.json");
     data.manifest = Some(domain::record::Manifest {
-        plan: domain::plan::parse("p.toml", text).unwrap(),
+        plan: domain::plan::parse("p.toml", include_str!("groups.toml")).unwrap(),
         ..serde_json::from_str(recorded).unwrap()
     });
     let choice = Summary::of(&data).choice.unwrap();

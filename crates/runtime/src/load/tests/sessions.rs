@@ -12,36 +12,12 @@ pub(super) fn turns(count: u32, think_ms: u64) -> Turns {
     }
 }
 
-/// Session, turn, agent and planned start, in ms.
-fn places(ran: &Ran) -> Vec<(u32, u32, u32, u64)> {
-    ran.records_as(|r| {
-        let (turn, at) = (r.turn.unwrap(), r.times.scheduled.0 / 1_000_000);
-        (turn.session, turn.turn, r.agent, at)
-    })
-}
-
 #[test]
 fn an_agents_sessions_follow_each_other_and_keep_their_conversation() {
     let mut case = Case::new(closed(2, 1000), 10);
     case.plan.turns = Some(turns(3, 20));
     case.script = only(2, Reply::Refused);
     let ran = case.run();
-    // 100 ms an answer, 20 ms between turns, 1 s between sessions; the third request is refused at once.
-    assert_eq!(
-        places(&ran),
-        [
-            (0, 1, 0, 0),
-            (1, 1, 1, 0),
-            (0, 2, 0, 120),
-            (1, 2, 1, 120),
-            (0, 3, 0, 140),
-            (1, 3, 1, 240),
-            (2, 1, 0, 1240),
-            (3, 1, 1, 1340),
-            (2, 2, 0, 1360),
-            (3, 2, 1, 1460),
-        ]
-    );
     let calls = ran.servers[0].calls();
     let lengths: Vec<_> = calls
         .iter()
@@ -61,41 +37,14 @@ fn an_agents_sessions_follow_each_other_and_keep_their_conversation() {
 }
 
 #[test]
-fn sessions_of_an_open_loop_start_on_time_and_take_their_turns() {
-    for most in [None, Some(5)] {
-        let mut case = Case::new(constant(5.0, most), 5);
-        case.plan.turns = Some(turns(2, 50));
-        assert_eq!(
-            places(&case.run()),
-            [
-                (0, 1, 0, 0),
-                (0, 2, 0, 150),
-                (1, 1, 1, 200),
-                (1, 2, 1, 350),
-                (2, 1, 2, 400),
-            ]
-        );
-    }
-    // One agent for all: each session waits for the one before.
-    let mut case = Case::new(constant(5.0, Some(1)), 4);
-    case.plan.turns = Some(turns(2, 50));
-    let ran = case.run();
-    assert_eq!(ran.sent(), [0, 150, 250, 400]);
-    assert_eq!(
-        places(&ran)[2],
-        (1, 1, 0, 200),
-        "it keeps its planned start"
-    );
-}
-
-#[test]
 fn a_trace_is_replayed_at_its_times_with_its_lengths() {
     let text = "start_ms,prompt_tokens,output_tokens,session\n\
                 100,5,7,a\n300,9,8,a\n200,5,,b\n";
     let ran = Case::new(replay(text, 2.0), 3).run();
-    assert_eq!(ran.scheduled(), [0, 50, 100]);
-    let seen = ran.records_as(|r| (r.agent, r.call, r.options.num_predict));
-    assert_eq!(seen, [(0, 0, Some(7)), (1, 0, None), (0, 1, Some(8))]);
+    let at = |r: &RequestRecord| r.times.scheduled.0 / 1_000_000;
+    let seen = ran.records_as(|r| (at(r), r.agent, r.call, r.options.num_predict));
+    let expected = [(0, 0, 0, Some(7)), (50, 1, 0, None), (100, 0, 1, Some(8))];
+    assert_eq!(seen, expected);
     let calls = ran.servers[0].calls();
     let words = |n: usize| calls[n].prompt.split(' ').count();
     assert_eq!((words(0), words(1), words(2)), (5, 5, 9));
@@ -103,36 +52,6 @@ fn a_trace_is_replayed_at_its_times_with_its_lengths() {
     assert_ne!(calls[1].prompt, calls[0].prompt);
     let first_two = Case::new(replay(text, 1.0), 2).run().end;
     assert_eq!(first_two.started_requests, 2);
-}
-
-#[test]
-fn work_comes_before_each_request_and_queues_for_the_pool() {
-    let mut case = Case::new(closed(3, 0), 6);
-    case.plan.work.cpu = Some("primes:200000".parse().unwrap());
-    let ran = case.run();
-    // Two threads: the third agent waits for one of them. A request is due when its work is done.
-    let us = |n: Nanos| n.0 / 1_000;
-    let of = |r: &RequestRecord| {
-        let (work, scheduled) = (r.work.unwrap(), r.times.scheduled);
-        assert_eq!(work.cpu_ns, Some(Nanos(10_700_000)));
-        // The work is no part of the client's queue.
-        assert_eq!(r.times.sent, Some(scheduled));
-        (r.agent, r.call, us(work.queue_ns), scheduled.0 / 1_000)
-    };
-    let mut seen = ran.records_as(of);
-    seen.sort_unstable();
-    assert_eq!(
-        seen,
-        [
-            (0, 0, 0, 10_700),
-            (0, 1, 0, 121_400),
-            (1, 0, 0, 10_700),
-            (1, 1, 0, 121_400),
-            (2, 0, 10_700, 21_400),
-            (2, 1, 0, 132_100),
-        ]
-    );
-    assert_eq!(ran.end.peak_in_flight, 3);
 }
 
 #[tokio::test]

@@ -20,52 +20,34 @@ fn tokens(n: u32) -> TracePrompt {
     TracePrompt::Tokens(n)
 }
 
-/// Two requests with output tokens and without sessions: the second start in ms, and the tokens of each.
-fn two(
-    second_ms: u64,
-    first: (u32, u32),
-    second: (u32, u32),
-) -> [(u64, TracePrompt, Option<u32>, Option<u32>); 2] {
-    let row = |at, (prompt, output)| (at, tokens(prompt), Some(output), None);
-    [row(0, first), row(second_ms, second)]
-}
-
 #[test]
-fn published_traces_are_read_in_their_own_columns() {
-    let azure = "TIMESTAMP,ContextTokens,GeneratedTokens\r\n\
-                 2023-11-16 18:15:46.6805900,374,44\r\n2023-11-16 18:15:50.9951690,396,109\r\n";
-    assert_eq!(rows(azure), two(4314, (374, 44), (396, 109)));
-    let azure_2024 = "TIMESTAMP,ContextTokens,GeneratedTokens\n\
-                      2024-05-10 00:00:00.009930+00:00,2162,5\n2024-05-10 00:00:01+00:00,2,7\n";
-    assert_eq!(rows(azure_2024), two(990, (2162, 5), (2, 7)));
-    let mooncake = r#"
-        {"timestamp": 27482, "input_length": 6955, "output_length": 52, "hash_ids": [46, 47]}
-        {"timestamp": 30535, "input_length": 6472, "output_length": 26, "hash_ids": [46]}
-    "#;
-    assert_eq!(rows(mooncake), two(3053, (6955, 52), (6472, 26)));
-    let burst = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n\
-                 5,ChatGPT,472,18,490,Conversation log\n45,ChatGPT,1087,230,1317,Conversation log\n";
-    assert_eq!(rows(burst), two(40_000, (472, 18), (1087, 230)));
-}
-
-#[test]
-fn a_trace_may_have_prompts_and_sessions_in_any_order() {
-    let text = concat!(
-        r#"{"start_s": 2.5, "prompt": "Second", "output_tokens": 3, "session": "x"}"#,
-        "\n",
-        r#"{"start_s": 1, "prompt": "First", "session": 7}"#,
-        "\n\n",
-        r#"{"start_s": 3, "prompt_tokens": 4, "session": "x"}"#,
-    );
-    assert_eq!(
-        rows(text),
-        [
-            (0, TracePrompt::Text("First".into()), None, Some(0)),
-            (1500, TracePrompt::Text("Second".into()), Some(3), Some(1)),
-            (2000, tokens(4), None, Some(1)),
-        ]
-    );
-    assert_eq!(parse(text).unwrap().sessions(), 2);
+fn traces_are_read_in_their_own_columns() {
+    for case in include_str!("cases.txt").split("\n\n").skip(1) {
+        let lines = case.lines().skip(1);
+        let (expected, given): (Vec<_>, Vec<_>) = lines.partition(|line| line.starts_with(' '));
+        let blank_lines = if given[0].starts_with('{') {
+            "\n\n"
+        } else {
+            "\n"
+        };
+        for line_end in ["\n", "\r\n", blank_lines] {
+            let text = given.join(line_end);
+            let trace = parse(&text).unwrap();
+            let of = |(start, prompt, output, session)| {
+                format!("  {start} {prompt:?} {output:?} {session:?}")
+            };
+            let mut found: Vec<_> = rows(&text).into_iter().map(of).collect();
+            if trace.skipped > 0 {
+                found.push(format!("  skipped {}", trace.skipped));
+            }
+            if !trace.unused.is_empty() {
+                found.push(format!("  unused {}", trace.unused.join(", ")));
+            }
+            assert_eq!(found, expected, "{case}");
+        }
+    }
+    let sessions = "start,prompt,session\n1,a,x\n2,b,y\n3,c,x\n";
+    assert_eq!(parse(sessions).unwrap().sessions(), 2);
 }
 
 #[test]
@@ -101,29 +83,8 @@ fn what_a_load_or_a_sweep_recorded_can_be_replayed() {
 
 #[test]
 fn mistakes_name_file_line_and_fix() {
-    for mistake in [
-        "{'start_s': 1, 'prompt_tokens': 2}|{'start_s': 1| => 2: no JSON object",
-        "{'start_s': 1}| => 1: no prompt among",
-        "{'prompt': 'x'}| => 1: no start among",
-        "a,b|1,2| => 2: a trace has a start",
-        "start_s,prompt_tokens|1,2|2,many| => 3: prompt_tokens is `many`",
-        "start_s,prompt_tokens|1,2|-2,2| => 3: start_s is `-2`",
-        "start_s,prompt_tokens|1,2.5| => 2: whole number",
-        "start_s,prompt_tokens|1,2,3| => 2: no CSV row",
-        "TIMESTAMP,ContextTokens|yesterday,3| => 2: 2023-11-16 18:15:46.680",
-        "start,text|1,a|2020-01-01 00:00:00,b| => 3: not written as in line 2",
-        "[{'start': 1, 'text': 'a'},| {'start_s': 1, 'text': 'a'}] => 2: use one column",
-        "[{'start': 1, 'text': 'a'} => 1: no JSON array",
-        "start_s,text|1700000000000,a| => 2: looks like milliseconds since 1970",
-        "start_ms,text|1700000000,a| => 2: looks like seconds since 1970",
-        "timestamp,text|1700000000,a|1700000000000,b| => 3: a trace spans a year",
-        "timestamp,text|0,a|3600000000,b| => 3: starts 41667 days after",
-        "{'start': 1, 'prompt': ['a']} => 1: prompt is a list; give a text",
-        "{'start': 1, 'text': 5} => 1: text is a number; give a text",
-        "{'start': {}, 'text': 'a'} => 1: start is an object; give a number or a text",
-        "{'start': 1, 'messages': []} => 1: no prompt among [\"messages\", \"start\"]",
-        "start,start,text|1,2,a| => 1: start is given twice",
-    ] {
+    // With `|` for line ends and single quotes for double ones.
+    for mistake in include_str!("mistakes.txt").lines() {
         let (text, expected) = mistake.split_once(" => ").unwrap();
         let (line, part) = expected.split_once(": ").unwrap();
         let text = text.replace('|', "\n").replace('\'', "\"");
@@ -133,6 +94,8 @@ fn mistakes_name_file_line_and_fix() {
     }
     let empty = parse("start_s,prompt_tokens\n").unwrap_err().to_string();
     assert!(empty.contains("holds no request"), "{empty}");
+    let failed = parse("start,prompt_tokens,output_tokens\n1,2,0\n").unwrap_err();
+    assert!(failed.to_string().contains("holds no request"), "{failed}");
     let absent = Trace::read(Path::new("no/such.csv")).unwrap_err();
     assert!(absent.to_string().contains("no/such.csv"));
 }
@@ -187,21 +150,4 @@ fn separators_arrays_and_byte_order_marks_change_nothing() {
     ] {
         assert_eq!(rows(&text), expected, "{text}");
     }
-}
-
-#[test]
-fn requests_without_a_response_are_skipped_and_columns_without_a_use_are_named() {
-    let burst = "Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Log Type\n\
-                 1,7,0.5,GPT-4,472,0,API\n5,7,0.5,GPT-4,400,18,API\n6,,0.5,GPT-4,300,9,API\n";
-    let trace = parse(burst).unwrap();
-    assert_eq!(trace.skipped, 1);
-    assert_eq!(trace.unused, ["elapsed time", "log type", "model"]);
-    let first = (0, tokens(400), Some(18), Some(0));
-    assert_eq!(rows(burst), [first, (1000, tokens(300), Some(9), None)]);
-    let chat = r#"{"start": 1, "prompt_tokens": 3, "model": "m", "messages": []}"#;
-    assert_eq!(parse(chat).unwrap().unused, ["messages", "model"]);
-    let vidur = "arrived_at,num_prefill_tokens,num_decode_tokens\n0.25,10,2\n";
-    assert_eq!(rows(vidur), [(0, tokens(10), Some(2), None)]);
-    let failed = parse("start,prompt_tokens,output_tokens\n1,2,0\n").unwrap_err();
-    assert!(failed.to_string().contains("holds no request"), "{failed}");
 }

@@ -19,7 +19,7 @@ pub(crate) struct Ttft {
 pub(crate) struct Figures {
     /// Number of requests with a TTFT.
     count: String,
-    /// What reports the others.
+    /// Where it reports failed requests.
     failures: Vec<String>,
     mean: String,
     p50: String,

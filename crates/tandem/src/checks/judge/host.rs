@@ -53,7 +53,7 @@ fn clock(clock: ClockFacts) -> Finding {
 }
 
 fn open_files(files: FileLimit, agents: u64) -> Finding {
-    let needed = agents + descriptors::BESIDE;
+    let needed = agents + descriptors::RESERVED;
     let short = |limit: Option<u64>| limit.is_some_and(|limit| limit < needed);
     let any = || "any number of".to_owned();
     let soft = files.soft.map_or_else(any, |n| n.to_string());

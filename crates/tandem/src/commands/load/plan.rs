@@ -17,38 +17,38 @@ const DEFAULT_REQUESTS: u32 = 64;
 
 /// Refuses flags that contradict each other.
 fn refuse_contradictions(args: &LoadArgs) -> Result<(), Fatal> {
-    let (when, agent) = (&args.when, &args.agent);
-    let is_open = when.rate.is_some() || when.ramp.is_some();
-    let is_gamma = when.arrivals == Some(ArrivalsArg::Gamma);
+    let (starts, agent) = (&args.starts, &args.agent);
+    let is_open = starts.rate.is_some() || starts.ramp.is_some();
+    let is_gamma = starts.arrivals == Some(ArrivalsArg::Gamma);
     let has_work = agent.cpu_work.is_some() || agent.file_work.is_some();
     let rules = [
         (
-            when.over.is_some_and(|over| over.is_zero()),
+            starts.over.is_some_and(|over| over.is_zero()),
             "--over 0s: a ramp needs a duration",
             "give a longer time, or use --rate",
         ),
         (
-            !is_open && (when.arrivals.is_some() || when.cv.is_some()),
+            !is_open && (starts.arrivals.is_some() || starts.cv.is_some()),
             "--arrivals and --cv apply to an open loop only",
             "add --rate or --ramp",
         ),
         (
-            when.trace.is_some() && when.think.is_some(),
+            starts.trace.is_some() && starts.think.is_some(),
             "--think does not apply to a trace, which has its own start times",
             "leave --think out",
         ),
         (
-            is_open && when.think.is_some() && agent.turns.is_none(),
+            is_open && starts.think.is_some() && agent.turns.is_none(),
             "--think has no effect: in an open loop each agent sends one request",
             "add --turns for sessions, or leave --think out",
         ),
         (
-            is_gamma && when.cv.is_none(),
+            is_gamma && starts.cv.is_none(),
             "--arrivals gamma needs a coefficient of variation",
             "add --cv, such as --cv 2",
         ),
         (
-            !is_gamma && when.cv.is_some(),
+            !is_gamma && starts.cv.is_some(),
             "--cv applies to --arrivals gamma only",
             "add --arrivals gamma, or leave --cv out (constant has 0, poisson 1)",
         ),
@@ -68,23 +68,23 @@ fn refuse_contradictions(args: &LoadArgs) -> Result<(), Fatal> {
 /// read.
 pub(super) fn plan(args: &LoadArgs) -> Result<LoadPlan, Fatal> {
     refuse_contradictions(args)?;
-    let when = &args.when;
-    let think = when.think.map_or(Nanos::ZERO, Nanos::from);
+    let starts = &args.starts;
+    let think = starts.think.map_or(Nanos::ZERO, Nanos::from);
     let turns = args.agent.turns.map(|count| Turns {
         count,
         think,
         follow_up: args.agent.follow_up.clone(),
     });
-    let rate = when.rate.map(RateCurve::Constant);
+    let rate = starts.rate.map(RateCurve::Constant);
     let rate = rate.or_else(|| {
-        let (from, to) = when.ramp?;
-        let over = Nanos::from(when.over?);
+        let (from, to) = starts.ramp?;
+        let over = Nanos::from(starts.over?);
         Some(RateCurve::Ramp { from, to, over })
     });
-    let (shape, usual) = if let Some(path) = &when.trace {
+    let (shape, usual) = if let Some(path) = &starts.trace {
         replay(args, path)?
     } else if let Some(rate) = rate {
-        let gaps = match (when.arrivals, when.cv) {
+        let gaps = match (starts.arrivals, starts.cv) {
             (Some(ArrivalsArg::Gamma), Some(cv)) => Gaps::Gamma(cv),
             (Some(ArrivalsArg::Poisson), _) => Gaps::Exponential,
             _ => Gaps::Equal,
@@ -99,14 +99,14 @@ pub(super) fn plan(args: &LoadArgs) -> Result<LoadPlan, Fatal> {
             })
         })?;
         let arrivals = Arrivals { rate, gaps };
-        let agents = when.agents;
+        let agents = starts.agents;
         (LoadShape::Open { arrivals, agents }, usual)
     } else {
-        let agents = when.agents.unwrap_or(DEFAULT_AGENTS);
+        let agents = starts.agents.unwrap_or(DEFAULT_AGENTS);
         (LoadShape::Closed { agents, think }, DEFAULT_REQUESTS)
     };
-    let request = &args.ask.request;
-    let requests = args.ask.requests.map_or(usual, NonZeroU32::get);
+    let request = &args.workload.request;
+    let requests = args.workload.requests.map_or(usual, NonZeroU32::get);
     Ok(LoadPlan {
         cache: if request.same_prompt {
             CachePolicy::Warm
@@ -114,7 +114,7 @@ pub(super) fn plan(args: &LoadArgs) -> Result<LoadPlan, Fatal> {
             CachePolicy::Nonce
         },
         options: request.options(),
-        seed: args.ask.seed,
+        seed: args.workload.seed,
         turns,
         work: Work {
             cpu: args.agent.cpu_work,
@@ -130,15 +130,15 @@ fn replay(args: &LoadArgs, path: &Path) -> Result<(LoadShape, u32), Fatal> {
         Fatal::usage(error).hint("docs/load.md lists the columns that a trace may have")
     })?;
     let held = u32::try_from(trace.entries.len()).unwrap_or(u32::MAX);
-    if let Some(wanted) = args.ask.requests.filter(|n| n.get() > held) {
+    if let Some(wanted) = args.workload.requests.filter(|n| n.get() > held) {
         let name = &trace.name;
         let what = format!("--requests {wanted}: {name} holds {held} requests to send");
         return Err(Fatal::usage(what).hint("leave --requests out, or give a smaller number"));
     }
     let shape = LoadShape::Replay {
         trace: Arc::new(trace),
-        speed: args.when.trace_speed.unwrap_or(Speed::RECORDED),
-        agents: args.when.agents,
+        speed: args.starts.trace_speed.unwrap_or(Speed::RECORDED),
+        agents: args.starts.agents,
     };
     Ok((shape, held))
 }

@@ -63,32 +63,26 @@ fn what_is_no_framing_is_refused() {
 
 #[test]
 fn a_connection_that_closes_says_what_is_missing() {
-    for (state, bytes, missing) in [
+    for (state, text, missing) in [
         (
             State::of_length(9),
-            b"abc".as_slice(),
-            Some("with 6 bytes of the body to come"),
+            "abc",
+            "with 6 bytes of the body to come",
         ),
-        (
-            State::Size,
-            b"5\r\nhel",
-            Some("in a chunk with 2 bytes to come"),
-        ),
-        (
-            State::Size,
-            b"5\r\nhello\r\n",
-            Some("before the last chunk"),
-        ),
-        (State::Size, b"0\r\n", Some("before the last chunk")),
-        (State::UntilClosed, b"abc", None),
-        (State::of_length(3), b"abc", None),
-        (State::Size, b"0\r\n\r\n", None),
+        (State::Size, "5\r\nhel", "in a chunk with 2 bytes to come"),
+        (State::Size, "5\r\nhello\r\n", "before the last chunk"),
+        (State::Size, "0\r\n", "before the last chunk"),
+        (State::UntilClosed, "abc", ""),
+        (State::of_length(3), "abc", ""),
+        (State::Size, "0\r\n\r\n", ""),
     ] {
         let mut body = Framing::from(state);
-        read(&mut body, &[bytes]).unwrap();
-        let error = body.closed().err().map(|error| error.words());
-        let expected = missing.map(|words| format!("the server closed the connection {words}"));
-        assert_eq!(error, expected);
+        read(&mut body, &[text.as_bytes()]).unwrap();
+        let error = body
+            .closed()
+            .map_or_else(|error| error.words(), |()| String::new());
+        let words = error.trim_start_matches("the server closed the connection ");
+        assert_eq!(words, missing);
     }
 }
 

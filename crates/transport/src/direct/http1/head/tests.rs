@@ -53,6 +53,8 @@ fn found(text: &str, piece: usize) -> Result<Option<(u16, String)>, RequestError
 fn heads_that_go_on_and_on_are_given_up() {
     let interim = "HTTP/1.1 102 Processing\r\n\r\n".repeat(33);
     let long = format!("HTTP/1.1 200 OK\r\na: {}", "b".repeat(HEAD_BYTES));
+    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(HEADERS + 1));
+    assert!(parse(many.as_bytes()).is_err());
     for piece in [usize::MAX, 1, 1000] {
         let error = found(&interim, piece).unwrap_err().words();
         assert_eq!(error, "more than 32 interim heads (1xx) without a response");
@@ -64,54 +66,25 @@ fn heads_that_go_on_and_on_are_given_up() {
 #[test]
 fn all_encodings_of_a_body_are_named() {
     for (headers, named) in [
-        ("Content-Encoding: gzip\r\n", Some("gzip")),
+        ("Content-Encoding: gzip|", "gzip"),
+        ("content-encoding: identity|Transfer-Encoding: chunked|", ""),
+        ("Content-Encoding: gzip, BR|", "gzip, br"),
         (
-            "content-encoding: identity\r\nTransfer-Encoding: chunked\r\n",
-            None,
-        ),
-        ("Content-Encoding: gzip, BR\r\n", Some("gzip, br")),
-        (
-            "Content-Encoding: gzip\r\nContent-Encoding: zstd\r\nTransfer-Encoding: deflate, chunked\r\n",
-            Some("gzip, zstd, deflate"),
+            "Content-Encoding: gzip|Content-Encoding: zstd|Transfer-Encoding: deflate, chunked|",
+            "gzip, zstd, deflate",
         ),
     ] {
-        let (head, _) = read(&format!("HTTP/1.1 200 OK\r\n{headers}\r\n"));
-        assert_eq!(encodings(&head.headers).as_deref(), named);
+        let (head, _) = read(&format!("HTTP/1.1 200 OK|{headers}|").replace('|', "\r\n"));
+        assert_eq!(encodings(&head.headers).unwrap_or_default(), named);
     }
 }
-
-/// Heads, with a bar for each line end.
-const HEADS: &[&str] = &[
-    "HTTP/1.1 200 OK|Content-Length: 2",
-    "HTTP/1.1 200 OK|Content-Length: 2, 2",
-    "HTTP/1.0 200 OK|Content-Length: 2",
-    "HTTP/1.0 200 OK|Content-Length: 2|Connection: Keep-Alive",
-    "HTTP/1.1 200 OK|Content-Length: 2|Connection: x, close",
-    "HTTP/1.1 200 OK|Transfer-Encoding: chunked",
-    "HTTP/1.1 200 OK|Transfer-Encoding: x, Chunked",
-    "HTTP/1.1 200 OK|Content-Length: 2|Transfer-Encoding: chunked",
-    "HTTP/1.0 200 OK|Transfer-Encoding: chunked|Connection: keep-alive",
-    "HTTP/1.1 200 OK|Transfer-Encoding: gzip",
-    "HTTP/1.1 200 OK",
-    "HTTP/1.1 204 No Content|Content-Length: 2",
-    "HTTP/1.1 304 Not Modified",
-    "HTTP/1.1 101 Switching Protocols",
-    "SSH-2.0-OpenSSH_9.2",
-    "HTTP/2 200",
-    "<html>",
-    "HTTP/1.1 200 OK|Content-Length: two",
-    "HTTP/1.1 200 OK|Content-Length: -2",
-    "HTTP/1.1 200 OK|Content-Length: +2",
-    "HTTP/1.1 200 OK|Content-Length:",
-    "HTTP/1.1 200 OK|Content-Length: 2|Content-Length: 3",
-    "HTTP/1.1 200 OK|a b: c",
-];
 
 /// The body's framing by the RFC, whether the connection is kept, and invalid heads.
 #[test]
 fn bodies_end_as_the_rfc_says() {
     let mut text = String::new();
-    for head in HEADS {
+    // A head a line, with a bar for each line end.
+    for head in include_str!("heads.txt").lines() {
         let bytes = head.replace('|', "\r\n") + "\r\n\r\n";
         let came = match parse(bytes.as_bytes()) {
             Ok(read) => {
@@ -124,12 +97,4 @@ fn bodies_end_as_the_rfc_says() {
         writeln!(text, "{head}\n  {came}").unwrap();
     }
     insta::assert_snapshot!(text);
-}
-
-#[test]
-fn a_head_that_does_not_end_is_refused() {
-    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(HEADERS + 1));
-    assert!(parse(many.as_bytes()).is_err());
-    let long = format!("HTTP/1.1 200 OK\r\na: {}", "b".repeat(HEAD_BYTES));
-    assert!(parse(long.as_bytes()).is_err());
 }
