@@ -158,7 +158,7 @@ impl Claims {
             tolerance: claim.tolerance.unwrap_or(0.0),
         };
         let judged = |key: &str, computed: Result<Computed, RecomputeError>| {
-            let refuse = |problem: &str| claim.refused(&self.path, key, problem);
+            let refuse = |problem: &str| claim.error(&self.path, key, problem);
             let computed = computed.map_err(|problem| refuse(&problem.to_string()))?;
             match judge.verdict(&computed) {
                 Some(verdict) => Ok((computed, verdict)),
