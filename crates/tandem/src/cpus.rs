@@ -22,7 +22,9 @@ pub(crate) fn usable() -> Vec<u32> {
 #[cfg(target_os = "linux")]
 pub(crate) fn hold_to(cpus: &[u32]) -> io::Result<()> {
     let mut set = CpuSet::new();
-    cpus.iter().for_each(|cpu| set.set(*cpu as usize));
+    for cpu in cpus {
+        set.set(*cpu as usize);
+    }
     Ok(sched_setaffinity(None, &set)?)
 }
 
