@@ -27,25 +27,8 @@ const INSTRUMENT: [&str; 7] = [
     "-Ccodegen-units=1",
 ];
 
-/// Inputs that each target gets in CI: about ten seconds of it on two cores.
-const INPUTS: [(&str, u32); 16] = [
-    ("calibration", 40_000),
-    ("capacity", 16_000),
-    ("claims", 5_000),
-    ("faults", 250_000),
-    ("flags", 300_000),
-    ("http", 5_000),
-    ("journal", 3_000),
-    ("load", 25_000),
-    ("manifest", 25_000),
-    ("ndjson", 15_000),
-    ("plan", 100_000),
-    ("profile", 35_000),
-    ("requests", 3_500),
-    ("sse", 15_000),
-    ("telemetry", 3_000),
-    ("trace", 35_000),
-];
+/// Targets with the number of inputs that each gets in CI.
+const INPUTS: &str = include_str!("fuzz_inputs.txt");
 
 /// Most memory that an input may take, MB.
 const MOST_MEMORY_MB: u32 = 512;
@@ -157,8 +140,10 @@ fn fuzz(fuzzer: &PathBuf, name: &str, effort: Effort) -> Result<bool> {
         .stderr(fs::File::create(&log)?);
     match effort {
         Effort::Inputs => {
-            let stated = INPUTS.iter().find(|(target, _)| *target == name);
-            let (_, inputs) = stated.with_context(|| format!("INPUTS lacks `{name}`"))?;
+            let mut rows = INPUTS.lines().filter_map(|row| row.split_once(' '));
+            let stated = rows.find(|(target, _)| *target == name);
+            let (_, inputs) =
+                stated.with_context(|| format!("xtask/src/fuzz_inputs.txt lacks `{name}`"))?;
             if grown.exists() {
                 fs::remove_dir_all(&grown)?;
             }

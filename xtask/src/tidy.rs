@@ -12,46 +12,9 @@ use crate::cycles;
 use crate::delegate::{cargo, exit, root};
 use crate::prose;
 
-/// Which of our crates may depend on which. `ARCHITECTURE.md` says why.
-const GRAPH: &[(&str, &str)] = &[
-    ("domain", ""),
-    ("clock", "domain"),
-    ("transport", "clock domain"),
-    ("ollama", "clock domain transport"),
-    ("openai", "clock domain transport"),
-    ("scripted", "clock domain"),
-    ("agents", "clock domain"),
-    ("telemetry", "clock domain"),
-    ("simulator", "clock domain"),
-    ("metronome", "clock domain"),
-    ("results", "domain"),
-    ("runtime", "agents clock domain results telemetry"),
-    ("metrics", "domain"),
-    ("document", "domain metrics"),
-    ("analysis", "document domain metrics results"),
-    (
-        "tandem",
-        "agents clock document domain metrics metronome ollama openai results runtime simulator telemetry",
-    ),
-    ("tandem-report", "analysis document domain metrics"),
-    (
-        "fuzz",
-        "analysis clock domain metrics ollama openai runtime simulator",
-    ),
-    ("xtask", ""),
-];
-
-/// External crates, each with those of ours that alone may depend on it.
-const CONFINED: &[(&str, &[&str])] = &[
-    ("polars", &["analysis"]),
-    ("plotters", &["analysis"]),
-    ("nvml-wrapper", &["telemetry"]),
-    ("procfs-core", &["telemetry"]),
-    ("reqwest", &["transport"]),
-    ("hyper", &["simulator"]),
-    ("httparse", &["metronome", "transport"]),
-    ("mio", &["metronome", "transport"]),
-];
+/// Which of our crates may depend on which, and after a blank line the external crates that only some of ours may
+/// depend on.
+const CRATES: &str = include_str!("crates.txt");
 
 /// The most lines of a Rust file.
 const MAX_LINES: usize = 800;
@@ -98,22 +61,27 @@ fn metadata() -> Result<Value> {
 
 fn check_crate_graph(packages: &[Value], findings: &mut Vec<String>) {
     let ours: BTreeSet<&str> = packages.iter().filter_map(|p| p["name"].as_str()).collect();
-    let allowed: BTreeMap<&str, &str> = GRAPH.iter().copied().collect();
+    let (graph, confined) = CRATES.split_once("\n\n").unwrap_or_default();
+    let [graph, confined] = [graph, confined].map(|rows| -> BTreeMap<&str, Vec<&str>> {
+        let rows = rows.lines().filter_map(|row| row.split_once(':'));
+        let names = |names: &'static str| names.split_whitespace().collect();
+        rows.map(|(of, others)| (of, names(others))).collect()
+    });
     for package in packages {
         let name = package["name"].as_str().unwrap_or_default();
-        let Some(allowed) = allowed.get(name) else {
+        let Some(allowed) = graph.get(name) else {
             findings.push(format!(
-                "crate `{name}` is not in the crate graph (xtask/src/tidy.rs)"
+                "crate `{name}` is not in the crate graph (xtask/src/crates.txt)"
             ));
             continue;
         };
         let dependencies = package["dependencies"].as_array().into_iter().flatten();
         let dependencies = dependencies.filter(|dependency| dependency["kind"] != "dev");
         for to in dependencies.filter_map(|dependency| dependency["name"].as_str()) {
-            if ours.contains(to) && !allowed.split(' ').any(|a| a == to) {
+            if ours.contains(to) && !allowed.contains(&to) {
                 findings.push(format!("`{name}` must not depend on `{to}`"));
             }
-            if let Some((_, homes)) = CONFINED.iter().find(|(confined, _)| *confined == to)
+            if let Some(homes) = confined.get(to)
                 && !homes.contains(&name)
             {
                 findings.push(format!(

@@ -383,7 +383,7 @@ struct Answer {
 fn in_words(outcome: &Outcome, missing: Option<ResponseNote>) -> String {
     match (outcome, missing) {
         (Outcome::Failed { message, .. }, _) => format!("failed: {message}"),
-        (Outcome::TimedOut { phase }, _) => format!("timed out ({phase:?})"),
+        (Outcome::TimedOut { phase }, _) => format!("timed out {phase}"),
         (Outcome::Incomplete, Some(missing)) => format!("incomplete: {}", missing.in_words()),
         (other, _) => other.class().to_owned(),
     }

@@ -243,7 +243,7 @@ pub enum BackendError {
         /// Message of the server or the transport.
         message: String,
     },
-    #[error("{endpoint}: no answer in time ({phase:?})")]
+    #[error("{endpoint}: no answer in time: timed out {phase}")]
     TimedOut {
         /// The endpoint, without credentials.
         endpoint: String,

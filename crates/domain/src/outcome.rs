@@ -82,17 +82,23 @@ pub enum FailureKind {
     Unsupported,
 }
 
-/// A time limit of the client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+/// A time limit of the client. Displays when it ran out, as the end of "timed out".
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, strum::Display,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum TimeoutPhase {
     /// Making the connection.
+    #[strum(to_string = "while connecting")]
     Connect,
     /// From the send to the first byte of the response. Ollama sends no bytes before the first token, so this
     /// includes queueing, loading and prefill.
+    #[strum(to_string = "before the first byte")]
     FirstByte,
     /// Between two chunks.
+    #[strum(to_string = "between two chunks")]
     BetweenChunks,
     /// The whole request.
+    #[strum(to_string = "before the answer was complete")]
     Total,
 }

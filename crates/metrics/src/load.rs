@@ -213,7 +213,7 @@ impl Collected {
         match &seen.outcome {
             Outcome::Failed { message, .. } => self.count_failure(message.clone(), 1),
             Outcome::TimedOut { phase } => {
-                self.count_failure(format!("timed out ({phase:?})"), 1);
+                self.count_failure(format!("timed out {phase}"), 1);
             }
             Outcome::Incomplete => {
                 if let Some(missing) = seen.notes.iter().find(|note| note.is_missing()) {

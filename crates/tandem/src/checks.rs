@@ -56,7 +56,10 @@ pub(crate) fn look(args: &DoctorArgs, plan: &SweepPlan) -> Result<Facts, Fatal> 
             let found = found.collect();
             (Some(stage), found)
         } else {
-            (None, target::detect(&args.server, &plan.model).await?)
+            (None, {
+                let addresses = target::addresses(&args.server)?;
+                target::detect(addresses, &args.server.http, &plan.model).await?
+            })
         };
         let clock = stage.as_ref();
         let clock = clock.map_or_else(Clock::real, |stage| stage.clock.clone());

@@ -81,7 +81,7 @@ fn check(agents: u32, simulated: bool, limit: Option<u64>) -> Result<(), Fatal> 
 }
 
 /// Connections that fit into the limit when each takes `ends` descriptors.
-fn room(ends: u64, limit: Option<u64>) -> u32 {
+pub(crate) fn room(ends: u64, limit: Option<u64>) -> u32 {
     let files = limit.unwrap_or(u64::MAX).saturating_sub(RESERVED);
     u32::try_from(files / ends).unwrap_or(u32::MAX)
 }

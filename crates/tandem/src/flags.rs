@@ -26,7 +26,7 @@ pub(crate) use self::doctor::DoctorArgs;
 pub(crate) use self::http::HttpFlags;
 pub(crate) use self::init::InitArgs;
 pub(crate) use self::load::{ArrivalsArg, LoadArgs};
-pub(crate) use self::runtime::{CpuList, MOST_CPUS, RuntimeFlags};
+pub(crate) use self::runtime::{CpuList, RuntimeFlags};
 pub(crate) use self::serve::{CalibrateProfileArgs, ServeArgs};
 pub(crate) use self::server::{ApiArg, ServerArgs};
 pub(crate) use self::sweep::{Common, RunArgs, SweepArgs};

@@ -4,9 +4,11 @@ use std::num::NonZeroU32;
 
 use domain::exit::{Fatal, OrFatal as _};
 use domain::record::{RuntimeFacts, RuntimeFlavour};
+use itertools::Itertools as _;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::flags::{CpuList, HttpFlags, MOST_CPUS, RuntimeFlags};
+use crate::cpus;
+use crate::flags::{CpuList, HttpFlags, RuntimeFlags};
 use crate::target::Target;
 
 impl RuntimeFlags {
@@ -76,11 +78,11 @@ pub(crate) fn in_words(facts: &RuntimeFacts) -> String {
     };
     let http = facts.http_in_words();
     let http = http.map_or_else(String::new, |http| format!(", through {http}"));
-    let cpus: Vec<_> = facts.pinned.iter().map(u32::to_string).collect();
-    let pinned = match cpus.len() {
+    let cpus = facts.pinned.iter().join(", ");
+    let pinned = match facts.pinned.len() {
         0 => String::new(),
-        1 => format!(", held to CPU {}", cpus[0]),
-        _ => format!(", held to CPUs {}", cpus.join(", ")),
+        1 => format!(", held to CPU {cpus}"),
+        _ => format!(", held to CPUs {cpus}"),
     };
     format!("{threads}{pinned}{http}")
 }
@@ -94,44 +96,18 @@ pub(crate) fn usable_cpus() -> u32 {
 }
 
 /// Pins the calling thread, and those it starts, to these CPUs. Fails when it may not use one of them.
-#[cfg(target_os = "linux")]
-pub(crate) fn pin(cpus: &[u32]) -> Result<(), Fatal> {
-    use rustix::thread::{CpuSet, sched_setaffinity};
-
-    let usable = usable();
-    if let Some(cpu) = cpus.iter().find(|cpu| !usable.contains(cpu)) {
-        let usable: Vec<_> = usable.iter().map(u32::to_string).collect();
+fn pin(wanted: &[u32]) -> Result<(), Fatal> {
+    if !cfg!(target_os = "linux") {
+        return Err(Fatal::usage("--pin works on Linux only")
+            .hint("leave it out, or use the system's own tool"));
+    }
+    let usable = cpus::usable();
+    if let Some(cpu) = wanted.iter().find(|cpu| !usable.contains(cpu)) {
         let what = format!("--pin: this process may not use CPU {cpu}");
-        return Err(Fatal::usage(what).hint(format!("it may use {}", usable.join(", "))));
+        let hint = format!("it may use {}", usable.iter().join(", "));
+        return Err(Fatal::usage(what).hint(hint));
     }
-    let mut set = CpuSet::new();
-    for cpu in cpus {
-        set.set(*cpu as usize);
-    }
-    sched_setaffinity(None, &set).or_environment("the process could not be held to its CPUs")
-}
-
-/// CPUs that this thread may use, by number. Empty where this is not available on the system.
-#[cfg(target_os = "linux")]
-pub(crate) fn usable() -> Vec<u32> {
-    use rustix::thread::{CpuSet, sched_getaffinity};
-
-    let Ok(allowed) = sched_getaffinity(None) else {
-        return Vec::new();
-    };
-    let known = (0..MOST_CPUS).take(CpuSet::MAX_CPU);
-    known.filter(|cpu| allowed.is_set(*cpu as usize)).collect()
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn pin(_cpus: &[u32]) -> Result<(), Fatal> {
-    Err(Fatal::usage("--pin works on Linux only")
-        .hint("leave it out, or use the system's own tool"))
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn usable() -> Vec<u32> {
-    Vec::new()
+    cpus::hold_to(wanted).or_environment("the process could not be held to its CPUs")
 }
 
 #[cfg(test)]

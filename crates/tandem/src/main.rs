@@ -8,6 +8,7 @@
 mod budget;
 mod checks;
 mod commands;
+mod cpus;
 mod descriptors;
 mod flags;
 mod flavour;

@@ -1,6 +1,7 @@
 //! CPU time and memory of this process, on Linux.
 
 use std::fs;
+use std::path::Path;
 
 use domain::Nanos;
 
@@ -22,20 +23,21 @@ pub(crate) fn cpu_time() -> Option<Nanos> {
 
 /// Peak resident memory of this process, bytes. `None` except on Linux.
 pub(crate) fn peak_memory() -> Option<u64> {
-    bytes_in("/proc/self/status", "VmHWM:")
+    bytes_in(Path::new("/proc/self/status"), "VmHWM:")
 }
 
 /// Resident memory of this process, bytes. `None` except on Linux.
 pub(crate) fn memory() -> Option<u64> {
-    bytes_in("/proc/self/status", "VmRSS:")
+    bytes_in(Path::new("/proc/self/status"), "VmRSS:")
 }
 
 /// Available memory of this machine, bytes. `None` except on Linux.
 pub(crate) fn memory_free() -> Option<u64> {
-    bytes_in("/proc/meminfo", "MemAvailable:")
+    bytes_in(Path::new("/proc/meminfo"), "MemAvailable:")
 }
 
-fn bytes_in(file: &str, name: &str) -> Option<u64> {
+/// The value of a line of such a file, bytes.
+pub(crate) fn bytes_in(file: &Path, name: &str) -> Option<u64> {
     kib_in(&fs::read_to_string(file).ok()?, name)
 }
 

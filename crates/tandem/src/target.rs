@@ -87,7 +87,7 @@ fn unnamed() -> (String, &'static str) {
 type Address = (String, ApiArg);
 
 /// The named endpoints, or the one to use when none is named. Fails when `--api` does not fit them.
-fn addresses(flags: &ServerArgs) -> Result<Vec<Address>, Fatal> {
+pub(crate) fn addresses(flags: &ServerArgs) -> Result<Vec<Address>, Fatal> {
     let mut endpoints = flags.endpoints.clone();
     if endpoints.is_empty() {
         endpoints.push(unnamed().0);
@@ -108,14 +108,10 @@ fn with_apis(endpoints: Vec<String>, apis: &[ApiArg]) -> Result<Vec<Address>, Fa
 }
 
 /// A server at each endpoint, or the reason why none could be detected.
-pub(crate) type Detected = Vec<(String, Result<Found, DetectError>)>;
+type Detected = Vec<(String, Result<Found, DetectError>)>;
 
-/// Detects every server of the flags. Fails when a flag cannot be used.
-pub(crate) async fn detect(flags: &ServerArgs, model: &str) -> Result<Detected, Fatal> {
-    detect_at(addresses(flags)?, &flags.http, model).await
-}
-
-async fn detect_at(
+/// Detects the server at each address. Fails when a flag cannot be used.
+pub(crate) async fn detect(
     addresses: Vec<Address>,
     http: &HttpFlags,
     model: &str,
@@ -134,7 +130,7 @@ fn look(addresses: Vec<Address>, http: &HttpFlags, model: &str) -> Result<Vec<Fo
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let detected = runtime.block_on(detect_at(addresses, http, model))?;
+    let detected = runtime.block_on(detect(addresses, http, model))?;
     let required = |(_, found): (_, Result<Found, DetectError>)| {
         found.map_err(|absent| absent.fatal)?.require(model)
     };
@@ -157,14 +153,11 @@ pub(crate) fn again(
         let urls = header.endpoints.iter().map(|facts| facts.url.clone());
         let mut addresses = with_apis(urls.collect(), &flags.api)?;
         for ((_, api), facts) in addresses.iter_mut().zip(&header.endpoints) {
-            if *api == ApiArg::Auto {
-                let compatible = openai::wire::is_kind(&facts.server.kind);
-                *api = if compatible {
-                    ApiArg::Openai
-                } else {
-                    ApiArg::Ollama
-                };
-            }
+            *api = match *api {
+                ApiArg::Auto if openai::wire::is_kind(&facts.server.kind) => ApiArg::Openai,
+                ApiArg::Auto => ApiArg::Ollama,
+                given => given,
+            };
         }
         addresses
     } else {

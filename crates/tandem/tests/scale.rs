@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU32;
 use std::sync::{Arc, mpsc};
 
@@ -12,6 +12,7 @@ use domain::backend::ChatBackend;
 use domain::plan::{CachePolicy, Timeouts};
 use domain::record::{RequestRecord, ResponseNote};
 use domain::{FailureKind, ModelOptions, Nanos, Outcome, Stamp};
+use itertools::Itertools as _;
 use runtime::Shutdown;
 use runtime::load::{LoadEnd, LoadPlan, LoadSetup, LoadShape, OnRecord, run_load};
 use serde_json::Value;
@@ -50,10 +51,12 @@ fn simulated(test: impl AsyncFnOnce(Clock)) {
 /// A simulator, and the file of its log.
 async fn server(clock: &Clock, port: u16, faults: &str) -> (Simulator, NamedTempFile) {
     let log = NamedTempFile::new().unwrap();
-    let mut config = SimulatorConfig::new(profile(), clock.clone());
-    config.port = port;
-    config.faults = FaultRules::parse("faults", faults).unwrap();
-    config.log = Some(Box::new(log.reopen().unwrap()));
+    let config = SimulatorConfig {
+        port,
+        faults: FaultRules::parse("faults", faults).unwrap(),
+        log: Some(Box::new(log.reopen().unwrap())),
+        ..SimulatorConfig::new(profile(), clock.clone())
+    };
     (Simulator::start(config).await.unwrap(), log)
 }
 
@@ -118,19 +121,12 @@ fn completed(rows: &[RequestRecord]) -> impl Iterator<Item = &RequestRecord> {
 }
 
 /// Number of answers by their send time and number of chunks.
-type Answers = BTreeMap<(u64, u64), u32>;
-
-fn counted(answers: impl Iterator<Item = (u64, u64)>) -> Answers {
-    let mut counts = Answers::new();
-    for answer in answers {
-        *counts.entry(answer).or_default() += 1;
-    }
-    counts
-}
+type Answers = HashMap<(u64, u64), usize>;
 
 /// The whole answers in the client's rows.
 fn received(rows: &[RequestRecord]) -> Answers {
-    counted(completed(rows).map(|row| (row.times.sent.unwrap().0, row.times.chunks.len() as u64)))
+    let answer = |row: &RequestRecord| (row.times.sent.unwrap().0, row.times.chunks.len() as u64);
+    completed(rows).map(answer).counts()
 }
 
 /// The whole answers in the servers' logs; the simulated network has no latency here.
@@ -139,7 +135,8 @@ fn answered(lines: &[Value]) -> Answers {
         .iter()
         .filter(|line| line["whole"] == true && line["status"] == 200 && line["fault"].is_null());
     let number = |line: &Value, key: &str| line[key].as_u64().unwrap();
-    counted(whole.map(|line| (number(line, "received"), number(line, "chunks"))))
+    let answer = |line| (number(line, "received"), number(line, "chunks"));
+    whole.map(answer).counts()
 }
 
 #[test]

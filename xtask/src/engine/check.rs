@@ -1,6 +1,7 @@
 //! Checks of a sweep and of the doctor on a real llama.cpp server: with one slot the agents queue, with two
 //! they decode at the same time, and every token count is the server's own.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -28,21 +29,20 @@ struct Findings {
 }
 
 impl Findings {
-    fn expect(&mut self, holds: bool, what: impl FnOnce() -> String) {
+    fn expect(&mut self, holds: bool, what: impl Display) {
         if !holds {
-            self.all.push(format!("slots {}: {}", self.slots, what()));
+            self.all.push(format!("slots {}: {what}", self.slots));
         }
     }
 
     fn same(&mut self, what: &str, found: &Value, wanted: impl Into<Value>) {
         let wanted = wanted.into();
-        self.expect(*found == wanted, || {
-            format!("{what}: {found}, not {wanted}")
-        });
+        let what = format_args!("{what}: {found}, not {wanted}");
+        self.expect(*found == wanted, what);
     }
 
     fn expect_no_key(&mut self, what: &str, text: &str) {
-        self.expect(!text.contains(KEY), || format!("{what} has the key"));
+        self.expect(!text.contains(KEY), format_args!("{what} has the key"));
     }
 }
 
@@ -57,9 +57,8 @@ fn sweeps(engine: &Engine) -> Result<bool> {
     let mut findings = Findings::default();
     let queued = sweep(engine, 1, &tandem, &report, &mut findings)?;
     let shared = sweep(engine, 2, &tandem, &report, &mut findings)?;
-    findings.expect(queued > 2.0 * shared, || {
-        format!("{queued:.3} s queued with one slot, {shared:.3} s with two")
-    });
+    let what = format_args!("{queued:.3} s queued with one slot, {shared:.3} s with two");
+    findings.expect(queued > 2.0 * shared, what);
     for finding in &findings.all {
         say!("engine: {finding}");
     }
@@ -82,9 +81,8 @@ fn sweep(
     let _ = fs::remove_dir_all(&results);
     let out = results.display().to_string();
     let output = run(tandem, "sweep", server.url(), &["--out", &out])?;
-    findings.expect(output.status.success(), || {
-        format!("the sweep ended with {}", output.status)
-    });
+    let what = format_args!("the sweep ended with {}", output.status);
+    findings.expect(output.status.success(), what);
     let printed = String::from_utf8_lossy(&output.stdout);
     let last: Value = serde_json::from_str(printed.lines().last().unwrap_or_default())
         .context("the sweep's last line is no JSON")?;
@@ -96,8 +94,8 @@ fn sweep(
     counts(server.url(), &before, &results, findings)?;
     garbage(server.url(), findings)?;
     let config = &last["summary"]["configs"][0];
-    let means = ["decode_overlap", "speedup", "wall_s"].map(|name| &config[name]["mean"]);
-    let [overlap, speedup, wall] = means;
+    let [overlap, speedup, wall] =
+        ["decode_overlap", "speedup", "wall_s"].map(|name| &config[name]["mean"]);
     let (pays, queue) = (&config["verdict"], &config["lost_s"]["slot_queue"]);
     say!(
         "engine: {slots} slots: verdict {pays}, overlap {overlap}, speedup {speedup}, wall {wall} s, \
@@ -138,9 +136,8 @@ fn doctor(slots: u64, url: &str, tandem: &Path, findings: &mut Findings) -> Resu
     findings.same("the server's kind", &server["server"]["kind"], "llama.cpp");
     // Other work on this machine may cause warnings; no finding may stop a sweep.
     for finding in document["findings"].as_array().into_iter().flatten() {
-        findings.expect(finding["level"] != "problem", || {
-            format!("the doctor has a problem: {finding}")
-        });
+        let what = format_args!("the doctor has a problem: {finding}");
+        findings.expect(finding["level"] != "problem", what);
     }
     Ok(())
 }
@@ -154,16 +151,15 @@ fn verdict(slots: u64, config: &Value, findings: &mut Findings) -> f64 {
     let (gain, decoding) = (&config["gain"], &config["decoding"]);
     if slots == 1 {
         findings.same("decoding", decoding, "in_turn");
-        findings.expect(gain != "pays", || "one slot pays".to_owned());
+        findings.expect(gain != "pays", "one slot pays");
         findings.same("why", &config["why_serial"]["why"], "slot_queue");
-        findings.expect(overlap < 0.05, || format!("overlap {overlap}"));
-        findings.expect(queued > 0.2 * wall, || {
-            format!("{queued} s of {wall} s lost to the queue")
-        });
+        findings.expect(overlap < 0.05, format_args!("overlap {overlap}"));
+        let what = format_args!("{queued} s of {wall} s lost to the queue");
+        findings.expect(queued > 0.2 * wall, what);
     } else {
         findings.same("why serial", &config["why_serial"], Value::Null);
         findings.same("decoding", decoding, "overlapping");
-        findings.expect(overlap > 0.3, || format!("overlap {overlap}"));
+        findings.expect(overlap > 0.3, format_args!("overlap {overlap}"));
     }
     queued
 }
@@ -215,10 +211,8 @@ fn counts(
     let ours = [prompt, generated];
     for (((name, ours), before), after) in TOTALS.iter().zip(ours).zip(before).zip(after) {
         let theirs = before.zip(after).map(|(before, after)| after - before);
-        findings.expect(theirs == Some(ours as f64), || {
-            let theirs = theirs.map_or("unknown".to_owned(), |theirs| theirs.to_string());
-            format!("{name} grew by {theirs}, the records have {ours}")
-        });
+        let what = format_args!("{name} grew by {theirs:?}, the records have {ours}");
+        findings.expect(theirs == Some(ours as f64), what);
     }
     Ok(())
 }
@@ -228,9 +222,7 @@ fn garbage(url: &str, findings: &mut Findings) -> Result<()> {
     let body = r#"{"messages":[{"role":"user","content":"hello"}],"max_tokens":64,"stream":true,"seed":1}"#;
     let answer = http::request(url, "/v1/chat/completions", body)?;
     let garbled = answer.windows(GARBLED.len()).any(|w| w == GARBLED);
-    findings.expect(garbled, || {
-        "the model's text has no garbled characters".to_owned()
-    });
+    findings.expect(garbled, "the model's text has no garbled characters");
     Ok(())
 }
 
@@ -250,13 +242,14 @@ fn reported(
         .current_dir(root())
         .stdout(Stdio::null());
     let made = succeeds(&mut command)?;
-    findings.expect(made, || "the report failed".to_owned());
+    findings.expect(made, "the report failed");
     let written = fs::read_to_string(out.join("report.json")).context("no report.json")?;
     let written: Value = serde_json::from_str(&written)?;
     for name in ["verdict", "gain", "decoding", "lost_s", "decode_overlap"] {
         let ours = &config[name];
         findings.same(name, &written["configs"][0][name], ours.clone());
-        findings.expect(!ours.is_null(), || format!("the summary has no {name}"));
+        let what = format_args!("the summary has no {name}");
+        findings.expect(!ours.is_null(), what);
     }
     Ok(out)
 }

@@ -15,7 +15,7 @@ pub(super) fn differences(recorded: &Manifest, now: &Manifest) -> Vec<String> {
         }
     };
     compare("repetitions", &|m| m.repetitions.to_string());
-    compare("provenance", &|m| format!("{:?}", m.header.provenance));
+    compare("provenance", &|m| m.header.provenance.to_string());
     compare("endpoints", &|m| m.header.endpoints.len().to_string());
     let endpoints = [recorded, now].map(|m| m.header.endpoints.len());
     for i in 0..endpoints[0].min(endpoints[1]) {

@@ -5,22 +5,23 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::fixtures::{run, succeeds, with_fixtures, write_slower};
 use crate::place::Place;
 
 #[test]
 fn a_report_is_written_and_checked_and_a_change_is_shown() {
-    let place = Place::new();
-    place.succeeds("report --input fixtures/tr113");
+    let place = with_fixtures();
+    succeeds(&place, "report --input fixtures/tr113");
     for file in ["charts/timeline-front.png", "audit.md"] {
         assert!(place.path("reports/tr113").join(file).is_file());
     }
-    let out = place.succeeds("report --check");
+    let out = succeeds(&place, "report --check");
     assert!(out.contains("files as committed"), "{out}");
 
     let figures = "fixtures/tr113/recorded.csv";
     let text = place.read(figures);
     place.write(figures, &text.replace("10.1961797", "10.2961797"));
-    let (code, out, _) = place.run("report --check");
+    let (code, out, _) = run(&place, "report --check");
     assert_eq!(code, 1, "{out}");
     assert!(out.contains("+++ regenerated/report.md"), "{out}");
     assert!(out.contains("differ from the committed report"), "{out}");
@@ -31,21 +32,21 @@ fn a_report_is_written_and_checked_and_a_change_is_shown() {
 
 /// Runs a command line that must end with this exit code, and reads its standard output.
 fn json(place: &Place, line: &str, code: i32) -> Value {
-    let (ended, out, _) = place.run(line);
+    let (ended, out, _) = run(place, line);
     assert_eq!(ended, code, "{line}");
     serde_json::from_str(&out).unwrap()
 }
 
 #[test]
 fn json_output_names_files_claims_and_rows() {
-    let place = Place::new();
+    let place = with_fixtures();
     let report = json(&place, "report --input fixtures/tr113 --out here --json", 0);
     let files = report["files"].as_array().unwrap();
     let exists = |f: &Value| place.path(f.as_str().unwrap()).is_file();
     assert!(files.iter().all(exists), "{files:?}");
     let audit = json(&place, "audit --json", 0);
     assert!(audit["counts"]["claims"].as_u64().unwrap() >= 60);
-    place.slower(1.2);
+    write_slower(&place);
     let one = "fixtures/tr113/one-server.csv";
     let compared = json(&place, &format!("compare {one} slower.csv --json"), 0);
     assert_eq!(compared["schema"], 1);
@@ -56,7 +57,7 @@ fn json_output_names_files_claims_and_rows() {
 /// Makes a report, checks every file it names, and returns its `report.json` and `report.md`.
 fn made(place: &Place, input: &str, out: &str) -> (Value, String) {
     let line = format!("report --input {input} --out {out}");
-    let printed = place.succeeds(&line);
+    let printed = succeeds(place, &line);
     let read = |name: &str| fs::read(place.path(out).join(name)).unwrap();
     let report: Value = serde_json::from_slice(&read("report.json")).unwrap();
     for file in report["files"].as_array().unwrap() {
@@ -76,13 +77,13 @@ fn made(place: &Place, input: &str, out: &str) -> (Value, String) {
     }
     let answer = report["answer"].as_str().unwrap();
     assert!(printed.contains(answer), "{printed}");
-    place.succeeds(&format!("{line} --check"));
+    succeeds(place, &format!("{line} --check"));
     (report, page)
 }
 
 #[test]
 fn a_load_and_a_calibration_have_reports_of_their_own() {
-    let place = Place::new();
+    let place = with_fixtures();
     let (load, page) = made(&place, "fixtures/load", "a/load");
     assert_eq!(load["kind"], "load");
     assert_eq!(load["provenance"], "simulated");
@@ -112,7 +113,7 @@ fn first_level(place: &Place) -> String {
 
 #[test]
 fn a_comparison_reports_what_was_left_out_of_its_sides() {
-    let place = Place::new();
+    let place = with_fixtures();
     let cut = |file: &str| {
         let whole = place.read(file);
         place.write(file, &(whole + "{\"run\":{"));
@@ -124,11 +125,11 @@ fn a_comparison_reports_what_was_left_out_of_its_sides() {
         ("capacity", &rows),
     ] {
         let input = format!("fixtures/{name}");
-        let before = place.run(&format!("compare {input} {input}")).1;
+        let before = run(&place, &format!("compare {input} {input}")).1;
         assert!(!before.contains("is cut off"), "{before}");
         cut(&format!("{input}/{file}"));
         for output in ["", "--markdown", "--json"] {
-            let out = place.succeeds(&format!("compare {input} {input} {output}"));
+            let out = succeeds(&place, &format!("compare {input} {input} {output}"));
             let warnings = out.matches("is cut off").count();
             assert!(warnings >= 2, "{name} {output}: {out}");
         }
@@ -138,16 +139,16 @@ fn a_comparison_reports_what_was_left_out_of_its_sides() {
 /// A file that is empty or has only a line feed has no sample and is accepted.
 #[test]
 fn a_sweep_without_telemetry_has_a_report_and_a_bad_level_leaves_the_others() {
-    let place = Place::new();
+    let place = with_fixtures();
     let telemetry = "fixtures/one-or-two-servers/telemetry.jsonl";
     let line = "report --input fixtures/one-or-two-servers --out r";
     for content in ["", "\n"] {
         place.write(telemetry, content);
-        place.succeeds(line);
+        succeeds(&place, line);
     }
     place.write(telemetry, "nonsense\n");
-    assert_eq!(place.run(line).0, 2);
-    let out = place.succeeds(&format!("{line} --keep-going"));
+    assert_eq!(run(&place, line).0, 2);
+    let out = succeeds(&place, &format!("{line} --keep-going"));
     let skipped = "skipped one-or-two-servers/telemetry.jsonl line 1";
     assert!(out.contains(skipped), "{out}");
 
@@ -155,10 +156,10 @@ fn a_sweep_without_telemetry_has_a_report_and_a_bad_level_leaves_the_others() {
     let rows = format!("fixtures/capacity/{level}/requests.jsonl");
     place.write(&rows, "nonsense\n");
     let line = "report --input fixtures/capacity --out c";
-    let (code, _, err) = place.run(line);
+    let (code, _, err) = run(&place, line);
     assert_eq!(code, 2);
     assert!(err.contains("--keep-going"), "{err}");
-    let out = place.succeeds(&format!("{line} --keep-going"));
+    let out = succeeds(&place, &format!("{line} --keep-going"));
     let name = level.trim_start_matches("levels/");
     let skipped = format!("skipped {name}/requests.jsonl line 1");
     assert!(out.contains(&skipped), "{out}");
@@ -175,8 +176,8 @@ fn unread(place: &Place, line: &str) -> i32 {
 
 #[test]
 fn without_a_reader_every_command_ends_as_if_it_were_read() {
-    let place = Place::new();
-    place.slower(1.2);
+    let place = with_fixtures();
+    write_slower(&place);
     let one = "fixtures/tr113/one-server.csv";
     let gate = format!("compare {one} slower.csv --fail-if 'wall_s > +5%'");
     let same = format!("compare {one} {one} --json");
@@ -190,7 +191,7 @@ fn without_a_reader_every_command_ends_as_if_it_were_read() {
         ("report --input gone", 2),
     ] {
         assert_eq!(unread(&place, line), code, "{line}");
-        assert_eq!(place.run(line).0, code, "{line}");
+        assert_eq!(run(&place, line).0, code, "{line}");
     }
     assert!(place.path("r/report.md").is_file());
 }

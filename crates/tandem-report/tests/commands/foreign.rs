@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::place::Place;
+use crate::fixtures::{run, with_fixtures};
 
 /// A formula, an escape sequence, a bell, a forged heading, a script, the end of a cell, a
 /// right-to-left override and a NUL.
@@ -134,7 +134,7 @@ fn foreign_strings_are_safe_in_every_output() {
         ("capacity", &capacity, level),
         ("calibration", &calibration, measured),
     ];
-    let place = Place::new();
+    let place = with_fixtures();
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
     let mut found = Vec::new();
     for (name, can_be_read, files) in kinds {
@@ -151,7 +151,7 @@ fn foreign_strings_are_safe_in_every_output() {
         let report = format!("report --input {input} --name {name}");
         let compare = format!("compare {input} {input}");
         for line in [report.as_str(), &compare] {
-            let (code, out, err) = place.run(line);
+            let (code, out, err) = run(&place, line);
             found.extend(unsafe_lines(&format!("{line}: stdout"), "", &out));
             found.extend(unsafe_lines(&format!("{line}: stderr"), "", &err));
             assert!(code == 0 || line == compare, "{line}: {err}");

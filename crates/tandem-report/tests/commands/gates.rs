@@ -9,24 +9,13 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, Normal};
 use serde_json::{Value, json};
 
+use crate::fixtures::{run, with_fixtures};
 use crate::place::Place;
 
 /// Comparisons of each case, unless `TANDEM_GATE_TRIALS` is set.
 const TRIALS: u32 = 20;
 /// Requests of a run of a load: enough for p95.
 const REQUESTS: u64 = 130;
-
-/// Runs of both sides, and a gate on them.
-#[derive(Clone, Copy)]
-struct Case {
-    gate: &'static str,
-    data: Data,
-    runs: u32,
-    /// The factor by which everything takes longer on the second side.
-    change: f64,
-    /// The most comparisons that may fail, and the fewest that must pass and fail, in percent.
-    bounds: [u32; 3],
-}
 
 #[derive(Clone, Copy, PartialEq)]
 enum Data {
@@ -49,26 +38,30 @@ impl Draw {
 }
 
 /// Shares of comparisons that fail, pass and stay undecided.
-fn shares(place: &Place, case: &Case, trials: u32, seed: u64) -> [f64; 3] {
+fn shares(
+    place: &Place,
+    (gate, data, runs, change): (&str, Data, u32, f64),
+    trials: u32,
+    seed: u64,
+) -> [f64; 3] {
     let mut draw = Draw(ChaCha8Rng::seed_from_u64(seed));
     let mut counts = [0_u32; 3];
     for _ in 0..trials {
-        let is_load = case.data == Data::Loads;
+        let is_load = data == Data::Loads;
         // The cost of a seed's texts is the same on both sides.
-        let seeds = if is_load { case.runs } else { 0 };
+        let seeds = if is_load { runs } else { 0 };
         let shared: Vec<f64> = (0..seeds).map(|_| draw.factor(0.1)).collect();
-        for (side, change) in [("base", 1.0), ("new", case.change)] {
-            match case.data {
-                Data::Figures(n) => figures(place, side, case.runs, n, change, &mut draw),
+        for (side, change) in [("base", 1.0), ("new", change)] {
+            match data {
+                Data::Figures(n) => figures(place, side, runs, n, change, &mut draw),
                 Data::Loads => loads(place, side, change, &shared, &mut draw),
             }
         }
-        let is_each = case.data == Data::Figures(5);
+        let is_each = data == Data::Figures(5);
         let each = if is_each { "--each" } else { "" };
         let end = if is_load { "" } else { ".csv" };
-        let gate = case.gate;
         let line = format!("compare base{end} new{end} --fail-if '{gate}' {each} --json");
-        let (code, _, err) = place.run(&line);
+        let (code, _, err) = run(place, &line);
         let outcome = [1, 0, 4].iter().position(|known| *known == code);
         counts[outcome.unwrap_or_else(|| panic!("exit code {code}: {err}"))] += 1;
     }
@@ -136,9 +129,11 @@ fn loads(place: &Place, name: &str, change: f64, shared: &[f64], draw: &mut Draw
 fn gates_keep_their_stated_error_rates() {
     let trials = std::env::var("TANDEM_GATE_TRIALS");
     let trials = trials.map_or(TRIALS, |text| text.parse().unwrap());
-    let place = Place::new();
+    let place = with_fixtures();
     let (wall, tail) = ("wall_s > +5%", "ttft_p95 > +5%");
     let (one, mean, each) = (Data::Figures(1), Data::Figures(3), Data::Figures(5));
+    // A gate, the data, the runs a side, and the factor by which everything takes longer on the second side; the
+    // most comparisons that may fail, and the fewest that must pass and fail, in percent.
     let cases = [
         (wall, one, 5, 1.0, [5, 85, 0]),
         (wall, one, 5, 1.05, [10, 0, 0]),
@@ -153,36 +148,28 @@ fn gates_keep_their_stated_error_rates() {
         (wall, mean, 5, 1.0, [5, 85, 0]),
         (wall, mean, 5, 1.1, [100, 0, 80]),
     ];
-    let cases = cases.map(|(gate, data, runs, change, bounds)| Case {
-        gate,
-        data,
-        runs,
-        change,
-        bounds,
-    });
     println!("| gate | data | runs a side | truth | comparisons | fails | passes | undecided |");
     println!("|---|---|---|---|---|---|---|---|");
     let mut wrong = Vec::new();
-    for (case, seed) in cases.iter().zip(1..) {
+    for ((gate, data, runs, change, bounds), seed) in cases.into_iter().zip(1..) {
         // Loads take longer to write and to read.
-        let is_load = case.data == Data::Loads;
+        let is_load = data == Data::Loads;
         let trials = if is_load { trials / 2 } else { trials };
-        let found = shares(&place, case, trials, seed);
-        let data = match case.data {
+        let found = shares(&place, (gate, data, runs, change), trials, seed);
+        let data = match data {
             Data::Figures(1) => "one configuration, unpaired".to_owned(),
             Data::Figures(3) => "mean over 3 configurations, unpaired".to_owned(),
             Data::Figures(n) => format!("{n} configurations, unpaired, `--each`"),
             Data::Loads => format!("loads of {REQUESTS} requests, paired"),
         };
         let [fails, passes, open] = found;
-        let truth = 100.0 * (case.change - 1.0);
+        let truth = 100.0 * (change - 1.0);
         println!(
-            "| `{}` | {data} | {} | {truth:+.0} % | {trials} | {fails:.1} | {passes:.1} | {open:.1} |",
-            case.gate, case.runs
+            "| `{gate}` | {data} | {runs} | {truth:+.0} % | {trials} | {fails:.1} | {passes:.1} | {open:.1} |"
         );
-        let [most, fewest, fewest_fail] = case.bounds.map(f64::from);
+        let [most, fewest, fewest_fail] = bounds.map(f64::from);
         if fails > most || passes < fewest || fails < fewest_fail {
-            wrong.push((case.gate, truth, found));
+            wrong.push((gate, truth, found));
         }
     }
     assert!(wrong.is_empty(), "{wrong:?}");

@@ -83,8 +83,7 @@ pub(crate) fn finish(command: &mut Command, cpu: Option<u32>) -> Result<(Option<
         .stderr(Stdio::piped());
     let name = command.get_program().display().to_string();
     let before = children_cpu();
-    let child =
-        cpus::on(cpu, || command.spawn()).with_context(|| format!("{name} did not start"))?;
+    let child = on_cpu(cpu, || command.spawn()).with_context(|| format!("{name} did not start"))?;
     let output = child.wait_with_output()?;
     let cpu = children_cpu().zip(before);
     if !output.status.success() {
@@ -256,23 +255,40 @@ impl std::ops::Deref for Server {
 impl Server {
     /// Starts it; prints where server and clients run, or why they cannot be kept apart.
     pub(crate) fn start(pace: Pace) -> Result<Self> {
-        let cpus = cpus::choose();
-        let placement = match &cpus {
-            Ok((server, client)) => format!("Server on CPU {server}, each client on CPU {client}."),
-            Err(why) => {
-                format!("Server and client are not pinned: {why}. They disturb each other.")
+        let usable = cpus::usable();
+        let ends = usable.first().zip(usable.last());
+        let ends = ends.filter(|(server, client)| server != client);
+        let placement = match ends {
+            Some((server, client)) => {
+                format!("Server on CPU {server}, each client on CPU {client}.")
+            }
+            None => {
+                "Server and client disturb each other: pinning needs Linux and two CPUs.".to_owned()
             }
         };
         println!("{placement}");
-        let (server, client_cpu) = cpus.ok().unzip();
+        let (server, client_cpu) = ends.unzip();
+        let client_cpu = client_cpu.copied();
         let (clock, any) = (Clock::real(), ([127, 0, 0, 1], 0).into());
         let start = || metronome::Server::start(pace, any, clock.clone());
         Ok(Self {
-            metronome: cpus::on(server, start)?,
+            metronome: on_cpu(server.copied(), start)?,
             clock,
             client_cpu,
         })
     }
+}
+
+/// Runs `what` on one CPU. What it starts stays there; this thread goes back.
+pub(crate) fn on_cpu<T>(cpu: Option<u32>, what: impl FnOnce() -> T) -> T {
+    let before = cpus::usable();
+    let is_held = cpu.is_some_and(|cpu| cpus::hold_to(&[cpu]).is_ok());
+    let result = what();
+    if is_held {
+        // It was allowed before, so it is now.
+        let _ = cpus::hold_to(&before);
+    }
+    result
 }
 
 /// Nanoseconds as ms.

@@ -4,11 +4,26 @@
 //! client is a process on another one; all clients of a table are measured in one run, in turn. What counts is the
 //! ratio between rows.
 
+#[path = "../../src/cpus.rs"]
 mod cpus;
+#[path = "../../src/descriptors.rs"]
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "the binary and its tests use more of it"
+)]
+mod descriptors;
 mod floor;
 mod kit;
 mod memory;
 mod peers;
+#[path = "../../src/process.rs"]
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "the binary and its tests use more of it"
+)]
+mod process;
 mod product;
 mod startup;
 mod stream;

@@ -9,8 +9,9 @@ use anyhow::{Context as _, Result, ensure};
 use domain::Nanos;
 use metronome::Pace;
 
-use crate::cpus;
-use crate::kit::{Client as _, Server, Work};
+use crate::descriptors;
+use crate::kit::{Client as _, Server, Work, on_cpu};
+use crate::process;
 use crate::product::Product;
 use crate::table::{one, print_goal, table};
 
@@ -27,26 +28,7 @@ pub(crate) struct Args {
     wait: u64,
 }
 
-/// Descriptors that a process needs besides its streams.
-const SPARE: u64 = 100;
-
-/// Raises this process's limit of open files, which its children inherit, as far as is allowed;
-/// returns how many streams it leaves room for.
-#[cfg(unix)]
-fn room() -> Option<u32> {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
-    // Raising the soft limit to the hard one is always allowed.
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok()?;
-    Some(u32::try_from(hard.saturating_sub(SPARE)).unwrap_or(u32::MAX))
-}
-
-#[cfg(not(unix))]
-fn room() -> Option<u32> {
-    None
-}
-
-/// Memory of the client, KiB.
+/// Memory of the client, bytes.
 #[derive(Debug, Clone, Copy)]
 struct Held {
     /// With all streams open and no token yet.
@@ -58,18 +40,16 @@ struct Held {
 /// `bench memory`.
 pub(crate) fn run(args: &Args) -> Result<()> {
     if !cfg!(target_os = "linux") {
-        println!("skipped: this system does not tell a process's memory (needs Linux's /proc)");
+        println!("skipped: the memory of a process needs Linux's /proc");
         return Ok(());
     }
-    let mut streams = args.streams;
-    match room() {
-        Some(room) if room < streams => {
-            println!("The limit of open files leaves room for {room} streams only.");
-            streams = room;
-        }
-        Some(_) => {}
-        None => println!("The limit of open files is left as it is."),
+    // The client inherits the limit.
+    descriptors::raise();
+    let room = descriptors::room(1, descriptors::limit());
+    if room < args.streams {
+        println!("The limit of open files leaves room for {room} streams only.");
     }
+    let streams = args.streams.min(room);
     let pace = Pace {
         ttft: Nanos::from_secs(args.wait),
         gap: Nanos::from_secs(1),
@@ -79,9 +59,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let hold = |streams| hold(&server, streams, args.tokens);
     let (one_stream, all) = (hold(1)?, hold(streams)?);
     let more = f64::from(streams - 1);
-    let each = |of: fn(Held) -> u64| (of(all) as f64 - of(one_stream) as f64) / more;
+    let each = |of: fn(Held) -> u64| (of(all) as f64 - of(one_stream) as f64) / 1024.0 / more;
     let heads = format!("client's memory | 1 stream | {streams} streams | KiB each");
-    let mib = |kib: u64| format!("{:.1} MiB", kib as f64 / 1024.0);
+    let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / 1_048_576.0);
     let row = |what: &str, of: fn(Held) -> u64| {
         let each = one(Some(each(of)), 1);
         vec![what.to_owned(), mib(of(one_stream)), mib(of(all)), each]
@@ -107,7 +87,7 @@ fn hold(server: &Server, streams: u32, tokens: u32) -> Result<Held> {
     let mut command = Product::default().command(server, work, folder.path())?;
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let mut child =
-        cpus::on(server.client_cpu, || command.spawn()).context("the client did not start")?;
+        on_cpu(server.client_cpu, || command.spawn()).context("the client did not start")?;
     let held = watch(&mut child, streams);
     if held.is_err() {
         // It may have ended by itself.
@@ -121,24 +101,19 @@ fn hold(server: &Server, streams: u32, tokens: u32) -> Result<Held> {
 
 /// Looks at a client until it ends.
 fn watch(child: &mut Child, streams: u32) -> Result<Held> {
-    let process = PathBuf::from(format!("/proc/{}", child.id()));
+    let folder = PathBuf::from(format!("/proc/{}", child.id()));
     let (mut waiting, mut peak, mut sockets_before) = (None, 0, 0);
     while child.try_wait()?.is_none() {
         std::thread::sleep(Duration::from_millis(200));
-        let status = std::fs::read_to_string(process.join("status")).unwrap_or_default();
-        peak = peak.max(kib(&status, "VmHWM:").unwrap_or(0));
+        let memory = |name| process::bytes_in(&folder.join("status"), name);
+        peak = peak.max(memory("VmHWM:").unwrap_or(0));
         // Every stream has its socket, and none was opened since the last look.
-        let files = process
-            .join("fd")
-            .read_dir()
-            .into_iter()
-            .flatten()
-            .flatten();
+        let files = folder.join("fd").read_dir().into_iter().flatten().flatten();
         let targets = files.filter_map(|file| file.path().read_link().ok());
         let is_socket = |target: &PathBuf| target.to_string_lossy().starts_with("socket:");
         let sockets = targets.filter(is_socket).count();
         if sockets >= streams as usize && sockets == sockets_before {
-            waiting = waiting.or_else(|| kib(&status, "VmRSS:"));
+            waiting = waiting.or_else(|| memory("VmRSS:"));
         }
         sockets_before = sockets;
     }
@@ -146,9 +121,4 @@ fn watch(child: &mut Child, streams: u32) -> Result<Held> {
         || format!("{streams} streams were never open at once; try --wait with more seconds");
     let waiting = waiting.with_context(never)?;
     Ok(Held { waiting, peak })
-}
-
-fn kib(status: &str, key: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
-    line.trim().strip_suffix("kB")?.trim().parse().ok()
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 pub(crate) use self::figures::Ttft;
-use self::tool::{HTTPX, Installed, TOOLS};
+use self::tool::{Installed, tools};
 use crate::kit::{self, Client, LEAST, PACE, Sample, Server, Start, Work};
 use crate::product::{Floor, Product};
 use crate::table::{one, table};
@@ -62,24 +62,24 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     for ours in [&Floor::default() as &dyn Client, &Product::default()] {
         rows.extend(measure(args, ours, |_| LEAST, &server));
     }
-    let httpx = match &args.httpx {
-        None => Err(args.no_httpx.clone()),
-        Some(python) => {
-            let version = ["-c", "import httpx; print(httpx.__version__)"];
-            Installed::find(&HTTPX, python, &version)
-        }
-    };
-    let find = |tool| Installed::find(tool, Path::new(tool.name), &["--version"]);
-    let others = TOOLS.iter().map(|tool| (tool.name, find(tool)));
-    for (name, installed) in std::iter::once((HTTPX.name, httpx)).chain(others) {
-        let full_name = installed.as_ref().map_or(name.to_owned(), Client::name);
+    for (place, tool) in tools()?.iter().enumerate() {
+        let name = &tool.name;
+        let installed = match &args.httpx {
+            _ if place > 0 => Installed::find(tool, Path::new(name), &["--version"]),
+            None => Err(args.no_httpx.clone()),
+            Some(python) => {
+                let version = ["-c", "import httpx; print(httpx.__version__)"];
+                Installed::find(tool, python, &version)
+            }
+        };
+        let full_name = installed.as_ref().map_or(name.clone(), Client::name);
         if !args.only.is_empty() && !args.only.iter().any(|only| full_name.contains(only)) {
             continue;
         }
         match installed {
             Ok(client) => rows.extend(measure(args, &client, |n| client.tool.least(n), &server)),
             Err(why) => rows.extend(args.streams.iter().map(|&streams| Row {
-                client: name.to_owned(),
+                client: name.clone(),
                 streams,
                 measured: Err(why.clone()),
             })),

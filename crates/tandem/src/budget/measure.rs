@@ -16,7 +16,7 @@ use runtime::Shutdown;
 use runtime::load::{LoadPlan, LoadSetup, LoadShape, OnRecord, run_load};
 
 use super::ladder::Load;
-use crate::flavour;
+use crate::cpus;
 use crate::process;
 
 /// Fewer streams do not show in the memory of the process.
@@ -44,11 +44,11 @@ pub(super) async fn step(
     stop: &Shutdown,
 ) -> Result<Option<BudgetStep>, Fatal> {
     let clock = Clock::real();
-    let cpus = setting.server_cpus.clone();
+    let server_cpus = setting.server_cpus.clone();
     let pin = move || {
-        if !cpus.is_empty() {
+        if !server_cpus.is_empty() {
             // An unpinned server only costs accuracy.
-            let _ = flavour::pin(&cpus);
+            let _ = cpus::hold_to(&server_cpus);
         }
     };
     let address = ([127, 0, 0, 1], 0).into();

@@ -10,9 +10,9 @@ use domain::telemetry::GpuSource;
 use runtime::Shutdown;
 
 use crate::budget::{Ladder, climb};
+use crate::cpus;
 use crate::descriptors;
 use crate::flags::{CalibrateArgs, HttpFlags};
-use crate::flavour;
 use crate::folder;
 use crate::target::Target;
 use crate::terminal;
@@ -22,7 +22,7 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<Exit, Fatal> {
         folder::refuse_used(out)?;
     }
     let lock = args.out.as_deref().map(folder::begin).transpose()?;
-    let all = flavour::usable();
+    let all = cpus::usable();
     // The runtime of a command on a real server.
     let http = HttpFlags {
         http: args.http,

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::Path;
 
+use document::{Cell, Field, Origin, Table};
 use domain::exit::{Exit, Fatal, Hint as _, OrFatal as _};
 use domain::plan::{CachePolicy, StatePolicy};
 use metrics::{AgentObservation, Dataset};
@@ -15,6 +16,9 @@ use simulator::profile::Profile;
 use crate::flags::CalibrateProfileArgs;
 use crate::summary;
 use crate::terminal;
+
+/// A fitted constant: its name, its value, and the number of figures it was fitted to.
+type Constant = (&'static str, f64, usize);
 
 pub(crate) fn calibrate(args: &CalibrateProfileArgs) -> Result<Exit, Fatal> {
     let base = Profile::load(&args.profile)?;
@@ -30,11 +34,16 @@ pub(crate) fn calibrate(args: &CalibrateProfileArgs) -> Result<Exit, Fatal> {
         return Err(Fatal::usage(what));
     }
     let fitted = fit(&base, &model, &shared, &apart)?;
-    let mut text = String::new();
-    let _ = writeln!(text, "{:<28} {:>14} {:>8}", "constant", "fitted", "figures");
-    for (constant, value, figures) in &fitted.constants {
-        let _ = writeln!(text, "{constant:<28} {value:>14.4} {figures:>8}");
-    }
+    let number = |key, cell: fn(&Constant) -> Cell| Field::number(key, key, Origin::Derived, cell);
+    let fields = vec![
+        Field::label("constant", "constant", |(name, ..): &Constant| {
+            Cell::text(*name)
+        }),
+        number("fitted", |(_, value, _)| Cell::number(*value, 4)),
+        number("figures", |(.., figures)| Cell::number(*figures as f64, 0)),
+    ];
+    let constants = Table::of("constants", "", fields, &fitted.constants);
+    let mut text = constants.to_text(terminal::width());
     for (title, runs, start) in [
         ("one shared server", &shared, Start::Cold),
         ("a server for each agent", &apart, Start::Warm),

@@ -3,15 +3,15 @@
 mod restore;
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use document::output::say;
+use document::{Cell, Field, Origin, Table};
 use domain::Nanos;
 use domain::exit::{Exit, Fatal};
-use domain::plan::{CachePolicy, Protocol, ProtocolKind, SweepPlan, Topology};
+use domain::plan::{ArmSpec, CachePolicy, Protocol, ProtocolKind, SweepPlan, Topology};
 use domain::record::{Manifest, RESULTS_SCHEMA, RuntimeFacts};
 use results::{FolderError, ResultsDir};
 use runtime::{Shutdown, ShutdownLevel, SweepSetup, run_sweep};
@@ -81,20 +81,26 @@ fn dry_run(mut plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
     }
     let simulated = !target.is_real();
     let repetitions = plan.repetitions(simulated).get();
-    let arms = plan.expand(repetitions);
-    let mut text = summary::describe_plan(&plan, repetitions, simulated) + "\n";
-    for (i, arm) in arms.iter().enumerate() {
-        let _ = writeln!(
-            text,
-            "{:>4}  {:<24} {:<10} repetition {}  {}",
-            i + 1,
-            arm.run.config,
-            arm.run.topology,
-            arm.run.repetition,
-            arm.arm
-        );
-    }
-    terminal::write(&text)?;
+    let arms: Vec<_> = (1_u32..).zip(plan.expand(repetitions)).collect();
+    let label = |key, heading, words: fn(&ArmSpec) -> String| {
+        Field::label(key, heading, move |(_, arm): &(u32, ArmSpec)| {
+            Cell::text(words(arm))
+        })
+    };
+    let number = |key, heading, number: fn(&(u32, ArmSpec)) -> u32| {
+        let cell = move |arm: &(u32, ArmSpec)| Cell::count(number(arm));
+        Field::number(key, heading, Origin::Derived, cell)
+    };
+    let fields = vec![
+        number("number", "", |(number, _)| *number),
+        label("config", "configuration", |arm| arm.run.config.to_string()),
+        label("topology", "servers", |arm| arm.run.topology.to_string()),
+        number("repetition", "repetition", |(_, arm)| arm.run.repetition),
+        label("arm", "arm", |arm| arm.arm.to_string()),
+    ];
+    let table = Table::of("arms", "", fields, &arms);
+    let plan = summary::describe_plan(&plan, repetitions, simulated);
+    terminal::write(&format!("{plan}\n{}", table.to_text(terminal::width())))?;
     Ok(Exit::Done)
 }
 

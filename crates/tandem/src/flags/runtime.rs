@@ -7,8 +7,10 @@ use std::num::NonZeroU32;
 use clap::Args;
 use domain::plan::limits;
 use domain::record::{RuntimeFacts, RuntimeFlavour};
+use itertools::Itertools as _;
 
 use super::word_of;
+use crate::cpus::MOST_CPUS;
 
 /// Flags of every command that measures. Simulated time always has one thread.
 #[derive(Debug, Clone, Args)]
@@ -35,8 +37,7 @@ pub(crate) struct CpuList(pub(crate) Vec<u32>);
 
 impl fmt::Display for CpuList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cpus: Vec<_> = self.0.iter().map(u32::to_string).collect();
-        f.write_str(&cpus.join(","))
+        self.0.iter().format(",").fmt(f)
     }
 }
 
@@ -62,9 +63,6 @@ impl std::str::FromStr for CpuList {
         Ok(Self(cpus.into_iter().collect()))
     }
 }
-
-/// Kernels number CPUs below this.
-pub(crate) const MOST_CPUS: u32 = 8192;
 
 impl RuntimeFlags {
     /// The flags that select a recorded runtime.

@@ -71,12 +71,12 @@ fn flags_that_contradict_each_other_are_refused() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_pin_narrows_the_threads_and_a_cpu_that_is_not_there_is_named() {
-    let first = usable()[0];
+    let first = cpus::usable()[0];
     // On a thread of its own: a pin lasts as long as the thread.
     let pinned = std::thread::spawn(move || {
         let multi = Some(RuntimeFlavour::Multi);
         let (runtime, facts) = start(&REAL, multi, 0, &first.to_string()).unwrap();
-        let on_worker = runtime.block_on(runtime.spawn(async { usable() }));
+        let on_worker = runtime.block_on(runtime.spawn(async { cpus::usable() }));
         let flavour = |workers| start(&REAL, None, workers, "").unwrap().1.unwrap().flavour;
         let usual = [0, 1].map(flavour);
         assert_eq!(usual, [RuntimeFlavour::Current, RuntimeFlavour::Multi]);

@@ -7,7 +7,8 @@ use std::path::Path;
 use domain::record::{JournalLine, MarkKind};
 use serde_json::Value;
 
-use crate::support::{Place, Serving, code, journal, requests, text, through_arm};
+use crate::place::{Place, code, text};
+use crate::support::{Serving, journal, requests, through_arm};
 
 fn prompts(dir: &Path) -> BTreeSet<String> {
     let levels = fs::read_dir(dir.join("levels")).into_iter().flatten();

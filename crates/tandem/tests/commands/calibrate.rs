@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Place, json};
+use crate::place::{Place, json};
 
 /// Checks a step, however late the machine was.
 fn check(step: &Value, tokens_each: u64) {

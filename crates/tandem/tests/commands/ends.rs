@@ -7,10 +7,8 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{
-    FIXTURES, Place, closed_port, code, ended, interrupt, json, requests, signal, started, text,
-    until,
-};
+use crate::place::{FIXTURES, Place, code, ended, json, started, text};
+use crate::support::{closed_port, interrupt, requests, signal, until};
 
 const SWEEP: &str = "sweep --simulate --only homo* --repeats 2 --time-scale 10 --out r";
 const LOAD: &str = "load --simulate --time-scale 300 --agents 4 --requests 1000000 --out r";

@@ -3,7 +3,8 @@
 use document::safe;
 use serde_json::json;
 
-use crate::support::{Place, answering, text};
+use crate::place::{Place, text};
+use crate::support::answering;
 
 /// A forged line, an escape sequence that sets the window title, a bell, a direction override.
 const HOSTILE: &str = "\u{1b}]0;x\u{7}\u{1b}[31m\n# forged\r\n\u{202e}\u{9b}31m\0";

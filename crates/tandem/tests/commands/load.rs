@@ -4,9 +4,12 @@ use domain::record::load::{Figures, LoadFile};
 use metrics::load::Collected;
 use serde_json::{Value, json};
 
-use crate::support::{Place, answering, requests, text};
+use crate::place::{Place, text};
 #[cfg(unix)]
-use crate::support::{code, interrupt, json, until};
+use crate::place::{code, json};
+use crate::support::{answering, requests};
+#[cfg(unix)]
+use crate::support::{interrupt, until};
 
 #[test]
 fn rows_and_figures_are_written_and_agree() {

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
 
+/// The binary under test.
+const BINARY: &str = env!("CARGO_BIN_EXE_tandem");
+
 mod cache;
 mod calibrate;
 #[cfg(unix)]
@@ -9,6 +12,7 @@ mod ends;
 mod hostile;
 mod load;
 mod pinned;
+mod place;
 mod resume;
 #[cfg(target_os = "linux")]
 mod soak;

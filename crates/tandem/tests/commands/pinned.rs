@@ -1,40 +1,17 @@
-//! Output of the commands as snapshots: help, figures, and errors with their exit codes.
-//!
-//! A script in `scripts/` is a list of lines. `write FILE: TEXT` writes a file, `remove FILE POINTER` takes a value out of
-//! a JSON file, `tandem …` runs the binary, and every other line is the shell's, so that a script with such a line needs
-//! Unix. `SERVER` stands for the URL of a running simulator, `CLOSED` for an address without a listener, `FIXTURES` and
-//! `SCRIPTS` for the folders of those names. The snapshot is the transcript of the commands.
+//! Output of the commands as snapshots: help, figures, and errors with their exit codes. In the scripts `SERVER` stands for
+//! the URL of a running simulator, and `CLOSED` for an address without a listener.
 
-use std::fs;
-
-use crate::support::{FIXTURES, Place, SCRIPTS, Serving, closed_port};
+use crate::place::Place;
+use crate::support::{Serving, closed_port};
 
 fn pin(name: &str, transcript: &str) {
     insta::with_settings!({omit_expression => true}, { insta::assert_snapshot!(name, transcript) });
 }
 
 fn script(name: &str) {
-    let script = fs::read_to_string(format!("{SCRIPTS}/{name}.txt")).unwrap();
-    let place = Place::new();
-    let server = script.contains("SERVER").then(Serving::start);
-    let script = script
-        .replace("SCRIPTS", SCRIPTS)
-        .replace("SERVER", server.as_ref().map_or("", |server| &server.url))
-        .replace("CLOSED", &closed_port())
-        .replace("FIXTURES", FIXTURES);
-    let mut transcript = Vec::new();
-    for line in script.lines().filter(|line| !line.starts_with('#')) {
-        if let Some(file) = line.strip_prefix("write ") {
-            let (file, text) = file.split_once(": ").unwrap();
-            place.write(file, &text.replace("\\n", "\n"));
-        } else if let Some(value) = line.strip_prefix("remove ") {
-            let (file, pointer) = value.split_once(' ').unwrap();
-            place.remove(file, pointer);
-        } else {
-            transcript.push(place.transcript(line));
-        }
-    }
-    pin(name, &transcript.join("\n"));
+    let server = Serving::start();
+    let values = [("SERVER", &*server.url), ("CLOSED", &closed_port())];
+    pin(name, &Place::new().script(name, &values));
 }
 
 #[test]

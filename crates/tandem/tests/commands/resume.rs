@@ -8,7 +8,8 @@ use domain::record::{JournalLine, RunKey};
 use domain::telemetry::Sample;
 use serde_json::Value;
 
-use crate::support::{FIXTURES, Place, journal, lines, text, through_arm};
+use crate::place::{FIXTURES, Place, lines, text};
+use crate::support::{journal, through_arm};
 
 fn sweep(place: &Place, out: &str, more: &str) -> Value {
     let line =

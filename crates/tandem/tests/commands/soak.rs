@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::support::{Place, lines};
+use crate::place::{Place, lines};
 
 /// Simulated hours of a repetition of TR113's matrix, rounded down.
 const HOURS_A_REPETITION: f64 = 0.19;

@@ -1,184 +1,16 @@
-//! Helpers of the command tests: the binary in a folder of its own, its output, and a running simulator.
+//! Helpers of the command tests: rows of results folders, signals, and servers.
 
-use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::iter;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use domain::record::{JournalLine, RequestRecord};
-use domain::redact::{Redactor, words};
-use serde::de::DeserializeOwned;
-use serde_json::Value;
-use tempfile::TempDir;
 
-/// The repository's fixtures.
-pub(crate) const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
-
-/// The scripts of the command tests.
-pub(crate) const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/commands/scripts");
-
-/// A program, without environment variables that change the binary's behaviour and with the binary on its path.
-fn command(program: &str) -> Command {
-    let mut command = Command::new(program);
-    for variable in ["OLLAMA_HOST", "TANDEM_API_KEY", "RUST_LOG", "COLUMNS"] {
-        command.env_remove(variable);
-    }
-    let folder = Path::new(env!("CARGO_BIN_EXE_tandem")).parent().unwrap();
-    let others = std::env::var_os("PATH").unwrap();
-    let path = iter::once(folder.to_owned()).chain(std::env::split_paths(&others));
-    command.env("PATH", std::env::join_paths(path).unwrap());
-    command.env("NO_COLOR", "1");
-    command
-}
-
-pub(crate) struct Place(TempDir);
-
-impl Place {
-    pub(crate) fn new() -> Self {
-        Self(TempDir::new().unwrap())
-    }
-
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    pub(crate) fn write(&self, name: &str, text: &str) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    pub(crate) fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap()
-    }
-
-    pub(crate) fn read_json<T: DeserializeOwned>(&self, name: &str) -> T {
-        serde_json::from_str(&self.read(name)).unwrap()
-    }
-
-    /// Removes a value from an object or an array in a JSON file.
-    pub(crate) fn remove(&self, name: &str, pointer: &str) {
-        let mut json: Value = self.read_json(name);
-        let (object, key) = pointer.rsplit_once('/').unwrap();
-        let is_removed = match json.pointer_mut(object).unwrap() {
-            Value::Array(values) => !values.remove(key.parse().unwrap()).is_null(),
-            values => values.as_object_mut().unwrap().remove(key).is_some(),
-        };
-        assert!(is_removed, "{name}: no {pointer}");
-        self.write(name, &json.to_string());
-    }
-
-    pub(crate) fn command(&self, line: &str) -> Command {
-        let mut command = command(env!("CARGO_BIN_EXE_tandem"));
-        command.current_dir(self.0.path()).args(words(line));
-        command
-    }
-
-    /// A line of a shell, which finds the binary as `tandem`.
-    pub(crate) fn shell(&self, line: &str) -> Command {
-        let mut command = command("sh");
-        command.current_dir(self.0.path()).args(["-c", line]);
-        command
-    }
-
-    pub(crate) fn start(&self, line: &str) -> Child {
-        started(self.command(line))
-    }
-
-    pub(crate) fn run(&self, line: &str) -> Output {
-        self.command(line).output().unwrap()
-    }
-
-    #[track_caller]
-    pub(crate) fn good(&self, line: &str) -> Output {
-        ended(line, self.run(line), 0, &[])
-    }
-
-    /// Runs a command line that must end with this exit code and with these words on standard error.
-    #[track_caller]
-    pub(crate) fn fails(&self, line: &str, expected: i32, words: &[&str]) {
-        ended(line, self.run(line), expected, words);
-    }
-
-    /// Replaces what differs from run to run.
-    fn redactor(&self) -> Redactor {
-        let folder = fs::canonicalize(self.0.path()).unwrap();
-        Redactor::new()
-            .text(folder.to_str().unwrap(), "FOLDER")
-            .text(FIXTURES, "FIXTURES")
-            .text(SCRIPTS, "SCRIPTS")
-            .text(
-                concat!("tandem ", env!("CARGO_PKG_VERSION")),
-                "tandem VERSION",
-            )
-            .value_after("peak memory ")
-            .value_after("may open; ")
-            .value_after("\"peak_memory_bytes\":")
-            .value_after("\"environment\":")
-    }
-
-    /// The lines of a command's outputs that contain one of these words, without what differs from run to run.
-    pub(crate) fn excerpt(&self, output: &Output, words: &[&str]) -> String {
-        let printed = text(&output.stdout) + &text(&output.stderr);
-        let lines = printed
-            .lines()
-            .filter(|line| words.iter().any(|word| line.contains(word)));
-        self.redactor()
-            .redact(&lines.collect::<Vec<_>>().join("\n"))
-    }
-
-    /// A line of a shell with its exit code and output, without what differs from run to run. A line that only runs the
-    /// binary needs no shell.
-    pub(crate) fn transcript(&self, line: &str) -> String {
-        let mut command = match line.strip_prefix("tandem ") {
-            Some(alone) if !alone.contains(['>', '|', ';', '$']) => self.command(alone),
-            _ => self.shell(line),
-        };
-        self.redactor().transcript(line, &command.output().unwrap())
-    }
-}
-
-/// Starts a command, whose output can be read after its end.
-pub(crate) fn started(mut command: Command) -> Child {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().unwrap()
-}
-
-/// Checks the exit code of a command, and that its standard error contains all of these words.
-#[track_caller]
-pub(crate) fn ended(line: &str, output: Output, expected: i32, words: &[&str]) -> Output {
-    let errors = text(&output.stderr);
-    assert_eq!(code(&output), expected, "{line}: {errors}");
-    for part in words {
-        assert!(errors.contains(part), "{line}: no `{part}` in {errors}");
-    }
-    output
-}
-
-pub(crate) fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-#[track_caller]
-pub(crate) fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|e| panic!("{e}: {}{}", text(&output.stdout), text(&output.stderr)))
-}
-
-pub(crate) fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// The values of a file of JSON lines, read one at a time.
-pub(crate) fn lines<T: DeserializeOwned>(file: &Path) -> impl Iterator<Item = T> + use<T> {
-    BufReader::new(File::open(file).unwrap())
-        .lines()
-        .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
-}
+use crate::BINARY;
+use crate::place::{command, lines};
 
 pub(crate) fn journal(dir: &Path) -> Vec<JournalLine> {
     lines(&dir.join("journal.jsonl")).collect()
@@ -279,7 +111,7 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn start() -> Self {
-        let mut child = command(env!("CARGO_BIN_EXE_tandem"))
+        let mut child = command(BINARY)
             .args(["serve", "--port", "0", "--profile", "instant"])
             .stdout(Stdio::piped())
             .spawn()

@@ -6,9 +6,10 @@ use std::process::Child;
 
 use domain::record::{JournalLine, MarkKind};
 
+use crate::place::{Place, code, text};
 #[cfg(unix)]
 use crate::support::interrupt;
-use crate::support::{Place, code, journal, text, until};
+use crate::support::{journal, until};
 
 /// Starts a slow sweep and waits until two of its arms have ended.
 fn slow_sweep(place: &Place) -> Child {

@@ -5,71 +5,31 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 use domain::redact::words;
+use serde::Deserialize;
 
-use super::figures::{AIPERF, Figures, GUIDELLM, OHA};
+use super::figures::Figures;
 use crate::kit::{Client, LEAST, Report, Server, Work};
 
-/// Another load tool. Arguments are templates: `{url}` is the server's, `{all}` counts the requests of all streams,
-/// and `{peers}` is the folder of the scripts and the tokenizer beside the benchmarks.
+/// Another load tool: `tools.toml` says what its fields mean.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Tool {
-    pub(super) name: &'static str,
-    args: &'static str,
-    /// The file with its results; its standard output without one.
-    file: Option<&'static str>,
-    /// Where its figures are; without them it writes a row for each request.
-    figures: Option<&'static Figures>,
-    /// The least streams that start all of its processes.
+    pub(super) name: String,
+    args: String,
+    file: Option<String>,
+    figures: Option<Figures>,
     processes: u32,
 }
 
-pub(super) const HTTPX: Tool = Tool {
-    name: "httpx",
-    args: "-B '{peers}/httpx_client.py' {url} {streams} {requests} {tokens}",
-    file: None,
-    figures: None,
-    processes: 1,
-};
-
-/// Those that are looked for on the path.
-pub(super) const TOOLS: [Tool; 4] = [
-    Tool {
-        name: "oha",
-        args: "-n {all} -c {streams} --no-tui --output-format json -m POST -T application/json -D body.json \
-               {url}/v1/chat/completions",
-        file: None,
-        figures: Some(&OHA),
-        processes: 1,
-    },
-    Tool {
-        name: "locust",
-        args: "-f '{peers}/locustfile.py' --headless --only-summary --loglevel WARNING -u {streams} -r {streams} \
-               -H {url}",
-        file: Some("rows.json"),
-        figures: None,
-        processes: 1,
-    },
-    Tool {
-        name: "guidellm",
-        args: "run --backend kind=openai_http,target={url},model=metronome,max_tokens={tokens} \
-               --profile kind=concurrent,streams={streams} --constraint kind=max_requests,count={all} \
-               --data kind=json_file,path=prompts.jsonl --output kind=json,path=figures.json \
-               --disable-console-interactive",
-        file: Some("figures.json"),
-        figures: Some(&GUIDELLM),
-        // One for each stream, up to ten.
-        processes: 10,
-    },
-    Tool {
-        name: "aiperf",
-        args: "profile --model metronome --url {url} --endpoint-type chat --streaming --concurrency {streams} \
-               --request-count {all} --tokenizer '{peers}/tokenizer' --use-server-token-count --isl 8 \
-               --osl {tokens} --ui none --no-gpu-telemetry --no-server-metrics --output-artifact-dir out",
-        file: Some("out/profile_export_aiperf.json"),
-        figures: Some(&AIPERF),
-        // As many as the machine has use for, for any number of streams.
-        processes: 1,
-    },
-];
+/// The tools of `tools.toml`; the first runs in the Python that `--httpx` names, the others are looked for on the path.
+pub(super) fn tools() -> Result<Vec<Tool>> {
+    #[derive(Deserialize)]
+    struct Tools {
+        tool: Vec<Tool>,
+    }
+    let tools: Tools = toml::from_str(include_str!("tools.toml"))?;
+    Ok(tools.tool)
+}
 
 impl Tool {
     /// The work that only starts it, for a number of streams.
@@ -133,7 +93,7 @@ impl Client for Installed<'_> {
         let prompts = "{\"prompt\": \"stream\"}\n".repeat(all as usize);
         std::fs::write(folder.join("body.json"), body.to_string())?;
         std::fs::write(folder.join("prompts.jsonl"), prompts)?;
-        let mut args = self.tool.args.to_owned();
+        let mut args = self.tool.args.clone();
         for (name, value) in [
             ("{url}", server.url()),
             ("{streams}", work.streams.to_string()),
@@ -162,14 +122,14 @@ impl Client for Installed<'_> {
     }
 
     fn report(&self, output: &[u8], work: Work, folder: &Path) -> Result<Report> {
-        let results = match self.tool.file {
+        let results = match &self.tool.file {
             None => output.to_owned(),
             Some(file) => {
                 std::fs::read(folder.join(file)).with_context(|| format!("it left no {file}"))?
             }
         };
         let all = work.streams * work.requests;
-        Ok(match self.tool.figures {
+        Ok(match &self.tool.figures {
             None => Report::Rows(serde_json::from_slice(&results)?),
             Some(figures) => Report::Figures(figures.read(&results, all)?),
         })

@@ -1,8 +1,9 @@
 //! Findings about the memory of models.
 
 use document::words::plural;
+use itertools::Itertools as _;
 
-use super::{Case, Finding, note, ok, problem, warning};
+use super::{Case, Finding, finding};
 use crate::checks::facts::{Facts, MachineFacts, ServerReport, ServerState};
 use crate::checks::memory::{Need, size};
 
@@ -15,55 +16,48 @@ pub(super) fn fits(case: Case<'_>) -> Option<Finding> {
         report, machine, ..
     } = case;
     if report.server.holds_model() {
-        let what = "the model and the cache of all slots are in memory already";
-        return Some(ok(what));
+        return Some(finding("memory.held", &[]));
     }
     let Some((bytes, how)) = needed(report) else {
-        let what = "memory cannot be estimated: the server does not report the model's dimensions";
-        return report.loads_on_demand.then(|| note(what));
+        let loads = report.loads_on_demand;
+        return loads.then(|| finding("memory.unknown", &[]));
     };
-    let needs = format!("needs {} ({how})", size(bytes));
+    let needs = format!("{} ({how})", size(bytes));
     let Some(machine) = machine else {
-        let whose = if report.server.is_simulator() {
-            "the simulated device decides whether it fits"
+        let is_simulator = report.server.is_simulator();
+        let name = if is_simulator {
+            "memory.simulated"
         } else {
-            "the server is on another machine, whose memory is unknown"
+            "memory.elsewhere"
         };
-        return Some(note(format!("{needs}; {whose}")));
+        return Some(finding(name, &[&needs]));
     };
     let gpu = gpu_memory(machine);
     if gpu > 0 {
-        let gpu_size = size(gpu);
-        return Some(if bytes as f64 <= gpu as f64 * GPU_SHARE {
-            ok(format!("{needs} of {gpu_size} on the GPU"))
+        let fits = bytes as f64 <= gpu as f64 * GPU_SHARE;
+        let name = if fits {
+            "memory.gpu"
         } else {
-            let todo = "lower num_ctx or OLLAMA_NUM_PARALLEL, or take a smaller model";
-            let what =
-                format!("{needs}, the GPU has {gpu_size}: part of the model will run on the CPU");
-            warning(what, todo)
-        });
+            "memory.beyond_gpu"
+        };
+        return Some(finding(name, &[&needs, &size(gpu)]));
     }
     let loaded = report.loaded.as_ref();
     if loaded.is_some_and(|loaded| loaded.size_vram_bytes.is_some_and(|bytes| bytes > 0)) {
-        let what = "the memory of the server's GPU cannot be read here";
-        return Some(note(format!("{needs}; {what}")));
+        return Some(finding("memory.gpu_unknown", &[&needs]));
     }
     // The memory of loaded models is available to this one.
     let loaded = report.loaded_before.iter().flatten();
     let held: u64 = loaded.filter_map(|m| m.size_bytes).sum();
     let Some(free) = machine.memory_free_bytes.map(|free| free + held) else {
-        let what = "free memory is unknown on this system";
-        return Some(note(format!("{needs}; {what}")));
+        return Some(finding("memory.host_unknown", &[&needs]));
     };
-    let free_size = size(free);
-    Some(if bytes <= free {
-        let what = "of host memory are free, and no GPU was found";
-        ok(format!("{needs}; {free_size} {what}"))
+    let name = if bytes <= free {
+        "memory.host"
     } else {
-        let what = format!("{needs}, only {free_size} of host memory are free");
-        let todo = "lower num_ctx or OLLAMA_NUM_PARALLEL, take a smaller model, or free memory";
-        problem(what, todo)
-    })
+        "memory.beyond_host"
+    };
+    Some(finding(name, &[&needs, &size(free)]))
 }
 
 /// Compares the total memory of the plan's local servers with the GPU: each may fit alone but not together.
@@ -76,24 +70,21 @@ pub(super) fn together(facts: &Facts) -> Option<Finding> {
         ServerState::Absent { .. } => None,
     });
     let needs: Vec<u64> = needs.collect();
-    if gpu == 0 || needs.len() < 2 {
+    let total: u64 = needs.iter().sum();
+    let is_beyond = total as f64 > gpu as f64 * GPU_SHARE;
+    if gpu == 0 || needs.len() < 2 || !is_beyond && needs.len() < local.len() {
         return None;
     }
-    let each: Vec<String> = needs.iter().map(|bytes| size(*bytes)).collect();
-    let total: u64 = needs.iter().sum();
-    let what = format!(
-        "{} servers on this machine need {} together ({}) of {} on the GPU",
-        needs.len(),
-        size(total),
-        each.join(" + "),
-        size(gpu)
-    );
-    if total as f64 > gpu as f64 * GPU_SHARE {
-        let todo = "lower num_ctx, take a smaller model, or let the agents share a server";
-        let what = what + ": part of a model will run on the CPU";
-        return Some(warning(what, todo));
-    }
-    (needs.len() == local.len()).then(|| ok(what))
+    let name = if is_beyond {
+        "memory_together.beyond"
+    } else {
+        "memory_together"
+    };
+    let each = needs.iter().map(|bytes| size(*bytes)).join(" + ");
+    Some(finding(
+        name,
+        &[&needs.len(), &size(total), &each, &size(gpu)],
+    ))
 }
 
 fn gpu_memory(machine: &MachineFacts) -> u64 {

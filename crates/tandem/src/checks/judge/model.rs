@@ -1,6 +1,8 @@
 //! Findings about the model.
 
-use super::{Case, Finding, ok, problem};
+use itertools::Itertools as _;
+
+use super::{Case, Finding, finding};
 use crate::checks::memory::size;
 
 pub(super) fn model(Case { report, plan, .. }: Case<'_>) -> Finding {
@@ -15,8 +17,7 @@ pub(super) fn model(Case { report, plan, .. }: Case<'_>) -> Finding {
         };
         let pull = format!("`ollama pull {}`, or ", plan.model);
         let fetch = if report.loads_on_demand { &pull } else { "" };
-        let what = format!("does not have the model {}; {has}", plan.model);
-        return problem(what, format!("{fetch}name another with --model"));
+        return finding("model.missing", &[&plan.model, &has, &fetch]);
     };
     let known = |text: &Option<String>| text.clone().filter(|t| t != "unknown");
     let digest = model.digest.as_deref();
@@ -26,13 +27,14 @@ pub(super) fn model(Case { report, plan, .. }: Case<'_>) -> Finding {
         model.size_bytes.map(size),
         digest.map(|digest| format!("digest {}", short(digest))),
     ];
-    let facts: Vec<_> = facts.into_iter().flatten().collect();
-    let facts = if facts.is_empty() {
-        "size and quantisation unknown".to_owned()
+    let facts = facts.into_iter().flatten().join(", ");
+    let is_known = !facts.is_empty();
+    let facts = if is_known {
+        &facts
     } else {
-        facts.join(", ")
+        "size and quantisation unknown"
     };
-    ok(format!("has {} ({facts})", model.name))
+    finding("model", &[&model.name, &facts])
 }
 
 /// Names similar to the given one, the most similar first.

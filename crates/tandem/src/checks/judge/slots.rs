@@ -3,7 +3,7 @@
 use document::words::plural;
 use domain::backend::has_one_slot;
 
-use super::{Case, Finding, note, ok, problem, warning};
+use super::{Case, Finding, finding};
 use crate::checks::facts::{PlanFacts, ServerReport};
 use crate::checks::slots::{Probe, Slots};
 
@@ -16,12 +16,10 @@ pub(super) fn generates(Case { report, .. }: Case<'_>) -> Vec<Finding> {
     let Some(probe) = probed(report) else {
         return Vec::new();
     };
-    let todo = "a sweep's requests would fail the same way; see the server's log";
-    let failed = |failure| problem(format!("a short request failed: {failure}"), todo);
+    let failed = |failure: &String| finding("generates.failed", &[failure]);
     match probe.tokens_per_s_alone {
         Some(rate) if probe.failures.is_empty() => {
-            let what = format!("decodes {rate:.0} tokens/s for a single request");
-            vec![ok(what)]
+            vec![finding("generates", &[&format_args!("{rate:.0}")])]
         }
         _ => probe.failures.iter().map(failed).collect(),
     }
@@ -30,7 +28,7 @@ pub(super) fn generates(Case { report, .. }: Case<'_>) -> Vec<Finding> {
 pub(super) fn slots(Case { report, plan, .. }: Case<'_>) -> Vec<Finding> {
     let reported = report.slots_reported;
     if report.probe.is_none() {
-        let reports = |n| note(format!("reports {}", plural(n, "slot")));
+        let reports = |n: u64| finding("slots.reported", &[&plural(n, "slot")]);
         return reported.map(reports).into_iter().collect();
     }
     let Some(probe) = probed(report) else {
@@ -39,20 +37,16 @@ pub(super) fn slots(Case { report, plan, .. }: Case<'_>) -> Vec<Finding> {
     let together = probe.together;
     let reports = reported.map_or_else(String::new, |n| format!(", and it reports {n}"));
     let mut all = vec![match &probe.slots {
-        Slots::Exactly { n: 1 } => note(format!(
-            "serial: {together} concurrent requests were decoded one after another (1 slot{reports})"
-        ))
-        .todo(more_slots(report, plan)),
-        Slots::Exactly { n } => ok(format!(
-            "{n} slots: {n} of {together} concurrent requests were decoded at the same time{reports}"
-        )),
-        Slots::AtLeast { n } => ok(format!(
-            "at least {n} slots: all {n} concurrent requests were decoded at the same time{reports}"
-        )),
+        Slots::Exactly { n: 1 } => {
+            let more = more_slots(report, plan);
+            finding("slots.serial", &[&together, &reports, &more])
+        }
+        Slots::Exactly { n } => finding("slots.exactly", &[n, &together, &reports]),
+        Slots::AtLeast { n } => finding("slots.at_least", &[n, &reports]),
         Slots::Unknown { why } => {
             let reports = |n| format!("; it reports {}", plural(n, "slot"));
             let reports = reported.map_or_else(String::new, reports);
-            note(format!("the number of slots is unknown: {why}{reports}"))
+            finding("slots.unknown", &[why, &reports])
         }
     }];
     let differs = |slots: u64| match &probe.slots {
@@ -61,14 +55,9 @@ pub(super) fn slots(Case { report, plan, .. }: Case<'_>) -> Vec<Finding> {
         Slots::AtLeast { n } => *n as u64 > slots,
         Slots::Unknown { .. } => false,
     };
-    let contradicted = |reported| {
-        let slots = plural(reported, "slot");
-        let what = format!("it reports {slots}, which the probe contradicts");
-        let todo = "stop other clients of the server, and repeat the check";
-        warning(what, todo)
-    };
-    let reported = reported.filter(|reported| differs(*reported));
-    all.extend(reported.map(contradicted));
+    let contradicted = reported.filter(|reported| differs(*reported));
+    let contradicted = contradicted.map(|n| finding("slots.contradicted", &[&plural(n, "slot")]));
+    all.extend(contradicted);
     all
 }
 

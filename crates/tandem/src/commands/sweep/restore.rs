@@ -10,57 +10,49 @@ use serde::Serialize;
 use crate::flags::{Common, HttpFlags, RuntimeFlags};
 use crate::simulated;
 
-/// The flags with the sweep's own settings. A flag with another value is refused.
+/// The flags with the sweep's own settings. Fails when a flag has another value, or a file that the sweep reads has
+/// changed.
 pub(super) fn flags(dir: &Path, manifest: &Manifest, typed: &Common) -> Result<Common, Fatal> {
     let header = &manifest.header;
     let mut common = typed.clone();
-    let mut differ = Differences::default();
-    let on_simulator = header.is_in_simulated_time();
-    if on_simulator {
+    let mut differences = Vec::new();
+    let mut add_server = |began: &str, typed: &str| {
+        differences.push(format!("on {began}, not {typed}"));
+    };
+    if header.is_in_simulated_time() {
+        if !typed.server.endpoints.is_empty() {
+            add_server("the simulator", &typed.server.endpoints.join(" and "));
+        }
+        if typed.server.no_simulate {
+            add_server("the simulator", "--no-simulate");
+        }
         let file = format!("{}/manifest.json", dir.display());
         let began = simulated::recorded(header, &file, "sweep")?;
-        let server = &typed.server;
-        if !server.endpoints.is_empty() {
-            differ.add("on", "the simulator", &server.endpoints.join(" and "));
-        }
-        if server.no_simulate {
-            differ.add("on", "the simulator", "--no-simulate");
-        }
-        differ.option("--profile", Some(&began.profile), server.profile.as_ref());
-        differ.option("--num-parallel", began.num_parallel, server.num_parallel);
-        let list = |faults: &[String]| (!faults.is_empty()).then(|| faults.join(" --fault "));
-        differ.option("--fault", list(&began.faults), list(&server.faults));
         simulated::restore(&mut common.server, began);
-    } else if typed.server.simulate {
-        let urls: Vec<_> = header.endpoints.iter().map(|e| e.url.as_str()).collect();
-        differ.add("on", &urls.join(" and "), "--simulate");
+    } else {
+        if typed.server.simulate {
+            let urls: Vec<_> = header.endpoints.iter().map(|e| e.url.as_str()).collect();
+            add_server(&urls.join(" and "), "--simulate");
+        }
+        if let Some(facts) = &header.runtime {
+            common.runtime = RuntimeFlags::of(facts);
+            common.server.http = HttpFlags::of(facts);
+        }
     }
-    differ.option("--admission", header.admission, typed.admission);
     common.admission = header.admission;
     if let Some(began) = &manifest.benchmarks {
-        let folder = |path: &Path| path.display().to_string();
-        let typed = typed.benchmarks.as_deref().map(folder);
-        differ.option("--benchmarks", Some(folder(&began.folder)), typed);
         common.benchmarks = Some(began.folder.clone());
     }
-    if let (false, Some(facts)) = (on_simulator, &header.runtime) {
-        let began = RuntimeFlags::of(facts);
-        let given = &typed.runtime;
-        let runtime = |flags: &RuntimeFlags| flags.runtime.as_ref().and_then(name_of);
-        differ.option("--runtime", runtime(&began), runtime(given));
-        differ.option("--workers", began.workers, given.workers);
-        differ.option("--pin", began.pin.as_ref(), given.pin.as_ref());
-        common.runtime = began;
-        let began = HttpFlags::of(facts);
-        let given = &typed.server.http;
-        let http = |flags: &HttpFlags| flags.http.as_ref().and_then(name_of);
-        differ.option("--http", http(&began), http(given));
-        differ.option("--proxy", began.proxy.as_ref(), given.proxy.as_ref());
-        common.server.http = began;
+    for ((flag, began), (_, typed)) in as_typed(&common).into_iter().zip(as_typed(typed)) {
+        let different = typed.filter(|typed| began.as_ref() != Some(typed));
+        differences.extend(different.map(|typed| match &began {
+            Some(began) => format!("with {flag} {began}, not {typed}"),
+            None => format!("without {flag}, not {typed}"),
+        }));
     }
-    if !differ.0.is_empty() {
-        let differences = differ.0.join("; ");
-        let dir = dir.display();
+    let dir = dir.display();
+    if !differences.is_empty() {
+        let differences = differences.join("; ");
         let what =
             format!("{dir} cannot be resumed with different settings; it began {differences}");
         return Err(Fatal::usage(what).hint("leave these flags out, or start a new sweep"));
@@ -75,17 +67,36 @@ pub(super) fn flags(dir: &Path, manifest: &Manifest, typed: &Common) -> Result<C
         changed = Some(format!("a table in {}", began.folder.display()));
     }
     if let Some(files) = changed {
-        let dir = dir.display();
         let what = format!("{dir} cannot be resumed: {files} has changed since it began");
         return Err(Fatal::usage(what).hint("restore the file, or start a new sweep"));
     }
     Ok(common)
 }
 
-/// The name of a flag's value, as it is typed.
-fn name_of(value: &impl Serialize) -> Option<String> {
-    let value = serde_json::to_value(value).ok()?;
-    value.as_str().map(str::to_owned)
+/// The flags that a resumed sweep takes from its folder, with their values as they are typed.
+fn as_typed(common: &Common) -> [(&'static str, Option<String>); 10] {
+    fn text(value: Option<&impl ToString>) -> Option<String> {
+        value.map(ToString::to_string)
+    }
+    fn name(value: Option<&impl Serialize>) -> Option<String> {
+        let value = serde_json::to_value(value?).ok()?;
+        value.as_str().map(str::to_owned)
+    }
+    let (server, runtime) = (&common.server, &common.runtime);
+    let faults = Some(server.faults.join(" --fault ")).filter(|faults| !faults.is_empty());
+    let benchmarks = common.benchmarks.as_ref().map(|path| path.display());
+    [
+        ("--profile", server.profile.clone()),
+        ("--num-parallel", text(server.num_parallel.as_ref())),
+        ("--fault", faults),
+        ("--admission", text(common.admission.as_ref())),
+        ("--benchmarks", text(benchmarks.as_ref())),
+        ("--runtime", name(runtime.runtime.as_ref())),
+        ("--workers", text(runtime.workers.as_ref())),
+        ("--pin", text(runtime.pin.as_ref())),
+        ("--http", name(server.http.http.as_ref())),
+        ("--proxy", text(server.http.proxy.as_ref())),
+    ]
 }
 
 pub(super) fn tables(folder: &Path) -> Result<BenchmarkTables, Fatal> {
@@ -96,26 +107,4 @@ pub(super) fn tables(folder: &Path) -> Result<BenchmarkTables, Fatal> {
         folder: folder.to_owned(),
         sha256,
     })
-}
-
-#[derive(Debug, Default)]
-struct Differences(Vec<String>);
-
-impl Differences {
-    fn add(&mut self, flag: &str, began: &str, typed: &str) {
-        self.0.push(format!("{flag} {began}, not {typed}"));
-    }
-
-    fn option<T: PartialEq + ToString>(&mut self, flag: &str, began: Option<T>, typed: Option<T>) {
-        let Some(typed) = typed.filter(|typed| began.as_ref() != Some(typed)) else {
-            return;
-        };
-        match began {
-            Some(began) => {
-                let flag = format!("with {flag}");
-                self.add(&flag, &began.to_string(), &typed.to_string());
-            }
-            None => self.add("without", flag, &typed.to_string()),
-        }
-    }
 }
