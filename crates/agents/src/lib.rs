@@ -8,14 +8,16 @@ mod analyse;
 mod ingest;
 mod job;
 mod prompts;
+mod run;
 mod work;
 mod write;
 
 use domain::record::{RequestRecord, StepRecord};
 
 pub use ingest::{Column, Figures, IngestError, Table, read_tables, tables_sha256};
-pub use job::{AgentEnd, AgentJob, ProbeEnd, run_agent, run_probe};
+pub use job::AgentJob;
 pub use prompts::nonce;
+pub use run::{AgentEnd, ProbeEnd, run_agent, run_probe};
 pub use work::{WorkError, WorkPool};
 
 /// Receives the records of steps and requests. A recorder that cannot keep a record must cancel the job's tokens.

@@ -1,9 +1,9 @@
 //! Tables: TR113's, the TR110 report's, and the measured truth beside them, from the data
 //! that are there. A table renders to aligned Markdown for readers and to CSV for machines.
 //!
-//! [`View`] makes a frame of the data, with a row for each configuration in each source. A table's rows are a polars
+//! `View` makes a frame of the data, with a row for each configuration in each source. A table's rows are a polars
 //! expression over it, and `tables.toml` declares its title, note and columns. Those of other reports are made from their
-//! own rows in the same way: [`table_of`].
+//! own rows in the same way, by `table_of`.
 
 mod column;
 mod facts;

@@ -82,7 +82,7 @@ pub enum FailureKind {
     Unsupported,
 }
 
-/// A time limit of the client. Displays when it ran out, as the end of "timed out".
+/// A time limit of the client.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, strum::Display,
 )]

@@ -5,6 +5,7 @@
 
 mod app;
 mod body;
+mod dialect;
 mod embed;
 mod encode;
 mod exchange;
@@ -14,6 +15,7 @@ mod host;
 mod keep_alive;
 mod models;
 mod options;
+mod refusal;
 mod reply;
 mod request;
 mod routes;

@@ -39,6 +39,7 @@ mod gpus;
 mod host;
 mod nvml;
 mod proc;
+mod reading;
 mod sampling;
 mod server;
 

@@ -7,7 +7,7 @@ use domain::telemetry::{GpuProcess, GpuReading, GpuSampler, GpuSource};
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
 
 use crate::every::{Every, PROCESSES};
-use crate::gpus::reading;
+use crate::reading::reading;
 
 mod driver;
 

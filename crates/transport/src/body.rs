@@ -2,12 +2,12 @@
 
 use clock::{Clock, ExchangeId, Ledger};
 use domain::{FailureKind, Stamp, TimeoutPhase};
-use http::HeaderMap;
 
 use crate::bounds::{DRAIN, ERROR_BYTES};
 use crate::connection_error::{BEFORE_ANSWER, closed};
 use crate::request_error::RequestError;
 use crate::response::Expectation;
+use crate::response_head::Head;
 
 /// Receives a body's bytes.
 pub trait Sink {
@@ -106,15 +106,6 @@ impl Drop for LedgerEntry {
     fn drop(&mut self) {
         self.ledger.close(self.id);
     }
-}
-
-/// The head of a response.
-#[derive(Debug, Clone)]
-pub(crate) struct Head {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    /// True when the server accepts another request on the connection after the body's end.
-    pub(crate) is_reusable: bool,
 }
 
 /// A response that is being read. What every token touches comes first, up to the beginning of the sink: see
@@ -293,6 +284,21 @@ impl<S: Sink> Incoming<S> {
                 arrived: self.arrived,
                 page: self.is_unexpected.then_some(self.page.bytes),
             }),
+        }
+    }
+}
+
+impl Received {
+    /// Fails with what the response means where it is not the expected one.
+    pub(crate) fn expected(
+        self,
+        expectation: &Expectation,
+        model: Option<&str>,
+        sent_key: bool,
+    ) -> Result<Self, RequestError> {
+        match &self.page {
+            Some(page) => Err(expectation.refusal(&self.head, page, model, sent_key)),
+            None => Ok(self),
         }
     }
 }

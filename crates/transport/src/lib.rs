@@ -40,10 +40,12 @@ mod error_text;
 mod headers;
 mod lenient;
 mod limits;
+mod output;
 mod recorder;
 mod request_error;
 mod reqwest_client;
 mod response;
+mod response_head;
 mod template;
 mod transport;
 
@@ -55,7 +57,8 @@ pub use endpoint::{Endpoint, EndpointError, Rules};
 pub use error_text::ErrorText;
 pub use lenient::{Members, lenient, list};
 pub use limits::Limits;
-pub use recorder::{Answer, Output, Recorder, decode, element_too_long, malformed, of_whole};
+pub use output::Output;
+pub use recorder::{Answer, Recorder, decode, element_too_long, malformed, of_whole};
 pub use request_error::{
     BuildError, ErrorResponse, RequestError, error_message, failure_of_reason,
 };

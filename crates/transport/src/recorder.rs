@@ -9,6 +9,7 @@ use crate::api_key::ApiKey;
 use crate::body::Sink;
 use crate::bounds::{ANSWER_BYTES, ANSWER_CHUNKS};
 use crate::error_text::ErrorText;
+use crate::output::Output;
 use crate::request_error::RequestError;
 use crate::template::SharedTemplate;
 
@@ -53,16 +54,6 @@ pub struct Answer {
     /// Generated tokens that the server reports as hidden.
     pub hidden_tokens: u64,
     pub notes: Vec<ResponseNote>,
-}
-
-/// What a chunk adds to an answer, by kind. Absent kinds are empty.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Output<'o> {
-    pub content: &'o str,
-    pub thinking: &'o str,
-    pub refusal: &'o str,
-    /// The JSON of the chunk's tool calls.
-    pub tool_calls: &'o str,
 }
 
 impl Answer {

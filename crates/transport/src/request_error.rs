@@ -8,9 +8,9 @@ use http::header::{LOCATION, RETRY_AFTER, VIA};
 use serde_json::value::RawValue;
 
 use crate::api_key::ApiKey;
-use crate::body::Head;
 use crate::endpoint::EndpointError;
 use crate::error_text::ErrorText;
+use crate::response_head::Head;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {

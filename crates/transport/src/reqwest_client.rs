@@ -15,7 +15,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Proxy};
 use tower::util::MapFutureLayer;
 
 use crate::api_key::ApiKey;
-use crate::body::{Head, Incoming, LedgerEntry, Received, Sink};
+use crate::body::{Incoming, LedgerEntry, Received, Sink};
 use crate::bounds::{self, HEADERS, KEEPALIVE};
 use crate::connection_error::of_reqwest;
 use crate::endpoint::Endpoint;
@@ -23,6 +23,7 @@ use crate::headers::keeps_connection;
 use crate::limits::{Limiter, Limits};
 use crate::request_error::RequestError;
 use crate::response::Expectation;
+use crate::response_head::Head;
 
 pub(crate) const USER_AGENT: &str = concat!("tandem/", env!("CARGO_PKG_VERSION"));
 

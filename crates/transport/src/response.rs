@@ -3,10 +3,10 @@
 use domain::FailureKind;
 use http::header::{CONTENT_TYPE, HeaderName, VIA};
 
-use crate::body::{Head, Received};
 use crate::error_text::ErrorText;
 use crate::headers::encodings;
 use crate::request_error::{ErrorResponse, RequestError};
+use crate::response_head::Head;
 
 /// What a protocol expects of the responses to some of its calls, and the meaning of others.
 #[derive(Debug, Clone, Copy)]
@@ -106,20 +106,5 @@ impl Expectation {
             }
         };
         RequestError::Failed(FailureKind::WrongContentType, words)
-    }
-}
-
-impl Received {
-    /// Fails with what the response means where it is not the expected one.
-    pub(crate) fn expected(
-        self,
-        expectation: &Expectation,
-        model: Option<&str>,
-        sent_key: bool,
-    ) -> Result<Self, RequestError> {
-        match &self.page {
-            Some(page) => Err(expectation.refusal(&self.head, page, model, sent_key)),
-            None => Ok(self),
-        }
     }
 }

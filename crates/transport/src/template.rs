@@ -7,7 +7,7 @@ use std::sync::Arc;
 use memchr::{memchr, memmem};
 use parking_lot::Mutex;
 
-use crate::recorder::Output;
+use crate::output::Output;
 
 /// A decoded line with two holes: the values of two strings.
 ///

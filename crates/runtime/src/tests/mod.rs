@@ -3,6 +3,7 @@
 pub(crate) mod fake;
 
 mod faults;
+mod probe;
 mod resume;
 mod run;
 pub(crate) mod scenarios;

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::encode::{Encoder, FinalObject};
 use super::exchange::Exchange;
-use super::reply::Refusal;
+use super::refusal::Refusal;
 use super::text::{Message, Script};
 use crate::core::{Notice, NoticeKind, RUNNER_STOPPED, StopReason, Timings};
 use crate::driver::Ticket;

@@ -13,7 +13,7 @@ use super::exchange::Exchange;
 use super::generate::submit;
 use super::keep_alive;
 use super::options::ParsedOptions;
-use super::reply::Refusal;
+use super::refusal::Refusal;
 use super::wire::{self, EmbedWire, EmbeddingsWire, OpenAiEmbedWire};
 use crate::core::{RunnerOptions, ServerId, Timings, Work, WorkKind, tokens};
 use crate::faults::FaultRule;

@@ -5,36 +5,11 @@ use std::io::Write as _;
 use domain::Stamp;
 use serde_json::{Value, json};
 
+use super::dialect::Dialect;
 use super::request::GenerationRequest;
 use super::stamp::Epoch;
 use super::text::{Message, ToolCall, likelihood};
 use crate::core::Timings;
-
-/// The API of a request.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    #[default]
-    Generate,
-    Chat,
-    V1Chat,
-    V1Completion,
-}
-
-impl Dialect {
-    pub(crate) fn of_path(path: &str) -> Option<Self> {
-        Some(match path {
-            "/api/generate" => Self::Generate,
-            "/api/chat" => Self::Chat,
-            "/v1/chat/completions" => Self::V1Chat,
-            "/v1/completions" => Self::V1Completion,
-            _ => return None,
-        })
-    }
-
-    pub(crate) fn is_v1(self) -> bool {
-        matches!(self, Self::V1Chat | Self::V1Completion)
-    }
-}
 
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct FinalObject<'a> {

@@ -7,9 +7,11 @@ use domain::hash::{derive, sha256_hex};
 
 use super::app::App;
 use super::body::{Generation, Output, TextOutput};
-use super::encode::{Dialect, Encoder};
+use super::dialect::Dialect;
+use super::encode::Encoder;
 use super::exchange::Exchange;
-use super::reply::{self, Refusal};
+use super::refusal::Refusal;
+use super::reply;
 use super::request::{Format, GenerationRequest, MEDIUM_THINKING, Turn};
 use super::text::{Answer, Script, ScriptSpec};
 use crate::core::{self, RunnerOptions, ServerId, Work, WorkKind, tokens};

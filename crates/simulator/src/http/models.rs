@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::app::App;
-use super::reply::Refusal;
+use super::refusal::Refusal;
 use super::stamp::Epoch;
 use super::wire::{self, ShowWire};
 use crate::core::ServerId;

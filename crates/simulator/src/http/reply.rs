@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::body::{Reply, ReplyBody};
 use super::exchange::Exchange;
+use super::refusal::Refusal;
 use crate::faults::FaultRule;
 
 /// Content types as Ollama sends them.
@@ -13,39 +14,6 @@ pub(super) const V1_JSON: &str = "application/json";
 pub(super) const NDJSON: &str = "application/x-ndjson";
 pub(super) const SSE: &str = "text/event-stream";
 const TEXT: &str = "text/plain";
-
-/// A request that cannot be served: status and message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) status: u16,
-    pub(crate) words: String,
-}
-
-impl Refusal {
-    pub(crate) fn new(status: u16, words: impl Into<String>) -> Self {
-        Self {
-            status,
-            words: words.into(),
-        }
-    }
-
-    pub(crate) fn bad(words: impl Into<String>) -> Self {
-        Self::new(400, words)
-    }
-
-    /// The pending queue is full; with Ollama's two spaces.
-    pub(crate) fn busy() -> Self {
-        let words = "server busy, please try again.  maximum pending requests exceeded";
-        Self::new(503, words)
-    }
-}
-
-/// An error in a request's body is a bad request.
-impl From<String> for Refusal {
-    fn from(words: String) -> Self {
-        Self::bad(words)
-    }
-}
 
 fn finish(reply: Reply, status: u16, content_type: &'static str) -> Response<ReplyBody> {
     let length = reply.length();

@@ -6,11 +6,11 @@ use domain::ModelOptions;
 use domain::backend::KeepAlive;
 use serde_json::Value;
 
-use super::encode::Dialect;
+use super::dialect::Dialect;
 use super::go_types;
 use super::keep_alive;
 use super::options::ParsedOptions;
-use super::reply::Refusal;
+use super::refusal::Refusal;
 use super::wire::{
     self, ChatWire, CommonWire, GenerateWire, OpenAiMessageWire, OpenAiWire, ToolWire,
 };

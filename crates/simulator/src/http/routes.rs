@@ -13,9 +13,10 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::app::App;
 use super::body::{Generation, Reply, ReplyBody};
-use super::encode::Dialect;
+use super::dialect::Dialect;
 use super::exchange::{Control, Exchange};
-use super::reply::{self, Refusal};
+use super::refusal::Refusal;
+use super::reply;
 use super::request::GenerationRequest;
 use super::{embed, generate, host, models};
 use crate::driver::RequestLog;

@@ -7,7 +7,7 @@ use domain::telemetry::GpuReading;
 
 use super::{throttle, uevent};
 use crate::file::{OpenFile, entries, name as file_name, read};
-use crate::gpus::reading;
+use crate::reading::reading;
 
 pub(super) struct Card {
     index: u32,

@@ -7,11 +7,11 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use httparse::Status;
 
 use super::framing::{Framing, State};
-use crate::body::Head;
 use crate::bounds::{HEAD_BYTES, HEADERS, INTERIM_HEADS};
 use crate::connection_error::invalid_http;
 use crate::headers::{keeps_connection, list_items};
 use crate::request_error::RequestError;
+use crate::response_head::Head;
 
 /// A head, its body's framing, and its length.
 type ParsedHead = (Head, Framing, usize);
