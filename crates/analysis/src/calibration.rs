@@ -36,7 +36,7 @@ fn steps_by_rate(calibration: &Calibration) -> Vec<&BudgetStep> {
     steps
 }
 
-/// Builds the report in memory.
+/// Builds the report in memory. Fails when a chart cannot be drawn.
 pub fn build(calibration: &Calibration, options: &ReportOptions) -> Result<Report, ReportError> {
     let steps = steps_by_rate(calibration);
     let pictures = pictures::draw(calibration, &steps)?;

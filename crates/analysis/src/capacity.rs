@@ -34,6 +34,7 @@ impl Material<'_> {
     }
 }
 
+/// Builds the report in memory. Fails when a chart cannot be drawn.
 pub fn build(run: &CapacityRun, options: &ReportOptions) -> Result<Report, ReportError> {
     let mut levels = run.whole();
     let scaling = Scaling::of(&levels);

@@ -33,6 +33,7 @@ pub fn source(load: &Load) -> String {
     format!("{source}; {requests} requests")
 }
 
+/// Builds the report in memory. Fails when a chart cannot be drawn.
 pub fn build(load: &Load, options: &ReportOptions) -> Result<Report, ReportError> {
     let series = Series::of(load);
     let pictures = pictures::draw(load, &series)?;

@@ -122,6 +122,7 @@ pub(crate) struct Material<'a> {
     conditions: &'a [Condition],
 }
 
+/// Builds the report in memory. Fails when the published tables or claims are invalid, or a chart cannot be drawn.
 pub fn build(dataset: &Dataset, options: &ReportOptions) -> Result<Report, ReportError> {
     let everything = Summary::of(dataset);
     let summary = tables::with_runs(&everything);

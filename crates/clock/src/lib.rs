@@ -29,8 +29,8 @@ pub use ledger::{ExchangeId, Ledger};
 /// milliseconds; stretching time a thousandfold makes that one microsecond of clock time.
 const VIRTUAL_STRETCH: u64 = 1000;
 
-/// The runtime that virtual time needs: one thread, and paused from before its timers exist, so
-/// that clock time falls on whole timer ticks.
+/// The runtime that virtual time needs: one thread, and paused from before its timers exist, so that clock time
+/// falls on whole timer ticks. Fails when the system gives the runtime no timer or poll.
 pub fn virtual_runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -167,14 +167,15 @@ impl Clock {
         tokio::time::sleep_until(self.instant(at)).await;
     }
 
+    /// Runs a future for at most `limit` of this clock. Fails when it has not ended by then.
     pub async fn timeout<F: Future>(&self, limit: Nanos, future: F) -> Result<F::Output, Elapsed> {
         tokio::time::timeout(self.to_tokio(limit), future)
             .await
             .map_err(|_| Elapsed)
     }
 
-    /// Runs CPU-bound work off the runtime's own threads. In virtual time the work takes the
-    /// modelled time instead of the host's, so that a loaded host changes no duration.
+    /// Runs CPU-bound work off the runtime's own threads. In virtual time the work takes the modelled time instead
+    /// of the host's, so that a loaded host changes no duration. Fails when the work panics.
     pub async fn compute<T: Send + 'static>(
         &self,
         modelled: Nanos,

@@ -159,7 +159,7 @@ impl Document {
         self.pictures.iter().find(|p| p.name == name)
     }
 
-    /// Every file of the report, by its path with forward slashes.
+    /// Every file of the report, by its path with forward slashes. Fails when a figure has no JSON.
     pub fn files(&self) -> Result<BTreeMap<String, Content>, serde_json::Error> {
         let mut files = BTreeMap::new();
         for picture in &self.pictures {
@@ -187,7 +187,7 @@ impl Document {
         Ok(files)
     }
 
-    /// Without the names of the other files.
+    /// `report.json` without the names of the other files. Fails when a figure has no JSON.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         self.json_with_files(std::iter::empty())
     }

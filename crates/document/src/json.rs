@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// `value` as JSON in which the members of each object under `key`, at any depth, move up to that key's siblings.
+/// Fails when it has no JSON.
 pub fn lifted(value: &impl Serialize, key: &str) -> serde_json::Result<Value> {
     let mut value = serde_json::to_value(value)?;
     lift(&mut value, key);

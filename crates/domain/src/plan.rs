@@ -411,7 +411,7 @@ impl SweepPlan {
         crate::hash::sha256_hex(&json)
     }
 
-    /// Keeps the configurations whose id matches one of the globs.
+    /// Keeps the configurations whose id matches one of the globs. Fails when a glob is invalid, or none matches.
     pub fn keep_only(&mut self, globs: &[String]) -> Result<(), PlanError> {
         if globs.is_empty() {
             return Ok(());

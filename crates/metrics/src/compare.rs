@@ -142,7 +142,8 @@ impl Effect {
     }
 }
 
-/// Compares what both sides have. `primary` names figures to test beside those that always are.
+/// Compares what both sides have. `primary` names figures to test beside those that always are. Fails when it names an
+/// unknown one.
 pub fn compare(base: &Side, new: &Side, primary: &[String]) -> Result<Comparison, String> {
     for name in primary {
         Figure::named(name)?;

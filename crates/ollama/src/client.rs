@@ -53,13 +53,15 @@ pub struct Client {
 }
 
 impl Client {
-    /// Makes a client for a server given like `OLLAMA_HOST` (see [`endpoint`]). Does not connect yet.
+    /// Makes a client for a server given like `OLLAMA_HOST` (see [`endpoint`]). Does not connect yet. Fails when
+    /// the endpoint is invalid.
     pub fn new(server: &str, clock: Clock, timeouts: Timeouts) -> Result<Self, BuildError> {
         Self::build(Builder::new(clock).timeouts(timeouts), server)
     }
 
     /// Makes a client with these settings for a server given like `OLLAMA_HOST` (see [`endpoint`]). Does not
-    /// connect yet. Installs rustls's ring provider for the process where none is installed.
+    /// connect yet. Installs rustls's ring provider for the process where none is installed. Fails when the
+    /// endpoint or a setting is invalid.
     pub fn build(settings: Builder, server: &str) -> Result<Self, BuildError> {
         Ok(Self {
             transport: settings.build(&endpoint(server)?)?,

@@ -19,7 +19,7 @@ pub fn read(folder: &Path) -> Result<Calibration, LoadError> {
     Ok(calibration)
 }
 
-/// Creates the folder if needed.
+/// Writes `calibration.json`, and creates the folder if needed. Fails when either cannot be written.
 pub fn write(folder: &Path, calibration: &Calibration) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
     write_json(&folder.join(CALIBRATION_FILE), calibration)

@@ -14,7 +14,8 @@ use crate::{
 
 const WHAT: &str = "capacity run";
 
-/// Reads `capacity.json`, and returns the version that it was written in.
+/// Reads `capacity.json`, and returns the version that it was written in. Fails when it is missing, unreadable, or
+/// of a newer version.
 pub fn read(folder: &Path) -> Result<(u32, CapacityRecord), LoadError> {
     let path = folder.join(CAPACITY_FILE);
     let supported = 1..=CAPACITY_SCHEMA;
@@ -37,7 +38,7 @@ pub fn resume(folder: &Path) -> Result<(Lock, CapacityRecord), FolderError> {
     Ok((lock, record))
 }
 
-/// Replaces `capacity.json` in one step.
+/// Replaces `capacity.json` in one step. Fails when it cannot be written; the old one stays then.
 pub fn write(folder: &Path, record: &CapacityRecord) -> Result<(), FolderError> {
     let path = folder.join(CAPACITY_FILE);
     write_json(&path, record).map_err(FolderError::write(&path))
@@ -59,6 +60,7 @@ pub fn next_level(folder: &Path, record: &CapacityRecord, agents: u32) -> PathBu
 
 /// Reads the requests of a level of a run whose `capacity.json` has the version `schema`. With `keep_going`, what
 /// cannot be read is added to `skipped`; a last row that a killed client left half-written is added to `warnings`.
+/// Fails when a row cannot be read, and `keep_going` is false.
 pub fn rows(
     folder: &Path,
     schema: u32,

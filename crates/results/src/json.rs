@@ -27,7 +27,8 @@ fn parse<T: DeserializeOwned>(path: &Path, text: &str, what: &'static str) -> Re
     serde_json::from_str(text).map_err(|e| json_error(path, &e, what))
 }
 
-/// Writes a JSON file whole or not at all: to a temporary file beside it, then renamed.
+/// Writes a JSON file whole or not at all: to a temporary file beside it, then renamed. Fails when the folder
+/// cannot be written.
 pub fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
     let temporary = path.with_extension("json.tmp");
     let write = || {

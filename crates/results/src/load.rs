@@ -17,7 +17,7 @@ pub fn repetition(all: &Path, number: u32) -> PathBuf {
     all.join(format!("{REPETITION}{number}"))
 }
 
-/// Replaces `load.json` in one step.
+/// Replaces `load.json` in one step. Fails when it cannot be written; the old one stays then.
 pub fn write(folder: &Path, file: &LoadFile) -> Result<(), FolderError> {
     let path = folder.join(LOAD_FILE);
     write_json(&path, file).map_err(FolderError::write(&path))
@@ -28,7 +28,8 @@ pub fn create_rows(folder: &Path) -> io::Result<LineWriter> {
     LineWriter::create(&folder.join(REQUESTS_FILE))
 }
 
-/// Reads `load.json`, and returns the version that it was written in.
+/// Reads `load.json`, and returns the version that it was written in. Fails when it is missing, unreadable, or of a
+/// newer version.
 pub fn read(folder: &Path) -> Result<(u32, LoadFile), LoadError> {
     let path = folder.join(LOAD_FILE);
     let (schema, mut file): (_, LoadFile) =
@@ -37,7 +38,8 @@ pub fn read(folder: &Path) -> Result<(u32, LoadFile), LoadError> {
     Ok((schema, file))
 }
 
-/// Reads every row of a `requests.jsonl`, as [`fold`] does.
+/// Reads every row of a `requests.jsonl`, as [`fold`] does. Fails when a row cannot be read, and `keep_going` is
+/// false.
 pub fn rows(
     path: &Path,
     schema: u32,

@@ -3,8 +3,8 @@
 use domain::record::{JournalLine, schema1};
 use serde_json::{Value, json};
 
-/// Reads a line of a journal or of a load's requests; a request is returned as a journal line. `None` for a value that
-/// is neither.
+/// Reads a line of a journal or of a load's requests; a request is returned as a journal line. `None` for a value
+/// that is neither. Fails when it begins as one and cannot be read as one.
 pub fn recorded(line: &Value) -> Option<serde_json::Result<JournalLine>> {
     let object = line.as_object()?;
     let now = if object.contains_key("t") {

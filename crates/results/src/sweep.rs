@@ -20,7 +20,7 @@ use crate::lines::{self, ReadLine, Unreadable};
 use crate::{LoadError, Skipped, listed, read_versioned};
 
 /// Reads a sweep's folder; no arm need be complete. With `keep_going`, lines that cannot be read are left out and
-/// added to `skipped`.
+/// added to `skipped`. Fails when the manifest cannot be read, and without `keep_going` when a line cannot.
 pub fn read(
     folder: &Path,
     keep_going: bool,

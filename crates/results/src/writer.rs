@@ -69,7 +69,7 @@ impl LineWriter {
         Self::open(path, OpenOptions::new().append(true).create_new(true))
     }
 
-    /// Appends to a file, which is created if needed.
+    /// Appends to a file, which is created if needed. Fails when it cannot be opened.
     pub fn append_to(path: &Path) -> io::Result<Self> {
         Self::open(path, OpenOptions::new().append(true).create(true))
     }
@@ -78,7 +78,8 @@ impl LineWriter {
         &self.path
     }
 
-    /// Takes a line, which [`LineWriter::flush`] writes with those before it.
+    /// Takes a line, which [`LineWriter::flush`] writes with those before it. Fails when it has no JSON, and after
+    /// an earlier failure.
     pub fn push(&mut self, line: &impl Serialize) -> io::Result<()> {
         self.attempt(|writer| {
             serde_json::to_writer(&mut writer.text, line)?;
@@ -92,7 +93,7 @@ impl LineWriter {
         self.text.len()
     }
 
-    /// Hands the lines so far to the system, in one write.
+    /// Hands the lines so far to the system, in one write. Fails when the write does, and after an earlier failure.
     pub fn flush(&mut self) -> io::Result<()> {
         self.attempt(|writer| {
             writer.sink.write_all(&writer.text)?;
@@ -101,12 +102,14 @@ impl LineWriter {
         })
     }
 
+    /// Takes a line and writes it. Fails as [`LineWriter::push`] and [`LineWriter::flush`] do.
     pub fn append(&mut self, line: &impl Serialize) -> io::Result<()> {
         self.push(line)?;
         self.flush()
     }
 
-    /// Makes what was handed to the system survive a loss of power.
+    /// Makes what was handed to the system survive a loss of power. Fails when the system does, and after an
+    /// earlier failure.
     pub fn sync(&mut self) -> io::Result<()> {
         self.attempt(|writer| writer.sink.sync())
     }

@@ -216,7 +216,7 @@ pub struct ServerSpec {
 }
 
 impl Profile {
-    /// Reads a profile. `origin` is the file's name for messages.
+    /// Reads a profile. `origin` is the file's name for messages. Fails with the line of what is invalid.
     pub fn parse(origin: &str, text: &str) -> Result<Self, ProfileError> {
         check::parse(origin, text)
     }
@@ -226,7 +226,7 @@ impl Profile {
         Some(Self::parse(name, text).expect("profiles that ship are checked by a test"))
     }
 
-    /// A built-in profile by name, otherwise one from a file.
+    /// A built-in profile by name, otherwise one from a file. Fails when the file cannot be read or is invalid.
     pub fn load(name_or_path: &str) -> Result<Self, ProfileError> {
         if let Some(profile) = Self::builtin(name_or_path) {
             return Ok(profile);
@@ -279,7 +279,8 @@ impl ModelSpec {
 }
 
 impl ServerSettings {
-    /// Checks settings that were changed after reading. `origin` is their source, for messages.
+    /// Checks settings that were changed after reading. `origin` is their source, for messages. Fails with the
+    /// first setting that is out of range.
     pub fn check(&self, origin: &str) -> Result<(), ProfileError> {
         check::settings(origin, self)
     }

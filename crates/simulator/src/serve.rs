@@ -141,9 +141,10 @@ fn describe(config: &SimulatorConfig, time_scale: f64, limits: Limits) -> String
     )
 }
 
-/// Serves until `shutdown` is ready. `announce` is called once, when requests can be sent, with a
-/// description of the server and its URLs. The configuration's clock is not used: time starts with
-/// the server, at `time_scale` simulated seconds per real second.
+/// Serves until `shutdown` is ready. `announce` is called once, when requests can be sent, with a description of
+/// the server and its URLs. The configuration's clock is not used: time starts with the server, at `time_scale`
+/// simulated seconds per real second. Fails when the scale is too fast for this machine, or the server cannot
+/// start.
 pub async fn serve(
     mut simulator: SimulatorConfig,
     time_scale: f64,

@@ -115,7 +115,8 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Starts on the current runtime. Requests can be sent as soon as this returns.
+    /// Starts on the current runtime. Requests can be sent as soon as this returns. Fails when a setting is zero or
+    /// invalid, or a port is taken.
     pub async fn start(config: SimulatorConfig) -> Result<Self, StartError> {
         for (name, number) in [
             ("servers", config.servers),

@@ -20,7 +20,8 @@ pub enum KeyError {
 }
 
 impl ApiKey {
-    /// Makes a key from its text; surrounding white space is dropped.
+    /// Makes a key from its text; surrounding white space is dropped. Fails when it is empty, holds what no header
+    /// can, or begins with `Bearer`.
     pub fn new(text: &str) -> Result<Self, KeyError> {
         let text = text.trim();
         let can_be_sent = text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t'));

@@ -71,8 +71,8 @@ impl Builder {
         self
     }
 
-    /// Trusts a certificate in addition to the system's, for a server behind an https proxy that has
-    /// its own certificate. The text is PEM.
+    /// Trusts a certificate in addition to the system's, for a server behind an https proxy that has its own
+    /// certificate. The text is PEM. Fails when it is no certificate.
     pub fn certificate(mut self, pem: &[u8]) -> Result<Self, BuildError> {
         // reqwest would report an invalid certificate as a failure of the client.
         let der = CertificateDer::from_pem_slice(pem).map_err(BuildError::Certificate)?;
@@ -81,8 +81,8 @@ impl Builder {
         Ok(self)
     }
 
-    /// Makes the transport without connecting. Installs rustls's ring provider for the process
-    /// where none is installed.
+    /// Makes the transport without connecting. Installs rustls's ring provider for the process where none is
+    /// installed. Fails when the endpoint's name or the proxy cannot be used.
     pub fn build(self, endpoint: &Endpoint) -> Result<Transport, BuildError> {
         if CryptoProvider::get_default().is_none() {
             // Another thread may have installed one meanwhile, which is equally good.

@@ -73,7 +73,7 @@ impl Endpoint {
         Url::parse(&self.url).expect("it was parsed when it was read")
     }
 
-    /// Parses a proxy's address; the default port is 3128.
+    /// Parses a proxy's address; the default port is 3128. Fails as [`Endpoint::read`] does.
     pub fn proxy(text: &str) -> Result<Self, EndpointError> {
         let rules = Rules {
             default_port: 3128,
@@ -83,7 +83,8 @@ impl Endpoint {
         Self::read(text, &rules)
     }
 
-    /// Parses an endpoint by the rules of a kind of server.
+    /// Parses an endpoint by the rules of a kind of server. Fails when it is no http or https URL, or holds
+    /// credentials, a query or a foreign path.
     pub fn read(text: &str, rules: &Rules) -> Result<Self, EndpointError> {
         let text = text.trim().trim_matches(['"', '\'']);
         for (mark, part) in [

@@ -80,7 +80,7 @@ impl<'a> Limits<'a> {
             .map_err(|clock::Elapsed| RequestError::TimedOut(phase))
     }
 
-    /// Runs a future within the rest of the total.
+    /// Runs a future within the rest of the total. Fails when the time is over first.
     pub async fn within_total<F: Future>(&self, future: F) -> Result<F::Output, RequestError> {
         self.within(TimeoutPhase::Total, future).await
     }

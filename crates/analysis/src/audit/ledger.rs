@@ -126,6 +126,7 @@ impl Finding {
 }
 
 impl Claims {
+    /// Judges every claim by its data. Fails when a view or a query is invalid, and names the claim's line.
     pub fn audit(&self, sources: &Sources) -> Result<Ledger, AuditError> {
         let sources = sources.clone();
         let sources = sources.with_views(&self.path, &self.text, &self.views)?;

@@ -288,7 +288,7 @@ impl Ledger {
         out + &self.counts.sentence() + "\n"
     }
 
-    /// The ledger as JSON, indented by two spaces.
+    /// The ledger as JSON, indented by two spaces. Fails when a value has no JSON.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self)
     }

@@ -53,8 +53,8 @@ fn whole(levels: &[Level]) -> Vec<LevelFigures> {
         .collect()
 }
 
-/// Reads a capacity run's folder. With `keep_going`, unreadable rows and levels are left out and
-/// listed.
+/// Reads a capacity run's folder. With `keep_going`, unreadable rows and levels are left out and listed. Fails when
+/// `capacity.json` cannot be read, and without `keep_going` when a row cannot.
 pub fn read(folder: &Path, keep_going: bool) -> Result<CapacityRun, LoadError> {
     let (schema, mut record) = results::capacity::read(folder)?;
     let objective: Objective = record.asked.slo.parse().map_err(|why: String| {

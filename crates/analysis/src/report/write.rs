@@ -43,7 +43,8 @@ impl Report {
     /// Writes the report to `dir`, replacing an earlier report there. Either every file is written
     /// or the earlier report stays as it was.
     ///
-    /// Reports that are written to one place at the same time replace each other one by one.
+    /// Reports that are written to one place at the same time replace each other one by one. Fails when a file
+    /// cannot be written, or the folder holds files of something else.
     pub fn write(&self, dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
         replace::folder(dir, "report.json", &ENTRIES, |fresh| {
             for (name, content) in &self.files {
@@ -57,8 +58,9 @@ impl Report {
         Ok(self.files.keys().map(|file| dir.join(file)).collect())
     }
 
-    /// Compares this report with the one in `dir`: texts exactly, pictures by decoded pixels. For a
-    /// picture that differs, `*.new.png` and `*.diff.png` are written beside it.
+    /// Compares this report with the one in `dir`: texts exactly, pictures by decoded pixels. For a picture that
+    /// differs, `*.new.png` and `*.diff.png` are written beside it. Fails when a committed file cannot be read; a
+    /// missing one is a difference.
     pub fn check(&self, dir: &Path) -> Result<CheckOutcome, ReportError> {
         let mut outcome = CheckOutcome::default();
         for (name, content) in &self.files {

@@ -469,7 +469,8 @@ fn resolve_protocol(file: &ProtocolFile) -> Result<Protocol, PlanError> {
     Ok(protocol)
 }
 
-/// Reads a limit on a request's time: a number with a unit, such as `30s`, above zero.
+/// Reads a limit on a request's time: a number with a unit, such as `30s`, above zero. Fails for other texts, and
+/// above the longest wait.
 pub fn time_limit(text: &str) -> Result<Nanos, PlanErrorKind> {
     let (value, expected) = (format!("\"{text}\""), limits::longest_wait());
     match humantime::parse_duration(text) {

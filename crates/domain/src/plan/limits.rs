@@ -71,7 +71,7 @@ pub fn agents<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u32, D::Error
         .map_err(|range| serde::de::Error::custom(format!("give {range}, not {agents}")))
 }
 
-/// The time that a flag gives, such as `200ms`.
+/// The time that a flag gives, such as `200ms`. Fails for other texts, and above the longest wait.
 pub fn wait(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text).map_err(|e| e.to_string())?;
     if time <= LONGEST_WAIT {

@@ -44,7 +44,8 @@ pub struct ResumePoint {
 }
 
 impl ResultsDir {
-    /// Creates the folder if needed, takes it for this process, and writes the manifest.
+    /// Creates the folder if needed, takes it for this process, and writes the manifest. Fails when the folder
+    /// holds results, another process has it, or it cannot be written.
     pub fn create(dir: &Path, manifest: Manifest) -> Result<Self, FolderError> {
         let lock = Lock::begin(dir)?;
         let journal_path = dir.join(JOURNAL_FILE);
@@ -65,8 +66,9 @@ impl ResultsDir {
         })
     }
 
-    /// Takes a folder that an earlier process left and repairs it: an incomplete last line is moved into a file of its
-    /// own beside it.
+    /// Takes a folder that an earlier process left and repairs it: an incomplete last line is moved into a file of
+    /// its own beside it. Fails when it holds no sweep, another process has it, or its files are of another version or damaged
+    /// elsewhere.
     pub fn resume(dir: &Path) -> Result<Self, FolderError> {
         FolderError::ensure_exists(&dir.join(MANIFEST_FILE))?;
         let lock = Lock::take(dir)?;
@@ -142,7 +144,7 @@ impl ResumePoint {
     }
 }
 
-/// Writes `manifest.json` into a folder, whole or not at all.
+/// Writes `manifest.json` into a folder, whole or not at all. Fails when the folder cannot be written.
 pub fn write_manifest(dir: &Path, manifest: &Manifest) -> Result<(), FolderError> {
     let path = dir.join(MANIFEST_FILE);
     write_json(&path, manifest).map_err(FolderError::write(&path))

@@ -163,8 +163,8 @@ fn read_row(headers: &StringRecord, row: &StringRecord) -> Result<RecordedRun, c
     })
 }
 
-/// Reads a table of figures such as `fixtures/tr113/recorded.csv`: run a row, agents `a` and `b`
-/// side by side. Runs come back in the order in which they were recorded.
+/// Reads a table of figures such as `fixtures/tr113/recorded.csv`: run a row, agents `a` and `b` side by side. Runs
+/// come back in the order in which they were recorded. Fails when the table is empty or a row is invalid.
 pub fn read_figures(origin: &str, table: impl Read) -> Result<Vec<RecordedRun>, CalibrateError> {
     let mut reader = csv::Reader::from_reader(table);
     let headers = reader.headers().cloned();

@@ -57,7 +57,8 @@ impl ReplayedRun {
     }
 }
 
-/// Replays runs on a profile's model. All servers share the profile's devices.
+/// Replays runs on a profile's model. All servers share the profile's devices. Fails when the profile lacks the
+/// model.
 pub fn replay(
     profile: &Profile,
     model: &str,

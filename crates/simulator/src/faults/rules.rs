@@ -115,7 +115,7 @@ impl FaultRule {
 pub type FaultRulesError = Refused<String>;
 
 impl FaultRules {
-    /// Reads rules from TOML. `origin` is the file's name for messages.
+    /// Reads rules from TOML. `origin` is the file's name for messages. Fails with the line of what is invalid.
     pub fn parse(origin: &str, text: &str) -> Result<Self, FaultRulesError> {
         let rules: Self =
             toml::from_str(text).map_err(|error| Refused::toml(origin, text, &error))?;
@@ -123,7 +123,7 @@ impl FaultRules {
         Ok(rules)
     }
 
-    /// Checks rules built in code.
+    /// Checks rules built in code. Fails with the first rule that contradicts itself.
     pub fn check(&self, origin: &str) -> Result<(), FaultRulesError> {
         for (index, rule) in self.rules.iter().enumerate() {
             let counts = !rule.requests.is_empty()
