@@ -67,8 +67,8 @@ impl ResultsDir {
     }
 
     /// Takes a folder that an earlier process left and repairs it: an incomplete last line is moved into a file of
-    /// its own beside it. Fails when it holds no sweep, another process has it, or its files are of another version or damaged
-    /// elsewhere.
+    /// its own beside it. Fails when it holds no sweep, another process has it, or its files are of another version or
+    /// damaged elsewhere.
     pub fn resume(dir: &Path) -> Result<Self, FolderError> {
         FolderError::ensure_exists(&dir.join(MANIFEST_FILE))?;
         let lock = Lock::take(dir)?;
