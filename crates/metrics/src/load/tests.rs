@@ -60,7 +60,7 @@ fn row(line: &str) -> RequestRecord {
 fn figures_of(kept: &Kept) -> serde_json::Value {
     let figures = kept.collected.figures();
     serde_json::json!({
-        "failures": figures.failures.keys().collect::<Vec<_>>(),
+        "failures": figures.failures.iter().collect::<Vec<_>>(),
         "figures": figures,
         "agents": kept.agents.figures(),
         "fairness": kept.agents.fairness(),

@@ -87,7 +87,9 @@ fn stepping_clocks_warn_and_keep_the_sign() {
     let by_hand = r#"
         e2e null, ttft null
         clock_warnings: 0.figure "ttft", 1.figure "ttft_scheduled", 2.figure "e2e", 2.by_ns -60e6"#;
-    assert_figures(&RequestMetrics::of(&r), by_hand);
+    let metrics = RequestMetrics::of(&r);
+    assert_figures(&metrics, by_hand);
+    assert_eq!(metrics.clock_warnings.len(), 3);
 
     // The server counted longer than the client waited.
     let mut r = request(0).prefill(20).decode(4, 10).build();

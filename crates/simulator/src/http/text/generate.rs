@@ -156,6 +156,7 @@ mod tests {
             let has_multi_byte = text.chars().any(|c| c.len_utf8() > 1);
             assert_eq!(has_multi_byte, tokens >= 500, "{text}");
         }
+        assert_ne!(words(9, 300), words(10, 300));
     }
 
     #[test]
