@@ -66,7 +66,7 @@ async fn a_port_without_a_listener_refuses_the_connection() {
 async fn a_stream_left_open_behind_its_reason_is_over_after_a_grace() {
     let clock = Clock::start_virtual();
     let silent = OPENAI.script("BEGUN REASON 3600000ms");
-    let pings = "1500ms COMMENT ".repeat(16);
+    let pings = "1500ms COMMENT 1500ms PING ".repeat(8);
     let pinging = OPENAI.script(&format!("BEGUN REASON {}", pings.trim_end()));
     for (script, grace_s) in [(silent, 2), (pinging, 10)] {
         let server = Server::start(&clock, vec![script]).await;

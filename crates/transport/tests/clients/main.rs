@@ -227,6 +227,7 @@ impl Protocol {
             "USAGE" => chunk("data: {\"choices\":[],\"usage\":{\"completion_tokens\":1}}\n\n"),
             "DONE" => chunk("data: [DONE]\n\n"),
             "COMMENT" => chunk(": still waiting for a slot\n\n"),
+            "PING" => chunk("data: {\"type\":\"ping\"}\n\n"),
             "OLD-HTTP" => raw(
                 &format!("HTTP/1.0 200 OK\r\nContent-Type: {kind}"),
                 &[self.token, self.last].concat(),
