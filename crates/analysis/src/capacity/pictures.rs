@@ -101,7 +101,7 @@ fn throughput(material: &Material<'_>, album: &mut Album) {
         for (name, at, color) in places {
             let Some(at) = at else { continue };
             let shown = plain(at, 1);
-            subtitle.push(format!("{name} at {shown} agents"));
+            subtitle.push(format!("{name} of the fit at {shown} agents"));
             spans.push(Span::mark(at, format!("{name} {shown}"), color));
         }
     }
