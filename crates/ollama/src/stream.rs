@@ -33,6 +33,10 @@ impl Sink for Reading {
         let Self { decoder, lines } = self;
         decoder.push(bytes, |line| lines.record(line, at))
     }
+
+    fn touch(&self) -> u64 {
+        self.lines.answer.touch()
+    }
 }
 
 impl Recorder for Reading {

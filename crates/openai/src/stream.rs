@@ -60,6 +60,11 @@ impl Sink for Reading {
             StreamStage::Streaming
         }
     }
+
+    fn touch(&self) -> u64 {
+        let is_complete = self.complete.is_some() || self.answer.done_reason.is_some();
+        self.answer.touch() ^ u64::from(is_complete)
+    }
 }
 
 impl Recorder for Reading {

@@ -19,6 +19,11 @@ pub trait Sink {
     fn stage(&self) -> StreamStage {
         StreamStage::Streaming
     }
+
+    /// Reads a little of all memory that [`take`](Self::take) needs; the value means nothing.
+    fn touch(&self) -> u64 {
+        0
+    }
 }
 
 impl<S: Sink> Sink for &mut S {
@@ -253,6 +258,11 @@ impl<S: Sink> Incoming<S> {
                 StreamStage::Complete(complete) => WaitingFor::Terminator { complete, arrived },
             },
         })
+    }
+
+    /// As [`Sink::touch`].
+    pub(crate) fn touch(&self) -> u64 {
+        self.arrived.0 ^ u64::from(self.has_head) ^ self.sink.touch()
     }
 
     pub(crate) fn has_head(&self) -> bool {

@@ -62,6 +62,13 @@ impl Answer {
         &self.chunks
     }
 
+    /// As [`Sink::touch`].
+    pub fn touch(&self) -> u64 {
+        let stamp = self.chunks.last().map_or(0, |stamp| stamp.0);
+        let letter = self.text.bytes().next_back().map_or(0, u64::from);
+        stamp ^ letter ^ self.output_bytes ^ self.progress.get()
+    }
+
     /// Takes note of a chunk with `bytes` bytes of output. Fails when the answer exceeds [`ANSWER_BYTES`] or
     /// [`ANSWER_CHUNKS`].
     fn chunk(&mut self, bytes: usize, at: Stamp) -> Result<(), RequestError> {

@@ -8,7 +8,7 @@ use domain::TimeoutPhase;
 use domain::backend::Exchange;
 
 use super::connection::{Connection, poll_read};
-use super::reactor::Reader;
+use super::reactor::{Reader, Slot};
 use super::response_reader::ResponseReader;
 use crate::body::WaitingFor;
 use crate::recorder::Recorder;
@@ -33,7 +33,7 @@ impl<'c, R: Recorder> AttachedReader<'c, R> {
         let reader = Box::new(reader);
         let reader = match connection {
             Connection::Reactor(socket) => {
-                socket.slot().lock().attach(reader);
+                socket.with_slot(|slot| slot.attach(reader));
                 None
             }
             Connection::Task(_) => Some(reader),
@@ -69,7 +69,7 @@ impl<'c, R: Recorder> AttachedReader<'c, R> {
     pub(super) fn detach(&mut self, over: Option<TimeoutPhase>) -> Option<Box<ResponseReader<R>>> {
         let mut reader = match self.connection {
             Connection::Reactor(socket) => {
-                let reader: Box<dyn Any> = socket.slot().lock().detach()?;
+                let reader: Box<dyn Any> = socket.with_slot(Slot::detach)?;
                 reader.downcast().ok()?
             }
             Connection::Task(_) => self.reader.take()?,

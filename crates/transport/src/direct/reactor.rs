@@ -22,7 +22,7 @@ use crate::body::WaitingFor;
 mod slot;
 mod thread;
 
-use slot::SharedSlot;
+pub(super) use slot::Slot;
 use thread::Reactor;
 
 /// Takes a connection's bytes as they arrive.
@@ -36,6 +36,9 @@ pub(super) trait Reader: Any + Send {
 
     /// The limit that applies; `None` when the task can go on.
     fn waiting_for(&self) -> Option<WaitingFor>;
+
+    /// Reads a little of all memory that [`take`](Self::take) needs; the value means nothing.
+    fn touch(&self) -> u64;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +70,8 @@ impl Reactors {
     ) -> io::Result<ReactorSocket> {
         let socket = mio::net::TcpStream::from_std(socket);
         let reactor = self.least_busy()?;
-        let (key, slot) = reactor.add(socket, read_at_once)?;
-        Ok(ReactorSocket { reactor, key, slot })
+        let key = reactor.add(socket, read_at_once)?;
+        Ok(ReactorSocket { reactor, key })
     }
 
     fn least_busy(&self) -> io::Result<Arc<Reactor>> {
@@ -96,26 +99,23 @@ pub(super) fn is_quiet(socket: &SockRef<'_>) -> bool {
 pub(super) struct ReactorSocket {
     reactor: Arc<Reactor>,
     key: usize,
-    slot: Arc<SharedSlot>,
 }
 
 impl ReactorSocket {
     /// True while it is open and has nothing to read.
     pub(super) fn is_quiet(&self) -> bool {
-        let slot = self.slot.lock();
-        let is_quiet =
-            (slot.socket.as_ref()).is_some_and(|socket| is_quiet(&SockRef::from(socket)));
+        let is_quiet = self.with_slot(|slot| is_quiet(&SockRef::from(&slot.socket)));
         is_quiet && self.reactor.ensure_running().is_ok()
     }
 
-    /// The socket's slot, to attach a reader to it and to take that back.
-    pub(super) fn slot(&self) -> &SharedSlot {
-        &self.slot
+    /// Lends the socket's slot, to attach a reader to it and to take that back.
+    pub(super) fn with_slot<T>(&self, take: impl FnOnce(&mut Slot) -> T) -> T {
+        self.reactor.with_slot(self.key, take)
     }
 
     /// The limit that applies; `None` once the task can go on. The task is woken when that changes.
     pub(super) fn waiting_for(&self, context: &mut Context<'_>) -> io::Result<Option<WaitingFor>> {
-        let waiting_for = self.slot.lock().waiting_for(context);
+        let waiting_for = self.with_slot(|slot| slot.waiting_for(context));
         match waiting_for {
             // Checked after the waker is stored, so that an end in between wakes the task.
             Some(_) => self.reactor.ensure_running().map(|()| waiting_for),
@@ -128,7 +128,7 @@ impl ReactorSocket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = self.slot.lock().poll_write(context, bytes);
+        let written = self.with_slot(|slot| slot.poll_write(context, bytes));
         match (&written, self.reactor.ensure_running()) {
             (Poll::Pending, Err(ended)) => Poll::Ready(Err(ended)),
             _ => written,

@@ -108,4 +108,8 @@ impl<S: Sink + Send + 'static> Reader for ResponseReader<S> {
     fn waiting_for(&self) -> Option<WaitingFor> {
         self.incoming.waiting_for()
     }
+
+    fn touch(&self) -> u64 {
+        u64::from(self.framing.is_done()) ^ self.incoming.touch()
+    }
 }

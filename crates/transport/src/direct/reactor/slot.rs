@@ -5,17 +5,12 @@ use std::task::{Context, Poll, Waker};
 
 use mio::event::Event;
 use mio::net::TcpStream;
-use parking_lot::FairMutex;
 
 use super::{ReadOutcome, Reader, WaitingFor};
 use crate::direct::buffer::with_buffer;
 
 /// Most reads in a row of a socket that always has more.
 const READS_AT_A_TIME: usize = 16;
-
-/// A slot under a lock that goes to the one who has waited longest. A plain mutex goes to the first that asks once it
-/// is free, which is the thread where a socket always has more.
-pub(in crate::direct) type SharedSlot = FairMutex<Slot>;
 
 /// Whether a socket has something to read. The selector reports only changes, so its last report holds until the
 /// socket would block.
@@ -29,8 +24,7 @@ enum Readable {
 
 /// One socket: its state, its reader, and the waker of the task that waits for it.
 pub(in crate::direct) struct Slot {
-    /// `None` once it is closed.
-    pub(super) socket: Option<TcpStream>,
+    pub(super) socket: TcpStream,
     readable: Readable,
     writable: bool,
     /// The reader wants no more.
@@ -44,7 +38,7 @@ pub(in crate::direct) struct Slot {
 impl Slot {
     pub(super) fn new(socket: TcpStream, read_at_once: usize) -> Self {
         Self {
-            socket: Some(socket),
+            socket,
             readable: Readable::No,
             writable: true,
             is_done: true,
@@ -70,6 +64,11 @@ impl Slot {
         self.read_on(wakers)
     }
 
+    /// Reads a little of all memory that a token needs.
+    pub(super) fn touch(&self) -> u64 {
+        self.reader.as_ref().map_or(0, |reader| reader.touch())
+    }
+
     /// Passes the available bytes to the reader, if there is one. True when there may be more.
     pub(super) fn read_on(&mut self, wakers: &mut Vec<Waker>) -> bool {
         if !self.wants_to_read() {
@@ -91,11 +90,11 @@ impl Slot {
     }
 
     fn read_once(&mut self, buffer: &mut [u8], wakers: &mut Vec<Waker>) {
-        let (Some(reader), Some(socket)) = (&mut self.reader, &mut self.socket) else {
+        let Some(reader) = &mut self.reader else {
             self.is_done = true;
             return;
         };
-        let outcome = match socket.read(buffer) {
+        let outcome = match self.socket.read(buffer) {
             Ok(count) => {
                 // A short read has emptied the socket; later bytes are a new event.
                 if count == 0 {
@@ -154,8 +153,8 @@ impl Slot {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        while let (true, Some(socket)) = (self.writable, &mut self.socket) {
-            match socket.write(bytes) {
+        while self.writable {
+            match self.socket.write(bytes) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.writable = false,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 written => return Poll::Ready(written),

@@ -25,6 +25,10 @@ impl Reader for Passing {
     fn waiting_for(&self) -> Option<WaitingFor> {
         Some(WaitingFor::FirstByte)
     }
+
+    fn touch(&self) -> u64 {
+        0
+    }
 }
 
 /// A socket, its other end, and the bytes that its reader takes.
@@ -36,7 +40,7 @@ fn wire(reactors: &Reactors, read_at_once: usize) -> (ReactorSocket, TcpStream, 
     near.set_nonblocking(true).unwrap();
     let wire = reactors.register(near, read_at_once).unwrap();
     let (sender, receiver) = channel();
-    wire.slot.lock().attach(Box::new(Passing(sender)));
+    wire.with_slot(|slot| slot.attach(Box::new(Passing(sender))));
     (wire, far, receiver)
 }
 

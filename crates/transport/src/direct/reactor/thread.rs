@@ -1,5 +1,6 @@
 //! The thread that waits for many sockets, and reads them.
 
+use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,10 +9,10 @@ use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Registry, Token};
-use parking_lot::Mutex;
+use parking_lot::{FairMutex, FairMutexGuard};
 use slab::Slab;
 
-use super::slot::{SharedSlot, Slot};
+use super::slot::Slot;
 
 /// Most events taken from the selector at once.
 const EVENTS: usize = 256;
@@ -32,10 +33,10 @@ pub(super) struct Reactor {
 /// The state that the thread shares with the owners of its sockets.
 struct Shared {
     registry: Registry,
-    /// Locked only to find a slot.
-    slots: Mutex<Slab<Arc<SharedSlot>>>,
-    /// `slots` has changed since the thread copied it.
-    has_changed: AtomicBool,
+    /// One lock for all sockets: the thread takes it once for all events of a wait, and lets others have it between
+    /// two sockets. A plain mutex would go to the first that asks once it is free, which is the thread where a socket
+    /// always has more.
+    slots: FairMutex<Slab<Slot>>,
     /// Asks the thread to end.
     stops: AtomicBool,
     /// The thread has ended.
@@ -48,8 +49,7 @@ impl Reactor {
         let stop = mio::Waker::new(poll.registry(), STOP)?;
         let shared = Arc::new(Shared {
             registry: poll.registry().try_clone()?,
-            slots: Mutex::default(),
-            has_changed: AtomicBool::new(false),
+            slots: FairMutex::default(),
             stops: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         });
@@ -72,35 +72,27 @@ impl Reactor {
         self.shared.slots.lock().len()
     }
 
-    /// Adds a socket, and returns its number and its slot.
-    pub(super) fn add(
-        &self,
-        mut socket: TcpStream,
-        read_at_once: usize,
-    ) -> io::Result<(usize, Arc<SharedSlot>)> {
+    /// Adds a socket, and returns its number.
+    pub(super) fn add(&self, mut socket: TcpStream, read_at_once: usize) -> io::Result<usize> {
         let mut slots = self.shared.slots.lock();
-        // Set before the socket can have an event; the thread then waits for the lock.
-        self.shared.has_changed.store(true, Ordering::Release);
         let entry = slots.vacant_entry();
         let key = entry.key();
         let both = Interest::READABLE | Interest::WRITABLE;
-        self.shared
-            .registry
-            .register(&mut socket, Token(key), both)?;
-        let slot = Arc::new(SharedSlot::new(Slot::new(socket, read_at_once)));
-        entry.insert(Arc::clone(&slot));
-        Ok((key, slot))
+        (self.shared.registry).register(&mut socket, Token(key), both)?;
+        entry.insert(Slot::new(socket, read_at_once));
+        Ok(key)
     }
 
     /// Removes a socket and closes it.
     pub(super) fn remove(&self, key: usize) {
-        let slot = self.shared.slots.lock().remove(key);
-        self.shared.has_changed.store(true, Ordering::Release);
-        // The thread may keep the slot until its next event, but not the socket.
-        if let Some(mut socket) = slot.lock().socket.take() {
-            // Closing it would suffice, unless its descriptor was duplicated.
-            let _ = self.shared.registry.deregister(&mut socket);
-        }
+        let mut slot = self.shared.slots.lock().remove(key);
+        // Closing it would suffice, unless its descriptor was duplicated.
+        let _ = self.shared.registry.deregister(&mut slot.socket);
+    }
+
+    /// Lends a socket's slot.
+    pub(super) fn with_slot<T>(&self, key: usize, take: impl FnOnce(&mut Slot) -> T) -> T {
+        take(&mut self.shared.slots.lock()[key])
     }
 }
 
@@ -118,18 +110,16 @@ struct ThreadEnd(Arc<Shared>);
 impl Drop for ThreadEnd {
     fn drop(&mut self) {
         self.0.ended.store(true, Ordering::Release);
-        let slots: Vec<_> =
-            (self.0.slots.lock().iter().map(|(_, slot)| Arc::clone(slot))).collect();
-        let wakers = slots.iter().filter_map(|slot| slot.lock().take_waker());
-        wakers.for_each(Waker::wake);
+        let mut slots = self.0.slots.lock();
+        let wakers: Vec<_> = (slots.iter_mut().filter_map(|(_, slot)| slot.take_waker())).collect();
+        drop(slots);
+        wakers.into_iter().for_each(Waker::wake);
     }
 }
 
 fn run(mut poll: Poll, shared: &Shared) {
     let mut events = Events::with_capacity(EVENTS);
     let mut wakers = Vec::new();
-    // A copy, so that an event needs only the lock of its slot, and no reference count.
-    let mut slots: Vec<Option<Arc<SharedSlot>>> = Vec::new();
     // Sockets with more than is read in a row: a server that never pauses must not delay the others.
     let mut unread = Vec::new();
     while !shared.stops.load(Ordering::Acquire) {
@@ -142,24 +132,26 @@ fn run(mut poll: Poll, shared: &Shared) {
             }
             Ok(()) => {}
         }
-        let has_changed = shared.has_changed.load(Ordering::Acquire);
-        if has_changed && shared.has_changed.swap(false, Ordering::AcqRel) {
-            let known = shared.slots.lock();
-            slots.clear();
-            for (key, slot) in &*known {
-                slots.resize(key, None);
-                slots.push(Some(Arc::clone(slot)));
-            }
-        }
-        let slot = |key: usize| slots.get(key).and_then(Option::as_deref);
-        unread.retain(|&key| slot(key).is_some_and(|slot| slot.lock().read_on(&mut wakers)));
+        let mut slots = shared.slots.lock();
+        // While the processor slept, its cache has lost what the tokens touch. These reads wait for memory together,
+        // where each token would wait alone.
+        let touched = events.iter().filter_map(|event| slots.get(event.token().0));
+        black_box(touched.fold(0, |all, slot| all ^ slot.touch()));
+        unread.retain(|&key| {
+            slots
+                .get_mut(key)
+                .is_some_and(|slot| slot.read_on(&mut wakers))
+        });
         for event in &events {
             let key = event.token().0;
-            let has_more = slot(key).is_some_and(|slot| slot.lock().on_event(event, &mut wakers));
+            let slot = slots.get_mut(key);
+            let has_more = slot.is_some_and(|slot| slot.on_event(event, &mut wakers));
             if has_more && !unread.contains(&key) {
                 unread.push(key);
             }
+            FairMutexGuard::bump(&mut slots);
         }
+        drop(slots);
         // All sockets are read and stamped before the tasks are woken.
         wakers.drain(..).for_each(Waker::wake);
     }
