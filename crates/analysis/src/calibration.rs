@@ -11,8 +11,9 @@ pub use words::warnings;
 
 use document::environment::{Line, line};
 use document::number::plain;
+use document::words::known;
 use document::{Block, Document, Section};
-use domain::record::{BudgetStep, Calibration, Provenance};
+use domain::record::{BudgetStep, Calibration};
 use metrics::budget;
 pub use results::calibration::read;
 use serde_json::json;
@@ -44,7 +45,7 @@ pub fn build(calibration: &Calibration, options: &ReportOptions) -> Result<Repor
     let mut page = kind::page(
         "calibration",
         options,
-        Provenance::Measured,
+        &calibration.header,
         source,
         pictures,
     );
@@ -75,10 +76,7 @@ fn environment(calibration: &Calibration, page: &Document, options: &ReportOptio
         line("client", words::client(budget)),
         kind::http_client(Some(&budget.runtime)),
         line("cores", words::cores(budget)),
-        line(
-            "load average before",
-            load.unwrap_or_else(|| "unknown".to_owned()),
-        ),
+        line("load average before", known(load)),
     ];
     let header = &calibration.header;
     let mut lines = kind::environment(page, header, client, "calibration", options);

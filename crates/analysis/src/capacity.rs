@@ -10,8 +10,8 @@ mod words;
 
 use document::capacity::{Answer, answer};
 use document::{Block, Section};
-use metrics::capacity::{LevelFigures, Objective, Scaling};
-use serde_json::{Map, Value, json};
+use metrics::capacity::{LevelFigures, Scaling};
+use serde_json::{Value, json};
 
 use crate::kind;
 use crate::report::{Report, ReportError, ReportOptions};
@@ -21,42 +21,27 @@ pub use read::{CapacityRun, Level, read};
 /// The input of a report.
 pub(crate) struct Material<'a> {
     pub(crate) run: &'a CapacityRun,
-    pub(crate) objective: &'a Objective,
     pub(crate) answer: Answer,
     pub(crate) scaling: Option<Scaling>,
     /// Complete and steady levels, in ascending order of agents.
     pub(crate) levels: Vec<LevelFigures>,
 }
 
-impl Material<'_> {
-    pub(crate) fn simulated(&self) -> bool {
-        self.run.record.header.provenance == domain::record::Provenance::Simulated
-    }
-}
-
 /// Builds the report in memory. Fails when a chart cannot be drawn.
 pub fn build(run: &CapacityRun, options: &ReportOptions) -> Result<Report, ReportError> {
-    let mut levels = run.whole();
+    let mut levels = read::whole(&run.levels);
     let scaling = Scaling::of(&levels);
     let answer = answer(&run.record, &run.objective, &levels, scaling.as_ref());
     levels.sort_by_key(|l| l.agents);
     let material = Material {
         run,
-        objective: &run.objective,
         answer,
         scaling,
         levels,
     };
-    let record = &run.record;
+    let header = &run.record.header;
     let pictures = pictures::draw(&material)?;
-    let source = run.source.clone();
-    let mut page = kind::page(
-        "capacity",
-        options,
-        record.header.provenance,
-        source,
-        pictures,
-    );
+    let mut page = kind::page("capacity", options, header, run.source.clone(), pictures);
     words::front(&material, &mut page.front);
     page.tables = tables::all(&material);
     let table = |id: &str| Block::Table(id.to_owned());
@@ -68,14 +53,14 @@ pub fn build(run: &CapacityRun, options: &ReportOptions) -> Result<Report, Repor
     let details = vec![table("latency"), table("search")];
     page.appendix = vec![Section::new("Latencies and search", details)];
     page.method = words::method(&material);
-    let http = kind::http_client(record.header.runtime.as_ref());
-    page.environment = kind::environment(&page, &record.header, vec![http], "run", options);
+    let http = kind::http_client(header.runtime.as_ref());
+    page.environment = kind::environment(&page, header, vec![http], "run", options);
     page.limits = words::limits(&material);
-    page.figures = figures(&material);
+    page.figures = kind::figures(figures(&material));
     Report::of(&page)
 }
 
-fn figures(material: &Material<'_>) -> Map<String, Value> {
+fn figures(material: &Material<'_>) -> Value {
     let run = material.run;
     let level = |level: &Level| {
         json!({
@@ -89,14 +74,13 @@ fn figures(material: &Material<'_>) -> Map<String, Value> {
             "figures": level.figures,
         })
     };
-    let levels: Vec<Value> = run.levels.iter().map(level).collect();
-    kind::figures(json!({
+    json!({
         "capacity": material.answer,
         "asked": run.record.asked,
         "end": run.record.end,
         "client_budget": run.record.header.client_budget,
-        "levels": levels,
+        "levels": run.levels.iter().map(level).collect::<Value>(),
         "scaling": material.scaling,
         "warnings": run.warnings,
-    }))
+    })
 }

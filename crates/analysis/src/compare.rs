@@ -4,8 +4,8 @@
 mod input;
 
 use document::words::plural;
-use document::{Block, Document, Field, Front, Kind, Section, provenance_word, safe, verdict};
-use domain::plan::Topology;
+use document::{Block, Document, Front, Section, safe, verdict};
+use domain::plan::{ConfigId, Topology};
 use domain::record::Provenance;
 use itertools::Itertools as _;
 use metrics::compare::{
@@ -14,8 +14,7 @@ use metrics::compare::{
 use serde_json::{Value, json};
 
 use crate::kind;
-use crate::report::ReportOptions;
-use crate::tables::{Cell, Origin, Table, short_number, signed, topology_cell, topology_word};
+use crate::tables::{Origin, Table, short_number, signed, table_of, topology_word};
 
 pub use input::{Input, read};
 
@@ -54,13 +53,9 @@ pub fn compare(
     options: &CompareOptions,
 ) -> Result<ComparisonReport, String> {
     if base.kind != new.kind {
-        return Err(format!(
-            "{} is {} and {} is {}; give two of one kind",
-            base.side.name,
-            base.kind.words(),
-            new.side.name,
-            new.kind.words()
-        ));
+        let kind = |input: &Input| format!("{} is {}", input.side.name, input.kind.words());
+        let [base, new] = [base, new].map(|input| kind(&input));
+        return Err(format!("{base} and {new}; give two of one kind"));
     }
     let differing_settings = input::differing_settings(&base, &new);
     let is_load = base.kind == results::Kind::Load;
@@ -97,14 +92,6 @@ pub fn compare(
 }
 
 impl ComparisonReport {
-    pub fn comparison(&self) -> &Comparison {
-        &self.comparison
-    }
-
-    pub fn gates(&self) -> &[GateReport] {
-        &self.gates
-    }
-
     /// The worst outcome of the gates; `None` without gates.
     pub fn outcome(&self) -> Option<GateOutcome> {
         self.gates.iter().map(|g| g.outcome).max()
@@ -120,10 +107,10 @@ impl ComparisonReport {
             (false, false) => changes.join("; "),
         };
         let Comparison { base, new, .. } = &self.comparison;
+        let [a, b] = self.provenance.map(|provenance| provenance.to_string());
         let pair = |[a, b]: [&str; 2]| format!(" (base: {a}, new: {b})");
         let serving = self.serving.map(|both| pair(both.map(topology_word)));
-        let provenance = (self.provenance[0] != self.provenance[1])
-            .then(|| pair(self.provenance.map(provenance_word)));
+        let provenance = (a != b).then(|| pair([&a, &b]));
         let [serving, provenance] = [serving, provenance].map(Option::unwrap_or_default);
         format!("{base} → {new}: {changes}{serving}{provenance}")
     }
@@ -194,10 +181,6 @@ impl ComparisonReport {
     /// then all others.
     pub fn document(&self) -> Document {
         let Comparison { base, new, .. } = &self.comparison;
-        let options = ReportOptions {
-            name: format!("{base} → {new}"),
-            ..ReportOptions::default()
-        };
         // With a simulated side, the comparison does not measure a real change.
         let provenance = match self.provenance {
             [_, Provenance::Simulated] => Provenance::Simulated,
@@ -211,18 +194,18 @@ impl ComparisonReport {
             sections.push(Section::new(title, vec![Block::Inline(others)]));
         }
         let figures = json!({
-            "provenance": {
-                "base": provenance_word(self.provenance[0]),
-                "new": provenance_word(self.provenance[1]),
-            },
+            "provenance": { "base": self.provenance[0], "new": self.provenance[1] },
             "serving": self.serving,
             "asked_differently": self.differing_settings,
             "warnings": self.warnings,
             "comparison": self.comparison,
             "gates": self.gates.iter().map(gate_json).collect::<Vec<_>>(),
         });
-        let source = format!("{base} and {new}");
         Document {
+            kind: "compare",
+            name: format!("{base} → {new}"),
+            provenance,
+            source: format!("{base} and {new}"),
             front: Front {
                 question: format!("What changed from {base} to {new}?"),
                 answer: self.headline(),
@@ -239,49 +222,46 @@ impl ComparisonReport {
                  so that of many some exclude no change by chance."
                     .to_owned(),
             ],
-            figures: figures.as_object().cloned().unwrap_or_default(),
-            ..kind::page("compare", &options, provenance, source, Vec::new())
+            figures: kind::figures(figures),
+            ..Document::default()
         }
     }
 
     /// Causes other than the server that may have changed the figures.
     fn other_causes(&self) -> Vec<String> {
-        let cache = self.comparison.cached_share.map(|[base, new]| {
+        let compared = &self.comparison;
+        let (base, new) = (&compared.base, &compared.new);
+        let cache = compared.cached_share.map(|shares| {
+            let [a, b] = shares.map(|share| format!("{:.0} %", 100.0 * share));
             format!(
-                "The servers' caches held {:.0} % of the prompts' tokens in {} and {:.0} % in {}: these changes are \
-                 not the servers' own. Run both again with prompts that no cache knows.",
-                100.0 * base, self.comparison.base, 100.0 * new, self.comparison.new
+                "The servers' caches held {a} of the prompts' tokens in {base} and {b} in {new}: these changes are not \
+                 the servers' own. Run both again with prompts that no cache knows."
             )
         });
         let asked = (!self.differing_settings.is_empty()).then(|| {
             let keys = self.differing_settings.join("`, `");
             format!("The runs were not asked for the same; they differ in `{keys}`.")
         });
-        let Comparison {
-            base,
-            new,
-            completed: [a, b],
-            configs,
-            ..
-        } = &self.comparison;
         let repeats = self.repeats_prompts.then(|| {
             "Some of these runs sent the same prompts, with the nonce of another run: a cache that a server kept \
              between them may have helped the later one."
                 .to_owned()
         });
-        let lost = |(asked, done): &(u64, u64)| asked.saturating_sub(*done);
+        let [all_a, all_b] = compared.completed.map(|(asked, _)| asked);
+        let [a, b] = compared
+            .completed
+            .map(|(asked, done)| asked.saturating_sub(done));
         let (how, what, figures) = if self.is_load {
             ("Not completed", "requests", "latencies and throughput")
         } else {
             ("Left out", "runs", "all figures")
         };
-        let incomplete = (lost(a) + lost(b) > 0).then(|| {
+        let incomplete = (a + b > 0).then(|| {
             format!(
-                "{how}: {} of {} {what} of {base}, {} of {} of {new}; {figures} are those of the others.",
-                lost(a), a.0, lost(b), b.0
+                "{how}: {a} of {all_a} {what} of {base}, {b} of {all_b} of {new}; {figures} are those of the others."
             )
         });
-        let far = configs.iter().flat_map(|config| {
+        let far = compared.configs.iter().flat_map(|config| {
             let sides = [base, new].into_iter().zip(&config.far);
             sides.flat_map(move |(side, notes)| {
                 let name = safe::code(config.config.as_str());
@@ -297,65 +277,52 @@ impl ComparisonReport {
     /// The configurations that only one side has.
     fn only_on_one_side(&self) -> Vec<String> {
         let compared = &self.comparison;
-        let mut lines = Vec::new();
-        for (side, only) in [
-            (&compared.base, &compared.only_base),
-            (&compared.new, &compared.only_new),
-        ] {
+        let base = (&compared.base, &compared.only_base);
+        let sides = [base, (&compared.new, &compared.only_new)].into_iter();
+        let line = |(side, only): (&String, &Vec<(ConfigId, Option<Topology>)>)| {
             let mut names = only.iter().map(|(id, topology)| match topology {
                 Some(t) => format!("{id} ({})", topology_word(*t)),
                 None => id.to_string(),
             });
-            if !only.is_empty() {
-                lines.push(format!("Only in {side}: {}.", names.join(", ")));
-            }
-        }
-        lines
+            format!("Only in {side}: {}.", names.join(", "))
+        };
+        sides
+            .filter(|(_, only)| !only.is_empty())
+            .map(line)
+            .collect()
     }
 
     fn table(&self, shown: impl Fn(&ComparisonRow) -> bool) -> Table {
         let rows = &self.comparison.rows;
-        let mut columns = vec![Field::label("config", "config", |r: &ComparisonRow| {
-            Cell::text(r.config.as_ref().map_or("all", |config| config.as_str()))
-        })];
-        let named = || rows.iter().filter(|row| row.config.is_some());
-        if named().any(|row| Some(row.topology) != named().next().map(|first| first.topology)) {
-            columns.push(Field::label("topology", "servers", |r: &ComparisonRow| {
-                topology_cell(r.topology)
-            }));
-        }
-        let text = |key, heading, cell: fn(&ComparisonRow) -> Cell| {
-            Field::new(key, heading, Kind::Number, Origin::Derived, cell)
+        let named = rows.iter().filter(|row| row.config.is_some());
+        let several = !named.map(|row| row.topology).all_equal();
+        let row = |row: &ComparisonRow| {
+            let n = match (row.pairs, &row.config) {
+                (Some(pairs), _) => plural(pairs, "pair"),
+                (None, Some(_)) => format!("{}, {}", row.base.n, row.new.n),
+                (None, None) => format!("{} configurations", row.base.n),
+            };
+            let figure = if row.unit.is_empty() || row.figure.ends_with("_s") {
+                row.figure.to_owned()
+            } else {
+                format!("{} ({})", row.figure, row.unit)
+            };
+            json!({
+                "config": row.config.as_ref().map_or("all", |config| config.as_str()),
+                "topology": row.topology.filter(|_| several).map(topology_word),
+                "figure": figure,
+                "base": short_number(row.base.mean),
+                "new": short_number(row.new.mean),
+                "n": n,
+                "difference": format_change(&row.difference, 1.0, 3, ""),
+                "relative": row.relative.map(|change| format_change(&change, 100.0, 1, "")),
+                "p": row.p,
+                "reading": self.reading_in_words(row),
+            })
         };
-        columns.extend([
-            Field::label("figure", "figure", figure_cell),
-            text("base", "base", |r| Cell::text(short_number(r.base.mean))),
-            text("new", "new", |r| Cell::text(short_number(r.new.mean))),
-            text("n", "n", |r| {
-                Cell::text(match (r.pairs, &r.config) {
-                    (Some(pairs), _) => plural(pairs, "pair"),
-                    (None, Some(_)) => format!("{}, {}", r.base.n, r.new.n),
-                    (None, None) => format!("{} configurations", r.base.n),
-                })
-            }),
-            text("difference", "difference", |r| {
-                change_cell(&r.difference, 1.0, 3)
-            }),
-            text("relative", "change (%)", |r| {
-                r.relative
-                    .map_or(Cell::Empty, |r| change_cell(&r, 100.0, 1))
-            }),
-            text("p", "p", |r| Cell::p_value(r.p)),
-            Field::label("reading", "reading", |r: &ComparisonRow| {
-                Cell::text(self.reading_in_words(r))
-            }),
-        ]);
-        Table::of(
-            "compare",
-            "Comparison",
-            columns,
-            rows.iter().filter(|r| shown(r)),
-        )
+        let rows = rows.iter().filter(|row| shown(row)).map(row);
+        let table = table_of("compare", Origin::Derived, rows);
+        table.without_empty_columns(&["relative", "p"])
     }
 }
 
@@ -389,18 +356,6 @@ fn gate_in_words(gate: &GateReport) -> String {
     format!("gate {}: {}", safe::code(&gate.gate), reasons.join("; "))
 }
 
-fn figure_cell(row: &ComparisonRow) -> Cell {
-    Cell::text(if row.unit.is_empty() || row.figure.ends_with("_s") {
-        row.figure.to_owned()
-    } else {
-        format!("{} ({})", row.figure, row.unit)
-    })
-}
-
-fn change_cell(change: &Change, factor: f64, decimals: usize) -> Cell {
-    Cell::text(format_change(change, factor, decimals, ""))
-}
-
 /// A change with its unit and, where there is one, its interval.
 fn format_change(change: &Change, factor: f64, decimals: usize, unit: &str) -> String {
     let show = |v: f64| signed(v * factor, decimals);
@@ -411,7 +366,6 @@ fn format_change(change: &Change, factor: f64, decimals: usize, unit: &str) -> S
 
 #[cfg(test)]
 mod tests {
-    use domain::plan::ConfigId;
     use metrics::compare::Run;
 
     use super::*;

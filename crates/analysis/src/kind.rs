@@ -1,12 +1,10 @@
 //! What reports of loads, capacity runs and calibrations have in common.
 
-use std::collections::BTreeMap;
-
 use document::environment::{self, Line, line};
-use document::number::short;
+use document::number::{decimals, short};
 use document::{Block, Cell, Document, Field, Front, Origin, Picture, Section, Table};
 use domain::record::load::Spread;
-use domain::record::{Provenance, RunHeader, RuntimeFacts, RuntimeFlavour, TimeScale};
+use domain::record::{RunHeader, RuntimeFacts, RuntimeFlavour, TimeScale};
 use serde_json::{Map, Value, json};
 
 use crate::report::ReportOptions;
@@ -15,29 +13,22 @@ use crate::report::ReportOptions;
 pub(crate) fn page(
     kind: &'static str,
     options: &ReportOptions,
-    provenance: Provenance,
+    header: &RunHeader,
     source: String,
     pictures: Vec<Picture>,
 ) -> Document {
     Document {
         kind,
         name: options.name.clone(),
-        provenance,
+        provenance: header.provenance,
         source,
         inputs: options.inputs.clone(),
         front: Front {
             picture: pictures.first().map(|picture| picture.name.clone()),
             ..Front::default()
         },
-        sections: Vec::new(),
-        appendix: Vec::new(),
-        method: Vec::new(),
-        environment: Vec::new(),
-        limits: Vec::new(),
-        tables: Vec::new(),
         pictures,
-        figures: Map::new(),
-        attachments: BTreeMap::new(),
+        ..Document::default()
     }
 }
 
@@ -51,12 +42,7 @@ pub(crate) fn figures(object: Value) -> Map<String, Value> {
 
 /// The source line of a run's report.
 pub(crate) fn source(what: &str, header: &RunHeader) -> String {
-    let RunHeader {
-        name,
-        tool,
-        started_at,
-        ..
-    } = header;
+    let (name, tool, started_at) = (&header.name, &header.tool, &header.started_at);
     format!("{what} `{name}`, written by {tool} from {started_at}")
 }
 
@@ -147,11 +133,17 @@ pub(crate) fn statement(key: &str) -> &'static str {
     lines(key).next().unwrap_or_default()
 }
 
-/// A row of a table of spreads: what it is the spread of, and the numbers.
-pub(crate) fn spread_row(figure: &str, spread: &Spread, decimals: usize) -> Value {
-    let needs = spread.needs.iter().map(|(p, n)| format!("{p} {n}"));
-    let needs = needs.reduce(|all, next| format!("{all}, {next}"));
-    json!({ "figure": figure, "decimals": decimals, "spread": spread, "needs": needs })
+/// The rows of a table of the spreads that are known, each with its name. Decimals give the median three digits.
+pub(crate) fn spread_rows<'s>(
+    spreads: impl IntoIterator<Item = (&'s str, &'s Option<Spread>)>,
+) -> impl Iterator<Item = Value> {
+    spreads.into_iter().filter_map(|(figure, spread)| {
+        let spread = spread.as_ref()?;
+        let needs = spread.needs.iter().map(|(p, n)| format!("{p} {n}"));
+        let needs = needs.reduce(|all, next| format!("{all}, {next}"));
+        let decimals = decimals(spread.p50, [1.0, 10.0, 100.0]);
+        Some(json!({ "figure": figure, "decimals": decimals, "spread": spread, "needs": needs }))
+    })
 }
 
 #[cfg(test)]

@@ -12,15 +12,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use document::provenance_word;
-use domain::cache::CacheCheck;
 use domain::plan::ConfigId;
 use domain::record::Provenance;
 use metrics::notes::Warning;
 use metrics::{Dataset, RunObservation};
 
 pub(crate) use grid::{Grid, stamp};
-pub use results::{Kind, LoadError, LoadErrorKind, Skipped};
+pub use results::{Kind, LeftOut, LoadError, LoadErrorKind, Skipped};
 use results::{read_json, short};
 pub use rows::{Load, read};
 use serde_json::Value;
@@ -77,10 +75,8 @@ pub fn detect(path: &Path) -> Result<InputKind, LoadError> {
         return Ok(InputKind::PublishedAndFigures);
     }
     if let Some(kind) = Kind::of_lines(path) {
-        return Err(LoadError::new(
-            &path.join(kind.file()),
-            LoadErrorKind::NotFound,
-        ));
+        let file = path.join(kind.file());
+        return Err(LoadError::new(&file, LoadErrorKind::NotFound));
     }
     if recorded::is_recorded(path) {
         return Ok(InputKind::RecordedRuns);
@@ -92,10 +88,10 @@ pub fn detect(path: &Path) -> Result<InputKind, LoadError> {
 /// when nothing could be loaded, and for loads, capacity runs and calibrations.
 pub fn load(path: &Path, keep_going: bool) -> Result<LoadedInput, LoadError> {
     let kind = detect(path)?;
-    let mut skipped = Vec::new();
+    let mut left_out = LeftOut::new(keep_going);
     let mut dataset = match kind {
         InputKind::Results(Kind::Sweep) => {
-            let records = results::sweep::read(path, keep_going, &mut skipped)?;
+            let records = results::sweep::read(path, &mut left_out)?;
             metrics::from_records::dataset(records)
         }
         // Each of these has a report of its own and cannot be pooled.
@@ -104,7 +100,7 @@ pub fn load(path: &Path, keep_going: bool) -> Result<LoadedInput, LoadError> {
             return Err(LoadError::new(path, LoadErrorKind::CannotPool { what }));
         }
         InputKind::RecordedRuns => {
-            let runs = recorded::read(path, keep_going, &mut skipped)?;
+            let runs = recorded::read(path, &mut left_out)?;
             imported_dataset(path, format!("recorded runs `{}`", short(path)), runs)
         }
         InputKind::Figures | InputKind::Published | InputKind::PublishedAndFigures => {
@@ -117,12 +113,12 @@ pub fn load(path: &Path, keep_going: bool) -> Result<LoadedInput, LoadError> {
             let mut sources = Vec::new();
             if let Some(path) = file("published.csv", InputKind::Published) {
                 let row = figures::published_row;
-                dataset.published = figures::read_rows(&path, keep_going, &mut skipped, row)?;
+                dataset.published = figures::read_rows(&path, &mut left_out, row)?;
                 sources.push(format!("published table `{}`", short(&path)));
             }
             if let Some(path) = file("recorded.csv", InputKind::Figures) {
                 let row = figures::figures_row;
-                dataset.runs = figures::read_rows(&path, keep_going, &mut skipped, row)?;
+                dataset.runs = figures::read_rows(&path, &mut left_out, row)?;
                 sources.push(format!("recorded figures `{}`", short(&path)));
             }
             dataset.source = sources.join(" and ");
@@ -133,6 +129,7 @@ pub fn load(path: &Path, keep_going: bool) -> Result<LoadedInput, LoadError> {
         return Err(LoadError::new(path, LoadErrorKind::NothingLoaded));
     }
     sort_imported(&mut dataset);
+    let skipped = left_out.skipped;
     let lines = skipped.iter().map(Skipped::line);
     dataset.warnings.extend(lines.map(Warning::Text));
     Ok(LoadedInput {
@@ -161,13 +158,8 @@ pub fn load_all(paths: &[PathBuf], keep_going: bool) -> Result<LoadedInput, Load
 fn pool(path: &Path, mut into: LoadedInput, from: LoadedInput) -> Result<LoadedInput, LoadError> {
     let (a, b) = (into.dataset.provenance, from.dataset.provenance);
     if a != b {
-        return Err(LoadError::new(
-            path,
-            LoadErrorKind::MixedProvenance {
-                found: provenance_word(b),
-                other: provenance_word(a),
-            },
-        ));
+        let kind = LoadErrorKind::MixedProvenance { found: b, other: a };
+        return Err(LoadError::new(path, kind));
     }
     let set = &mut into.dataset;
     let mut last_repetition: BTreeMap<_, u32> = BTreeMap::new();
@@ -177,11 +169,8 @@ fn pool(path: &Path, mut into: LoadedInput, from: LoadedInput) -> Result<LoadedI
     }
     let mut renumbered = 0;
     for mut run in from.dataset.runs {
-        let taken = set
-            .runs
-            .iter()
-            .any(|r| run_group(r) == run_group(&run) && r.repetition == run.repetition);
-        if taken {
+        let place = |run: &RunObservation| (run_group(run), run.repetition);
+        if set.runs.iter().any(|other| place(other) == place(&run)) {
             let last = last_repetition.entry(run_group(&run)).or_default();
             *last += 1;
             run.repetition = *last;
@@ -234,11 +223,8 @@ pub fn newest(results: &Path) -> Result<PathBuf, LoadError> {
         let started = started.and_then(Value::as_str).unwrap_or_default();
         found.push((started.to_owned(), folder));
     }
-    found
-        .into_iter()
-        .max()
-        .map(|(_, folder)| folder)
-        .ok_or_else(|| LoadError::new(results, LoadErrorKind::NothingLoaded))
+    let newest = found.into_iter().max().map(|(_, folder)| folder);
+    newest.ok_or_else(|| LoadError::new(results, LoadErrorKind::NothingLoaded))
 }
 
 fn imported_dataset(path: &Path, source: String, runs: Vec<RunObservation>) -> Dataset {
@@ -246,15 +232,9 @@ fn imported_dataset(path: &Path, source: String, runs: Vec<RunObservation>) -> D
     Dataset {
         name: name.into_owned(),
         provenance: Provenance::Imported,
-        manifest: None,
-        environment: None,
         source,
         runs,
-        published: Vec::new(),
-        telemetry: Vec::new(),
-        contexts: Vec::new(),
-        cache: CacheCheck::default(),
-        warnings: Vec::new(),
+        ..Dataset::default()
     }
 }
 

@@ -10,7 +10,6 @@ mod words;
 use document::number::plain;
 use document::words::sentence;
 use document::{Block, Section};
-use domain::record::Provenance;
 use serde_json::json;
 
 use crate::kind;
@@ -20,11 +19,6 @@ use series::Series;
 
 /// Most rows that a table in the report shows; the CSV has all.
 const MAX_ROWS: usize = 12;
-
-/// True when the server was a simulator.
-fn is_simulated(load: &Load) -> bool {
-    load.file.header.provenance == Provenance::Simulated
-}
 
 /// The source line of the report.
 pub fn source(load: &Load) -> String {
@@ -37,14 +31,8 @@ pub fn source(load: &Load) -> String {
 pub fn build(load: &Load, options: &ReportOptions) -> Result<Report, ReportError> {
     let series = Series::of(load);
     let pictures = pictures::draw(load, &series)?;
-    let file = &load.file;
-    let mut page = kind::page(
-        "load",
-        options,
-        file.header.provenance,
-        source(load),
-        pictures,
-    );
+    let (file, header) = (&load.file, &load.file.header);
+    let mut page = kind::page("load", options, header, source(load), pictures);
     words::front(load, &series, &mut page.front);
     page.tables = tables::all(load, &series);
     let table = |id: &&str| Block::Rows((*id).to_owned(), MAX_ROWS);
@@ -55,19 +43,13 @@ pub fn build(load: &Load, options: &ReportOptions) -> Result<Report, ReportError
         Section::new("Tables", shown.iter().map(table).collect()),
     ];
     page.method = words::method(load);
-    let header = &load.file.header;
     page.environment = kind::environment(&page, header, kind::client(header), "load", options);
-    page.limits = load
-        .skipped
-        .iter()
-        .map(|s| sentence(&Skipped::line(s)))
-        .collect();
-    page.limits.push(
-        "One load is one sample of the server: nothing here says how another run would differ."
-            .to_owned(),
-    );
-    let helped = file.asked.cache_warning(&load.figures);
-    page.limits.extend(helped.map(|words| sentence(&words)));
+    let skipped = load.skipped.iter().map(Skipped::line);
+    let sample =
+        "One load is one sample of the server: nothing here says how another run would differ.";
+    let limits = skipped.chain([sample.to_owned()]);
+    let limits = limits.chain(file.asked.cache_warning(&load.figures));
+    page.limits = limits.map(|words| sentence(&words)).collect();
     let client = file.result.as_ref().map(|result| &result.client);
     page.figures = kind::figures(json!({
         "asked": file.asked,

@@ -5,6 +5,7 @@ use domain::record::{BudgetDepth, BudgetEnd, BudgetStep, ClientBudget};
 use metrics::budget::{Beyond, calibrated_to};
 
 use crate::number::{ms, plain};
+use crate::words::known;
 
 fn rate(tokens_per_s: f64) -> String {
     plain(tokens_per_s, 0)
@@ -25,27 +26,18 @@ pub fn in_words(budget: &ClientBudget) -> String {
             rate(most)
         );
     };
-    let token = step.token_bias.map_or_else(
-        || "unknown".to_owned(),
-        |bias| {
-            let tail = bias
-                .p99_ns
-                .map_or_else(String::new, |p99| format!(", p99 {}", ms(p99)));
-            format!("{} mean{tail}", ms(bias.mean_ns))
-        },
-    );
-    let ttft = step
-        .ttft_bias
-        .map_or_else(|| "unknown".to_owned(), |bias| ms(bias.mean_ns));
+    let token = known(step.token_bias.map(|bias| {
+        let tail = bias.p99_ns.map(|p99| format!(", p99 {}", ms(p99)));
+        format!("{} mean{}", ms(bias.mean_ns), tail.unwrap_or_default())
+    }));
+    let ttft = known(step.ttft_bias.map(|bias| ms(bias.mean_ns)));
     let cpu = step.cpu_per_token_ns.map_or_else(String::new, |cpu| {
         format!(", {:.0} µs of CPU per token", cpu.0 as f64 / 1e3)
     });
+    let (rate, streams, worst) = (rate(step.tokens_per_s), step.streams, worst_ttft(budget));
     format!(
-        "calibrated to {} tok/s with bias under 1 ms ({measured}); there, with {} streams at once, \
-         stamps were late by {token}, TTFT by {ttft} mean{cpu}{}",
-        rate(step.tokens_per_s),
-        step.streams,
-        worst_ttft(budget)
+        "calibrated to {rate} tok/s with bias under 1 ms ({measured}); there, with {streams} streams at once, \
+         stamps were late by {token}, TTFT by {ttft} mean{cpu}{worst}"
     )
 }
 
@@ -53,10 +45,10 @@ pub fn in_words(budget: &ClientBudget) -> String {
 /// has it.
 pub fn worst_ttft(budget: &ClientBudget) -> String {
     let highest = calibrated_to(budget);
-    let within = budget
-        .steps
-        .iter()
-        .filter(|step| highest.is_some_and(|highest| step.tokens_per_s <= highest.tokens_per_s));
+    let is_calibrated = |step: &&BudgetStep| {
+        highest.is_some_and(|highest| step.tokens_per_s <= highest.tokens_per_s)
+    };
+    let within = budget.steps.iter().filter(is_calibrated);
     let late = |step: &BudgetStep| step.ttft_bias.map(|bias| bias.mean_ns);
     let worst = within.max_by_key(|step| late(step));
     match worst.filter(|step| late(step) > highest.and_then(late)) {
@@ -70,15 +62,10 @@ pub fn worst_ttft(budget: &ClientBudget) -> String {
 }
 
 pub fn beyond_in_words(beyond: &Beyond) -> String {
-    let calibrated = beyond.calibrated.map_or_else(
-        || "the client is calibrated to no rate with bias under 1 ms".to_owned(),
-        |rate_to| {
-            format!(
-                "the client is calibrated to {} tok/s with bias under 1 ms",
-                rate(rate_to)
-            )
-        },
-    );
+    let calibrated = match beyond.calibrated.map(rate) {
+        None => "the client is calibrated to no rate with bias under 1 ms".to_owned(),
+        Some(rate) => format!("the client is calibrated to {rate} tok/s with bias under 1 ms"),
+    };
     let late = match (beyond.ttft_late_ns, beyond.off_the_scale) {
         (None, _) => "how late figures of TTFT may be was not measured".to_owned(),
         (Some(ns), false) => format!("figures of TTFT may be late by up to {}", ms(ns)),
@@ -87,10 +74,8 @@ pub fn beyond_in_words(beyond: &Beyond) -> String {
             ms(ns)
         ),
     };
-    format!(
-        "this run received {} tok/s; {calibrated}: {late}",
-        rate(beyond.received)
-    )
+    let received = rate(beyond.received);
+    format!("this run received {received} tok/s; {calibrated}: {late}")
 }
 
 /// Why no higher load was tried.
@@ -129,21 +114,12 @@ mod tests {
             ttft_late_ns: Some(7_250_000),
             off_the_scale: false,
         };
-        let cases = [
-            beyond,
-            Beyond {
-                off_the_scale: true,
-                ..beyond
-            },
-            Beyond {
-                calibrated: None,
-                ttft_late_ns: None,
-                ..beyond
-            },
-        ];
-        let lines: Vec<String> = std::iter::once(in_words(&calibration.budget))
-            .chain(cases.iter().map(beyond_in_words))
-            .collect();
+        let mut faster = beyond;
+        faster.off_the_scale = true;
+        let mut to_nothing = beyond;
+        (to_nothing.calibrated, to_nothing.ttft_late_ns) = (None, None);
+        let beyond = [beyond, faster, to_nothing].map(|beyond| beyond_in_words(&beyond));
+        let lines = [&[in_words(&calibration.budget)], &beyond[..]].concat();
         insta::assert_snapshot!(lines.join("\n"));
     }
 }

@@ -9,7 +9,7 @@ use metrics::capacity::{Course, Criterion, LevelFigures, Located, Objective, Sca
 use metrics::stats::LawKind;
 
 use crate::number::{plain, three_digits};
-use crate::words::plural;
+use crate::words::{known, plural};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
@@ -46,15 +46,13 @@ pub fn answer(
     let seen = record.observed();
     let carries = search::carried(&seen);
     let breaks = search::breaks(&seen);
-    let unresolved: Vec<&LevelRecord> = record
-        .probes
-        .iter()
-        .filter(|p| p.end != LevelEnd::Interrupted && p.observed().verdict == Verdict::Unresolved)
-        .collect();
-    let open = |p: &&&LevelRecord| {
-        carries.is_none_or(|c| p.agents > c) && breaks.is_none_or(|b| p.agents < b)
+    let is_open = |p: &&LevelRecord| {
+        let is_between =
+            carries.is_none_or(|c| p.agents > c) && breaks.is_none_or(|b| p.agents < b);
+        let is_unresolved = p.observed().verdict == Verdict::Unresolved;
+        is_between && is_unresolved && p.end != LevelEnd::Interrupted
     };
-    let between: Vec<&LevelRecord> = unresolved.iter().filter(open).copied().collect();
+    let between: Vec<&LevelRecord> = record.probes.iter().filter(is_open).collect();
     let interrupted = record.end.is_none_or(|end| end == RunEnd::Interrupted);
     let least = seen.iter().map(|o| o.agents).min().unwrap_or(1);
     let kind = match (carries, breaks) {
@@ -67,12 +65,9 @@ pub fn answer(
         let probe = record.probes.iter().find(|p| p.agents == b)?;
         why_broken(probe, levels)
     });
-    let broken = |b: u32| {
-        let verb = if b == 1 { "breaks" } else { "break" };
-        match &why {
-            Some(why) => format!("{b} {verb} it: {why}"),
-            None => format!("{b} {verb} it"),
-        }
+    let [after_colon, in_brackets] = match &why {
+        Some(why) => [format!(": {why}"), format!(" ({why})")],
+        None => Default::default(),
     };
     let reason = match record.end {
         Some(RunEnd::Finished(_)) if !between.is_empty() => "",
@@ -80,40 +75,33 @@ pub fn answer(
         Some(RunEnd::Finished(SearchEnd::Saturated)) => ", and more were not tried",
         _ => "",
     };
-    let mut sentence = match (kind, carries, breaks) {
-        (AnswerKind::Bracketed, Some(c), Some(b)) => {
-            let (carried, broken) = (agents(c), broken(b));
+    let [carried, failing] = [carries, breaks].map(Option::unwrap_or_default);
+    let verb = if failing == 1 { "breaks" } else { "break" };
+    let broken = format!("{failing} {verb} it{after_colon}");
+    let [carried, least] = [carried, failing].map(agents);
+    let answer = match kind {
+        AnswerKind::Bracketed => {
             format!("This server carries {carried} within {objective} ({broken})")
         }
-        (AnswerKind::AtLeast, Some(c), _) => {
-            let carried = agents(c);
+        AnswerKind::AtLeast => {
             format!("This server carries at least {carried} within {objective}{reason}")
         }
-        (AnswerKind::None, _, Some(b)) => {
-            let why = why.as_ref().map_or_else(String::new, |w| format!(" ({w})"));
-            let least = agents(b);
-            format!("This server does not carry even {least} within {objective}{why}")
+        AnswerKind::None => {
+            format!("This server does not carry even {least} within {objective}{in_brackets}")
         }
-        (_, _, Some(b)) => {
-            let broken = broken(b);
+        AnswerKind::Unresolved if breaks.is_some() => {
             format!("Unresolved: no level is shown to keep {objective}; {broken}")
         }
-        _ => format!("Unresolved: no level is shown to keep or to break {objective}"),
+        AnswerKind::Unresolved => {
+            format!("Unresolved: no level is shown to keep or to break {objective}")
+        }
     };
-    for probe in &between {
-        sentence.push_str("; ");
-        sentence.push_str(&open_in_words(probe));
-    }
-    if let Some(scaling) = scaling {
-        sentence.push_str("; ");
-        sentence.push_str(&course(scaling));
-    }
-    sentence.push('.');
+    let open = between.iter().map(|probe| open_in_words(probe));
+    let parts = [answer].into_iter().chain(open).chain(scaling.map(course));
     let mut notes = Vec::new();
     if interrupted {
         notes.push("Interrupted: the search did not come to its end; --resume goes on.".to_owned());
     }
-    let failing = breaks.unwrap_or_default();
     notes.extend(search::out_of_order(&seen).into_iter().map(|agents| {
         format!(
             "{agents} agents pass although {failing} fail: the levels are not in order, and the lower one is taken."
@@ -136,7 +124,7 @@ pub fn answer(
         carries,
         breaks,
         open: u32::try_from(between.len()).unwrap_or(u32::MAX),
-        sentence,
+        sentence: parts.collect::<Vec<_>>().join("; ") + ".",
         notes,
     }
 }
@@ -170,11 +158,12 @@ fn why_broken(probe: &LevelRecord, levels: &[LevelFigures]) -> Option<String> {
     if let Some(broken) = judged.iter().find(|j| j.verdict == Verdict::Fail) {
         return figure_in_words(broken);
     }
-    let level = levels.iter().find(|l| l.agents == probe.agents)?;
+    let level = levels
+        .iter()
+        .find(|l| l.agents == probe.agents && probe.failing)?;
     let outcomes = &level.load.outcomes;
     let (lost, total) = (outcomes.not_completed(), outcomes.total());
-    let failing = probe.failing;
-    failing.then(|| format!("{lost} of {total} requests did not complete"))
+    Some(format!("{lost} of {total} requests did not complete"))
 }
 
 /// A limited figure as it was seen: `ttft_p95 2.90 s [2.61 .. 3.48]`; none when none was.
@@ -188,18 +177,15 @@ pub fn figure_in_words(judged: &Judged) -> Option<String> {
         Criterion::Latency { .. } => (1e3, "ms"),
         Criterion::Goodput { .. } | Criterion::Failed { .. } => (100.0, "%"),
     };
-    let end = |end: Option<f64>| {
-        end.map_or_else(|| "unknown".to_owned(), |end| three_digits(end * factor))
+    let shown = |value: f64| three_digits(value * factor);
+    let ends = [judged.seen_lo, judged.seen_hi];
+    let [lo, hi] = ends.map(|end| known(end.map(shown)));
+    let interval = match ends {
+        [None, None] => String::new(),
+        _ => format!(" [{lo} .. {hi}]"),
     };
-    let interval = match (judged.seen_lo, judged.seen_hi) {
-        (None, None) => String::new(),
-        (lo, hi) => format!(" [{} .. {}]", end(lo), end(hi)),
-    };
-    Some(format!(
-        "{} {} {unit}{interval}",
-        criterion.name(),
-        three_digits(seen * factor)
-    ))
+    let (name, seen) = (criterion.name(), shown(seen));
+    Some(format!("{name} {seen} {unit}{interval}"))
 }
 
 fn course(scaling: &Scaling) -> String {
@@ -213,8 +199,8 @@ fn course(scaling: &Scaling) -> String {
             let top = agents(top);
             let from = above.map_or("below".to_owned(), |n| format!("between {n} and"));
             let law = LawKind::Usl.name();
-            let peak = scaling.usl_peak();
-            let by_law = peak.map(|peak| format!(", near {} by the {law}", place(&peak)));
+            let peak = scaling.usl_peak().map(|peak| place(&peak));
+            let by_law = peak.map(|peak| format!(", near {peak} by the {law}"));
             let by_law = by_law.unwrap_or_default();
             format!(
                 "throughput falls: the highest is {highest} with {top}, and {below} get less; it peaks {from} {below} \
@@ -224,10 +210,10 @@ fn course(scaling: &Scaling) -> String {
         Course::Flat { from } => {
             let from = agents(from);
             let saturates = match (scaling.batch.at, scaling.n_star.at) {
-                (Some(_), _) => format!(
-                    "the fitted law, not a measurement, saturates near {}",
-                    place(&scaling.batch)
-                ),
+                (Some(_), _) => {
+                    let near = place(&scaling.batch);
+                    format!("the fitted law, not a measurement, saturates near {near}")
+                }
                 (None, Some(_)) => format!(
                     "{} reach that at the earliest, if each adds as much as the first",
                     place(&scaling.n_star)
@@ -265,15 +251,9 @@ fn place(located: &Located) -> String {
 }
 
 fn in_brackets(located: &Located, decimals: usize) -> String {
-    let number = |value: Option<f64>| {
-        value.map_or_else(|| "unknown".to_owned(), |value| plain(value, decimals))
-    };
-    format!(
-        "{} [{} .. {}]",
-        number(located.at),
-        number(located.lo),
-        number(located.hi)
-    )
+    let number = |value: Option<f64>| known(value.map(|value| plain(value, decimals)));
+    let [at, lo, hi] = [located.at, located.lo, located.hi].map(number);
+    format!("{at} [{lo} .. {hi}]")
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub const REPORT_SCHEMA: u32 = 1;
 /// Lines that the answer, its certainty, its reasons and what to try next take at most on page one.
 pub const MOST_LINES: usize = 12;
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Document {
     /// What kind of data it is about: `sweep`, `load`, `capacity`, `calibration`, `compare`.
     pub kind: &'static str,
@@ -137,18 +137,18 @@ impl Content {
     }
 }
 
-/// As in `report.json`.
-pub const fn provenance_word(provenance: Provenance) -> &'static str {
-    match provenance {
-        Provenance::Measured => "measured",
-        Provenance::Simulated => "simulated",
-        Provenance::Imported => "imported",
-    }
-}
-
 impl Document {
     pub fn is_simulated(&self) -> bool {
         self.provenance == Provenance::Simulated
+    }
+
+    /// What every title of a simulated report begins with.
+    fn badge(&self) -> &'static str {
+        if self.is_simulated() {
+            "SIMULATED: "
+        } else {
+            ""
+        }
     }
 
     fn table(&self, id: &str) -> Option<&Table> {
@@ -175,40 +175,42 @@ impl Document {
             let text = dictionary(&self.tables).to_csv();
             files.insert("tables/columns.csv".to_owned(), Content::Text(text));
         }
-        for (name, text) in &self.attachments {
-            files.insert(name.clone(), Content::Text(text.clone()));
-        }
-        files.insert("report.md".to_owned(), Content::Text(self.to_markdown()));
-        if let Some(text) = self.appendix_to_markdown() {
-            files.insert("appendix.md".to_owned(), Content::Text(text));
-        }
-        let text = self.json_with_files(files.keys())?;
+        let mut texts = self.attachments.clone();
+        texts.insert("report.md".to_owned(), self.to_markdown());
+        texts.extend(
+            self.appendix_to_markdown()
+                .map(|text| ("appendix.md".to_owned(), text)),
+        );
+        files.extend(
+            texts
+                .into_iter()
+                .map(|(name, text)| (name, Content::Text(text))),
+        );
+        let names: Vec<&String> = files.keys().collect();
+        let text = self.json_with_files(&names)?;
         files.insert("report.json".to_owned(), Content::Text(text));
         Ok(files)
     }
 
     /// `report.json` without the names of the other files. Fails when a figure has no JSON.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        self.json_with_files(std::iter::empty())
+        self.json_with_files(&[])
     }
 
     /// `report.json`. Where `figures` has one of these keys, its value stays.
-    fn json_with_files<'f>(
-        &self,
-        files: impl Iterator<Item = &'f String>,
-    ) -> Result<String, serde_json::Error> {
+    fn json_with_files(&self, files: &[&String]) -> Result<String, serde_json::Error> {
         let mut all = self.figures.clone();
         for (key, value) in [
             ("schema", json!(REPORT_SCHEMA)),
             ("kind", json!(self.kind)),
             ("name", json!(self.name)),
-            ("provenance", json!(provenance_word(self.provenance))),
+            ("provenance", json!(self.provenance)),
             ("source", json!(self.source)),
             ("inputs", json!(self.inputs)),
             ("answer", json!(self.front.plain_answer())),
             ("because", json!(self.front.why)),
             ("next", json!(self.front.next)),
-            ("files", json!(files.collect::<Vec<_>>())),
+            ("files", json!(files)),
         ] {
             all.entry(key).or_insert(value);
         }
@@ -221,20 +223,12 @@ impl Document {
     pub fn to_text(&self, width: usize) -> String {
         let front = &self.front;
         let plain = |words: &str| words.replace("**", "").replace('`', "");
-        let mut text = String::new();
-        if self.is_simulated() {
-            text.push_str("SIMULATED: ");
-        }
-        text.push_str(&plain(&front.answer));
-        text.push('\n');
+        let mut text = format!("{}{}\n", self.badge(), plain(&front.answer));
         for line in front.spoilt.iter().chain(&front.why).chain(&front.next) {
-            text.push_str("- ");
-            text.push_str(&plain(line));
-            text.push('\n');
+            text += &format!("- {}\n", plain(line));
         }
         if !front.figures.rows.is_empty() {
-            text.push('\n');
-            text.push_str(&front.figures.to_text(width));
+            text += &format!("\n{}", front.figures.to_text(width));
         }
         text
     }

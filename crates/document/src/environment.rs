@@ -22,16 +22,14 @@ pub fn machine(env: Option<&Environment>) -> Vec<Line> {
     let Some(env) = env else {
         return vec![line("machine", "not recorded in the data")];
     };
+    let (cpu, memory) = (
+        safe::markdown(&env.cpu),
+        plain(env.memory_bytes as f64 / 1e9, 1),
+    );
     let mut lines = vec![
         line("operating system", safe::markdown(&env.os)),
-        line(
-            "processor",
-            format!("{}, {} cores", safe::markdown(&env.cpu), env.cores),
-        ),
-        line(
-            "memory",
-            format!("{} GB", plain(env.memory_bytes as f64 / 1e9, 1)),
-        ),
+        line("processor", format!("{cpu}, {} cores", env.cores)),
+        line("memory", format!("{memory} GB")),
         line("GPU", safe::markdown(&gpu_words(&env.gpu))),
     ];
     let notes = env.gpu.notes().into_iter();
@@ -43,19 +41,15 @@ pub fn machine(env: Option<&Environment>) -> Vec<Line> {
 
 pub fn servers(endpoints: &[EndpointFacts]) -> Vec<Line> {
     let server = |(endpoint, place): (&EndpointFacts, usize)| {
-        let model = endpoint
-            .model
-            .as_ref()
-            .map_or("model unknown".to_owned(), |m| {
-                let digest = m.digest.as_ref().map(|d| format!("digest {d}"));
-                let facts = [m.parameter_size.clone(), m.quantization.clone(), digest];
-                let facts: Vec<String> = facts.into_iter().flatten().collect();
-                if facts.is_empty() {
-                    m.name.clone()
-                } else {
-                    format!("{} ({})", m.name, facts.join(", "))
-                }
-            });
+        let model = endpoint.model.as_ref().map(|m| {
+            let digest = m.digest.as_ref().map(|d| format!("digest {d}"));
+            let facts = [m.parameter_size.clone(), m.quantization.clone(), digest];
+            match facts.into_iter().flatten().join(", ") {
+                facts if facts.is_empty() => m.name.clone(),
+                facts => format!("{} ({facts})", m.name),
+            }
+        });
+        let model = model.unwrap_or_else(|| "model unknown".to_owned());
         let server = &endpoint.server;
         let words = format!("{} {}, {model}", server.kind, server.version);
         line(format!("server {place}"), safe::markdown(&words))

@@ -110,12 +110,10 @@ fn value(finding: &Finding, at: usize) -> f64 {
 fn with_interval(e: &EvidenceRef) -> String {
     let mean = three_digits(e.value);
     match e.interval {
-        Some((lo, hi)) => format!(
-            "{mean} [{}, {}], n = {}",
-            three_digits(lo),
-            three_digits(hi),
-            e.n
-        ),
+        Some((lo, hi)) => {
+            let [lo, hi] = [lo, hi].map(three_digits);
+            format!("{mean} [{lo}, {hi}], n = {}", e.n)
+        }
         None => format!("{mean}, n = {}, no interval", e.n),
     }
 }
@@ -181,10 +179,10 @@ pub fn sentence(finding: &Finding) -> String {
             cause.map_or("", |e| cause_words(e.figure)).to_owned()
         }
         "on_cpu" => plain(100.0 * value(finding, 0), 0),
-        "in_turn" => on_cpu_in_turn(finding).map_or_else(
-            || "an unknown part".to_owned(),
-            |share| format!("{} %", plain(100.0 * share, 0)),
-        ),
+        "in_turn" => match on_cpu_in_turn(finding) {
+            Some(share) => format!("{} %", plain(100.0 * share, 0)),
+            None => "an unknown part".to_owned(),
+        },
         "cost" => offload_cost(finding),
         "changes" => changes_in_words(finding),
         place => three_digits(value(finding, place.parse().unwrap_or(usize::MAX))),
@@ -359,7 +357,7 @@ fn numbers(group: &[&Finding], origin: Origin) -> Option<Table> {
                 Cell::number(e.value, if whole { 0 } else { 2 })
             })
         };
-        fields.push(Field::number(key.replace(' ', "_"), heading, origin, cell));
+        fields.push(Field::number(&key.replace(' ', "_"), heading, origin, cell));
     }
     fields.push(Field::number(
         "seen_in",
@@ -382,10 +380,8 @@ pub fn what_to_try(
     slots: u64,
     server: Option<&ServerIdentity>,
 ) -> Vec<String> {
-    let options: Vec<String> = options_named(findings)
-        .into_iter()
-        .map(safe::code)
-        .collect();
+    let options = options_named(findings).into_iter();
+    let options: Vec<String> = options.map(safe::code).collect();
     let what = match &options[..] {
         [] => "the same options".to_owned(),
         options => format!("the same {}", joined(options)),

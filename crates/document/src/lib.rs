@@ -19,8 +19,6 @@ pub mod table;
 pub mod verdict;
 pub mod words;
 
-pub use document::{
-    Block, Content, Document, Front, MOST_LINES, Picture, REPORT_SCHEMA, Section, provenance_word,
-};
+pub use document::{Block, Content, Document, Front, MOST_LINES, Picture, REPORT_SCHEMA, Section};
 pub use invocation::Invocation;
 pub use table::{Cell, Column, Field, Kind, Origin, Table};

@@ -32,24 +32,21 @@ pub fn warning(warning: &Warning) -> String {
             "{} ({}, repetition {}, {arm}) is left out: the journal has no request of agent {agent}",
             run.config, run.topology, run.repetition
         ),
-        Warning::ServerChanged(url, [before, now], arms) => format!(
-            "the server at {} was {} {} when the sweep began and {} {} in {}, which cannot be compared with the others",
-            url,
-            before.kind,
-            before.version,
-            now.kind,
-            now.version,
-            plural(*arms as u64, "arm")
-        ),
+        Warning::ServerChanged(url, servers, arms) => {
+            let servers = servers.each_ref();
+            let [before, now] = servers.map(|server| format!("{} {}", server.kind, server.version));
+            let arms = plural(*arms as u64, "arm");
+            format!(
+                "the server at {url} was {before} when the sweep began and {now} in {arms}, which cannot be compared \
+                 with the others"
+            )
+        }
         Warning::ImpossibleDurations([wrong, requests], dropped) => {
-            let named: Vec<String> = dropped
-                .iter()
-                .map(|(name, n)| format!("{name} {n}"))
-                .collect();
+            let named = dropped.iter().map(|(name, n)| format!("{name} {n}"));
+            let named = named.collect::<Vec<_>>().join(", ");
             format!(
                 "durations that the server reports for {wrong} of {requests} requests cannot be, by our own \
-                 stamps ({}): they are left out, and the time that they would explain counts as unexplained",
-                named.join(", ")
+                 stamps ({named}): they are left out, and the time that they would explain counts as unexplained"
             )
         }
         Warning::Responses(note, responses) => note.counted(*responses),
@@ -105,14 +102,10 @@ fn at_fault(fault: &RequestFault) -> String {
 
 pub fn note(note: &Note) -> String {
     match note {
-        Note::LeftOut(repetition, Unusable::NoTogetherArm) => {
-            format!("run {repetition} is left out: there is no together arm")
-        }
         Note::LeftOut(repetition, why) => {
-            format!(
-                "run {repetition} is left out: together arm: {}",
-                because(why)
-            )
+            let is_missing = matches!(why, Unusable::NoTogetherArm);
+            let arm = if is_missing { "" } else { "together arm: " };
+            format!("run {repetition} is left out: {arm}{}", because(why))
         }
         Note::FewRuns(0) => "no run can be used".to_owned(),
         Note::FewRuns(1) => "single run: no interval, no deviation".to_owned(),

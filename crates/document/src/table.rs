@@ -75,6 +75,15 @@ pub struct Column {
 }
 
 impl Column {
+    fn new(key: &str, heading: &str, kind: Kind, origin: Origin) -> Self {
+        Self {
+            key: key.to_owned(),
+            heading: heading.to_owned(),
+            origin,
+            kind,
+        }
+    }
+
     /// What its cells hold, as `columns.csv` says it.
     fn content(&self) -> &'static str {
         match (self.kind, self.origin) {
@@ -98,8 +107,6 @@ pub enum Kind {
 pub enum Cell {
     /// Words, which may come from a server or a plan: each output makes them safe.
     Text(String),
-    /// A command or a name, set as code where the output can.
-    Code(String),
     Number {
         value: f64,
         /// Decimals for readers; CSV has its own.
@@ -121,10 +128,6 @@ pub enum Cell {
 impl Cell {
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
-    }
-
-    pub fn code(text: impl Into<String>) -> Self {
-        Self::Code(text.into())
     }
 
     pub fn number(value: f64, decimals: usize) -> Self {
@@ -200,48 +203,31 @@ impl<T: ?Sized> fmt::Debug for Field<'_, T> {
 }
 
 impl<'f, T: ?Sized> Field<'f, T> {
-    pub fn new(
-        key: impl Into<String>,
-        heading: impl Into<String>,
-        kind: Kind,
-        origin: Origin,
-        cell: impl Fn(&T) -> Cell + 'f,
-    ) -> Self {
-        Self {
-            column: Column {
-                key: key.into(),
-                heading: heading.into(),
-                origin,
-                kind,
-            },
-            cell: Box::new(cell),
-        }
+    fn new(column: Column, cell: impl Fn(&T) -> Cell + 'f) -> Self {
+        let cell = Box::new(cell);
+        Self { column, cell }
     }
 
-    pub fn label(
-        key: impl Into<String>,
-        heading: impl Into<String>,
-        cell: impl Fn(&T) -> Cell + 'f,
-    ) -> Self {
-        Self::new(key, heading, Kind::Text, Origin::Label, cell)
+    pub fn label(key: &str, heading: &str, cell: impl Fn(&T) -> Cell + 'f) -> Self {
+        Self::new(Column::new(key, heading, Kind::Text, Origin::Label), cell)
     }
 
     pub fn number(
-        key: impl Into<String>,
-        heading: impl Into<String>,
+        key: &str,
+        heading: &str,
         origin: Origin,
         cell: impl Fn(&T) -> Cell + 'f,
     ) -> Self {
-        Self::new(key, heading, Kind::Number, origin, cell)
+        Self::new(Column::new(key, heading, Kind::Number, origin), cell)
     }
 
     pub fn estimate(
-        key: impl Into<String>,
-        heading: impl Into<String>,
+        key: &str,
+        heading: &str,
         origin: Origin,
         cell: impl Fn(&T) -> Cell + 'f,
     ) -> Self {
-        Self::new(key, heading, Kind::Estimate, origin, cell)
+        Self::new(Column::new(key, heading, Kind::Estimate, origin), cell)
     }
 }
 
@@ -263,11 +249,9 @@ impl Table {
         let row = |item: &T| fields.iter().map(|f| (f.cell)(item)).collect();
         let rows = items.into_iter().map(|item| row(item.borrow())).collect();
         Self {
-            id: id.into(),
-            title: title.into(),
-            note: String::new(),
             columns: fields.into_iter().map(|f| f.column).collect(),
             rows,
+            ..Self::new(id, title)
         }
     }
 
@@ -287,35 +271,19 @@ impl Table {
     /// The table without the columns in which no cell says anything, except for those named.
     #[must_use]
     pub fn without_empty_columns(mut self, except: &[&str]) -> Self {
-        let says = |i: usize| {
-            let empty = |row: &Vec<Cell>| matches!(row[i], Cell::Unknown | Cell::Empty);
-            !self.rows.iter().all(empty)
-        };
-        let keep: Vec<bool> = (0..self.columns.len())
-            .map(|i| says(i) || except.contains(&self.columns[i].key.as_str()))
-            .collect();
-        let mut kept = keep.iter();
-        self.columns.retain(|_| *kept.next().unwrap_or(&true));
-        for row in &mut self.rows {
-            let mut kept = keep.iter();
-            row.retain(|_| *kept.next().unwrap_or(&true));
+        for place in (0..self.columns.len()).rev() {
+            let says_nothing = |row: &Vec<Cell>| matches!(row[place], Cell::Unknown | Cell::Empty);
+            let is_named = except.contains(&&*self.columns[place].key);
+            if !is_named && self.rows.iter().all(says_nothing) {
+                self.columns.remove(place);
+                self.rows.iter_mut().for_each(|row| drop(row.remove(place)));
+            }
         }
         self
     }
 
-    pub fn column(
-        &mut self,
-        key: impl Into<String>,
-        heading: impl Into<String>,
-        kind: Kind,
-        origin: Origin,
-    ) {
-        self.columns.push(Column {
-            key: key.into(),
-            heading: heading.into(),
-            origin,
-            kind,
-        });
+    pub fn column(&mut self, key: &str, heading: &str, kind: Kind, origin: Origin) {
+        self.columns.push(Column::new(key, heading, kind, origin));
     }
 
     pub fn label(&mut self, key: &str, heading: &str) {

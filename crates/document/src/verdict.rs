@@ -1,7 +1,6 @@
 //! The verdict vocabulary: every word that any output uses for a verdict. The rules are in `metrics`.
 
 use domain::plan::Topology;
-use domain::record::capacity::Verdict as LevelVerdict;
 use metrics::compare::{
     FEWEST_RUNS, GateOutcome, GateReason, Limit, MOST_REPETITIONS, Reading, Shown,
 };
@@ -59,10 +58,8 @@ pub fn would_decide<'c>(configs: impl Iterator<Item = &'c ConfigSummary>) -> Opt
     if !open.iter().any(spread_known) {
         return (!open.is_empty()).then(|| "To decide, run 3 repetitions at least.".to_owned());
     }
-    let needed: Vec<u32> = open
-        .iter()
-        .filter_map(|c| c.repetitions_to_decide)
-        .collect();
+    let needed = open.iter().filter_map(|c| c.repetitions_to_decide);
+    let needed: Vec<u32> = needed.collect();
     let number = match (needed.iter().min(), needed.iter().max()) {
         (Some(least), Some(most)) if least < most => format!("{least} to {most}"),
         (_, Some(most)) => most.to_string(),
@@ -129,18 +126,16 @@ pub const fn gate(outcome: GateOutcome) -> &'static str {
 pub fn gate_reason(reason: GateReason) -> String {
     match reason {
         GateReason::Decided(shown) => numbers(shown),
-        GateReason::Across(shown, more) => {
-            let more = match more {
-                Some(n) => format!(
-                    "if the change is what it seems, about {n} repetitions of each side would decide it"
-                ),
-                None => format!(
-                    "it lies so close to the limit that {MOST_REPETITIONS} repetitions of each side \
-                     might not decide it"
-                ),
-            };
-            format!("{} reaches across the limit; {more}", numbers(shown))
-        }
+        GateReason::Across(shown, Some(more)) => format!(
+            "{} reaches across the limit; if the change is what it seems, about {more} repetitions of each side would \
+             decide it",
+            numbers(shown)
+        ),
+        GateReason::Across(shown, None) => format!(
+            "{} reaches across the limit; it lies so close to the limit that {MOST_REPETITIONS} repetitions of each \
+             side might not decide it",
+            numbers(shown)
+        ),
         GateReason::OtherCacheHelp([base, new]) => format!(
             "refused: the servers' caches held {:.0} % and {:.0} % of the prompts, so a change is not \
              the servers' own",
@@ -175,14 +170,6 @@ fn numbers(shown: Shown) -> String {
     };
     let [value, lo, hi] = [shown.value, shown.lo, shown.hi].map(one);
     format!("{value} [{lo}, {hi}]")
-}
-
-pub const fn level(verdict: LevelVerdict) -> &'static str {
-    match verdict {
-        LevelVerdict::Pass => "pass",
-        LevelVerdict::Fail => "fail",
-        LevelVerdict::Unresolved => "unresolved",
-    }
 }
 
 pub const fn topology(topology: Topology) -> &'static str {

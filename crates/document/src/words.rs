@@ -20,6 +20,11 @@ pub fn all(n: impl Into<u64>, noun: &str) -> String {
     }
 }
 
+/// What is known, or `unknown`.
+pub fn known(words: Option<String>) -> String {
+    words.unwrap_or_else(|| "unknown".to_owned())
+}
+
 /// `a`, `a and b`, `a, b and c`.
 pub fn joined<T: AsRef<str>>(words: &[T]) -> String {
     match words {

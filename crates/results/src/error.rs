@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use domain::exit::{Exit, Fails};
+use domain::record::Provenance;
 
 #[derive(Debug, thiserror::Error)]
 pub struct LoadError {
@@ -125,8 +126,8 @@ pub enum LoadErrorKind {
          use `tandem-report compare` to set them side by side"
     )]
     MixedProvenance {
-        found: &'static str,
-        other: &'static str,
+        found: Provenance,
+        other: Provenance,
     },
 }
 
@@ -257,6 +258,39 @@ fn owner_note(owner: Option<u32>) -> String {
     owner.map_or_else(String::new, |pid| format!(" (process {pid})"))
 }
 
+/// What readers of a folder leave out, and what they warn of.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Parts that cannot be read are left out; otherwise, they are errors.
+    pub keep_going: bool,
+    pub skipped: Vec<Skipped>,
+    /// Lines that a killed writer left half-written.
+    pub warnings: Vec<String>,
+}
+
+impl LeftOut {
+    pub fn new(keep_going: bool) -> Self {
+        Self {
+            keep_going,
+            ..Self::default()
+        }
+    }
+
+    /// The part that was read, or none if it cannot be read and is left out.
+    pub fn unless_skipped<T>(
+        &mut self,
+        read: Result<T, LoadError>,
+    ) -> Result<Option<T>, LoadError> {
+        match read {
+            Err(error) if self.keep_going => {
+                self.skipped.push(Skipped::from_error(&error));
+                Ok(None)
+            }
+            read => read.map(Some).map_err(LoadError::of_a_part),
+        }
+    }
+}
+
 /// An input that was left out because `keep_going` was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
@@ -266,7 +300,7 @@ pub struct Skipped {
 }
 
 impl Skipped {
-    pub fn from_error(error: &LoadError) -> Self {
+    fn from_error(error: &LoadError) -> Self {
         Self {
             path: error.path.clone(),
             line: error.line,

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::blocks::{self, Block};
 use crate::json::json_error;
-use crate::{LoadError, Skipped};
+use crate::{LeftOut, LoadError};
 
 struct Problem {
     /// From 1, within its block.
@@ -52,9 +52,7 @@ pub(crate) struct Unreadable<'a> {
     pub(crate) what: &'static str,
     /// The kind of run that wrote the file.
     pub(crate) writer: &'static str,
-    pub(crate) keep_going: bool,
-    pub(crate) skipped: &'a mut Vec<Skipped>,
-    pub(crate) warnings: &'a mut Vec<String>,
+    pub(crate) left_out: &'a mut LeftOut,
     pub(crate) lines_before: u64,
 }
 
@@ -65,7 +63,7 @@ impl Unreadable<'_> {
             let line = self.lines_before + problem.line;
             if problem.cut_off {
                 let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-                self.warnings.push(format!(
+                self.left_out.warnings.push(format!(
                     "{name} line {line} is cut off, as a killed {} leaves it; it is left out",
                     self.writer
                 ));
@@ -73,10 +71,7 @@ impl Unreadable<'_> {
             }
             let mut error = json_error(self.path, &problem.error, self.what);
             error.line = Some(line);
-            if !self.keep_going {
-                return Err(error.of_a_part());
-            }
-            self.skipped.push(Skipped::from_error(&error));
+            self.left_out.unless_skipped(Err::<(), _>(error))?;
         }
         self.lines_before += lines;
         Ok(())
@@ -111,11 +106,7 @@ pub(crate) fn read<T: Send>(
     read: ReadLine<T>,
 ) -> Result<Vec<T>, LoadError> {
     let mut all = Vec::new();
-    fold(
-        unreadable,
-        read,
-        |values| values,
-        |values| all.extend(values),
-    )?;
+    let take = |values: Vec<T>| all.extend(values);
+    fold(unreadable, read, |values| values, take)?;
     Ok(all)
 }

@@ -17,15 +17,11 @@ use domain::record::{
 pub use folder::{ResultsDir, ResumePoint, read_manifest, write_manifest};
 
 use crate::lines::{self, ReadLine, Unreadable};
-use crate::{LoadError, Skipped, listed, read_versioned};
+use crate::{LeftOut, LoadError, listed, read_versioned};
 
-/// Reads a sweep's folder; no arm need be complete. With `keep_going`, lines that cannot be read are left out and
-/// added to `skipped`. Fails when the manifest cannot be read, and without `keep_going` when a line cannot.
-pub fn read(
-    folder: &Path,
-    keep_going: bool,
-    skipped: &mut Vec<Skipped>,
-) -> Result<SweepRecords, LoadError> {
+/// Reads a sweep's folder; no arm need be complete. Fails when the manifest cannot be read, and when a line cannot be
+/// read, unless it is left out. The records take the warnings.
+pub fn read(folder: &Path, left_out: &mut LeftOut) -> Result<SweepRecords, LoadError> {
     let (schema, mut manifest): (_, Manifest) = read_versioned(
         &folder.join(MANIFEST_FILE),
         "manifest",
@@ -33,7 +29,6 @@ pub fn read(
         schema1::manifest,
     )?;
     manifest.header.settle_provenance();
-    let mut warnings = Vec::new();
     let read_line: ReadLine<JournalLine> = match schema {
         1 => lifted,
         _ => lines::line,
@@ -44,9 +39,7 @@ pub fn read(
         path: &journal_path,
         what: "journal line",
         writer: "sweep",
-        keep_going,
-        skipped,
-        warnings: &mut warnings,
+        left_out,
         lines_before: 0,
     };
     let journal = lines::read(&mut unreadable, read_line)?;
@@ -57,11 +50,11 @@ pub fn read(
     } else {
         // A sweep can be over before the first sample.
         let what = bytes.map_or("no", |_| "no sample in");
-        warnings.push(format!(
-            "{what} {TELEMETRY_FILE}: device and host use are unknown"
-        ));
+        let warning = format!("{what} {TELEMETRY_FILE}: device and host use are unknown");
+        left_out.warnings.push(warning);
         Vec::new()
     };
+    let mut warnings = std::mem::take(&mut left_out.warnings);
     describe_gaps(&manifest, &journal, &mut warnings);
     warnings.extend(manifest.header.machine_warnings().cloned());
     Ok(SweepRecords {

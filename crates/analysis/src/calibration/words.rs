@@ -2,9 +2,10 @@
 
 use document::budget::{ended_in_words, worst_ttft};
 use document::number::{ms, plain};
-use document::words::{plural, sentence};
+use document::words::{known, plural, sentence};
 use document::{Cell, Front};
 use domain::record::{Bias, BudgetDepth, BudgetStep, Calibration, ClientBudget, RuntimeFlavour};
+use itertools::Itertools as _;
 use metrics::budget::{calibrated_to, is_within};
 
 use crate::kind::three_figures;
@@ -18,11 +19,9 @@ pub(super) fn front(calibration: &Calibration, steps: &[&BudgetStep], front: &mu
     "How late are the client's own stamps on this machine, and up to which load?"
         .clone_into(&mut front.question);
     front.answer = answer(budget, steps);
+    let (client, cores, ended) = (client(budget), cores(budget), ended_in_words(budget.ended));
     front.sure = format!(
-        "Measured once, with {}, on {}. No higher load was tried because {}.",
-        client(budget),
-        cores(budget),
-        ended_in_words(budget.ended)
+        "Measured once, with {client}, on {cores}. No higher load was tried because {ended}."
     );
     front.spoilt = warnings(calibration).iter().map(|w| sentence(w)).collect();
     let why = [
@@ -61,21 +60,18 @@ pub(super) fn front(calibration: &Calibration, steps: &[&BudgetStep], front: &mu
 pub fn warnings(calibration: &Calibration) -> Vec<String> {
     let budget = &calibration.budget;
     let mut warnings = Vec::new();
-    if let Some(load) = budget
-        .load_average
-        .filter(|load| *load > BUSY_LOAD_PER_CORE * f64::from(budget.cores))
-    {
+    let load = budget.load_average.unwrap_or_default();
+    if load > BUSY_LOAD_PER_CORE * f64::from(budget.cores) {
+        let (load, cores) = (plain(load, 2), plural(budget.cores, "core"));
         warnings.push(format!(
-            "the machine was not idle: its load average before was {} on {}; an idle one is likely to do better",
-            plain(load, 2),
-            plural(budget.cores, "core")
+            "the machine was not idle: its load average before was {load} on {cores}; an idle one is likely to do better"
         ));
     }
     let left_out: u64 = budget.steps.iter().map(|step| step.left_out).sum();
     if left_out > 0 {
+        let streams = plural(left_out, "stream");
         warnings.push(format!(
-            "{} did not complete or did not match the server's log and are left out; their loads prove nothing",
-            plural(left_out, "stream")
+            "{streams} did not complete or did not match the server's log and are left out; their loads prove nothing"
         ));
     }
     if budget.depth == BudgetDepth::Quick {
@@ -86,23 +82,18 @@ pub fn warnings(calibration: &Calibration) -> Vec<String> {
 
 fn answer(budget: &ClientBudget, steps: &[&BudgetStep]) -> String {
     let Some(step) = calibrated_to(budget) else {
-        let least = steps.first().map_or(0.0, |step| step.tokens_per_s);
+        let least = plain(steps.first().map_or(0.0, |step| step.tokens_per_s), 0);
         return format!(
-            "**The client is calibrated to nothing: at the lowest load, {} tok/s, the mean bias of its stamps was not \
-             under 1 ms.**",
-            plain(least, 0)
+            "**The client is calibrated to nothing: at the lowest load, {least} tok/s, the mean bias of its stamps was \
+             not under 1 ms.**"
         );
     };
-    let late = |bias: Option<Bias>| {
-        bias.map_or_else(|| "unknown".to_owned(), |b| spread(b.mean_ns, b.p99_ns))
-    };
+    let (rate, streams) = rate_and_streams(step);
+    let [token, ttft] = [step.token_bias, step.ttft_bias].map(|bias| known(bias.map(spread)));
+    let worst = worst_ttft(budget);
     format!(
-        "**The client is calibrated to {} tok/s, in {}: there a token's stamp was late by {}, a TTFT by {}{}.**",
-        plain(step.tokens_per_s, 0),
-        plural(step.streams, "stream"),
-        late(step.token_bias),
-        late(step.ttft_bias),
-        worst_ttft(budget)
+        "**The client is calibrated to {rate} tok/s, in {streams}: there a token's stamp was late by {token}, a TTFT by \
+         {ttft}{worst}.**"
     )
 }
 
@@ -114,11 +105,8 @@ fn first_uncalibrated_step(budget: &ClientBudget, steps: &[&BudgetStep]) -> Opti
         Some(_) => "The next load was too much: at",
         None => "At",
     };
-    let (rate, streams) = (
-        plain(first.tokens_per_s, 0),
-        plural(first.streams, "stream"),
-    );
-    let late = spread(bias.mean_ns, bias.p99_ns);
+    let (rate, streams) = rate_and_streams(first);
+    let late = spread(bias);
     Some(format!(
         "{at} {rate} tok/s in {streams} a stamp was late by {late}."
     ))
@@ -151,9 +139,9 @@ fn cost(steps: &[&BudgetStep]) -> Option<String> {
     let memory = steps.iter().filter_map(|step| step.memory_per_agent_bytes);
     let memory = memory.max().map(|bytes| plain(bytes as f64 / 1024.0, 0));
     let memory = memory.map(|kib| format!("; an agent takes up to {kib} KiB"));
+    let memory = memory.unwrap_or_default();
     Some(format!(
-        "A token costs {first} µs of CPU at the lowest load and {last} µs at the highest{}.",
-        memory.unwrap_or_default()
+        "A token costs {first} µs of CPU at the lowest load and {last} µs at the highest{memory}."
     ))
 }
 
@@ -165,33 +153,34 @@ pub(super) fn client(budget: &ClientBudget) -> String {
     };
     let runtime = match (budget.runtime.flavour, budget.runtime.workers) {
         (RuntimeFlavour::Current, _) => "one thread for all agents".to_owned(),
-        (RuntimeFlavour::Multi, n) => {
-            format!("a runtime of {}", plural(n, "thread"))
-        }
+        (RuntimeFlavour::Multi, n) => format!("a runtime of {}", plural(n, "thread")),
     };
-    let pinned: Vec<String> = budget.runtime.pinned.iter().map(u32::to_string).collect();
-    let pinned = if pinned.is_empty() {
-        String::new()
+    let pinned = budget.runtime.pinned.iter().join(", ");
+    let held = if pinned.is_empty() {
+        ""
     } else {
-        format!(", held to CPU {}", pinned.join(", "))
+        ", held to CPU "
     };
-    format!("a client of {api} on {runtime}{pinned}")
+    format!("a client of {api} on {runtime}{held}{pinned}")
 }
 
 /// A description of the cores that the client ran on.
 pub(super) fn cores(budget: &ClientBudget) -> String {
-    format!(
-        "{}, {}",
-        plural(budget.cores, "core"),
-        if budget.shared_cores {
-            "which client and server share"
-        } else {
-            "client and server on cores of their own"
-        }
-    )
+    let cores = plural(budget.cores, "core");
+    let shared = if budget.shared_cores {
+        "which client and server share"
+    } else {
+        "client and server on cores of their own"
+    };
+    format!("{cores}, {shared}")
 }
 
-fn spread(mean_ns: i64, p99_ns: Option<i64>) -> String {
-    let tail = p99_ns.map_or_else(String::new, |p99| format!(" (p99 {})", ms(p99)));
-    format!("{} mean{tail}", ms(mean_ns))
+fn rate_and_streams(step: &BudgetStep) -> (String, String) {
+    let rate = plain(step.tokens_per_s, 0);
+    (rate, plural(step.streams, "stream"))
+}
+
+fn spread(bias: Bias) -> String {
+    let tail = bias.p99_ns.map(|p99| format!(" (p99 {})", ms(p99)));
+    format!("{} mean{}", ms(bias.mean_ns), tail.unwrap_or_default())
 }

@@ -3,6 +3,7 @@
 use domain::record::capacity::LevelEnd;
 use domain::record::load::Spread;
 use metrics::capacity::{Criterion, LatencyFigure, LevelFigures, Statistic};
+use metrics::in_order;
 
 use super::Material;
 use crate::album::{Album, value};
@@ -18,7 +19,10 @@ const STEPS: u32 = 24;
 
 /// Every picture; the first is the front page's.
 pub(super) fn draw(material: &Material<'_>) -> Result<Vec<Picture>, ChartError> {
-    let mut album = Album::new(&*material.run.source, material.simulated());
+    let mut album = Album::new(
+        &*material.run.source,
+        material.run.record.header.is_simulated(),
+    );
     throughput(material, &mut album);
     latency(material, &mut album);
     hockey_stick(material, &mut album);
@@ -111,10 +115,11 @@ fn throughput(material: &Material<'_>, album: &mut Album) {
     measured.mark = Mark::Dots;
     series.push(measured.color(BLUE));
     let panels = vec![Panel::new("throughput (tok/s)", series)];
+    let chart = against_agents(panels, spans);
     album.put(
         "capacity/throughput",
         &[("law", &subtitle.join(", "))],
-        &against_agents(panels, spans),
+        &chart,
     );
 }
 
@@ -131,14 +136,13 @@ fn percentile(spread: &Spread, p: u8) -> Option<f64> {
 
 fn spread(level: &LevelFigures, figure: LatencyFigure) -> Option<&Spread> {
     let load = &level.load;
-    let spread = match figure {
-        LatencyFigure::Ttft => &load.ttft_ms,
-        LatencyFigure::TtftScheduled => &load.ttft_scheduled_ms,
-        LatencyFigure::Tpot => &load.tpot_ms,
-        LatencyFigure::Itl => &load.itl_ms,
-        LatencyFigure::E2e => &load.e2e_ms,
-    };
-    spread.as_ref()
+    match figure {
+        LatencyFigure::Ttft => load.ttft_ms.as_ref(),
+        LatencyFigure::TtftScheduled => load.ttft_scheduled_ms.as_ref(),
+        LatencyFigure::Tpot => load.tpot_ms.as_ref(),
+        LatencyFigure::Itl => load.itl_ms.as_ref(),
+        LatencyFigure::E2e => load.e2e_ms.as_ref(),
+    }
 }
 
 /// The value of a limited latency at a level, ms, with its interval.
@@ -158,7 +162,7 @@ fn observed_latency(material: &Material<'_>, agents: u32, limit: &str) -> Value 
 }
 
 fn latency(material: &Material<'_>, album: &mut Album) {
-    let limits = material.objective.criteria().iter();
+    let limits = material.run.objective.criteria().iter();
     // Figure, statistic and value of each limit on a latency, and the limit as the levels' decisions spell it.
     let limits: Vec<_> = limits
         .filter_map(|criterion| match criterion {
@@ -171,12 +175,7 @@ fn latency(material: &Material<'_>, album: &mut Album) {
         })
         .collect();
     let usual = [LatencyFigure::Ttft, LatencyFigure::E2e];
-    let mut figures = Vec::new();
-    for figure in limits.iter().map(|limit| limit.0).chain(usual) {
-        if !figures.contains(&figure) {
-            figures.push(figure);
-        }
-    }
+    let figures = in_order(limits.iter().map(|limit| limit.0).chain(usual));
     let panel = |figure: LatencyFigure| {
         let own = || limits.iter().filter(|limit| limit.0 == figure);
         let limit_of = |p: u8| own().find(|limit| limit.1 == Statistic::Percentile(p));
@@ -206,11 +205,9 @@ fn latency(material: &Material<'_>, album: &mut Album) {
         Panel::new(format!("{} (ms)", figure.name()), series).lines_at(lines)
     };
     let panels = figures.into_iter().map(panel).collect();
-    album.put(
-        "capacity/latency",
-        &[("limits", &material.objective.to_string())],
-        &against_agents(panels, answer_marks(material)),
-    );
+    let limits = material.run.objective.to_string();
+    let chart = against_agents(panels, answer_marks(material));
+    album.put("capacity/latency", &[("limits", &limits)], &chart);
 }
 
 fn hockey_stick(material: &Material<'_>, album: &mut Album) {
@@ -229,14 +226,11 @@ fn hockey_stick(material: &Material<'_>, album: &mut Album) {
         ("median TTFT (ms)", LatencyFigure::Ttft),
     ];
     let panels = panels.into_iter().map(panel).collect();
-    album.put(
-        "capacity/latency-throughput",
-        &[],
-        &Lines {
-            notes: material.levels.iter().filter_map(note).collect(),
-            ..Lines::new("throughput (tok/s)", panels)
-        },
-    );
+    let chart = Lines {
+        notes: material.levels.iter().filter_map(note).collect(),
+        ..Lines::new("throughput (tok/s)", panels)
+    };
+    album.put("capacity/latency-throughput", &[], &chart);
 }
 
 fn goodput(material: &Material<'_>, album: &mut Album) {
@@ -245,7 +239,7 @@ fn goodput(material: &Material<'_>, album: &mut Album) {
         level_series(material, "good", |l| l.goodput_per_s),
     ];
     let share = level_series(material, "good share", |l| l.good_share.map(|s| 100.0 * s));
-    let criteria = material.objective.criteria().iter();
+    let criteria = material.run.objective.criteria().iter();
     let targets = criteria.filter_map(|criterion| match criterion {
         Criterion::Goodput { at_least } => Some(ReferenceLine::new(100.0 * at_least, "limit")),
         _ => None,
@@ -256,11 +250,8 @@ fn goodput(material: &Material<'_>, album: &mut Album) {
             .reaching(100.0)
             .lines_at(targets),
     ];
-    album.put(
-        "capacity/goodput",
-        &[],
-        &against_agents(panels, answer_marks(material)),
-    );
+    let chart = against_agents(panels, answer_marks(material));
+    album.put("capacity/goodput", &[], &chart);
 }
 
 fn fairness(material: &Material<'_>, album: &mut Album) {
@@ -273,9 +264,6 @@ fn fairness(material: &Material<'_>, album: &mut Album) {
         Panel::new("1 = every agent served alike", alike).reaching(1.0),
         Panel::new("longest wait for a token (s)", vec![wait]),
     ];
-    album.put(
-        "capacity/fairness",
-        &[],
-        &against_agents(panels, answer_marks(material)),
-    );
+    let chart = against_agents(panels, answer_marks(material));
+    album.put("capacity/fairness", &[], &chart);
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use document::verdict;
 use domain::record::capacity::{CAPACITY_FILE, CapacityRecord, Decision, LevelEnd, LevelRecord};
 use domain::record::{ClientBudget, RequestRecord, ResponseNote};
 use metrics::budget;
@@ -11,7 +10,7 @@ use metrics::capacity::{self, LevelFigures, Objective, Rule, Sample};
 use metrics::compare::CacheHelp;
 
 use crate::kind;
-use crate::load::{LoadError, LoadErrorKind, Skipped};
+use crate::load::{LeftOut, LoadError, LoadErrorKind, Skipped};
 
 /// A capacity run whose levels are recomputed from their requests.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,64 +37,55 @@ pub struct Level {
     pub cache: CacheHelp,
 }
 
-impl CapacityRun {
-    /// The figures of the complete and steady levels, in the order in which they were tested.
-    pub fn whole(&self) -> Vec<LevelFigures> {
-        whole(&self.levels)
-    }
-}
-
-fn whole(levels: &[Level]) -> Vec<LevelFigures> {
-    let whole = levels.iter();
-    whole
-        .filter(|level| level.probe.end != LevelEnd::Interrupted)
-        .filter_map(|level| level.figures.clone())
-        .collect()
+/// The figures of the complete and steady levels, in the order in which they were tested.
+pub(super) fn whole(levels: &[Level]) -> Vec<LevelFigures> {
+    let complete = levels
+        .iter()
+        .filter(|level| level.probe.end != LevelEnd::Interrupted);
+    complete.filter_map(|level| level.figures.clone()).collect()
 }
 
 /// Reads a capacity run's folder. With `keep_going`, unreadable rows and levels are left out and listed. Fails when
 /// `capacity.json` cannot be read, and without `keep_going` when a row cannot.
 pub fn read(folder: &Path, keep_going: bool) -> Result<CapacityRun, LoadError> {
     let (schema, mut record) = results::capacity::read(folder)?;
-    let objective: Objective = record.asked.slo.parse().map_err(|why: String| {
+    let objective: Objective = record.asked.slo.parse().map_err(|message| {
+        let what = "slo";
         LoadError::new(
             &folder.join(CAPACITY_FILE),
-            LoadErrorKind::Json {
-                what: "slo",
-                message: why,
-            },
+            LoadErrorKind::Json { what, message },
         )
     })?;
-    let mut warnings: Vec<String> = record.header.machine_warnings().cloned().collect();
+    let mut left_out = LeftOut::new(keep_going);
+    left_out
+        .warnings
+        .extend(record.header.machine_warnings().cloned());
     let mut levels: Vec<Level> = Vec::new();
-    let mut skipped = Vec::new();
     for probe in &record.probes {
-        let left_out = (&mut skipped, &mut warnings);
-        let rows = match results::capacity::rows(folder, schema, probe, keep_going, left_out) {
-            Err(error) if keep_going => {
-                skipped.push(Skipped::from_error(&error));
-                continue;
-            }
-            // Every row was left out.
-            Ok(rows) if rows.is_empty() && probe.window.is_some() => continue,
-            rows => rows?,
+        let rows = results::capacity::rows(folder, schema, probe, &mut left_out);
+        let rows = left_out.unless_skipped(rows)?;
+        // A steady level without rows: every row was left out.
+        let Some(rows) = rows.filter(|rows| !rows.is_empty() || probe.window.is_none()) else {
+            continue;
         };
         let level = judge_again(&record, &objective, probe, &rows, &levels);
-        if level.probe.decision.verdict != probe.decision.verdict {
-            warnings.push(format!(
-                "{}: was recorded as {} and is {} by its requests, which counts",
-                probe.folder,
-                verdict::level(probe.decision.verdict),
-                verdict::level(level.probe.decision.verdict)
-            ));
-        }
-        warnings.extend(calibration_warning(
-            record.header.client_budget.as_ref(),
-            &level.probe,
-            &rows,
-        ));
+        let [recorded, again] = [probe, &level.probe].map(|probe| probe.decision.verdict);
+        let differs = (recorded != again).then(|| {
+            format!("was recorded as {recorded} and is {again} by its requests, which counts")
+        });
+        let client = record.header.client_budget.as_ref();
+        let more = differs
+            .into_iter()
+            .chain(calibration_warning(client, &rows));
+        let more = more.map(|words| format!("{}: {words}", probe.folder));
+        left_out.warnings.extend(more);
         levels.push(level);
     }
+    let LeftOut {
+        skipped,
+        mut warnings,
+        ..
+    } = left_out;
     let mut notes: BTreeMap<ResponseNote, u32> = BTreeMap::new();
     for figures in levels.iter().filter_map(|level| level.figures.as_ref()) {
         for (note, responses) in &figures.load.notes {
@@ -106,10 +96,8 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<CapacityRun, LoadError> {
     warnings.extend(skipped.iter().map(Skipped::line));
     record.probes = levels.iter().map(|l| l.probe.clone()).collect();
     if record.end.is_none() {
-        warnings.push(
-            "The run was cut off: it has no end, and what came after its last level is lost."
-                .to_owned(),
-        );
+        let cut = "The run was cut off: it has no end, and what came after its last level is lost.";
+        warnings.push(cut.to_owned());
     }
     let source = kind::source("capacity run", &record.header);
     Ok(CapacityRun {
@@ -136,9 +124,8 @@ fn judge_again(
     let decision = probe.window.map_or_else(Decision::unknown, |window| {
         rule.judge(&Sample::of(rows, window), objective, &probe.looks)
     });
-    let figures = probe
-        .window
-        .map(|window| LevelFigures::of(rows, probe.agents, window, objective));
+    let window = probe.window;
+    let figures = window.map(|window| LevelFigures::of(rows, probe.agents, window, objective));
     let mut cache = CacheHelp::default();
     for row in rows {
         cache.add(&row.times.counters);
@@ -159,18 +146,9 @@ fn judge_again(
 }
 
 /// The warning for a level that received more tokens than the client is calibrated for.
-fn calibration_warning(
-    known: Option<&ClientBudget>,
-    probe: &LevelRecord,
-    rows: &[RequestRecord],
-) -> Option<String> {
-    let arrivals = rows
-        .iter()
-        .flat_map(|row| &row.times.chunks)
-        .copied()
-        .collect();
-    let busiest = budget::busiest_second(arrivals)?;
+fn calibration_warning(known: Option<&ClientBudget>, rows: &[RequestRecord]) -> Option<String> {
+    let arrivals = rows.iter().flat_map(|row| &row.times.chunks).copied();
+    let busiest = budget::busiest_second(arrivals.collect())?;
     let beyond = budget::beyond(known?, busiest as f64)?;
-    let words = document::budget::beyond_in_words(&beyond);
-    Some(format!("{}: {words}.", probe.folder))
+    Some(document::budget::beyond_in_words(&beyond) + ".")
 }

@@ -1,14 +1,13 @@
 //! The rows of a capacity run's tables, which `tables.toml` declares.
 
-use document::{Origin, Table, verdict};
+use document::{Origin, Table};
 use domain::record::capacity::{Judged, LevelEnd};
-use domain::record::load::Spread;
 use metrics::capacity::{Course, Criterion, LevelFigures, Located, Objective, Scaling, Statistic};
 use serde_json::{Value, json};
 
 use super::Material;
 use super::read::Level;
-use crate::kind::spread_row;
+use crate::kind::spread_rows;
 use crate::tables::table_of;
 
 pub(super) fn all(material: &Material<'_>) -> Vec<Table> {
@@ -35,7 +34,7 @@ fn outcome(level: &Level) -> &'static str {
     match level.probe.end {
         LevelEnd::Interrupted => "interrupted",
         _ if level.probe.failing => "fail (requests fail)",
-        _ => verdict::level(level.probe.decision.verdict),
+        _ => level.probe.decision.verdict.into(),
     }
 }
 
@@ -76,7 +75,7 @@ fn limits(level: &Level) -> impl Iterator<Item = Value> {
         json!({
             "agents": level.probe.agents,
             "limit": judged.limit,
-            "verdict": verdict::level(judged.verdict),
+            "verdict": judged.verdict,
             "seen": {
                 "mean": seen(judged.seen),
                 "lo": seen(judged.seen_lo),
@@ -96,19 +95,14 @@ fn limits(level: &Level) -> impl Iterator<Item = Value> {
 
 fn latencies(level: &LevelFigures) -> impl Iterator<Item = Value> {
     let load = &level.load;
-    let spreads = [
+    let rows = spread_rows([
         ("TTFT", &load.ttft_ms),
         ("TPOT", &load.tpot_ms),
         ("ITL", &load.itl_ms),
         ("end to end", &load.e2e_ms),
         ("client queue", &load.client_queue_ms),
-    ];
-    let row = |(name, spread): (_, &Option<Spread>)| {
-        let mut row = spread_row(name, spread.as_ref()?, 1);
-        row["agents"] = json!(level.agents);
-        Some(row)
-    };
-    spreads.into_iter().filter_map(row)
+    ]);
+    rows.map(|spread| json!({ "agents": level.agents, "stats": spread }))
 }
 
 fn scaling(scaling: &Scaling) -> Vec<Value> {

@@ -15,39 +15,26 @@ use crate::kind::{self, three_figures};
 pub(super) fn front(material: &Material<'_>, front: &mut Front) {
     let run = material.run;
     let answer = &material.answer;
-    front.question = format!(
-        "How many agents does this server carry within `{}`?",
-        material.objective
-    );
+    let limits = &run.objective;
+    front.question = format!("How many agents does this server carry within `{limits}`?");
     front.answer.clone_from(&answer.sentence);
     front.is_open = answer.kind == AnswerKind::Unresolved;
     let error = plain(100.0 * run.record.asked.error, 0);
     let decided = format!("Each level is decided with an error of {error} % over all looks at it.");
     front.sure = [vec![decided], answer.notes.clone()].concat().join(" ");
     let warnings = run.warnings.iter().map(|w| sentence(w));
-    front.spoilt = cache_warning(material)
-        .into_iter()
-        .chain(warnings)
-        .collect();
+    front.spoilt = cache_warning(material).into_iter().collect();
+    front.spoilt.extend(warnings);
     front.why = why(material);
     front.next = vec![next(material)];
     let carried = carried_figures(material);
+    let carries = answer.carries.map_or(Cell::Unknown, Cell::count);
+    let throughput = Cell::estimate(carried.map(|level| &level.tokens_per_s), 1);
+    let requests = Cell::known(carried.map(|level| level.requests_per_s), 2);
     front.figures = three_figures([
-        (
-            "carries",
-            answer.carries.map_or(Cell::Unknown, Cell::count),
-            "agents",
-        ),
-        (
-            "throughput there",
-            Cell::estimate(carried.map(|level| &level.tokens_per_s), 1),
-            "tok/s",
-        ),
-        (
-            "requests there",
-            Cell::known(carried.map(|level| level.requests_per_s), 2),
-            "per second",
-        ),
+        ("carries", carries, "agents"),
+        ("throughput there", throughput, "tok/s"),
+        ("requests there", requests, "per second"),
     ]);
 }
 
@@ -62,23 +49,20 @@ fn why(material: &Material<'_>) -> Vec<String> {
     let levels = &material.levels;
     let at = carried_figures(material).and_then(|own| levels.iter().position(|level| level == own));
     if let Some([lower, own]) = at.and_then(|at| levels.get(at.checked_sub(1)?..=at)) {
-        let agents = [lower, own].map(|level| level.agents);
-        let rates = [lower, own].map(|level| plain(level.tokens_per_s.mean, 1));
-        let waits = [lower, own].map(|level| plain(level.fairness.longest_wait_s, 3));
+        let [few, many] = [lower, own].map(|level| level.agents);
+        let [low, high] = [lower, own].map(|level| plain(level.tokens_per_s.mean, 1));
+        let [short, long] = [lower, own].map(|level| plain(level.fairness.longest_wait_s, 3));
         why.push(format!(
-            "From {} to {} agents throughput goes from {} to {} tok/s, and the longest wait for a token from {} to {} s.",
-            agents[0], agents[1], rates[0], rates[1], waits[0], waits[1]
+            "From {few} to {many} agents throughput goes from {low} to {high} tok/s, and the longest wait for a token \
+             from {short} to {long} s."
         ));
     }
-    let knee = material
-        .scaling
-        .as_ref()
-        .and_then(|scaling| scaling.knee.at);
-    why.extend(knee.map(|knee| {
+    let scaling = material.scaling.as_ref();
+    let knee = scaling.and_then(|scaling| scaling.knee.at);
+    why.extend(knee.map(|knee| plain(knee, 1)).map(|knee| {
         format!(
-            "By the law that fits, throughput over time in the system is highest at {} agents: beyond them, more agents \
-             mostly wait. That is a fit, not a measurement.",
-            plain(knee, 1)
+            "By the law that fits, throughput over time in the system is highest at {knee} agents: beyond them, more \
+             agents mostly wait. That is a fit, not a measurement."
         )
     }));
     why
@@ -103,11 +87,8 @@ fn next(material: &Material<'_>) -> String {
 
 /// How far the tightest limit on a latency is at a level; none where no latency is limited or seen.
 fn margin(material: &Material<'_>, agents: u32) -> Option<String> {
-    let level = material
-        .run
-        .levels
-        .iter()
-        .find(|level| level.probe.agents == agents)?;
+    let mut levels = material.run.levels.iter();
+    let level = levels.find(|level| level.probe.agents == agents)?;
     let limited = level.probe.decision.judged.iter().filter_map(|judged| {
         let objective: Objective = judged.limit.parse().ok()?;
         match objective.criteria().first()? {
@@ -120,12 +101,10 @@ fn margin(material: &Material<'_>, agents: u32) -> Option<String> {
     });
     let (left, least, judged) = limited.min_by(|a, b| a.0.total_cmp(&b.0))?;
     let seen = document::capacity::figure_in_words(judged)?;
+    let left = plain(100.0 * left, 1);
     let margin = match least {
-        Some(least) if least > 0.0 => format!("a margin of {} %", plain(100.0 * left, 1)),
-        _ => format!(
-            "{} % below it with an interval that reaches it: no margin",
-            plain(100.0 * left, 1)
-        ),
+        Some(least) if least > 0.0 => format!("a margin of {left} %"),
+        _ => format!("{left} % below it with an interval that reaches it: no margin"),
     };
     let limit = &judged.limit;
     Some(format!(
@@ -145,33 +124,27 @@ pub(super) fn method(material: &Material<'_>) -> Vec<String> {
         [] => "1,024 requests in all, at least 16 of each agent".to_owned(),
         budget => budget.join(" or "),
     };
+    let (think_s, model, tokens) = (asked.think_s, safe::code(&asked.model), asked.num_predict);
+    let (seed, warmup, beyond) = (asked.seed, asked.warmup, search.beyond);
+    let [precision, error] = [search.precision, asked.error].map(|share| plain(100.0 * share, 0));
+    let (start, most) = (search.start, search.max_agents);
     let mut method = vec![
         format!(
-            "Closed loop: each agent sends its next request {} s after its last one has ended; model {}, up to {} \
-             tokens an answer; seed {}.",
-            asked.think_s,
-            safe::code(&asked.model),
-            asked.num_predict,
-            asked.seed
+            "Closed loop: each agent sends its next request {think_s} s after its last one has ended; model {model}, up \
+             to {tokens} tokens an answer; seed {seed}."
         ),
         prompts_in_words(policy(material), record.header.nonce, &cache(material)),
         format!(
-            "Levels: doubling from {} up to {} agents, then bisection until the levels that pass and fail are \
-             within {} % or one agent, then up to {} levels beyond the first that fails.",
-            search.start,
-            search.max_agents,
-            plain(100.0 * search.precision, 0),
-            search.beyond
+            "Levels: doubling from {start} up to {most} agents, then bisection until the levels that pass and fail are \
+             within {precision} % or one agent, then up to {beyond} levels beyond the first that fails."
         ),
         format!(
-            "The first {} of each agent's requests warm a level up and do not count; nor do requests that began when \
-             the level was over.",
-            asked.warmup
+            "The first {warmup} of each agent's requests warm a level up and do not count; nor do requests that began \
+             when the level was over."
         ),
         format!(
-            "A level is decided when its data can say so, with an error of {} % over all looks at it; up to \
-             {budget} count, then it is unresolved.",
-            plain(100.0 * asked.error, 0)
+            "A level is decided when its data can say so, with an error of {error} % over all looks at it; up to \
+             {budget} count, then it is unresolved."
         ),
     ];
     method.extend(kind::statements("capacity:method"));
@@ -205,10 +178,9 @@ fn cache_warning(material: &Material<'_>) -> Option<String> {
 pub(super) fn limits(material: &Material<'_>) -> Vec<String> {
     let record = &material.run.record;
     let mut limits = Vec::new();
-    if material.simulated() {
-        limits.push(
-            "SIMULATED: the server is a model of one. Its rates are set, not found.".to_owned(),
-        );
+    if record.header.is_simulated() {
+        let words = "SIMULATED: the server is a model of one. Its rates are set, not found.";
+        limits.push(words.to_owned());
     }
     if record.end.is_none_or(|end| end == RunEnd::Interrupted) {
         limits.push("The run did not come to its end.".to_owned());
@@ -216,7 +188,7 @@ pub(super) fn limits(material: &Material<'_>) -> Vec<String> {
     limits.extend(cache_warning(material));
     limits.extend(kind::statements("capacity:limits"));
     limits.push(match &record.header.client_budget {
-        None if material.simulated() => {
+        None if record.header.is_simulated() => {
             "Virtual time: the client costs no time, so there is no client error to state."
                 .to_owned()
         }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use document::provenance_word;
 use domain::plan::ConfigId;
 use domain::record::load::Shape;
 use domain::record::{NonceRoot, Provenance, RunHeader};
+use itertools::Itertools as _;
 use metrics::capacity::search::carried;
 use metrics::compare::{Run, Side};
 use results::Kind;
@@ -35,13 +35,11 @@ pub struct Input {
 /// different kinds or provenances.
 pub fn read(paths: &[PathBuf], keep_going: bool) -> Result<Input, LoadError> {
     let name = |path: &PathBuf| {
-        let name = path
-            .file_stem()
-            .filter(|_| path.is_file())
-            .or(path.file_name());
-        name.unwrap_or_default().to_string_lossy().into_owned()
+        let stem = path.file_stem().filter(|_| path.is_file());
+        let name = stem.or(path.file_name()).unwrap_or_default();
+        name.to_string_lossy().into_owned()
     };
-    let names: Vec<String> = paths.iter().map(name).collect();
+    let name = paths.iter().map(name).join("+");
     let mut input: Option<Input> = None;
     let mut seen = BTreeSet::new();
     for path in paths {
@@ -50,7 +48,7 @@ pub fn read(paths: &[PathBuf], keep_going: bool) -> Result<Input, LoadError> {
                 return Err(LoadError::new(&folder, LoadErrorKind::GivenTwice));
             }
             let kind = Kind::of(&folder).unwrap_or(Kind::Sweep);
-            let side = || Side::new(names.join("+"));
+            let side = || Side::new(&*name);
             let into = input.get_or_insert_with(|| Input::new(side(), kind, Provenance::Imported));
             if into.kind != kind {
                 let (found, other) = (kind.words(), into.kind.words());
@@ -64,10 +62,8 @@ pub fn read(paths: &[PathBuf], keep_going: bool) -> Result<Input, LoadError> {
                 Kind::Sweep | Kind::Calibration => into.add_sweep(&folder, keep_going)?,
             };
             if !is_first && provenance != into.provenance {
-                let kind = LoadErrorKind::MixedProvenance {
-                    found: provenance_word(provenance),
-                    other: provenance_word(into.provenance),
-                };
+                let (found, other) = (provenance, into.provenance);
+                let kind = LoadErrorKind::MixedProvenance { found, other };
                 return Err(LoadError::new(&folder, kind));
             }
             into.provenance = provenance;
@@ -150,23 +146,21 @@ impl Input {
         let (header, asked) = (&read.record.header, &read.record.asked);
         let run = |run| with_origin(run, header, asked.seed);
         // A level that was tested again counts as it was tested last.
-        let mut seen = Vec::new();
+        let mut seen = BTreeSet::new();
         for level in read.levels.iter().rev() {
             self.side.cache.merge(level.cache);
-            let Some(figures) = level.figures.as_ref() else {
+            let figures = level.figures.as_ref();
+            let Some(figures) = figures.filter(|figures| seen.insert(figures.agents)) else {
                 continue;
             };
-            if !seen.contains(&figures.agents) {
-                seen.push(figures.agents);
-                let mut level = run(Run::of_load(&figures.load));
-                // The search chooses how long a level lasts.
-                level.set("wall_s", None);
-                level.set("tokens_per_s", Some(figures.tokens_per_s.mean));
-                level.set("requests_per_s", Some(figures.requests_per_s));
-                level.set("good_per_s", Some(figures.goodput_per_s));
-                self.side
-                    .add(&config(&format!("agents-{}", figures.agents)), None, level);
-            }
+            let mut level = run(Run::of_load(&figures.load));
+            // The search chooses how long a level lasts.
+            level.set("wall_s", None);
+            level.set("tokens_per_s", Some(figures.tokens_per_s.mean));
+            level.set("requests_per_s", Some(figures.requests_per_s));
+            level.set("good_per_s", Some(figures.goodput_per_s));
+            let id = config(&format!("agents-{}", figures.agents));
+            self.side.add(&id, None, level);
         }
         self.side
             .configs
@@ -201,19 +195,14 @@ fn with_origin(run: Run, header: &RunHeader, seed: u64) -> Run {
 /// The names of the settings in which any two loads or capacity runs differ.
 pub(super) fn differing_settings(base: &Input, new: &Input) -> Vec<String> {
     let all: Vec<&Value> = base.settings.iter().chain(&new.settings).collect();
-    let Some(first) = all.first() else {
-        return Vec::new();
-    };
     // A key may be absent on either side. Repetitions differ in their seed.
     let keys = all.iter().filter_map(|settings| settings.as_object());
     let keys: BTreeSet<&String> = keys.flat_map(|settings| settings.keys()).collect();
-    let keys = keys.into_iter().filter(|key| *key != "seed");
-    keys.filter(|key| {
-        all.iter()
-            .any(|settings| settings.get(key) != first.get(key))
-    })
-    .cloned()
-    .collect()
+    let is_equal = |key: &String| all.iter().map(|settings| settings.get(key)).all_equal();
+    let differing = keys
+        .into_iter()
+        .filter(|key| *key != "seed" && !is_equal(key));
+    differing.cloned().collect()
 }
 
 /// True when two runs on servers that stay up began their prompts with the same nonces.

@@ -10,15 +10,14 @@
 use std::path::Path;
 
 use domain::plan::{Arm, ConfigId, Topology};
-use domain::record::ServerCounters;
-use domain::record::TokenSource;
+use domain::record::{ServerCounters, TokenSource};
 use domain::{ModelOptions, Nanos, Outcome, Stamp};
 use metrics::{
     AgentObservation, ArmObservation, PublishedRow, RequestTimes, RunObservation, StampSource,
 };
 
 use super::grid::{Grid, Row};
-use super::{LoadError, LoadErrorKind, Skipped};
+use super::{LeftOut, LoadError, LoadErrorKind};
 
 /// An agent with its one request. Its stamps are rebuilt from durations: the recorded execution time is the
 /// server's own total.
@@ -51,9 +50,7 @@ pub(super) fn recorded_agent(
         options,
         server,
         requests: vec![request],
-        span: None,
-        on_cpu: None,
-        rate_recorded: None,
+        ..AgentObservation::default()
     }
 }
 
@@ -97,25 +94,22 @@ pub(crate) fn is_published(header: &[String]) -> bool {
     header.iter().any(|c| c == "efficiency_percent") && !is_figures(header)
 }
 
-/// Reads each row of a table. Errors: a column is missing, a cell cannot be read (left out with `keep_going`), or there is no
+/// Reads each row of a table. Errors: a column is missing, a cell cannot be read and is not left out, or there is no
 /// row.
 pub(super) fn read_rows<T>(
     path: &Path,
-    keep_going: bool,
-    skipped: &mut Vec<Skipped>,
+    left_out: &mut LeftOut,
     read: impl Fn(Row<'_>) -> Result<T, LoadError>,
 ) -> Result<Vec<T>, LoadError> {
     let grid = Grid::read(path)?;
     let mut rows = Vec::new();
     for row in grid.rows() {
         match read(row) {
-            Ok(value) => rows.push(value),
             // A missing column makes every row fail alike.
             Err(error) if matches!(error.kind, LoadErrorKind::MissingColumn { .. }) => {
                 return Err(error);
             }
-            Err(error) if keep_going => skipped.push(Skipped::from_error(&error)),
-            Err(error) => return Err(error.of_a_part()),
+            value => rows.extend(left_out.unless_skipped(value)?),
         }
     }
     if rows.is_empty() {
@@ -143,14 +137,8 @@ pub(super) fn figures_row(row: Row<'_>) -> Result<RunObservation, LoadError> {
         };
         let options = options(row, &format!("{prefix}_"))?;
         let server = if own_servers { place } else { 0 };
-        Ok(recorded_agent(
-            place,
-            name.to_owned(),
-            options,
-            server,
-            ttft,
-            counters,
-        ))
+        let name = name.to_owned();
+        Ok(recorded_agent(place, name, options, server, ttft, counters))
     };
     let agents = [agent(0, "a", "collector")?, agent(1, "b", "insight")?];
     let repetition = u32::try_from(repetition).unwrap_or(u32::MAX);

@@ -10,7 +10,7 @@ use metrics::{AgentObservation, RunObservation};
 use serde::Deserialize;
 
 use super::figures::{recorded_agent, recorded_run};
-use super::{LoadError, LoadErrorKind, Skipped, read_json};
+use super::{LeftOut, LoadError, LoadErrorKind, read_json};
 
 #[derive(Debug, Deserialize)]
 struct MetricsFile {
@@ -71,7 +71,17 @@ struct SummaryRun {
 
 /// True when the folder or one of its subfolders holds recorded runs.
 pub(crate) fn is_recorded(folder: &Path) -> bool {
-    is_config(folder) || subfolders(folder).is_ok_and(|all| all.iter().any(|f| is_config(f)))
+    configs(folder).is_ok_and(|configs| !configs.is_empty())
+}
+
+/// The folders of configurations: the folder itself, or its subfolders.
+fn configs(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    if is_config(folder) {
+        return Ok(vec![folder.to_owned()]);
+    }
+    let mut configs = subfolders(folder)?;
+    configs.retain(|folder| is_config(folder));
+    Ok(configs)
 }
 
 fn is_config(folder: &Path) -> bool {
@@ -93,39 +103,25 @@ fn subfolders(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
 
 pub(crate) fn read(
     folder: &Path,
-    keep_going: bool,
-    skipped: &mut Vec<Skipped>,
+    left_out: &mut LeftOut,
 ) -> Result<Vec<RunObservation>, LoadError> {
-    let configs = if is_config(folder) {
-        vec![folder.to_owned()]
-    } else {
-        let all = subfolders(folder)?;
-        all.into_iter().filter(|f| is_config(f)).collect()
-    };
     let mut runs = Vec::new();
-    for config in configs {
-        read_config(&config, keep_going, skipped, &mut runs)?;
+    for config in configs(folder)? {
+        read_config(&config, left_out, &mut runs)?;
     }
     Ok(runs)
 }
 
 fn read_config(
     folder: &Path,
-    keep_going: bool,
-    skipped: &mut Vec<Skipped>,
+    left_out: &mut LeftOut,
     runs: &mut Vec<RunObservation>,
 ) -> Result<(), LoadError> {
-    let mut forgive = |result: Result<(), LoadError>| match result {
-        Err(error) if keep_going => {
-            skipped.push(Skipped::from_error(&error));
-            Ok(())
-        }
-        result => result.map_err(LoadError::of_a_part),
-    };
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let Some(id) = ConfigId::from_folder(&name) else {
         let kind = LoadErrorKind::BadConfigId(name.into_owned());
-        return forgive(Err(LoadError::new(folder, kind)));
+        left_out.unless_skipped(Err::<(), _>(LoadError::new(folder, kind)))?;
+        return Ok(());
     };
     let mut present = Vec::new();
     for run in subfolders(folder)? {
@@ -133,25 +129,21 @@ fn read_config(
         if !path.is_file() {
             continue;
         }
-        let result = read_json::<MetricsFile>(&path, "recorded run").map(|file| {
+        let read = read_json::<MetricsFile>(&path, "recorded run");
+        if let Some(file) = left_out.unless_skipped(read)? {
             present.push(file.run_number);
             runs.push(observe(&id, file));
-        });
-        if result.is_err() {
+        } else {
             // The run exists, though it is unreadable: it is reported only once.
             let name = run.file_name().unwrap_or_default().to_string_lossy();
-            present.extend(
-                name.rsplit('_')
-                    .next()
-                    .and_then(|number| number.parse::<u32>().ok()),
-            );
+            let number = name.rsplit('_').next();
+            present.extend(number.and_then(|number| number.parse::<u32>().ok()));
         }
-        forgive(result)?;
     }
     let summary = folder.join("summary.json");
     if summary.is_file() {
         let listed = read_json::<SummaryFile>(&summary, "summary of recorded runs");
-        forgive(listed.and_then(|file| {
+        left_out.unless_skipped(listed.and_then(|file| {
             let missing = file.runs.iter().find(|r| !present.contains(&r.run_number));
             missing.map_or(Ok(()), |run| {
                 let path = folder.join(format!("run_{}/metrics.json", run.run_number));

@@ -11,7 +11,7 @@ use domain::record::load::{Figures, LOAD_FILE, LoadFile, REQUESTS_FILE};
 use metrics::compare::CacheHelp;
 use metrics::limit::Objective;
 use metrics::load::{AgentFigures, Arrivals, Fairness, Kept, Phases, Request, Samples};
-use results::{LoadError, LoadErrorKind, Skipped};
+use results::{LeftOut, LoadError, LoadErrorKind, Skipped};
 
 #[derive(Debug, Clone)]
 pub struct Load {
@@ -46,35 +46,27 @@ pub struct Load {
 /// listed. A last row that a killed client left half-written is a warning.
 pub fn read(folder: &Path, keep_going: bool) -> Result<Load, LoadError> {
     let (schema, file) = results::load::read(folder)?;
-    let slo: Option<Objective> = match &file.asked.slo {
-        Some(text) => Some(Objective::of_requests(text).map_err(|message| {
-            let what = "`slo`";
-            let kind = LoadErrorKind::Json { what, message };
-            LoadError::new(&folder.join(LOAD_FILE), kind)
-        })?),
-        None => None,
-    };
+    let slo = file.asked.slo.as_deref().map(Objective::of_requests);
+    let slo = slo.transpose().map_err(|message| {
+        let what = "`slo`";
+        LoadError::new(
+            &folder.join(LOAD_FILE),
+            LoadErrorKind::Json { what, message },
+        )
+    })?;
     let path = folder.join(REQUESTS_FILE);
     let nothing = || Kept::new(&file.header.endpoints, slo.clone());
     let mut all = nothing();
-    let (mut skipped, mut warnings) = (Vec::new(), Vec::new());
-    results::load::fold(
-        &path,
-        schema,
-        keep_going,
-        (&mut skipped, &mut warnings),
-        |rows| nothing().with(rows),
-        |part| all.merge(part),
-    )?;
+    let mut left_out = LeftOut::new(keep_going);
+    let make = |rows| nothing().with(rows);
+    results::load::fold(&path, schema, &mut left_out, make, |part| all.merge(part))?;
     if all.requests.is_empty() {
         return Err(LoadError::new(&path, LoadErrorKind::NothingLoaded));
     }
     let figures = all.collected.figures();
-    warnings.extend(check::against_the_file(
-        &file,
-        u32::try_from(all.requests.len()).unwrap_or(u32::MAX),
-        &figures,
-    ));
+    let rows = u32::try_from(all.requests.len()).unwrap_or(u32::MAX);
+    let mut warnings = left_out.warnings;
+    warnings.extend(check::against_the_file(&file, rows, &figures));
     Ok(Load {
         figures,
         agents: all.agents.figures(),
@@ -86,7 +78,7 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<Load, LoadError> {
         cache: all.cache,
         probes: all.probes,
         warnings,
-        skipped,
+        skipped: left_out.skipped,
         file,
     })
 }

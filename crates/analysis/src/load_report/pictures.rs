@@ -21,7 +21,7 @@ const POINTS: usize = 400;
 
 /// Every picture that the load has data for; the first is the front page's.
 pub(super) fn draw(load: &Load, series: &Series) -> Result<Vec<Picture>, ChartError> {
-    let mut album = Album::new(super::source(load), super::is_simulated(load));
+    let mut album = Album::new(super::source(load), load.file.header.is_simulated());
     over_time(series, &mut album);
     latency(load, series, &mut album);
     distribution(load, &mut album);
@@ -63,12 +63,8 @@ fn over_time(series: &Series, album: &mut Album) {
         Panel::new("requests in flight", in_flight),
         Panel::new("requests ended per second", ended),
     ];
-    let x_label = "seconds since the first planned start";
-    album.put(
-        "load/over-time",
-        &[("width", &width)],
-        &Lines::new(x_label, panels),
-    );
+    let chart = Lines::new("seconds since the first planned start", panels);
+    album.put("load/over-time", &[("width", &width)], &chart);
 }
 
 fn latency(load: &Load, series: &Series, album: &mut Album) {
@@ -99,20 +95,21 @@ fn latency(load: &Load, series: &Series, album: &mut Album) {
         album.put(key, &[("n", &n.to_string())], &chart);
     } else {
         let line = |name: &str, get: fn(&Latency) -> Option<f64>| {
-            let middle = |l: &Latency| f64::midpoint(l.span_s.0, l.span_s.1);
+            let middle = |l: &Latency| f64::midpoint(l.from_s, l.to_s);
             let points = series.latencies.iter().map(|l| (middle(l), get(l)));
             LineSeries::new(name, Mark::Line, points)
         };
         let ttft = vec![
-            line("p95 from the plan", |l| l.planned_ms.1),
-            line("p95", |l| l.ttft_ms.1),
-            line("median", |l| l.ttft_ms.0),
+            line("p95 from the plan", |l| l.planned_ms.p95),
+            line("p95", |l| l.ttft_ms.p95),
+            line("median", |l| l.ttft_ms.p50),
         ];
         let tpot = vec![
-            line("p95", |l| l.tpot_ms.1),
-            line("median", |l| l.tpot_ms.0),
+            line("p95", |l| l.tpot_ms.p95),
+            line("median", |l| l.tpot_ms.p50),
         ];
-        let least = series.latencies.iter().map(|l| l.n).min().unwrap_or(0);
+        let least = series.latencies.iter().map(|l| l.completed).min();
+        let least = least.unwrap_or(0);
         let values = [
             ("windows", &*series.latencies.len().to_string()),
             ("least", &plain(least as f64, 0)),
@@ -138,8 +135,10 @@ fn cumulative(mut values: Vec<f64>) -> Vec<(f64, f64)> {
 fn distribution(load: &Load, album: &mut Album) {
     let of = |get: fn(&Request) -> Option<Nanos>| -> Vec<f64> {
         let completed = load.requests.iter().filter(|r| r.end.is_completed());
-        let values = completed.filter_map(get).map(Nanos::as_millis_f64);
-        values.collect()
+        completed
+            .filter_map(get)
+            .map(Nanos::as_millis_f64)
+            .collect()
     };
     let (sent, planned) = (of(Request::ttft), of(Request::ttft_scheduled));
     if sent.is_empty() {
@@ -153,32 +152,24 @@ fn distribution(load: &Load, album: &mut Album) {
         let points = cumulative(values).into_iter().filter(inside);
         LineSeries::new(name, Mark::Line, points)
     };
-    let (lines, remark) = if sent_as_planned(load) {
-        let same = "From the planned start it is the same.";
-        (vec![line("", sent)], same)
-    } else {
-        let parted = "Where the two lines part, requests waited in the client.";
-        let both = vec![
-            line("from the send", sent),
-            line("from the planned start", planned),
-        ];
-        (both, parted)
-    };
-    let beyond = match edge {
-        Some(_) => " The slowest 0.1 % lie beyond the right edge.",
-        None => "",
-    };
+    let (mut lines, mut remark) = (
+        vec![line("", sent)],
+        "From the planned start it is the same.",
+    );
+    if !sent_as_planned(load) {
+        "from the send".clone_into(&mut lines[0].name);
+        lines.push(line("from the planned start", planned));
+        remark = "Where the two lines part, requests waited in the client.";
+    }
+    let beyond = edge.map_or("", |_| " The slowest 0.1 % lie beyond the right edge.");
     let percentiles = [50.0, 95.0].map(|p| ReferenceLine::new(p, format!("p{p}")));
     let panel = Panel::new("share of completed requests (%)", lines)
         .reaching(100.0)
         .lines_at(percentiles);
     let n = plain(n as f64, 0);
-    let x_label = "time to first token (ms)";
-    album.put(
-        "load/ttft",
-        &[("n", &n), ("remark", remark), ("beyond", beyond)],
-        &Lines::new(x_label, vec![panel]),
-    );
+    let values = [("n", &*n), ("remark", remark), ("beyond", beyond)];
+    let chart = Lines::new("time to first token (ms)", vec![panel]);
+    album.put("load/ttft", &values, &chart);
 }
 
 fn turns(load: &Load, album: &mut Album) {
@@ -187,12 +178,12 @@ fn turns(load: &Load, album: &mut Album) {
         return;
     }
     let line = |name: &str, get: fn(&Turn) -> Option<f64>| {
-        let points = turns.iter().map(|t| (f64::from(t.place), get(t)));
+        let points = turns.iter().map(|t| (f64::from(t.turn), get(t)));
         LineSeries::new(name, Mark::LineAndDots, points)
     };
     let both = vec![
-        line("p95", |t| t.ttft_ms.1),
-        line("median", |t| t.ttft_ms.0),
+        line("p95", |t| t.ttft_ms.p95),
+        line("median", |t| t.ttft_ms.p50),
     ];
     let panel = Panel::new("TTFT from the send (ms)", both);
     album.put("load/turns", &[], &Lines::new("turn", vec![panel]));
@@ -207,19 +198,14 @@ fn agents(load: &Load, album: &mut Album) {
     rates.sort_unstable_by(|a, b| b.total_cmp(a));
     let step = rates.len().div_ceil(POINTS).max(1);
     let shown = |at: &usize| at.is_multiple_of(step) || at + 1 == rates.len();
-    let points = (0..rates.len())
-        .filter(shown)
-        .map(|at| ((at + 1) as f64, rates[at]));
-    let mark = if rates.len() <= 60 {
-        Mark::LineAndDots
-    } else {
-        Mark::Line
+    let shown = (0..rates.len()).filter(shown);
+    let points = shown.map(|at| ((at + 1) as f64, rates[at]));
+    let mark = match rates.len() {
+        ..=60 => Mark::LineAndDots,
+        _ => Mark::Line,
     };
     let line = LineSeries::new("", mark, points);
     let panel = Panel::new("tok/s of one agent", vec![line]);
-    album.put(
-        "load/agents",
-        &[],
-        &Lines::new("agents, fastest first", vec![panel]),
-    );
+    let chart = Lines::new("agents, fastest first", vec![panel]);
+    album.put("load/agents", &[], &chart);
 }

@@ -42,18 +42,38 @@ impl Window {
     }
 }
 
+/// The median of a latency, and its 95th percentile where there are enough of it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(super) struct Percentiles {
+    pub(super) p50: Option<f64>,
+    pub(super) p95: Option<f64>,
+}
+
+impl Percentiles {
+    pub(super) fn of(values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_unstable_by(f64::total_cmp);
+        Self {
+            p50: percentile(&values, 50.0),
+            p95: printable_percentile(&values, 95.0),
+        }
+    }
+}
+
 /// Latencies of the requests that were planned to start in one window.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(super) struct Latency {
-    /// Start and end, seconds since the first planned start.
-    pub(super) span_s: (f64, f64),
+    /// Start, seconds since the first planned start.
+    pub(super) from_s: f64,
+    /// End, seconds since the first planned start.
+    pub(super) to_s: f64,
     /// Number of completed requests.
-    pub(super) n: usize,
-    /// TTFT from the send, ms: median, and 95th percentile where `n` is large enough.
-    pub(super) ttft_ms: (Option<f64>, Option<f64>),
-    /// TTFT from the plan, ms.
-    pub(super) planned_ms: (Option<f64>, Option<f64>),
-    pub(super) tpot_ms: (Option<f64>, Option<f64>),
+    pub(super) completed: usize,
+    /// TTFT from the send.
+    pub(super) ttft_ms: Percentiles,
+    /// TTFT from the plan.
+    pub(super) planned_ms: Percentiles,
+    pub(super) tpot_ms: Percentiles,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -109,23 +129,19 @@ fn windows(load: &Load, origin: Stamp, end: Stamp) -> Vec<Window> {
         }
         let Some(sent) = request.sent else { continue };
         let first = request.first_token.unwrap_or(request.ended);
-        let mut spend = |from: Stamp, to: Stamp, waiting: bool| {
+        let mut spend = |from: Stamp, to: Stamp, time: fn(&mut Window) -> &mut f64| {
             if to <= from {
                 return;
             }
             let (first, last) = (slot(from), slot(to));
             for (place, window) in (first..).zip(&mut windows[first..=last]) {
                 let begin = origin + Nanos(place as u64 * width.0);
-                let inside = to.min(begin + width).since(from.max(begin)).as_secs_f64();
-                if waiting {
-                    window.waiting += inside;
-                } else {
-                    window.answering += inside;
-                }
+                let inside = to.min(begin + width).since(from.max(begin));
+                *time(window) += inside.as_secs_f64();
             }
         };
-        spend(sent, first, true);
-        spend(first, request.ended, false);
+        spend(sent, first, |window| &mut window.waiting);
+        spend(first, request.ended, |window| &mut window.answering);
     }
     for window in &mut windows {
         let width = window.width_s();
@@ -144,25 +160,21 @@ fn latencies(load: &Load, origin: Stamp) -> Vec<Latency> {
     let length = last.since(origin) + Nanos(1);
     let most = (completed.len() / REQUESTS_PER_WINDOW).clamp(5, 80) as u64;
     let width = round_width(length, most, Nanos(1_000));
-    let mut windows: Vec<Vec<&Request>> = Vec::new();
-    windows.resize(length.0.div_ceil(width.0) as usize, Vec::new());
+    let mut windows: Vec<Vec<&Request>> = vec![Vec::new(); length.0.div_ceil(width.0) as usize];
     for request in completed {
         windows[(request.scheduled.since(origin).0 / width.0) as usize].push(request);
     }
     let latency = |(place, requests): (u64, Vec<&Request>)| {
-        let spread = |get: fn(&Request) -> Option<f64>| {
-            let mut values: Vec<f64> = requests.iter().filter_map(|r| get(r)).collect();
-            values.sort_unstable_by(f64::total_cmp);
-            let p95 = printable_percentile(&values, 95.0);
-            (percentile(&values, 50.0), p95)
+        let of = |get: fn(&Request) -> Option<f64>| {
+            Percentiles::of(requests.iter().filter_map(|request| get(request)))
         };
-        let edge_s = |place| Nanos(place * width.0).as_secs_f64();
         Latency {
-            span_s: (edge_s(place), edge_s(place + 1)),
-            n: requests.len(),
-            ttft_ms: spread(|r| r.ttft().map(Nanos::as_millis_f64)),
-            planned_ms: spread(|r| r.ttft_scheduled().map(Nanos::as_millis_f64)),
-            tpot_ms: spread(Request::tpot_ms),
+            from_s: Nanos(place * width.0).as_secs_f64(),
+            to_s: Nanos((place + 1) * width.0).as_secs_f64(),
+            completed: requests.len(),
+            ttft_ms: of(|r| r.ttft().map(Nanos::as_millis_f64)),
+            planned_ms: of(|r| r.ttft_scheduled().map(Nanos::as_millis_f64)),
+            tpot_ms: of(Request::tpot_ms),
         }
     };
     (0..).zip(windows).map(latency).collect()

@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use document::number::decimals;
 use document::{Origin, Table};
 use domain::Nanos;
-use domain::record::load::Spread;
-use metrics::load::AgentFigures;
-use metrics::stats::{percentile, printable_percentile};
+use metrics::load::{AgentFigures, Request};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::series::{Latency, Series};
-use crate::kind::spread_row;
+use super::series::{Percentiles, Series};
+use crate::kind::spread_rows;
 use crate::load::Load;
 use crate::tables::table_of;
 
@@ -26,14 +24,10 @@ pub(super) fn all(load: &Load, series: &Series) -> Vec<Table> {
         table_of("load/outcomes", own, outcomes(load)),
         table_of("load/failures", own, failures(load)),
         table_of("load/phases", own, phases).note(note),
-        table_of("load/turns", own, by_turn(load).iter().map(turn)),
+        table_of("load/turns", own, by_turn(load)),
         table_of("load/agents", own, agents(load)),
         table_of("load/over-time", own, &series.windows),
-        table_of(
-            "load/latency-over-time",
-            own,
-            series.latencies.iter().map(window),
-        ),
+        table_of("load/latency-over-time", own, &series.latencies),
     ];
     tables.retain(|table| !table.rows.is_empty());
     tables
@@ -41,7 +35,7 @@ pub(super) fn all(load: &Load, series: &Series) -> Vec<Table> {
 
 fn latency(load: &Load) -> impl Iterator<Item = Value> {
     let f = &load.figures;
-    let rows = [
+    spread_rows([
         ("TTFT", &f.ttft_ms),
         ("TTFT from the plan", &f.ttft_scheduled_ms),
         ("TPOT", &f.tpot_ms),
@@ -49,14 +43,7 @@ fn latency(load: &Load) -> impl Iterator<Item = Value> {
         ("end to end", &f.e2e_ms),
         ("client queue", &f.client_queue_ms),
         ("connection", &f.connect_ms),
-    ];
-    let row = |(name, spread): (_, &Option<Spread>)| {
-        let spread = spread.as_ref()?;
-        // The median shows three digits.
-        let decimals = decimals(spread.p50, [1.0, 10.0, 100.0]);
-        Some(spread_row(name, spread, decimals))
-    };
-    rows.into_iter().filter_map(row)
+    ])
 }
 
 fn outcomes(load: &Load) -> impl Iterator<Item = Value> {
@@ -111,50 +98,39 @@ fn phases(load: &Load) -> (Vec<Value>, String) {
 }
 
 /// The requests of one turn, over all sessions.
+#[derive(Serialize)]
 pub(super) struct Turn {
     /// From 1.
-    pub(super) place: u32,
-    requests: u32,
-    completed: u32,
-    /// Median and 95th percentile, ms.
-    pub(super) ttft_ms: (Option<f64>, Option<f64>),
-    /// Mean tokens of the prompt, and mean tokens of it that the server's cache held.
-    prompt_tokens: (Option<f64>, Option<f64>),
+    pub(super) turn: u32,
+    requests: usize,
+    completed: usize,
+    pub(super) ttft_ms: Percentiles,
+    /// Mean tokens of the prompt.
+    prompt_tokens: Option<f64>,
+    /// Mean tokens of the prompt that the server's cache held.
+    cached_tokens: Option<f64>,
 }
 
 /// The turns in order; empty where requests are not part of sessions.
 pub(super) fn by_turn(load: &Load) -> Vec<Turn> {
-    let mut by: BTreeMap<u32, (u32, u32, Vec<f64>)> = BTreeMap::new();
+    let mut by_turn: BTreeMap<u32, Vec<&Request>> = BTreeMap::new();
     for request in load.requests.iter().filter(|request| request.turn > 0) {
-        let (requests, completed, ttft) = by.entry(request.turn).or_default();
-        *requests += 1;
-        if request.end.is_completed() {
-            *completed += 1;
-            ttft.extend(request.ttft().map(Nanos::as_millis_f64));
-        }
+        by_turn.entry(request.turn).or_default().push(request);
     }
-    let turn = |(place, (requests, completed, mut ttft)): (u32, (u32, u32, Vec<f64>))| {
-        ttft.sort_unstable_by(f64::total_cmp);
-        let figures = load.figures.turns.iter().find(|f| f.turn == place);
-        let tokens = figures.map(|f| (f.prompt_tokens_mean, f.cached_tokens_mean));
+    let turn = |(turn, requests): (u32, Vec<&Request>)| {
+        let completed = requests.iter().filter(|request| request.end.is_completed());
+        let ttft = completed.clone().filter_map(|request| request.ttft());
+        let figures = load.figures.turns.iter().find(|f| f.turn == turn);
         Turn {
-            place,
-            requests,
-            completed,
-            ttft_ms: (percentile(&ttft, 50.0), printable_percentile(&ttft, 95.0)),
-            prompt_tokens: tokens.unwrap_or_default(),
+            turn,
+            requests: requests.len(),
+            completed: completed.count(),
+            ttft_ms: Percentiles::of(ttft.map(Nanos::as_millis_f64)),
+            prompt_tokens: figures.and_then(|f| f.prompt_tokens_mean),
+            cached_tokens: figures.and_then(|f| f.cached_tokens_mean),
         }
     };
-    by.into_iter().map(turn).collect()
-}
-
-fn turn(turn: &Turn) -> Value {
-    let (ttft, tokens) = (turn.ttft_ms, turn.prompt_tokens);
-    json!({
-        "turn": turn.place, "requests": turn.requests, "completed": turn.completed,
-        "ttft_p50_ms": ttft.0, "ttft_p95_ms": ttft.1,
-        "prompt_tokens": tokens.0, "cached_tokens": tokens.1,
-    })
+    by_turn.into_iter().map(turn).collect()
 }
 
 fn agents(load: &Load) -> impl Iterator<Item = &AgentFigures> {
@@ -163,20 +139,4 @@ fn agents(load: &Load) -> impl Iterator<Item = &AgentFigures> {
     agents.sort_by(|a, b| rate(a).total_cmp(&rate(b)).then(a.agent.cmp(&b.agent)));
     let most = load.fairness.as_ref().map_or(0, |_| MAX_AGENTS);
     agents.into_iter().take(most)
-}
-
-fn window(latency: &Latency) -> Value {
-    let Latency {
-        span_s,
-        n,
-        ttft_ms,
-        planned_ms,
-        tpot_ms,
-    } = latency;
-    json!({
-        "from_s": span_s.0, "to_s": span_s.1, "completed": n,
-        "ttft_p50_ms": ttft_ms.0, "ttft_p95_ms": ttft_ms.1,
-        "ttft_scheduled_p50_ms": planned_ms.0, "ttft_scheduled_p95_ms": planned_ms.1,
-        "tpot_p50_ms": tpot_ms.0, "tpot_p95_ms": tpot_ms.1,
-    })
 }

@@ -42,7 +42,7 @@ fn windows_lose_no_chunk_and_no_request() {
     let windows = series.windows.iter();
     let ended: u32 = windows.clone().map(|w| w.completed + w.not_completed).sum();
     assert_eq!(ended, load.figures.outcomes.total());
-    let planned: usize = series.latencies.iter().map(|l| l.n).sum();
+    let planned: usize = series.latencies.iter().map(|l| l.completed).sum();
     assert_eq!(planned as u32, load.figures.outcomes.completed);
     // Little's law holds exactly: the time in flight is equal, summed over requests or over windows.
     let in_windows: f64 = windows

@@ -2,7 +2,7 @@
 //! sentence is omitted when a number that it needs is missing.
 
 use document::number::{count, plain, short};
-use document::words::{plural, sentence};
+use document::words::{known, plural, sentence};
 use document::{Cell, Front, safe};
 use domain::Nanos;
 use domain::cache::prompts_in_words;
@@ -21,10 +21,8 @@ pub(super) fn front(load: &Load, series: &Series, front: &mut Front) {
     let f = &load.figures;
     let (limit, next) = limit(load, series);
     let (client, client_costs) = client(load, series);
-    front.question = format!(
-        "How does the server carry {}?",
-        shape(&load.file.asked.shape, load.file.asked.requests)
-    );
+    let shape = shape(&load.file.asked.shape, load.file.asked.requests);
+    front.question = format!("How does the server carry {shape}?");
     front.answer = format!("{} {limit}", carried(load));
     front.sure = format!("{client} One load is one sample of the server.");
     // Problems with the figures are named before the figures.
@@ -32,18 +30,13 @@ pub(super) fn front(load: &Load, series: &Series, front: &mut Front) {
     let notes: Vec<_> = f.notes.iter().map(|(note, n)| note.counted(*n)).collect();
     let warnings = helped.iter().chain(&notes).chain(&load.warnings);
     front.spoilt = warnings.map(|warning| sentence(warning)).collect();
-    let groups = [
-        reasons(load, series),
-        client_costs,
-        goodput(load).into_iter().collect(),
-        fairness(load).into_iter().collect(),
-        connections(load).into_iter().collect(),
-    ];
-    front.why = groups.concat();
+    front.why = [reasons(load, series), client_costs].concat();
+    let others = [goodput(load), fairness(load), connections(load)];
+    front.why.extend(others.into_iter().flatten());
     front.next = vec![next.to_owned()];
-    let ttft = f.ttft_ms.as_ref();
     let total = f64::from(f.outcomes.total());
     let completed = 100.0 * f64::from(f.outcomes.completed) / total;
+    let ttft = f.ttft_ms.as_ref();
     let (name, ttft) = match ttft.and_then(|ttft| ttft.p95) {
         Some(p95) => ("TTFT (p95)", Some(p95)),
         None => ("TTFT (p50)", ttft.map(|ttft| ttft.p50)),
@@ -139,13 +132,13 @@ fn reasons(load: &Load, series: &Series) -> Vec<String> {
     let lost = f64::from(f.outcomes.not_completed()) / f64::from(f.outcomes.total());
     if lost > 0.0 {
         let most = f.failures.iter().max_by_key(|(_, n)| **n);
-        let words = most.map_or_else(String::new, |(words, n)| {
+        let most = most.map(|(words, n)| {
             let (times, words) = (count(*n), safe::markdown(words));
             format!("; most often ({times}): {words}")
         });
-        let percent = plain(100.0 * lost, 2);
+        let (percent, most) = (plain(100.0 * lost, 2), most.unwrap_or_default());
         because.push(format!(
-            "{percent} % of the requests did not complete{words}."
+            "{percent} % of the requests did not complete{most}."
         ));
     }
     if let Some((early, late)) = growth(series) {
@@ -158,8 +151,7 @@ fn reasons(load: &Load, series: &Series) -> Vec<String> {
     if let Some(share) = shares(load) {
         let p = load.phases;
         let percent = |time| plain(100.0 * share(time), 1);
-        let (prefill, decode, queue) = (p.prefill, p.decode, p.client_queue);
-        let [prefill, decode, queue] = [prefill, decode, queue].map(percent);
+        let [prefill, decode, queue] = [p.prefill, p.decode, p.client_queue].map(percent);
         let (waits, inferred) = if waits_are_known(load) {
             let (slot, load) = (percent(p.slot_wait), percent(p.load));
             let inferred = if p.waits_inferred > 0 {
@@ -175,10 +167,10 @@ fn reasons(load: &Load, series: &Series) -> Vec<String> {
                            its loads.";
             (format!("{prefill} % went "), unknown)
         };
+        let n = count(p.n);
         because.push(format!(
             "Of a request's time {waits}to prefill, {decode} % to decoding, {queue} % to the client's queue (means over \
-             {} requests whose server reports them).{inferred}",
-            count(p.n)
+             {n} requests whose server reports them).{inferred}"
         ));
     }
     because
@@ -256,7 +248,7 @@ fn limit(load: &Load, series: &Series) -> (String, &'static str) {
 /// The mean number of requests waiting for their first token in the first third of the load, and in the last
 /// third before its last planned start.
 fn growth(series: &Series) -> Option<(f64, f64)> {
-    let last = series.latencies.last()?.span_s.1;
+    let last = series.latencies.last()?.to_s;
     let windows = series.windows.iter().filter(|w| w.to_s <= last);
     let waiting: Vec<f64> = windows.map(|w| w.waiting).collect();
     let third = waiting.len() / 3;
@@ -301,10 +293,9 @@ fn client(load: &Load, series: &Series) -> (String, Vec<String>) {
     }
     let answer = if let Some(known) = &header.client_budget {
         let busiest = series.busiest_second as f64;
+        let (known_to, chunks) = (document::budget::in_words(known), plain(busiest, 0));
         because.push(format!(
-            "The client: {}. The busiest second brought {} chunks.",
-            document::budget::in_words(known),
-            plain(busiest, 0)
+            "The client: {known_to}. The busiest second brought {chunks} chunks."
         ));
         let beyond = budget::beyond(known, busiest);
         because.extend(beyond.as_ref().map(document::budget::beyond_in_words));
@@ -337,16 +328,12 @@ fn client(load: &Load, series: &Series) -> (String, Vec<String>) {
 
 fn goodput(load: &Load) -> Option<String> {
     let slo = load.figures.slo.as_ref()?;
-    let per_s = slo
-        .per_s
-        .map(|per_s| format!(", {} a second", short(per_s)));
+    let per_s = slo.per_s.map(|rate| format!(", {} a second", short(rate)));
+    let per_s = per_s.unwrap_or_default();
+    let [good, total] = [slo.good, load.figures.outcomes.total()].map(count);
+    let (limits, percent) = (&slo.limits, plain(100.0 * slo.share.unwrap_or(0.0), 1));
     Some(format!(
-        "Goodput: {} of {} requests kept `{}` ({} %{}).",
-        count(slo.good),
-        count(load.figures.outcomes.total()),
-        slo.limits,
-        plain(100.0 * slo.share.unwrap_or(0.0), 1),
-        per_s.unwrap_or_default()
+        "Goodput: {good} of {total} requests kept `{limits}` ({percent} %{per_s})."
     ))
 }
 
@@ -360,14 +347,12 @@ fn fairness(load: &Load) -> Option<String> {
     let index = f
         .jain
         .map(|jain| format!(", Jain's index {}", plain(jain, 3)));
-    let fairness = f.fairness.map(|v| plain(v, 3));
+    let index = index.unwrap_or_default();
+    let (agents, fairness) = (count(f.agents), known(f.fairness.map(|v| plain(v, 3))));
+    let [slowest, fastest] = [f.slowest_tokens_per_s, f.fastest_tokens_per_s].map(short);
     Some(format!(
-        "Of {} agents the one served slowest got {} tok/s and the one served fastest {} (fairness {}{}); {starved}.",
-        count(f.agents),
-        short(f.slowest_tokens_per_s),
-        short(f.fastest_tokens_per_s),
-        fairness.as_deref().unwrap_or("unknown"),
-        index.unwrap_or_default()
+        "Of {agents} agents the one served slowest got {slowest} tok/s and the one served fastest {fastest} (fairness \
+         {fairness}{index}); {starved}."
     ))
 }
 
@@ -381,10 +366,9 @@ fn connections(load: &Load) -> Option<String> {
             count(n)
         ),
     };
+    let (requests, took) = (count(connect.n as u64), median_and_tail(connect));
     Some(format!(
-        "{} requests made a connection of their own, in {}; that time lies before the send.{slow}",
-        count(connect.n as u64),
-        median_and_tail(connect)
+        "{requests} requests made a connection of their own, in {took}; that time lies before the send.{slow}"
     ))
 }
 
@@ -392,26 +376,30 @@ pub(super) fn method(load: &Load) -> Vec<String> {
     let file = &load.file;
     let asked = &file.asked;
     let cache = load.figures.cache.unwrap_or_default();
-    let mut method = vec![format!(
-        "Asked for: {}; model {}, up to {} tokens each, seed {}.",
+    let (shape, model) = (
         shape(&asked.shape, asked.requests),
         safe::code(&asked.model),
-        asked.num_predict,
-        asked.seed
+    );
+    let (tokens, seed) = (asked.num_predict, asked.seed);
+    let mut method = vec![format!(
+        "Asked for: {shape}; model {model}, up to {tokens} tokens each, seed {seed}."
     )];
     if let Shape::Replay {
         starts, skipped, ..
     } = &asked.shape
     {
-        let starts = starts
-            .as_ref()
-            .map(|s| format!("Starts are read by {}.", safe::code(s)));
+        let starts = starts.as_ref().map(|starts| safe::code(starts));
+        let starts = starts.map(|starts| format!("Starts are read by {starts}."));
         let skipped = skipped.map(count);
         let skipped =
             skipped.map(|n| format!("Not sent: {n} recorded requests without a response."));
-        let prompts =
-            "Prompts are the trace's; a prompt cache may hold what they share.".to_owned();
-        let parts = [starts, skipped, Some(prompts), cache.counts_in_words()];
+        let prompts = "Prompts are the trace's; a prompt cache may hold what they share.";
+        let parts = [
+            starts,
+            skipped,
+            Some(prompts.to_owned()),
+            cache.counts_in_words(),
+        ];
         method.push(parts.into_iter().flatten().join(" "));
     } else {
         method.push(prompts_in_words(asked.cache(), file.header.nonce, &cache));
@@ -420,11 +408,10 @@ pub(super) fn method(load: &Load) -> Vec<String> {
         format!("Sessions of {turns} turns; each turn sends what was said before it.")
     }));
     method.extend(asked.work.as_ref().map(|work| {
-        let file = work
-            .file_bytes
-            .map(|b| format!("a file of {} bytes", count(b)));
-        let parts: Vec<String> = work.cpu.clone().into_iter().chain(file).collect();
-        let (work, threads) = (parts.join(" and "), work.threads);
+        let file = work.file_bytes.map(count);
+        let file = file.map(|bytes| format!("a file of {bytes} bytes"));
+        let parts = [work.cpu.clone(), file].into_iter().flatten();
+        let (work, threads) = (parts.collect::<Vec<_>>().join(" and "), work.threads);
         format!("Before each request an agent works: {work}, on {threads} threads that all share.")
     }));
     method.extend(kind::statements("load:method"));

@@ -1,6 +1,5 @@
 //! The data as tables need them: sources, the configurations in each, and a frame of their figures.
 
-use document::provenance_word;
 use domain::ModelOptions;
 use domain::plan::{ConfigId, ReportStyle, Topology};
 use domain::record::Provenance;
@@ -137,8 +136,8 @@ impl<'a> View<'a> {
             rows.extend(dataset.published.iter().map(RowData::of_published));
         }
         let word = match dataset.provenance {
-            Provenance::Imported => "recorded",
-            provenance => provenance_word(provenance),
+            Provenance::Imported => "recorded".to_owned(),
+            provenance => provenance.to_string(),
         };
         let topologies = in_order(summary.configs.iter().map(|c| c.topology));
         for topology in &topologies {
@@ -147,7 +146,7 @@ impl<'a> View<'a> {
                     format!("{word}, {}", topology_word(*t)),
                     format!("{word}_{t}"),
                 ),
-                _ => (word.to_owned(), word.to_owned()),
+                _ => (word.clone(), word.clone()),
             };
             let own = summary.configs.iter().filter(|c| c.topology == *topology);
             rows.extend(own.map(|c| RowData::of_runs(dataset, c, sources.len())));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::{Block, Document, Picture, Section, provenance_word};
+use super::{Block, Document, Picture, Section};
 use crate::glossary;
 use crate::number::count;
 use crate::safe;
@@ -15,7 +15,7 @@ impl Document {
         page.front_matter();
         page.front();
         for section in &self.sections {
-            page.section(section, "##");
+            page.section(section);
         }
         page.list_section("Method", &self.method);
         let line = |(name, value): &(String, String)| format!("{}: {value}", safe::markdown(name));
@@ -29,7 +29,7 @@ impl Document {
     /// A comment on a pull request: no front matter, no glossary; its tables are inline because it has no files.
     pub fn to_comment(&self) -> String {
         let mut page = Page::new(self);
-        let badge = page.badge();
+        let badge = self.badge();
         let front = &self.front;
         let _ = write!(page.text, "### {badge}{}\n\n", front.answer);
         let items = [&*front.spoilt, &front.why, &front.next].concat();
@@ -54,7 +54,7 @@ impl Document {
             return None;
         }
         let mut page = Page::new(self);
-        let badge = page.badge();
+        let badge = self.badge();
         let _ = write!(
             page.text,
             "# {badge}{}: appendix\n\nThe details behind [the report](report.md). Numbers in brackets are 95 % \
@@ -62,7 +62,7 @@ impl Document {
             safe::markdown(&self.name)
         );
         for section in &self.appendix {
-            page.section(section, "##");
+            page.section(section);
         }
         Some(page.with_glossary())
     }
@@ -88,14 +88,6 @@ impl<'d> Page<'d> {
         self.text + &glossary
     }
 
-    fn badge(&self) -> &'static str {
-        if self.document.is_simulated() {
-            "SIMULATED: "
-        } else {
-            ""
-        }
-    }
-
     fn front_matter(&mut self) {
         let document = self.document;
         let quoted = |s: &str| {
@@ -105,9 +97,9 @@ impl<'d> Page<'d> {
         let inputs: Vec<String> = document.inputs.iter().map(|i| quoted(i)).collect();
         let simulated = document.is_simulated();
         let provenance = if simulated {
-            "SIMULATED"
+            "SIMULATED".to_owned()
         } else {
-            provenance_word(document.provenance)
+            document.provenance.to_string()
         };
         let _ = write!(
             self.text,
@@ -132,7 +124,7 @@ impl<'d> Page<'d> {
         let _ = write!(
             self.text,
             "# {}{}\n\n**Question.** {}\n\n**{answer}.** {}\n\n",
-            self.badge(),
+            document.badge(),
             safe::markdown(&document.name),
             safe::sentence(&front.question),
             paragraphs.join("\n")
@@ -185,11 +177,11 @@ impl<'d> Page<'d> {
         }
     }
 
-    fn section(&mut self, section: &'d Section, level: &str) {
+    fn section(&mut self, section: &'d Section) {
         if section.blocks.is_empty() {
             return;
         }
-        let _ = write!(self.text, "{level} {}\n\n", section.title);
+        let _ = write!(self.text, "## {}\n\n", section.title);
         for block in &section.blocks {
             self.block(block);
         }
@@ -221,10 +213,8 @@ impl<'d> Page<'d> {
             return;
         };
         self.shown.insert(id);
-        let (all, space) = (
-            table.rows.len(),
-            if table.note.is_empty() { "" } else { " " },
-        );
+        let all = table.rows.len();
+        let space = if table.note.is_empty() { "" } else { " " };
         let rows = if most < all {
             format!("the first {most} of {} rows; all: ", count(all as u64))
         } else {

@@ -19,7 +19,6 @@ fn document() -> Document {
                 Origin::Simulated,
                 |r: &Row| Cell::number(r.1, 2),
             ),
-            Field::label("server", "server", |_: &Row| Cell::code("ollama")),
         ],
         rows,
     )

@@ -3,20 +3,24 @@ use metrics::{Decoding, Gain, Verdict};
 
 use super::*;
 
-fn evidence((figure, value): (&'static str, f64)) -> EvidenceRef {
-    EvidenceRef {
-        config: None,
-        topology: None,
-        figure,
-        value,
-        interval: None,
-        n: 3,
-    }
+/// Evidence from its figures and values: `lost_s 7.0, slot_queue 4.1`.
+fn evidence(pieces: &'static str) -> Vec<EvidenceRef> {
+    let piece = |piece: &'static str| {
+        let (figure, value) = piece.split_once(' ').unwrap();
+        EvidenceRef {
+            config: None,
+            topology: None,
+            figure,
+            value: value.parse().unwrap(),
+            interval: None,
+            n: 3,
+        }
+    };
+    pieces.split(", ").map(piece).collect()
 }
 
 /// A finding of each kind; `more` is added to its times.
 fn every_kind(config: &str, more: f64) -> Vec<Finding> {
-    let overlapped = ("overlap.below_5_percent", 3.0);
     let differing = Differing {
         option: "num_ctx",
         values: [Some("512".to_owned()), None],
@@ -37,63 +41,54 @@ fn every_kind(config: &str, more: f64) -> Vec<Finding> {
         gain: Gain::None,
         decoding: Decoding::InTurn,
     };
-    let wait = 4.1 + more;
-    let kinds: [(FindingKind, &[(&str, f64)]); 11] = [
+    let kinds = [
         (
             FindingKind::NeverOverlapped,
-            &[("overlap.zero", 3.0), ("speedup_est", 1.5)],
+            "overlap.zero 3, speedup_est 1.5",
         ),
-        (FindingKind::Verdict(no_difference), &[("speedup", 1.02)]),
+        (FindingKind::Verdict(no_difference), "speedup 1.02"),
         (
             FindingKind::OtherOptions(vec![differing]),
-            &[
-                overlapped,
-                ("cause.waits.wait_other_config", wait),
-                ("cause.waits.load_after_wait", 3.0),
-            ],
+            "overlap.below_5_percent 3, cause.waits.wait_other_config 4.1, cause.waits.load_after_wait 3",
         ),
         (
             FindingKind::Admission,
-            &[overlapped, ("cause.waits.admission", wait)],
+            "overlap.below_5_percent 3, cause.waits.admission 4.1",
         ),
         (
             FindingKind::SlotQueue,
-            &[overlapped, ("cause.waits.slot_queue", wait)],
+            "overlap.below_5_percent 3, cause.waits.slot_queue 4.1",
         ),
         (
             FindingKind::EqualOptions,
-            &[
-                ("cause.avoidable_reloads.count", 1.0),
-                ("cause.avoidable_reloads.time", 2.9 + more),
-            ],
+            "cause.avoidable_reloads.count 1, cause.avoidable_reloads.time 2.9",
         ),
-        (
-            FindingKind::Costliest,
-            &[("lost_s", 7.0 + more), ("wait_other_config", 4.1)],
-        ),
+        (FindingKind::Costliest, "lost_s 7, wait_other_config 4.1"),
         (
             FindingKind::Offload,
-            &[
-                ("cause.offload.on_cpu", 0.51 + more / 10.0),
-                ("cause.offload.on_cpu_in_turn", 0.0),
-                ("lost_s.offload", 6.2),
-            ],
+            "cause.offload.on_cpu 0.51, cause.offload.on_cpu_in_turn 0, lost_s.offload 6.2",
         ),
-        (FindingKind::Throttled, &[("lost_s.thermal_or_power", 0.4)]),
-        (FindingKind::LeftOut, &[("runs_excluded", 1.0)]),
+        (FindingKind::Throttled, "lost_s.thermal_or_power 0.4"),
+        (FindingKind::LeftOut, "runs_excluded 1"),
         (
             FindingKind::TwoServers { changes },
-            &[
-                ("topologies.wall_s.ratio", 1.16),
-                ("topologies.throughput.ratio", 0.85),
-                ("topologies.ttft_s.ratio", 1.02),
-                ("topologies.rate.ratio", 0.484),
-                ("decode_overlap", 0.789),
-            ],
+            "topologies.wall_s.ratio 1.16, topologies.throughput.ratio 0.85, topologies.ttft_s.ratio 1.02, \
+             topologies.rate.ratio 0.484, decode_overlap 0.789",
         ),
     ];
-    let finding = |(kind, pieces): (FindingKind, &[(&'static str, f64)])| {
-        let mut evidence: Vec<_> = pieces.iter().copied().map(evidence).collect();
+    let finding = |(kind, pieces): (FindingKind, &'static str)| {
+        let mut evidence = evidence(pieces);
+        for piece in &mut evidence {
+            piece.value += match piece.figure {
+                "cause.waits.wait_other_config"
+                | "cause.waits.admission"
+                | "cause.waits.slot_queue"
+                | "cause.avoidable_reloads.time"
+                | "lost_s" => more,
+                "cause.offload.on_cpu" => more / 10.0,
+                _ => 0.0,
+            };
+        }
         if let FindingKind::Verdict(_) = kind {
             evidence[0].interval = Some((0.98, 1.04));
         }
@@ -110,11 +105,8 @@ fn every_kind(config: &str, more: f64) -> Vec<Finding> {
 
 #[test]
 fn each_finding_in_a_sentence() {
-    let lines: Vec<String> = every_kind("a", 0.0)
-        .iter()
-        .map(|f| format!("{}\n  {}", id(f), sentence(f)))
-        .collect();
-    insta::assert_snapshot!(lines.join("\n"));
+    let line = |f: &Finding| format!("{}\n  {}", id(f), sentence(f));
+    insta::assert_snapshot!(every_kind("a", 0.0).iter().map(line).join("\n"));
 }
 
 #[test]
@@ -122,13 +114,8 @@ fn findings_of_a_kind_are_one_sentence_and_a_table() {
     let findings = [every_kind("a", 0.0), every_kind("b", 1.0)].concat();
     let mut text = String::new();
     for group in together(&findings, Origin::Measured) {
-        text.push_str(&group.sentence);
-        text.push_str("\n\n");
-        text.push_str(
-            &group
-                .table
-                .map_or_else(String::new, |t| t.to_markdown() + "\n"),
-        );
+        let table = group.table.map(|table| table.to_markdown() + "\n");
+        text += &format!("{}\n\n{}", group.sentence, table.unwrap_or_default());
     }
     let server = |kind: &str| ServerIdentity {
         kind: kind.to_owned(),
@@ -137,8 +124,8 @@ fn findings_of_a_kind_are_one_sentence_and_a_table() {
     text.push_str(&what_to_try(&findings, 2, Some(&server("ollama"))).join("\n"));
     insta::assert_snapshot!(text);
     assert!(what_to_try(&findings[..2], 2, None).is_empty());
-    let queued: Vec<Finding> = findings
-        .into_iter()
+    let queued = findings.into_iter();
+    let queued: Vec<Finding> = queued
         .filter(|f| f.kind == FindingKind::SlotQueue)
         .collect();
     for (kind, start) in [

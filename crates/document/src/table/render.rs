@@ -10,11 +10,10 @@ use crate::safe;
 const GAP: usize = 2;
 
 impl Cell {
-    /// The cell as a reader sees it, with `text` and `code` made safe for the output.
-    fn show(&self, text: impl Fn(&str) -> String, code: impl Fn(&str) -> String) -> String {
+    /// The cell as a reader sees it, with words made safe for the output.
+    fn show(&self, text: impl Fn(&str) -> String) -> String {
         match self {
             Self::Text(words) => text(words),
-            Self::Code(words) => code(words),
             Self::Number {
                 value,
                 decimals,
@@ -42,14 +41,11 @@ impl Cell {
     }
 
     pub fn in_markdown(&self) -> String {
-        self.show(safe::markdown, |words| {
-            safe::code(words).replace('|', "\\|")
-        })
+        self.show(safe::markdown)
     }
 
     pub fn in_terminal(&self) -> String {
-        let plain = |words: &str| safe::terminal(words).into_owned();
-        self.show(plain, plain)
+        self.show(|words| safe::terminal(words).into_owned())
     }
 }
 
@@ -129,10 +125,10 @@ impl Table {
             }
         }
         if !left_out.is_empty() {
+            let columns = left_out.join(", ");
             let _ = writeln!(
                 text,
-                "Left out, because the terminal is too narrow: {}.",
-                left_out.join(", ")
+                "Left out, because the terminal is too narrow: {columns}."
             );
         }
         text
@@ -153,7 +149,7 @@ impl Table {
             let mut record = Vec::new();
             for (cell, column) in row.iter().zip(&self.columns) {
                 let (value, interval, n) = match cell {
-                    Cell::Text(text) | Cell::Code(text) => (safe::csv_cell(text), None, None),
+                    Cell::Text(text) => (safe::csv_cell(text), None, None),
                     Cell::Number {
                         value, interval, n, ..
                     } => (machine(*value), *interval, *n),

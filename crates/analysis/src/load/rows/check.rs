@@ -17,40 +17,33 @@ const MAX_LISTED: usize = 6;
 pub(super) fn against_the_file(file: &LoadFile, rows: u32, figures: &Figures) -> Vec<String> {
     let mut warnings = Vec::new();
     let count = |n: u32| plain(f64::from(n), 0);
-    let asked = file.asked.requests;
-    match &file.result {
-        None => {
+    let (asked, has) = (count(file.asked.requests), count(rows));
+    if let Some(result) = &file.result {
+        if result.interrupted {
+            let not_begun = count(result.not_begun);
             warnings.push(format!(
-                "{LOAD_FILE} has no result: the load was killed, or still runs. {} of {} requests have a \
-                 row; those in flight have none",
-                count(rows),
-                count(asked)
+                "the load was interrupted: {not_begun} of {asked} requests were never begun"
             ));
         }
-        Some(result) => {
-            if result.interrupted {
-                warnings.push(format!(
-                    "the load was interrupted: {} of {} requests were never begun",
-                    count(result.not_begun),
-                    count(asked)
-                ));
-            }
-            let stated = result.figures.outcomes.total();
-            if stated != rows {
-                warnings.push(format!(
-                    "{LOAD_FILE} counts {} requests where {REQUESTS_FILE} has {} rows; the rows stand",
-                    count(stated),
-                    count(rows)
-                ));
-            }
-            let different = differences(&result.figures, figures);
-            if !different.is_empty() {
-                warnings.push(format!(
-                    "figures of {LOAD_FILE} differ from those made again from the rows, which stand: {}",
-                    listed(&different, MAX_LISTED)
-                ));
-            }
+        let stated = result.figures.outcomes.total();
+        if stated != rows {
+            let stated = count(stated);
+            warnings.push(format!(
+                "{LOAD_FILE} counts {stated} requests where {REQUESTS_FILE} has {has} rows; the rows stand"
+            ));
         }
+        let different = differences(&result.figures, figures);
+        if !different.is_empty() {
+            let different = listed(&different, MAX_LISTED);
+            warnings.push(format!(
+                "figures of {LOAD_FILE} differ from those made again from the rows, which stand: {different}"
+            ));
+        }
+    } else {
+        warnings.push(format!(
+            "{LOAD_FILE} has no result: the load was killed, or still runs. {has} of {asked} requests have a row; those \
+             in flight have none"
+        ));
     }
     warnings.extend(file.header.machine_warnings().cloned());
     warnings

@@ -139,11 +139,8 @@ fn figures_that_do_not_follow_from_the_rows_are_named() {
     figures["ttft_ms"]["mean"] =
         json!(figures["ttft_ms"]["mean"].as_f64().unwrap() * (1.0 + 1e-12));
     // A blank line is no row, and a probe enters no figure.
-    let probe = rows
-        .lines()
-        .next()
-        .unwrap()
-        .replace("\"main\"", "\"probe\"");
+    let first = rows.lines().next().unwrap();
+    let probe = first.replace("\"main\"", "\"probe\"");
     let load = read(folder(&file, &format!("\n{rows}\n{probe}\n")).path(), false).unwrap();
     assert_eq!((load.requests.len(), load.probes), (720, 1));
     let [warning] = &load.warnings[..] else {

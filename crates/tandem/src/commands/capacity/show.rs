@@ -2,7 +2,6 @@
 
 use document::capacity::figure_in_words;
 use document::output::say;
-use document::verdict;
 use domain::record::capacity::{LevelEnd, LevelRecord};
 use indicatif::ProgressBar;
 use metrics::capacity::LevelFigures;
@@ -54,7 +53,7 @@ fn line(probe: &LevelRecord, figures: Option<&LevelFigures>) -> String {
     let verdict = match probe.end {
         LevelEnd::Interrupted => "interrupted",
         _ if probe.failing => "failing",
-        _ => verdict::level(probe.decision.verdict),
+        _ => probe.decision.verdict.into(),
     };
     let agents = probe.agents;
     let noun = if agents == 1 { "agent " } else { "agents" };
