@@ -113,8 +113,8 @@ pub(crate) fn three_figures(figures: [(&str, Cell, &str); 3]) -> Table {
     Table::of("front", "Figures", fields, figures)
 }
 
-/// A line for each statement that every report of a kind makes of its method or its
-/// limits (`load:method`), and for each advice (`load:prefill`).
+/// A line for each statement that reports of a kind make of their method or their limits (`load:method`), for each
+/// advice (`load:prefill`), and for each answer of a sweep that has no figure in it (`sweep:answer:failed`).
 const NOTES: &str = include_str!("notes.txt");
 
 /// What the lines with a key say: `load:method` is what every report of a load says of its method.
@@ -131,6 +131,12 @@ pub(crate) fn statements(key: &str) -> Vec<String> {
 /// What the only line with a key says; empty where there is none.
 pub(crate) fn statement(key: &str) -> &'static str {
     lines(key).next().unwrap_or_default()
+}
+
+/// As [`statement`], of a key that has a line.
+pub(crate) fn stated(key: &str) -> &'static str {
+    let mut lines = lines(key);
+    lines.next().unwrap_or_else(|| panic!("no words for {key}"))
 }
 
 /// The rows of a table of the spreads that are known, each with its name. Decimals give the median three digits.

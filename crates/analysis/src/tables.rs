@@ -7,7 +7,6 @@
 
 mod column;
 mod facts;
-mod figures;
 mod frame;
 mod hardware;
 mod settings;
@@ -30,7 +29,7 @@ pub(crate) use frame::frame;
 pub(crate) use settings::{Setting, Settings};
 pub use truth::{Difference, Shown};
 pub(crate) use truth::{cell_difference, differences, differences_table};
-pub(crate) use view::{RowData, View};
+pub(crate) use view::View;
 
 /// The summary without configurations of which only a published row is known: those stand in the
 /// columns of the published table, not among the measured ones.

@@ -166,12 +166,8 @@ impl Claim {
     /// The recomputation in one line.
     pub(super) fn method(&self) -> Option<String> {
         let estimate = |estimate: &Estimate| {
-            let Estimate {
-                sample,
-                minus,
-                change_from,
-            } = estimate;
-            match (minus, change_from) {
+            let sample = &estimate.sample;
+            match (&estimate.minus, &estimate.change_from) {
                 (Some(other), _) => format!("mean of ({sample}) minus mean of ({other})"),
                 (None, Some(base)) => {
                     format!("% change of geometric mean from ({base}) to ({sample})")
@@ -201,12 +197,9 @@ impl Claim {
             self.estimate.is_some(),
             self.not_testable.is_some(),
         ];
+        let missing = "is missing; give a query, an `estimate`, or `not_testable` with the reason";
         match methods.into_iter().filter(|given| *given).count() {
-            0 => {
-                let problem =
-                    "is missing; give a query, an `estimate`, or `not_testable` with the reason";
-                return Some(("recompute", problem));
-            }
+            0 => return Some(("recompute", missing)),
             1 if self.not_testable.is_some() => return None,
             1 => {}
             _ => {
@@ -214,12 +207,8 @@ impl Claim {
                 return Some(("recompute", problem));
             }
         }
-        if let Some(Estimate {
-            minus: Some(_),
-            change_from: Some(_),
-            ..
-        }) = &self.estimate
-        {
+        let estimate = self.estimate.as_ref();
+        if estimate.is_some_and(|e| e.minus.is_some() && e.change_from.is_some()) {
             return Some(("estimate", "keep one of `minus` and `change_from`"));
         }
         let Some(published) = &self.published else {

@@ -84,62 +84,52 @@ impl Judge<'_> {
         Some(Verdict::Undecided(Some((width / needed).powi(2))))
     }
 
+    /// The ends of what is published, the same for a single number; `None` for a text.
+    fn ends(&self) -> Option<[f64; 2]> {
+        match self.published {
+            Published::One(Value::Text(_)) => None,
+            Published::One(Value::Number(number)) => Some([*number; 2]),
+            Published::Range(ends) => Some(*ends),
+        }
+    }
+
     /// The width of a claimed value or range, its tolerance included; `None` for a bound.
     fn width(&self) -> Option<f64> {
-        let own = match (self.published, self.relation) {
-            (Published::Range([low, high]), _) => high - low,
-            (_, Relation::Equals) => 0.0,
-            _ => return None,
-        };
-        Some(own + 2.0 * self.tolerance)
+        let [low, high] = self.ends()?;
+        let is_bound = !matches!(self.relation, Relation::Equals | Relation::Within);
+        (!is_bound).then_some(high - low + 2.0 * self.tolerance)
     }
 
     /// True when the published value holds; `None` when a number is compared with a text.
     pub(super) fn holds(&self, recomputed: &Value) -> Option<bool> {
-        match (self.published, recomputed) {
+        let number = match (self.published, recomputed) {
             (Published::One(Value::Text(published)), Value::Text(recomputed)) => {
-                Some(match self.relation {
+                return Some(match self.relation {
                     Relation::VersionAtLeast => version(published) >= version(recomputed),
                     _ => published == recomputed,
-                })
+                });
             }
-            (Published::One(Value::Number(published)), Value::Number(recomputed)) => {
-                let difference = recomputed - published;
-                let slack = self.slack(*published, *recomputed);
-                Some(match self.relation {
-                    Relation::AtLeast => difference >= -slack,
-                    Relation::AtMost => difference <= slack,
-                    Relation::MoreThan => difference > 0.0,
-                    Relation::LessThan => difference < 0.0,
-                    _ => difference.abs() <= slack,
-                })
-            }
-            (Published::Range([low, high]), Value::Number(recomputed)) => {
-                let slack = self.slack(*high, *recomputed);
-                Some(*recomputed >= low - slack && *recomputed <= high + slack)
-            }
-            _ => None,
-        }
+            (_, Value::Text(_)) => return None,
+            (_, Value::Number(number)) => *number,
+        };
+        let [low, high] = self.ends()?;
+        let slack = self.tolerance + ROUNDING * number.abs().max(high.abs()).max(1.0);
+        Some(match self.relation {
+            Relation::AtLeast => number - low >= -slack,
+            Relation::AtMost => number - high <= slack,
+            Relation::MoreThan => number > low,
+            Relation::LessThan => number < high,
+            _ => number - low >= -slack && number - high <= slack,
+        })
     }
 
-    fn slack(&self, a: f64, b: f64) -> f64 {
-        self.tolerance + ROUNDING * a.abs().max(b.abs()).max(1.0)
-    }
-
+    /// The recomputed number less the published one, or less an end of a range.
     pub(super) fn difference(&self, recomputed: &Value) -> Option<f64> {
-        match (self.published, recomputed) {
-            (Published::One(Value::Number(published)), Value::Number(recomputed)) => {
-                Some(recomputed - published)
-            }
-            (Published::Range([low, high]), Value::Number(recomputed)) => {
-                Some(if recomputed < low {
-                    recomputed - low
-                } else {
-                    recomputed - high
-                })
-            }
-            _ => None,
-        }
+        let Value::Number(number) = recomputed else {
+            return None;
+        };
+        let [low, high] = self.ends()?;
+        Some(number - if *number < low { low } else { high })
     }
 }
 

@@ -173,18 +173,14 @@ impl Sources {
 
     /// The mean of a sample, its difference from another mean, or its change from another in percent.
     pub(super) fn estimate(&self, estimate: &Estimate) -> Result<Computed, RecomputeError> {
-        let Estimate {
-            sample,
-            minus,
-            change_from,
-        } = estimate;
-        let (own, mean) = self.location_and_mean(sample, change_from.is_some())?;
-        let Some(other) = minus.as_ref().or(change_from.as_ref()) else {
+        let is_change = estimate.change_from.is_some();
+        let (own, mean) = self.location_and_mean(&estimate.sample, is_change)?;
+        let Some(other) = estimate.minus.as_ref().or(estimate.change_from.as_ref()) else {
             return Ok(Computed::estimate((own, mean), |x| x));
         };
-        let (other, other_mean) = self.location_and_mean(other, change_from.is_some())?;
+        let (other, other_mean) = self.location_and_mean(other, is_change)?;
         let difference = own.zip(other).map(|(own, other)| own.minus(other));
-        if change_from.is_none() {
+        if !is_change {
             return Ok(Computed::estimate((difference, mean - other_mean), |x| x));
         }
         let percent = |ratio: f64| 100.0 * (ratio - 1.0);

@@ -26,81 +26,23 @@ fn the_shipped_ledger() {
     assert!((sigma["tolerances"].as_f64().unwrap() - 10.364).abs() < 1e-3);
 }
 
-/// Findings worked by hand from the documents.
+/// `findings.txt` has a line for each claim: its finding and, where it is an estimate, its value and interval.
 #[test]
-fn findings_worked_by_hand() {
-    let (holds, redefined, fails) = ("reproduced", "redefined", "contradicted");
-    for (id, finding) in [
-        // 12 / 13 = 92 %, 12 / 19 = 63 %.
-        ("es-contention-63", redefined),
-        // 1.98 / 1.64 - 1 = 20.7 %.
-        ("es-python-232", fails),
-        // 1 / 0.82 = 1.2195.
-        ("es-22-arith", holds),
-        // Population, not sample.
-        ("bvc-sigma-speedup", redefined),
-        // 0.1372 and 0.1188.
-        ("homo-sigma-speedup", fails),
-        // (13 · 71.2 + 2 · 73.0 + 4 · 74.125) / 19 = 72.005.
-        ("dist-mean", fails),
-        // 99.25 - 18 - 2.5 - 5.
-        ("model-sum", holds),
-        // 2048 - 1024 tokens, 1.0 - 0.6.
-        ("es-comparable-context", fails),
-        ("es-comparable-temperature", fails),
-        // 3 s in 2.1, 10 s in 3.1.3.
-        ("method-identical", fails),
-        // (77.4 + 69.2 + 82.2 + 67.7) / 4 = 74.125.
-        ("homo-mean-efficiency", holds),
-        // 649 and 611 tokens.
-        ("homo-deterministic", fails),
-        // 0.2 / 10.1962 = 1.96 %, of 82.2 points 1.61.
-        ("cause-tokio-pp", redefined),
-        // 4.96 minutes.
-        ("time-walls", fails),
-        // No run of any scenario is contended.
-        ("r-h2", fails),
-        ("opt-p95", "not_testable"),
-    ] {
+fn findings_and_estimates_are_those_that_were_made_without_this_program() {
+    let lines = include_str!("tests/findings.txt").lines();
+    for line in lines.filter(|line| !line.starts_with('#')) {
+        let (id, rest) = line.split_once(" | ").unwrap();
+        let (finding, numbers) = rest.split_once(" | ").unwrap_or((rest, ""));
         assert_eq!(entry(id).finding.key(), finding, "{id}");
-    }
-}
-
-/// The estimates and intervals that an independent program gives.
-#[test]
-fn estimates_contradict_only_when_their_whole_intervals_do() {
-    let (holds, fails, open) = ("reproduced", "contradicted", "undecided");
-    for (id, finding, numbers) in [
-        ("cause-dual-gain", holds, [15.412, 14.019, 16.806]),
-        ("cause-dual-wall-bvc", holds, [-20.416, -27.400, -12.761]),
-        ("cause-dual-wall-het", open, [-11.204, -21.364, 0.268]),
-        ("cause-dual-wall-homo", fails, [19.950, 13.932, 26.285]),
-        ("cause-dual-rate-bvc", holds, [23.020, 17.422, 28.885]),
-        ("cause-dual-rate-het", holds, [16.809, 9.148, 25.009]),
-        ("cause-dual-rate-homo", fails, [-15.384, -17.351, -13.370]),
-        ("r-near-ideal", fails, [-0.449, -2.649, 1.801]),
-        ("opt-dual-measured", fails, [92.276, 90.309, 94.243]),
-        ("peak-ctx-2048", holds, [81.165, 71.380, 90.949]),
-        ("peak-tp-degradation", fails, [102.730, 101.986, 103.474]),
-        (
-            "es-python-total-throughput",
-            fails,
-            [97.987, 97.159, 98.816],
-        ),
-        ("temp-gain", open, [4.467, -5.919, 14.852]),
-        ("homo-temp-sampling", open, [-0.389, -1.044, 0.267]),
-        ("homo-temp-repeated", open, [10.039, -5.892, 25.969]),
-        ("opt-temp", open, [2.105, -3.867, 8.076]),
-        ("opt-expected-homo", open, [82.274, 66.090, 98.458]),
-        ("concl-runtime-overhead", open, [98.990, 97.550, 100.429]),
-    ] {
-        let entry = entry(id);
-        assert_eq!(entry.finding.key(), finding, "{id}");
-        let computed = entry.recomputed.as_ref().unwrap();
+        if numbers.is_empty() {
+            continue;
+        }
+        let computed = entry(id).recomputed.as_ref().unwrap();
         let interval = computed.interval().unwrap_or_else(|| panic!("{id}"));
         let given = [number(computed), interval.lo, interval.hi];
-        for (given, number) in given.into_iter().zip(numbers) {
-            assert!((given - number).abs() < 0.01, "{id}: {given}");
+        for (given, expected) in given.into_iter().zip(numbers.split(", ")) {
+            let expected: f64 = expected.parse().unwrap();
+            assert!((given - expected).abs() < 0.01, "{id}: {given}");
         }
     }
     // A single pair of runs is no estimate, however far it lies from the claim.
@@ -374,34 +316,15 @@ homo_g80_c512_t0.8,10,8,1000,150,50,3800,380,10,2000,400,100,5500,550,1.8,false,
         let query = format!("SELECT {column} FROM runs WHERE temperature = {temperature}");
         sources.exact(&query).unwrap().value
     };
-    for (column, in_turn, together) in [
-        ("num_gpu", 80.0, 80.0),
-        ("num_ctx", 512.0, 512.0),
-        ("efficiency_percent", 70.0, 90.0),
-        ("speedup_from_times", 1.4, 1.8),
-        ("serial_speedup", 1.4, 1.8),
-        ("ttft_delta_ms", -4300.0, -1000.0),
-        ("a_rate", 100.0, 100.0),
-        ("tp_delta", 0.0, 0.0),
-        ("mean_rate", 100.0, 100.0),
-        ("aggregate_rate", 93.0, 93.0),
-        ("gap_ms", 500.0, -6000.0),
-        ("overlap_s", 0.0, 6.0),
-        ("decode_overlap", 0.0, 6.0 / 9.0),
-        ("first_execution_ms", 4000.0, 8000.0),
-        ("second_ttft_ms", 4500.0, 2000.0),
-        ("second_load_ms", 400.0, 400.0),
-        // 4 s of A and 6 s of B in 10 s of wall time.
-        ("server_work_speedup", 1.0, 1.0),
-        ("end_s - start_s", 10.0, 10.0),
-        ("end_s", 1_762_988_050.0, 1_762_988_070.0),
-        ("COALESCE(CASE WHEN contention THEN 1 ELSE 0 END)", 1.0, 0.0),
-    ] {
-        for (temperature, expected) in [("0.6", in_turn), ("0.8", together)] {
-            let Value::Number(given) = value(column, temperature) else {
-                panic!("{column}");
+    let lines = include_str!("tests/columns.txt").lines();
+    for line in lines.filter(|line| !line.starts_with('#')) {
+        let words: Vec<&str> = line.split(" | ").collect();
+        for (temperature, expected) in ["0.6", "0.8"].into_iter().zip(&words[1..]) {
+            let Value::Number(given) = value(words[0], temperature) else {
+                panic!("{line}");
             };
-            assert!((given - expected).abs() < 1e-9, "{column}: {given}");
+            let expected: f64 = expected.parse().unwrap();
+            assert!((given - expected).abs() < 1e-9, "{line}: {given}");
         }
     }
     assert_eq!(value("first", "0.6"), Value::Text("a".to_owned()));

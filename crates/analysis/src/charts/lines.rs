@@ -1,5 +1,6 @@
 //! Lines and points over a common x axis, in one or more panels.
 
+use itertools::Itertools as _;
 use plotters::coord::ranged1d::Ranged as _;
 use plotters::element::{Circle, ErrorBar, Polygon, Rectangle};
 use plotters::series::LineSeries as Path;
@@ -82,8 +83,8 @@ impl Panel {
     }
 
     fn axis(&self, labels: usize) -> Axis {
-        let points = self.series.iter().flat_map(LineSeries::known);
-        let values = points.flat_map(|(_, value)| value.extents());
+        let points = self.series.iter().flat_map(LineSeries::pieces).flatten();
+        let values = points.flat_map(|(_, _, value)| value.extents());
         let lines = self.reference_lines.iter().map(|line| line.value);
         let all = values.chain(self.include.iter().copied()).chain(lines);
         Axis::rounded(range(all).unwrap_or(0.0..1.0), labels)
@@ -130,34 +131,24 @@ impl LineSeries {
         self.color.unwrap_or_else(|| series_color(place))
     }
 
-    /// Points that can be drawn.
-    fn known(&self) -> impl Iterator<Item = (f64, Value)> {
-        let points = self.points.iter();
-        points.filter_map(|(x, y)| Some((drawable(*x)?, y.known().map(|_| *y)?)))
-    }
-
     fn is_known(&self) -> bool {
-        self.known().next().is_some()
+        !self.pieces().is_empty()
     }
 
-    /// The points in pieces that unknown ones separate.
+    /// The points that can be drawn, in pieces that unknown ones separate.
     fn pieces(&self) -> Vec<Vec<(f64, f64, Value)>> {
-        let unknown = |(x, y): &(f64, Value)| !x.is_finite() || y.known().is_none();
-        let pieces = self.points.split(unknown).filter(|piece| !piece.is_empty());
-        let point = |(x, y): &(f64, Value)| Some((drawable(*x)?, y.known()?, *y));
-        pieces
-            .map(|piece| piece.iter().filter_map(point).collect())
-            .collect()
+        let known = |(x, y): &(f64, Value)| Some((drawable(*x)?, y.known()?, *y));
+        let pieces = self.points.split(|point| known(point).is_none());
+        let pieces = pieces.map(|piece| piece.iter().filter_map(known).collect::<Vec<_>>());
+        pieces.filter(|piece| !piece.is_empty()).collect()
     }
 
     fn draw_band(&self, plot: &mut Plot<'_>, color: Color) -> DrawResult {
         for piece in self.pieces() {
-            let ends = piece
-                .iter()
-                .filter_map(|(x, _, y)| Some((*x, y.known_interval()?)));
-            let ends: Vec<(f64, (f64, f64))> = ends.collect();
-            let upper = ends.iter().map(|(x, (_, high))| (*x, *high));
-            let lower = ends.iter().rev().map(|(x, (low, _))| (*x, *low));
+            let ends = piece.iter();
+            let ends = ends.filter_map(|(x, _, y)| Some((*x, y.known_interval()?)));
+            let lower = ends.clone().rev().map(|(x, (low, _))| (x, low));
+            let upper = ends.map(|(x, (_, high))| (x, high));
             let outline: Vec<_> = upper.chain(lower).collect();
             plot.draw_series([Polygon::new(outline, color.mix(0.2))])?;
         }
@@ -427,12 +418,8 @@ impl Panel {
 
     fn draw_series(&self, plot: &mut Plot<'_>, names: &[&str]) -> DrawResult {
         // Bands first: they must not veil other series.
-        for series in self
-            .series
-            .iter()
-            .filter(|series| series.mark == Mark::Band)
-        {
-            series.draw_band(plot, series.color_among(names))?;
+        for band in self.series.iter().filter(|s| s.mark == Mark::Band) {
+            band.draw_band(plot, band.color_among(names))?;
         }
         for series in &self.series {
             series.draw(plot, series.color_among(names))?;
@@ -447,13 +434,8 @@ fn series<'p>(panels: &'p [&Panel]) -> impl Iterator<Item = &'p LineSeries> {
 
 /// The names of the series in order of appearance: equal names share a colour and a place in the legend.
 fn names<'p>(panels: &'p [&Panel]) -> Vec<&'p str> {
-    let mut names = Vec::new();
-    for name in series(panels).map(|series| &*series.name) {
-        if !name.is_empty() && !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
+    let names = series(panels).map(|series| &*series.name);
+    names.filter(|name| !name.is_empty()).unique().collect()
 }
 
 fn legend(panels: &[&Panel], names: &[&str]) -> Vec<Entry> {

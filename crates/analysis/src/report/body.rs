@@ -14,6 +14,7 @@ use metrics::notes::Note;
 use metrics::{Dataset, grouped_in_order};
 
 use super::{Material, client};
+use crate::kind::{stated, statements};
 use crate::tables::Table;
 
 /// With more comparisons of servers than this, all of them stand in the appendix.
@@ -166,33 +167,11 @@ pub(super) fn method(material: &Material<'_>) -> Vec<String> {
         lines
             .extend(client::in_words(set).map(|words| format!("The client's own error: {words}.")));
     } else if set.runs.is_empty() {
-        lines.push(
-            "The figures are those of a published table. Aggregates are computed again from its own rows."
-                .to_owned(),
-        );
+        lines.extend(statements("sweep:method:published"));
     } else {
-        lines.push(
-            "The runs were recorded by another program: durations per agent, no stamp per token, no run of an agent \
-             alone, no run of the agents in turn. Stamps are rebuilt: all agents start at zero, the first token \
-             comes at the recorded TTFT, the last at the end of the execution time."
-                .to_owned(),
-        );
-        lines.push(
-            "`speedup est` and `efficiency est` use the recorded wall time and equal the recorded figures to 1e-9."
-                .to_owned(),
-        );
+        lines.extend(statements("sweep:method:recorded"));
     }
-    lines.push(
-        "Means of repeated runs carry n and, from n = 3 on, a 95 % interval in brackets (Student's t); from n = 8 on \
-         both are those of the 20 % trimmed mean; a mean over configurations leaves none out. Ratios are averaged \
-         geometrically. Standard deviations are those of a sample (n - 1). `unknown`: the data do not determine it. A dash: \
-         does not apply."
-            .to_owned(),
-    );
-    lines.push(
-        "A request that did not complete is counted and takes its run out of every aggregate."
-            .to_owned(),
-    );
+    lines.extend(statements("sweep:method"));
     lines
 }
 
@@ -280,38 +259,22 @@ pub(super) fn limits(material: &Material<'_>) -> Vec<String> {
     let has_servers = overall
         .iter()
         .any(|o| o.topology == Some(Topology::PerAgent));
-    let stated = [
+    let in_turn = overall.iter().any(|o| o.stats.speedup.is_some());
+    let all = [
+        ("simulated", is_simulated),
+        ("simulated-servers", has_servers && is_simulated),
+        ("servers", has_servers && !is_simulated),
+        ("published", !set.published.is_empty()),
+        ("not-in-turn", !overall.is_empty() && !in_turn),
         (
-            is_simulated,
-            "SIMULATED: the server is a model of one. Its rates and reload times are set, not found.",
-        ),
-        (
-            has_servers && is_simulated,
-            "The simulated servers share one GPU. Servers with a GPU each would not slow each other down.",
-        ),
-        (
-            has_servers && !is_simulated,
-            "Whether the servers share a GPU is not recorded, and it decides what a server per agent gains.",
-        ),
-        (
-            !set.published.is_empty(),
-            "Published figures are rounded; a recomputed aggregate of them inherits the rounding.",
-        ),
-        (
-            !overall.is_empty() && overall.iter().all(|o| o.stats.speedup.is_none()),
-            "No run of the agents in turn: the true speedup, solo times and the loss by cause are unknown.",
-        ),
-        (
+            "no-telemetry",
             !set.runs.is_empty() && set.telemetry.is_empty(),
-            "No telemetry: device use, power and throttling are unknown.",
         ),
-        (
-            summary.configs.iter().any(|c| c.runs < 3),
-            "Fewer than three runs of some configurations: no interval, no spread, no ranking of them.",
-        ),
+        ("few-runs", summary.configs.iter().any(|c| c.runs < 3)),
     ];
-    let stated = stated.into_iter().filter(|(holds, _)| *holds);
-    let mut limits: Vec<String> = stated.map(|(_, words)| words.to_owned()).collect();
+    let all = all.map(|(key, holds)| (stated(&format!("sweep:limits:{key}")), holds));
+    let held = all.into_iter().filter(|(_, holds)| *holds);
+    let mut limits: Vec<String> = held.map(|(words, _)| words.to_owned()).collect();
     limits.extend(cache_warning(set));
     limits.extend(client::flag(set));
     let warnings = warnings(material);

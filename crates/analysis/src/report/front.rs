@@ -13,6 +13,7 @@ use metrics::{ConfigSummary, Decoding, Estimate, Gain};
 
 use self::figures::{confidence, figures};
 use self::sentences::{by_permits, lost_sentence, why_sentence};
+use crate::kind::{stated, statements};
 use crate::tables::{View, topology_word};
 
 pub(super) fn write(view: &View<'_>, found: &[Finding], spoilt: Vec<String>) -> Front {
@@ -74,11 +75,7 @@ fn next(view: &View<'_>, found: &[Finding]) -> Vec<String> {
     }
     let in_turn = |r: &metrics::RunMetrics| r.outcomes_sequential.is_some();
     if !view.dataset.runs.is_empty() && !view.summary.runs.iter().any(in_turn) {
-        next.push(
-            "Measure the same agents one after another too (`--protocol rigorous`): without that the true speedup \
-             stays unknown."
-                .to_owned(),
-        );
+        next.extend(statements("sweep:next:in-turn"));
     }
     next
 }
@@ -87,16 +84,8 @@ fn next(view: &View<'_>, found: &[Finding]) -> Vec<String> {
 fn answer(view: &View<'_>) -> (String, Vec<String>) {
     let overall = &view.summary.overall;
     if overall.is_empty() {
-        return (
-            "**Unknown.** There is only a published table, and nothing in it can tell agents that \
-             worked at the same time from agents that took turns."
-                .to_owned(),
-            vec![
-                "Its speedup is the sum of the agents' times while they ran together over the wall \
-                 time. Two agents on a strictly serial server score between 1 and 2 by it."
-                    .to_owned(),
-            ],
-        );
+        let answer = stated("sweep:answer:published").to_owned();
+        return (answer, statements("sweep:why:published"));
     }
     let mut answers = Vec::new();
     let mut why = Vec::new();
@@ -210,11 +199,7 @@ fn answer_of(view: &View<'_>, overall: &Group) -> (String, Vec<String>) {
     if !took_turns {
         return (unknown(view, overall), why);
     }
-    why.push(
-        "Whether running them in turn on purpose would have been slower, as fast or faster was not measured: the \
-         true speedup is unknown."
-            .to_owned(),
-    );
+    why.extend(statements("sweep:why:took-turns"));
     why.extend(stats.speedup_upper_bound.as_ref().map(|bound| {
         format!(
             "A bound, not a measurement: the waits alone allow a true speedup of at most {}× on average (n = {}).",
@@ -277,23 +262,19 @@ fn measured(view: &View<'_>, overall: &Group, speedup: &Estimate) -> String {
 }
 
 /// How the agents were served where all were served alike, as a sentence after the answer.
-fn served(view: &View<'_>, overall: &Group) -> &'static str {
+fn served(view: &View<'_>, overall: &Group) -> String {
     let verdicts = &overall.verdicts;
     let all = |decoding| verdicts.served(decoding) == verdicts.len();
-    match verdicts.shared_gain() {
-        Some(Gain::Pays) if all(Decoding::InTurn) => {
-            " It pays although the agents decode one after the other: what overlaps lies outside decoding \
-             (loading, prefill, gaps between requests)."
-        }
+    let how = match verdicts.shared_gain() {
+        Some(Gain::Pays) if all(Decoding::InTurn) => "pays-in-turn",
         Some(Gain::None | Gain::NoGain | Gain::Costs) if all(Decoding::Overlapping) => {
-            " The agents do decode at the same time."
+            "overlapping"
         }
-        _ if !all(Decoding::InTurn) => "",
-        _ if by_permits(view, overall) => {
-            " The client lets the agents' requests through one after the other (`--admission`)."
-        }
-        _ => " The agents decode one after the other.",
-    }
+        _ if !all(Decoding::InTurn) => return String::new(),
+        _ if by_permits(view, overall) => "permits",
+        _ => "in-turn",
+    };
+    format!(" {}", stated(&format!("sweep:served:{how}")))
 }
 
 /// Why there is no answer.
@@ -304,17 +285,12 @@ fn unknown(view: &View<'_>, overall: &Group) -> String {
     };
     let n = runs().count();
     let why = if n > 0 && runs().all(|r| r.excluded.is_some()) {
-        format!(
-            "In none of the {n} runs did every request complete, so no run can be used. The failures are counted \
-             below."
-        )
+        "failed"
     } else if runs().any(|r| r.outcomes_sequential.is_some()) {
-        "No run has both a usable run of the agents one after another and one of the agents together, so there is \
-         nothing to compare."
-            .to_owned()
+        "no-pair"
     } else {
-        "The data hold no run of the agents one after another, so there is nothing to compare running together with."
-            .to_owned()
+        "not-in-turn"
     };
+    let why = stated(&format!("sweep:unknown:{why}")).replace("{n}", &n.to_string());
     format!("**{}.** {why}", verdict::lead(Gain::Unknown))
 }

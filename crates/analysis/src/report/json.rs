@@ -29,19 +29,8 @@ pub(super) fn figures(
         [one] => serde_json::to_value(one)?,
         all => json!({ "by_topology": all }),
     };
-    let differences: Vec<Value> = material
-        .differences
-        .iter()
-        .filter(|d| d.differs)
-        .map(|d| {
-            json!({
-                "where": d.place,
-                "from": d.from,
-                "published": d.published.json(),
-                "recomputed": d.recomputed.as_ref().map(crate::tables::Shown::json),
-            })
-        })
-        .collect();
+    let differences = material.differences.iter();
+    let differing: Vec<_> = differences.filter(|d| d.differs).collect();
     let figures = [
         ("configs", document::notes::configs(summary)),
         ("scenarios", json!(scenarios)),
@@ -56,7 +45,7 @@ pub(super) fn figures(
         ),
         ("published", json!(dataset.published)),
         ("compared", json!(material.differences.len())),
-        ("differences", json!(differences)),
+        ("differences", json!(differing)),
         ("client", super::client::json(dataset)),
         ("warnings", json!(document::notes::warnings(summary))),
     ];

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::charts::png;
-use crate::kind::fixture::{folder, options, text};
+use crate::kind::fixture::{self, folder, options, text};
 use crate::replace::ReplaceError;
 
 /// The data of inputs in the fixtures.
@@ -140,8 +140,9 @@ fn where_every_request_failed_the_report_says_that_and_counts_none() {
 }
 
 #[test]
-fn links_lead_to_the_reports_own_files_and_to_anchors_of_the_page() {
+fn pages_are_short_pictures_small_and_links_lead_to_files_and_anchors_of_the_report() {
     for report in [&report(&data(&["tr113"]), "tr113"), &*SERVERS] {
+        fixture::check(report);
         for page in ["report.md", "appendix.md"] {
             let md = text(report, page);
             for part in md.split("](").skip(1) {
@@ -245,36 +246,28 @@ fn a_gain_without_overlapping_decodes_is_a_yes_and_one_repetition_is_no_no() {
 }
 
 #[test]
-fn a_caption_says_that_outputs_differ_in_length_only_where_they_do() {
+fn captions_say_what_brackets_hold_and_that_outputs_differ_in_length_only_where_they_do() {
     let differ = "Outputs differ in length between the arms";
     let alike = "every agent's outputs are as long in both";
-    for (longer, said, not_said) in [(0, alike, differ), (7, differ, alike)] {
-        let report = two_arms(&["a"], 3, longer);
-        let md = text(&report, "report.md");
-        assert!(md.contains(said) && !md.contains(not_said), "{md}");
-    }
-}
-
-#[test]
-fn what_brackets_hold_is_said_as_it_is() {
     let of_both = "over configurations where a figure is of all of them and over repetitions where it is of one";
     let of_one = "brackets hold 95 % intervals over repetitions.";
     let of_all = "intervals over configurations; the repetitions are too few for intervals.";
     let single = "Brackets hold 95 % intervals over configurations.";
-    for (configs, repetitions, said) in [
-        (&["a"][..], 3, of_one),
-        (&["a", "b", "c"], 3, of_both),
-        (&["a", "b"], 3, of_one),
-        (&["a", "b"], 2, "too few for intervals."),
-        (&["a", "b", "c"], 2, of_all),
-        (&["a", "b", "c"], 1, single),
+    for (configs, repetitions, longer, said) in [
+        (&["a"][..], 3, 0, of_one),
+        (&["a"], 3, 7, of_one),
+        (&["a", "b", "c"], 3, 0, of_both),
+        (&["a", "b"], 3, 0, of_one),
+        (&["a", "b"], 2, 0, "too few for intervals."),
+        (&["a", "b", "c"], 2, 0, of_all),
+        (&["a", "b", "c"], 1, 0, single),
     ] {
-        let report = two_arms(configs, repetitions, 0);
+        let report = two_arms(configs, repetitions, longer);
         let md = text(&report, "report.md");
-        assert!(
-            md.contains(said),
-            "{configs:?} {repetitions}: {said} is not in\n{md}"
-        );
+        let case = format!("{configs:?} {repetitions} {longer}");
+        assert!(md.contains(said), "{case}: {said} is not in\n{md}");
+        let outputs = [differ, alike].map(|words| md.contains(words));
+        assert_eq!(outputs, [longer > 0, longer == 0], "{case}: {md}");
     }
 }
 

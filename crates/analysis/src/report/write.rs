@@ -1,6 +1,5 @@
 //! A report's files: written all or none, and compared with a committed report.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -66,61 +65,54 @@ impl Report {
         for (name, content) in &self.files {
             let path = dir.join(name);
             outcome.compared += 1;
-            let committed = match fs::read(&path) {
-                Ok(bytes) => bytes,
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                    outcome
-                        .differences
-                        .push(format!("{}: is missing", path.display()));
-                    continue;
+            let difference = match (fs::read(&path), content) {
+                (Ok(committed), Content::Text(text)) => unified(name, &committed, text),
+                (Ok(committed), Content::Png(fresh)) => {
+                    check_picture(&path, &committed, fresh, &mut outcome.written)?
                 }
-                Err(e) => return Err(ReportError::read(&path, e)),
+                (Err(e), _) if e.kind() == io::ErrorKind::NotFound => {
+                    Some(format!("{}: is missing", path.display()))
+                }
+                (Err(e), _) => return Err(ReportError::read(&path, e)),
             };
-            match content {
-                Content::Text(text) => {
-                    let committed = String::from_utf8_lossy(&committed);
-                    if committed != *text {
-                        outcome.differences.push(unified(name, &committed, text));
-                    }
-                }
-                Content::Png(bytes) => check_picture(&path, &committed, bytes, &mut outcome)?,
-            }
+            outcome.differences.extend(difference);
         }
-        let known: BTreeSet<&str> = self.files.keys().map(String::as_str).collect();
-        for extra in files_in(dir)? {
-            if !known.contains(extra.as_str()) && !is_leftover(&extra) {
-                outcome.differences.push(format!(
-                    "{}: is no longer part of the report",
-                    dir.join(&extra).display()
-                ));
-            }
-        }
+        let mut extra = files_in(dir)?;
+        extra.retain(|name| !self.files.contains_key(name) && !is_leftover(name));
+        outcome.differences.extend(extra.iter().map(|name| {
+            let path = dir.join(name);
+            format!("{}: is no longer part of the report", path.display())
+        }));
         Ok(outcome)
     }
 }
 
-fn unified(name: &str, committed: &str, fresh: &str) -> String {
-    TextDiff::from_lines(committed, fresh)
-        .unified_diff()
-        .context_radius(2)
-        .header(&format!("committed/{name}"), &format!("regenerated/{name}"))
-        .to_string()
+fn unified(name: &str, committed: &[u8], fresh: &str) -> Option<String> {
+    let committed = String::from_utf8_lossy(committed);
+    if committed == fresh {
+        return None;
+    }
+    let diff = TextDiff::from_lines(&*committed, fresh);
+    let [old, new] = ["committed", "regenerated"].map(|from| format!("{from}/{name}"));
+    let mut diff = diff.unified_diff();
+    Some(diff.context_radius(2).header(&old, &new).to_string())
 }
 
+/// How a picture differs; the new one and what differs are added to `written`.
 fn check_picture(
     path: &Path,
     committed: &[u8],
     fresh: &[u8],
-    outcome: &mut CheckOutcome,
-) -> Result<(), ReportError> {
+    written: &mut Vec<PathBuf>,
+) -> Result<Option<String>, ReportError> {
     let mut keep = |ending: &str, bytes: &[u8]| {
         let sibling = path.with_extension(ending);
         replace_file(&sibling, bytes).map_err(|e| ReplaceError::write(&sibling, e))?;
-        outcome.written.push(sibling);
+        written.push(sibling);
         Ok::<(), ReportError>(())
     };
     let words = match png::compare(committed, fresh, TOLERANCE) {
-        Ok(diff) if diff.is_match() => return Ok(()),
+        Ok(diff) if diff.is_match() => return Ok(None),
         Ok(diff) => {
             keep("new.png", fresh)?;
             if !diff.picture.is_empty() {
@@ -139,10 +131,7 @@ fn check_picture(
             format!("cannot be compared: {error}")
         }
     };
-    outcome
-        .differences
-        .push(format!("{}: {words}", path.display()));
-    Ok(())
+    Ok(Some(format!("{}: {words}", path.display())))
 }
 
 /// What an earlier check wrote.

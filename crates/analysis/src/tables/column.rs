@@ -47,6 +47,13 @@ pub(super) fn declared_columns(name: &str) -> Vec<TableColumn> {
     [&base.unwrap_or_default()[..], &declared.columns].concat()
 }
 
+/// The columns of the figures that TR113 gives of a configuration, in its order and with its decimals.
+pub(super) fn figures() -> Vec<TableColumn> {
+    let mut columns = declared_columns("matrix");
+    columns.retain(|column| column.kind == ColumnKind::Estimate);
+    columns
+}
+
 /// A column of a table, made from one of a frame.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -62,9 +69,9 @@ pub(super) struct TableColumn {
     /// Where its data come from, if the kind does not say it and they are not the table's own.
     origin: Option<Origin>,
     /// None: as the frame's column `decimals` says, else one for a number with a fraction.
-    decimals: Option<usize>,
+    pub(super) decimals: Option<usize>,
     #[serde(rename = "signed")]
-    is_signed: bool,
+    pub(super) is_signed: bool,
     /// The frame has a share, shown in percent.
     #[serde(rename = "percent")]
     is_percent: bool,
@@ -141,7 +148,7 @@ impl TableColumn {
         })
     }
 
-    fn from(&self) -> &str {
+    pub(super) fn from(&self) -> &str {
         self.from.as_ref().unwrap_or(&self.key)
     }
 

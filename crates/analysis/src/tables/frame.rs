@@ -54,6 +54,14 @@ fn flatten(path: &str, value: Value, add: &mut impl FnMut(String, Value)) {
     }
 }
 
+/// An object with the members of another one, too.
+pub(super) fn merged(mut object: Value, more: &Value) -> Value {
+    if let (Value::Object(object), Value::Object(more)) = (&mut object, more) {
+        object.extend(more.clone());
+    }
+    object
+}
+
 /// The frame with these columns of numbers: one that it lacks, because no row has the figure, holds nulls.
 pub(super) fn with_columns(mut frame: DataFrame, names: &[&str]) -> DataFrame {
     for name in names.iter().copied() {

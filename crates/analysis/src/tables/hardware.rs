@@ -22,70 +22,50 @@ pub(super) fn table(view: &View<'_>) -> Option<Table> {
         return None;
     }
     let samples = frames::samples(&view.dataset.telemetry).lazy();
-    let from = |source: &'static str| samples.clone().filter(col("source").eq(lit(source)));
     let share = number("memory_used_bytes") / number("memory_total_bytes");
-    // Each resource: its name, its unit, decimals, and its value in a row of `samples`.
-    let gpu = [
-        ("memory", "GB", 2, gigabytes()),
-        ("memory, of all", "%", 0, lit(100.0) * share),
-        ("compute", "%", 0, number("busy_percent")),
-        ("power", "W", 0, number("power_w")),
-        ("SM clock", "MHz", 0, number("sm_clock_mhz")),
-        ("temperature", "°C", 0, number("temperature_celsius")),
+    // Each resource: the source of its samples, its name, its unit, decimals, and its value in a sample.
+    let resources = [
+        ("gpu", "memory", "GB", 2, gigabytes()),
+        ("gpu", "memory, of all", "%", 0, lit(100.0) * share),
+        ("gpu", "compute", "%", 0, number("busy_percent")),
+        ("gpu", "power", "W", 0, number("power_w")),
+        ("gpu", "SM clock", "MHz", 0, number("sm_clock_mhz")),
+        ("gpu", "temperature", "°C", 0, number("temperature_celsius")),
+        ("host", "CPU, all cores", "%", 0, number("cpu_percent")),
+        ("host", "host memory", "GB", 1, gigabytes()),
+        ("server", "CPU, of one core", "%", 0, number("cpu_percent")),
+        ("server", "memory", "GB", 2, gigabytes()),
+        ("gpu_process", "memory on GPUs", "GB", 2, gigabytes()),
     ];
-    let host = [
-        ("CPU, all cores", "%", 0, number("cpu_percent")),
-        ("host memory", "GB", 1, gigabytes()),
-    ];
-    let server = [
-        ("CPU, of one core", "%", 0, number("cpu_percent")),
-        ("memory", "GB", 2, gigabytes()),
-    ];
-    let on_gpus = [("memory on GPUs", "GB", 2, gigabytes())];
-    let parts = [
-        (0, "gpu", "GPU ", &gpu[..], from("gpu")),
-        (1, "gpu", "", &host, from("host")),
-        (2, "endpoint", "server ", &server, from("server")),
-        (
-            2,
-            "endpoint",
-            "server ",
-            &on_gpus,
-            device_memory(from("gpu_process")),
-        ),
-    ];
-    let mut rows = Vec::new();
-    for (part, key, whose, resources, samples) in parts {
-        for (name, unit, decimals, value) in resources {
-            // GPUs are numbered from 0, as their tools do it, servers from 1.
-            let first = lit(u32::from(key == "endpoint"));
-            let name = match whose {
-                "" => lit(*name),
-                whose => {
-                    let number = (col("key") + first).cast(DataType::String);
-                    lit(whose) + number + lit(format!(" {name}"))
-                }
-            };
-            let aggregates = [
-                value.clone().mean().alias("mean"),
-                value.clone().max().alias("peak"),
-                value.clone().count().alias("n"),
-            ];
-            let groups = samples
-                .clone()
-                .group_by([col(key).alias("key")])
-                .agg(aggregates);
-            let place = rows.len() as u32;
-            rows.push(groups.with_columns([
-                name.alias("resource"),
-                lit(*unit).alias("unit"),
-                lit(*decimals).alias("decimals"),
-                lit(part).alias("part"),
-                lit(place).alias("place"),
-            ]));
-        }
-    }
-    let rows = concat(rows, UnionArgs::default()).expect("all have the same columns");
+    let rows = resources.into_iter().zip(0_u32..);
+    let rows = rows.map(|((source, name, unit, decimals, value), place)| {
+        let own = samples.clone().filter(col("source").eq(lit(source)));
+        // GPUs are numbered from 0, as their tools do it, servers from 1.
+        let numbered = |whose: &str, first: u32| {
+            let number = (col("key") + lit(first)).cast(DataType::String);
+            lit(whose) + number + lit(format!(" {name}"))
+        };
+        let (part, key, own, name) = match source {
+            "gpu" => (0, "gpu", own, numbered("GPU ", 0)),
+            "host" => (1, "gpu", own, lit(name)),
+            "server" => (2, "endpoint", own, numbered("server ", 1)),
+            _ => (2, "endpoint", device_memory(own), numbered("server ", 1)),
+        };
+        let groups = own.group_by([col(key).alias("key")]).agg([
+            value.clone().mean().alias("mean"),
+            value.clone().max().alias("peak"),
+            value.count().alias("n"),
+        ]);
+        groups.with_columns([
+            name.alias("resource"),
+            lit(unit).alias("unit"),
+            lit(decimals).alias("decimals"),
+            lit(part).alias("part"),
+            lit(place).alias("place"),
+        ])
+    });
+    let rows =
+        concat(rows.collect::<Vec<_>>(), UnionArgs::default()).expect("all have the same columns");
     let rows = rows.filter(col("mean").is_not_null());
     let rows = rows.sort(["part", "key", "place"], SortMultipleOptions::default());
     let table = view.table("8.3-hardware", rows);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::Table;
 use super::facts::scenario_title;
-use super::frame::{collect, columns, frame, join, means, with_columns};
+use super::frame::{collect, columns, frame, join, means, merged, with_columns};
 use super::view::View;
 
 /// TR110's figures, as kept in `fixtures/tr113/tr110.toml`: `cited` by TR113, and those of the TR110 report.
@@ -58,21 +58,27 @@ pub(super) fn cited_contention() -> DataFrame {
     frame(cited.map(row))
 }
 
-/// An object with the members of another one, too.
-fn merged(mut object: Value, more: &Value) -> Value {
-    if let (Value::Object(object), Value::Object(more)) = (&mut object, more) {
-        object.extend(more.clone());
-    }
-    object
-}
-
 pub(super) fn tables(view: &View<'_>) -> Vec<Table> {
     if view.summary.configs.is_empty() {
         return Vec::new();
     }
-    [scenarios, throughput, ttft, ranking, instances]
-        .map(|table| table(view))
-        .into()
+    let scenarios = scenario_rows(view).lazy();
+    let by = "efficiency_est.mean";
+    let ours = col("is_data").and(col(by).is_not_null());
+    let descending = SortMultipleOptions::default()
+        .with_order_descending(true)
+        .with_maintain_order(true);
+    let ranked = scenarios.clone().filter(ours).sort([by], descending);
+    vec![
+        view.table("multi-agent-scenarios", scenarios.clone()),
+        view.table("multi-agent-throughput", scenarios.clone()),
+        view.table("multi-agent-ttft", scenarios),
+        view.table(
+            "multi-agent-ranking",
+            ranked.with_row_index("rank", Some(1)),
+        ),
+        instances(view),
+    ]
 }
 
 /// Every scenario on each topology, and after it the TR110 report's where it has that.
@@ -136,34 +142,6 @@ fn per_agent(view: &View<'_>, scenario: &Group) -> Value {
         (name.to_owned(), Value::Object(agents.collect()))
     };
     Value::Object(figures.map(of_agents).into_iter().collect())
-}
-
-fn scenarios(view: &View<'_>) -> Table {
-    view.table("multi-agent-scenarios", scenario_rows(view).lazy())
-}
-
-fn throughput(view: &View<'_>) -> Table {
-    view.table("multi-agent-throughput", scenario_rows(view).lazy())
-}
-
-fn ttft(view: &View<'_>) -> Table {
-    view.table("multi-agent-ttft", scenario_rows(view).lazy())
-}
-
-fn ranking(view: &View<'_>) -> Table {
-    let by = "efficiency_est.mean";
-    let ours = col("is_data").and(col(by).is_not_null());
-    let descending = SortMultipleOptions::default()
-        .with_order_descending(true)
-        .with_maintain_order(true);
-    let ranked = scenario_rows(view)
-        .lazy()
-        .filter(ours)
-        .sort([by], descending);
-    view.table(
-        "multi-agent-ranking",
-        ranked.with_row_index("rank", Some(1)),
-    )
 }
 
 /// The main requests of every together arm: where they were sent, and the figures of those that completed.

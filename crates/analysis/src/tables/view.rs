@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::column::{self, Condition, Repeated, TableColumn, declared_columns};
 use super::facts::{agent_letter, cause_phrase, scenario_title};
-use super::frame::{collect, columns, frame, join, number, with_columns};
+use super::frame::{collect, columns, frame, join, merged, number, with_columns};
 use super::settings::{Settings, in_words};
 use super::{Origin, Table, taking_part, topology_word};
 
@@ -39,10 +39,6 @@ pub(crate) struct RowData<'a> {
     pub(crate) scenario: &'a str,
     /// Options of the first two agents, where known.
     pub(crate) options: [ModelOptions; 2],
-    pub(crate) speedup_est: Option<f64>,
-    pub(crate) efficiency_est: Option<f64>,
-    /// Contention by the published or recorded flag, as a share of runs.
-    pub(crate) contended: Option<f64>,
     /// What was computed from runs; none for a published row.
     pub(crate) summary: Option<&'a ConfigSummary>,
 }
@@ -54,29 +50,18 @@ impl<'a> RowData<'a> {
             config: &row.config,
             scenario: &row.scenario,
             options: [ModelOptions::default(), row.options.clone()],
-            speedup_est: Some(row.speedup),
-            efficiency_est: Some(row.efficiency_percent),
-            contended: Some(f64::from(u8::from(row.contention))),
             summary: None,
         }
     }
 
     fn of_runs(dataset: &Dataset, config: &'a ConfigSummary, source: usize) -> Self {
-        let stats = &config.stats;
         let mut agents = agents_of(dataset, config).iter();
         let mut options = || agents.next().map(|a| a.options.clone()).unwrap_or_default();
-        let flagged = stats.contention_runs.published;
-        let runs = taking_part(config);
         Self {
             source,
             config: &config.id,
             scenario: &config.scenario,
             options: [options(), options()],
-            speedup_est: stats.speedup_est.map(|e| e.mean),
-            efficiency_est: stats.efficiency_est.map(|e| e.mean),
-            contended: flagged
-                .filter(|_| runs > 0)
-                .map(|k| f64::from(k) / f64::from(runs)),
             summary: Some(config),
         }
     }
@@ -169,6 +154,7 @@ impl<'a> View<'a> {
         view.configs = with_columns(
             configs,
             &[
+                "speedup_est.mean",
                 "efficiency_est.mean",
                 "contention_runs.cause",
                 "contention_runs.speedup_rule",
@@ -183,24 +169,32 @@ impl<'a> View<'a> {
         let row = &self.rows[place];
         let (own, best) = (row.settings(), self.options(row.config));
         let known = Settings::of(row.config, &best);
-        let published = || {
-            let mut published = self.dataset.published.iter();
-            let published = published.find(|p| p.config == *row.config);
-            json!({
-                "speedup_est": { "mean": row.speedup_est },
-                "efficiency_est": { "mean": row.efficiency_est },
-                "ttft_delta_ms": { "mean": published.and_then(|p| p.ttft_delta_ms) },
-                "tp_delta": { "mean": published.and_then(|p| p.tp_delta) },
-            })
+        // Figures, and contention by the published or recorded flag, as a share of runs.
+        let (all, contended) = match row.summary {
+            Some(summary) => {
+                let flagged = summary.stats.contention_runs.published;
+                let runs = f64::from(taking_part(summary));
+                let share = flagged.filter(|_| runs > 0.0).map(|k| f64::from(k) / runs);
+                (json!(summary), share)
+            }
+            None => {
+                let published = &self.dataset.published[place];
+                let figures = json!({
+                    "speedup_est": { "mean": published.speedup },
+                    "efficiency_est": { "mean": published.efficiency_percent },
+                    "ttft_delta_ms": { "mean": published.ttft_delta_ms },
+                    "tp_delta": { "mean": published.tp_delta },
+                });
+                (figures, Some(f64::from(u8::from(published.contention))))
+            }
         };
         // `yes` or `no` of a single run, else how many of the runs had contention by the flag.
         let runs = row.summary.map_or(1, |s| s.runs);
-        let flag = row.contended.map(|share| match runs {
+        let flag = contended.map(|share| match runs {
             ..=1 => if share > 0.0 { "yes" } else { "no" }.to_owned(),
             _ => format!("{}/{runs}", (share * f64::from(runs)).round()),
         });
         let mut configs = self.summary.configs.iter();
-        let mut all = row.summary.map_or_else(published, |summary| json!(summary));
         let more = json!({
             "row": place,
             "place": configs.position(|c| row.summary.is_some_and(|s| std::ptr::eq(s, c))),
@@ -214,8 +208,7 @@ impl<'a> View<'a> {
             "title": scenario_title(row.scenario),
             "servers": row.summary.and_then(|s| s.topology).map(topology_word),
             "n": row.summary.map(taking_part),
-            "speedup_est_mean": row.speedup_est,
-            "contended": row.contended,
+            "contended": contended,
             "flag": flag,
             "cause": row.summary.and_then(cause_phrase),
             "family": own.family,
@@ -231,10 +224,7 @@ impl<'a> View<'a> {
             "agent_a": in_words(&best[0]),
             "agent_b": in_words(&best[1]),
         });
-        if let (Value::Object(all), Value::Object(more)) = (&mut all, more) {
-            all.extend(more);
-        }
-        all
+        merged(all, &more)
     }
 
     /// A row for each configuration in each source, in order of the sources.
@@ -354,10 +344,9 @@ impl<'a> View<'a> {
         in_order(rows.map(|r| r.config))
     }
 
-    pub(crate) fn row(&self, source: usize, config: &ConfigId) -> Option<&RowData<'a>> {
-        self.rows
-            .iter()
-            .find(|r| r.source == source && r.config == config)
+    /// A number of the frame, in the row of one of [`View::rows`].
+    pub(crate) fn number(&self, row: usize, column: &str) -> Option<f64> {
+        number(&self.configs, column, row)
     }
 
     /// The options of a configuration's first two agents, by the source that knows most of them.

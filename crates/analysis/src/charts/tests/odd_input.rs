@@ -198,20 +198,88 @@ fn unknown_values_parts_and_series() {
     assert!(!lines.contains("not measured") && !lines.contains("Clock"));
 }
 
+/// A line without the point at 2, where it has one at 1 and at 3, is two lines; a negative bar ends at zero, from its left;
+/// of two reference lines that nearly coincide both are drawn, and the first has its label.
+#[test]
+fn gaps_negative_bars_and_close_reference_lines() {
+    let svg = |chart: &dyn Draw| sound(chart, &Heading::default());
+    let pieces = |at_2: Option<f64>| {
+        let points = [1.0, 3.0].map(|at| (at, Some(2.0)));
+        let points = [
+            (0.0, Some(1.0)),
+            points[0],
+            (2.0, at_2),
+            points[1],
+            (4.0, Some(1.0)),
+        ];
+        let series = LineSeries::new("rate", Mark::Line, points);
+        let chart = Lines::new("agents", vec![Panel::new("rate", vec![series])]);
+        let svg = svg(&chart);
+        let is_piece =
+            |line: &&str| line.starts_with("<polyline") && line.contains("stroke=\"#0072B2\"");
+        svg.lines().filter(is_piece).count()
+    };
+    assert_eq!((pieces(Some(1.5)), pieces(None)), (1, 2));
+
+    let both = svg(&bars(&[Value::from(-3.5), Value::from(2.0)], "x"));
+    let is_bar = |line: &&str| line.starts_with("<rect") && line.contains("#0072B2");
+    let number = |line: &str, name: &str| -> i32 {
+        let (_, value) = line.split_once(&format!(" {name}=\"")).unwrap();
+        value.split('"').next().unwrap().parse().unwrap()
+    };
+    let ends = |line: &str| (number(line, "x"), number(line, "x") + number(line, "width"));
+    // The first is that of the legend.
+    let ends: Vec<_> = both.lines().filter(is_bar).skip(1).map(ends).collect();
+    let [(negative, zero), (from, positive)] = ends[..] else {
+        panic!("{ends:?}");
+    };
+    assert!(negative < zero && zero.abs_diff(from) <= 1 && from < positive);
+    assert!(both.contains("−3.50"));
+
+    let labels = |second: f64| {
+        let lines = [(1.0, "first limit"), (second, "second limit")];
+        let chart = Bars {
+            reference_lines: lines
+                .map(|(at, label)| ReferenceLine::new(at, label))
+                .into(),
+            ..bars(&[Value::from(2.0)], "x")
+        };
+        let svg = svg(&chart);
+        let dashes = svg.matches("stroke=\"#1C1E21\"").count();
+        (
+            dashes,
+            ["first limit", "second limit"].map(|label| svg.contains(label)),
+        )
+    };
+    let ((close, of_close), (apart, of_apart)) = (labels(1.01), labels(1.9));
+    assert_eq!((of_close, of_apart), ([true, false], [true, true]));
+    assert_eq!(close, apart, "dashes of both lines");
+}
+
 #[test]
 fn simulated_charts_say_so_and_drawing_again_gives_the_same_files() {
-    for simulated in [true, false] {
-        let heading = Heading {
-            simulated,
-            ..Heading::default()
-        };
-        let draw = || {
-            bars(&[1.0.into()], "x")
-                .render(&heading, 800)
-                .unwrap()
-                .unwrap()
-        };
-        assert_eq!(draw().svg.contains("SIMULATED"), simulated);
-        assert!(draw() == draw());
+    let lane = Lane {
+        segments: vec![segment(Phase::Decode, 0.0, 1.0)],
+        ..Lane::default()
+    };
+    let line = LineSeries::new("x", Mark::LineAndDots, [(1.0, 2.0), (2.0, 1.0)]);
+    let charts: [&dyn Draw; 3] = [
+        &bars(&[1.0.into(), (-2.0).into()], "x"),
+        &timeline(vec![lane; 2], 1.0),
+        &Lines::new("agents", vec![Panel::new("rate", vec![line])]),
+    ];
+    for (at, chart) in charts.into_iter().enumerate() {
+        for simulated in [true, false] {
+            let heading = Heading {
+                simulated,
+                ..Heading::default()
+            };
+            let [first, second] = [(); 2].map(|()| chart.render(&heading, 800).unwrap().unwrap());
+            assert_eq!(first.svg.contains("SIMULATED"), simulated, "chart {at}");
+            assert!(
+                first.svg == second.svg && first.png == second.png,
+                "chart {at}"
+            );
+        }
     }
 }

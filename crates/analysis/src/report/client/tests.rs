@@ -1,8 +1,8 @@
 use domain::record::{ClientBudget, Provenance};
 
 use super::*;
-use crate::kind::fixture::{folder, text};
-use crate::report::{ReportOptions, build};
+use crate::kind::fixture::{folder, options, text};
+use crate::report::build;
 
 fn sweep() -> Dataset {
     let path = folder("one-or-two-servers");
@@ -66,11 +66,7 @@ fn the_report_says_the_budget_and_flags_what_lies_beyond_it() {
             .ends_with("TTFT may be late by 0.800 ms or more, for no rate so high was calibrated."),
         "{sentence}"
     );
-    let options = ReportOptions {
-        name: "flagged".to_owned(),
-        ..ReportOptions::default()
-    };
-    let report = build(&set, &options).unwrap();
+    let report = build(&set, &options("flagged")).unwrap();
     let md = text(&report, "report.md");
     assert!(
         md.contains("- The client's own error: calibrated to"),

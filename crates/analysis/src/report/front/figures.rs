@@ -1,95 +1,66 @@
 //! How sure the answer is, and the three figures that matter.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use domain::record::Provenance;
+use itertools::Itertools as _;
 use metrics::summary::{Group, Statistics};
 
 use super::sentences::counted;
 use super::{one_configuration, statistics};
+use crate::kind::{stated, statements};
 use crate::tables::{Cell, Kind, Origin, Table, View, taking_part, topology_cell};
 
 pub(super) fn confidence(view: &View<'_>) -> String {
     let configs = &view.summary.configs;
-    let runs: Vec<u32> = configs.iter().map(taking_part).collect();
     let ids: BTreeSet<_> = configs.iter().map(|c| &c.id).collect();
+    let of = counted(ids.len());
     let place = if view.several_topologies() {
         " on each kind of serving"
     } else {
         ""
     };
-    let excluded: u32 = configs.iter().map(|c| c.runs_excluded).sum();
-    let mut text = match (runs.iter().min(), runs.iter().max()) {
-        (None, _) | (_, None) => {
-            "None of its own: a published table has one figure per configuration and no spread."
-                .to_owned()
-        }
-        (Some(1), Some(1)) => {
-            let brackets = if over_configurations(view) {
-                " Brackets hold 95 % intervals over configurations."
-            } else {
-                ""
-            };
-            format!(
-                "{}, a single run each{place}: what happened in these runs is certain, how much \
-                 another run would differ is not known, and no configuration can be called better than \
-                 another.{brackets}",
-                counted(ids.len())
-            )
-        }
-        (Some(least), Some(most)) => {
+    let over = over_configurations(view);
+    let runs = configs.iter().map(taking_part).minmax().into_option();
+    let mut said = vec![match runs {
+        None => stated("sweep:sure:published").to_owned(),
+        Some((1, 1)) => format!(
+            "{of}, a single run each{place}: {}",
+            stated("sweep:sure:single")
+        ),
+        Some((least, most)) => {
             let n = if least == most {
                 format!("{least}")
             } else {
                 format!("{least} to {most}")
             };
-            let repeated = *most >= 3;
-            let interval = match (over_configurations(view), repeated) {
-                (true, true) => {
-                    "brackets hold 95 % intervals, over configurations where a figure is of all of them and over \
-                     repetitions where it is of one"
-                }
-                (true, false) => {
-                    "brackets hold 95 % intervals over configurations; the repetitions are too few for intervals"
-                }
+            let interval = match (over, most >= 3) {
+                (true, true) => stated("sweep:sure:both"),
+                (true, false) => stated("sweep:sure:over-configurations"),
                 (false, true) => "brackets hold 95 % intervals over repetitions",
                 (false, false) => "too few for intervals",
             };
-            format!(
-                "{}, {n} repetitions each{place}; {interval}.",
-                counted(ids.len())
-            )
+            format!("{of}, {n} repetitions each{place}; {interval}.")
         }
-    };
-    if let Some(choice) = &view.summary.choice
-        && over_configurations(view)
-        && !choice.over_configs
-    {
-        text.push_str(
-            " How many times as long one way of serving takes has its interval over repetitions of these \
-             configurations.",
-        );
+    }];
+    if over && runs == Some((1, 1)) {
+        said.push("Brackets hold 95 % intervals over configurations.".to_owned());
     }
+    let choice = view.summary.choice.as_ref();
+    if over && choice.is_some_and(|choice| !choice.over_configs) {
+        said.extend(statements("sweep:sure:choice"));
+    }
+    let excluded: u32 = configs.iter().map(|c| c.runs_excluded).sum();
     if excluded > 0 {
-        let _ = write!(
-            text,
-            " {excluded} runs are left out of every aggregate because a request did not complete or \
-             its stamps are unusable."
-        );
+        let why = stated("sweep:sure:left-out");
+        said.push(format!("{excluded} runs are {why}"));
     }
-    match view.dataset.provenance {
-        Provenance::Simulated => text.push_str(
-            " All of it comes from a simulated server: it shows what the tool does, not what a real \
-             server does.",
-        ),
-        Provenance::Imported => text.push_str(
-            " The runs were recorded by another program: stamps are rebuilt from recorded durations, with all \
-             agents taken to start at the same moment.",
-        ),
-        Provenance::Measured => {}
-    }
-    text
+    said.extend(match view.dataset.provenance {
+        Provenance::Simulated => statements("sweep:sure:simulated"),
+        Provenance::Imported => statements("sweep:sure:imported"),
+        Provenance::Measured => Vec::new(),
+    });
+    said.join(" ")
 }
 
 /// True where a figure of all configurations has an interval, which is over configurations then.
@@ -103,14 +74,16 @@ fn over_configurations(view: &View<'_>) -> bool {
 
 /// Number of configurations whose loss is known; with only one configuration, of its runs.
 fn with_loss(view: &View<'_>, overall: &Group) -> u32 {
-    if one_configuration(view) {
+    let known = if one_configuration(view) {
         let runs = view.summary.runs.iter().filter(|r| r.excluded.is_none());
         let known = runs.filter(|r| r.topology == overall.topology && r.cause.lost.is_some());
-        return known.count() as u32;
-    }
-    let configs = view.summary.configs.iter();
-    let known = configs.filter(|c| c.topology == overall.topology && c.stats.lost_s.is_some());
-    known.count() as u32
+        known.count()
+    } else {
+        let configs = view.summary.configs.iter();
+        let known = configs.filter(|c| c.topology == overall.topology && c.stats.lost_s.is_some());
+        known.count()
+    };
+    known as u32
 }
 
 pub(super) fn figures(view: &View<'_>) -> Table {

@@ -9,7 +9,7 @@ use super::super::lanes;
 use crate::album::{Album, value};
 use crate::charts::theme::{PALE_ORANGE, PURPLE, VERMILLION};
 use crate::charts::{Bar, Bars, Color, Phase, ReferenceLine, Row, Value};
-use crate::tables::{RowData, Setting, Settings, View, scenario_title, topology_word};
+use crate::tables::{Setting, Settings, View, scenario_title, topology_word};
 
 /// The heading of a scenario's configurations; empty outside TR113, because another plan may use TR113's
 /// scenario names for something else.
@@ -38,13 +38,9 @@ fn configurations<'v>(view: &View<'v>) -> Vec<(&'v ConfigId, &'v str)> {
 /// A name, and a value for each configuration.
 type Series = (String, Vec<Value>);
 
-/// A series of one source's rows.
-fn series(
-    view: &View<'_>,
-    source: usize,
-    quantity: &str,
-    get: impl Fn(&RowData<'_>) -> Value,
-) -> Series {
+/// A series of one source's rows: the estimate in `column` of the frame of configurations, in a unit that it is multiplied
+/// by `factor` for.
+fn series(view: &View<'_>, source: usize, quantity: &str, column: &str, factor: f64) -> Series {
     let label = &view.sources[source].label;
     let is_estimate = quantity.ends_with(" est");
     let name = if is_estimate || view.several_topologies() {
@@ -52,9 +48,16 @@ fn series(
     } else {
         quantity.to_owned()
     };
-    let configs = configurations(view).into_iter();
-    let of = |(id, _)| view.row(source, id).map_or(Value::UNKNOWN, &get);
-    (name, configs.map(of).collect())
+    let value = |(id, _): (&ConfigId, &str)| {
+        let mut rows = view.rows.iter();
+        let row = rows.position(|row| row.source == source && row.config == id);
+        let part = |part: &str| Some(factor * view.number(row?, &format!("{column}.{part}"))?);
+        Value {
+            point: part("mean"),
+            interval: part("lo").zip(part("hi")),
+        }
+    };
+    (name, configurations(view).into_iter().map(value).collect())
 }
 
 fn is_known((_, values): &Series) -> bool {
@@ -76,31 +79,12 @@ fn by_configuration(view: &View<'_>, value_label: &str, all: &[Series]) -> Bars 
     Bars::grouped(value_label, rows, all)
 }
 
-/// A figure that published rows have, too.
-fn known(
-    row: &RowData<'_>,
-    computed: fn(&ConfigSummary) -> Option<&Estimate>,
-    published: Option<f64>,
-) -> Value {
-    match row.summary {
-        Some(summary) => value(computed(summary), 1.0),
-        None => published.into(),
-    }
-}
-
 pub(super) fn speedup(view: &View<'_>, album: &mut Album) {
     let sources = || view.sources.iter().enumerate();
-    let estimates = sources().filter(|_| view.tr113).map(|(index, _)| {
-        series(view, index, "speedup est", |row| {
-            known(row, |s| s.stats.speedup_est.as_ref(), row.speedup_est)
-        })
-    });
+    let estimates = sources().filter(|_| view.tr113);
+    let estimates = estimates.map(|(at, _)| series(view, at, "speedup est", "speedup_est", 1.0));
     let measured = sources().filter(|(_, source)| !source.is_published());
-    let truths = measured.map(|(index, _)| {
-        series(view, index, "true speedup", |row| {
-            value(row.summary.and_then(|s| s.stats.speedup.as_ref()), 1.0)
-        })
-    });
+    let truths = measured.map(|(at, _)| series(view, at, "true speedup", "speedup", 1.0));
     let truths: Vec<_> = truths.collect();
     let key = match (view.tr113, truths.iter().any(is_known)) {
         (false, _) => "sweep/speedup",
@@ -117,14 +101,15 @@ pub(super) fn speedup(view: &View<'_>, album: &mut Album) {
 
 pub(super) fn efficiency(view: &View<'_>, album: &mut Album) {
     let mut all = Vec::new();
-    for index in 0..view.sources.len() {
-        all.push(series(view, index, "efficiency est", |row| {
-            known(row, |s| s.stats.efficiency_est.as_ref(), row.efficiency_est)
-        }));
-        let overlap = series(view, index, "decode overlap", |row| {
-            let overlap = row.summary.and_then(|s| s.stats.decode_overlap.as_ref());
-            value(overlap, 100.0)
-        });
+    for source in 0..view.sources.len() {
+        all.push(series(
+            view,
+            source,
+            "efficiency est",
+            "efficiency_est",
+            1.0,
+        ));
+        let overlap = series(view, source, "decode overlap", "decode_overlap", 100.0);
         all.extend(Some(overlap).filter(is_known));
     }
     album.put(
@@ -134,24 +119,15 @@ pub(super) fn efficiency(view: &View<'_>, album: &mut Album) {
     );
 }
 
-/// The option that a pair differs in: its name, its value where both agents have the same one, and how it is set.
+/// The option that a pair differs in: its name, and where it stands in the settings.
 type PairedOption = (
     &'static str,
-    fn(&Settings<'_>) -> Option<f64>,
-    fn(&mut Settings<'_>, f64),
+    for<'s> fn(&'s mut Settings<'_>) -> &'s mut Setting,
 );
 
 const PAIRED_OPTIONS: [PairedOption; 2] = [
-    (
-        "temperature",
-        |s| s.temperature.shared(),
-        |s, value| s.temperature = Setting::from(value),
-    ),
-    (
-        "num_ctx",
-        |s| s.num_ctx.shared().map(|tokens| tokens as f64),
-        |s, value| s.num_ctx = Setting::from(value as i64),
-    ),
+    ("temperature", |settings| &mut settings.temperature),
+    ("num_ctx", |settings| &mut settings.num_ctx),
 ];
 
 /// Pairs of configurations that differ in one option.
@@ -162,18 +138,18 @@ pub(super) fn options(view: &View<'_>, album: &mut Album) {
     let mut groups = view.group_by_settings();
     groups.retain(|group| group.first.source + 1 == view.sources.len());
     let (mut rows, mut lower, mut higher) = (Vec::new(), Vec::new(), Vec::new());
-    for (option, value, set) in PAIRED_OPTIONS {
+    for (option, setting) in PAIRED_OPTIONS {
         let settings = groups.iter().map(|group| group.first.settings());
-        let mut values: Vec<f64> = settings.filter_map(|s| value(&s)).collect();
+        let values = settings.filter_map(|mut settings| setting(&mut settings).shared());
+        let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
         let [low, .., high] = values[..] else {
             continue;
         };
         for group in &groups {
-            let own = group.first.settings();
-            let mut other = own;
-            set(&mut other, high);
-            let is_paired = low < high && value(&own) == Some(low);
+            let mut other = group.first.settings();
+            let own = std::mem::replace(setting(&mut other), Setting::both(high));
+            let is_paired = low < high && own.shared() == Some(low);
             let mut others = groups.iter().filter(|_| is_paired);
             let partner = others.find(|group| group.first.settings() == other);
             let both = partner.and_then(|p| group.efficiency.zip(p.efficiency));

@@ -6,6 +6,7 @@ use metrics::{AgentObservation, ArmObservation, ConfigSummary, RunObservation, S
 use super::super::lanes;
 use crate::album::Album;
 use crate::charts::{Timeline, TimelineGroup};
+use crate::kind::stated;
 use crate::tables::{View, scenario_title, topology_word};
 
 /// Lanes that still read well in one picture.
@@ -76,15 +77,11 @@ pub(super) fn front(view: &View<'_>, album: &mut Album) {
         Some(_) => "The agents decoded at the same time",
         None => "Who did what when",
     };
-    let beside = if in_turn && same_work {
-        "Above the agents together, below the same agents in turn; every agent's outputs are as long in both."
-    } else if in_turn {
-        "Above the agents together, below the same agents in turn. Outputs differ in length between the \
-         arms, so the two wall times are not the speedup: the true speedup is taken at equal work."
-    } else if shown.len() > 1 {
-        "Above on one server, below on a server each."
-    } else {
-        "The data have no run of the agents in turn to set beside it."
+    let beside = match (in_turn, same_work) {
+        (true, true) => "same-work",
+        (true, false) => "other-work",
+        _ if shown.len() > 1 => "servers",
+        _ => "nothing",
     };
     let stamps = if rebuilt {
         "Stamps rebuilt from recorded durations: all agents start at zero."
@@ -95,7 +92,7 @@ pub(super) fn front(view: &View<'_>, album: &mut Album) {
         ("title", title),
         ("stamps", stamps),
         ("config", config.id.as_str()),
-        ("beside", beside),
+        ("beside", stated(&format!("sweep:beside:{beside}"))),
     ];
     album.put("sweep/timeline-front", &values, &Timeline { groups });
 }

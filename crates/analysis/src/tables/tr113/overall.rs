@@ -6,8 +6,7 @@ use polars::prelude::{
 };
 use serde_json::json;
 
-use super::super::column;
-use super::super::figures::FIGURES;
+use super::super::column::{self, figures};
 use super::super::frame::{collect, columns, frame, join, number};
 use super::super::tr110::{cited, cited_scenarios};
 use super::super::view::View;
@@ -36,7 +35,7 @@ fn aggregates(view: &View<'_>, keys: &[&str]) -> LazyFrame {
         col("contended").count().alias("flagged"),
         above("efficiency_est.mean", 95.0).alias("above_95"),
     ];
-    let speedup = spread("speedup", "speedup_est_mean");
+    let speedup = spread("speedup", "speedup_est.mean");
     let efficiency = spread("efficiency", "efficiency_est.mean");
     let keys = columns(&[&["source", "label"], keys].concat());
     let groups = view.configs_frame().group_by_stable(keys);
@@ -87,9 +86,14 @@ pub(super) fn peak(view: &View<'_>, scenario: &str) -> Table {
         return table;
     }
     let keys = ["speedup", "efficiency", "ttft_delta_ms", "tp_delta"];
-    for (figure, key) in FIGURES.iter().zip(keys) {
+    for (figure, key) in figures().iter().zip(keys) {
+        let decimals = figure.decimals.unwrap_or_default();
+        let show = |value: Option<f64>| match value {
+            Some(value) => Cell::build(value, decimals, figure.is_signed, None, None),
+            None => Cell::Unknown,
+        };
         let theirs = cited(&[scenario, &format!("best_{key}")]);
-        let column = format!("{}.mean", figure.column);
+        let column = format!("{}.mean", figure.from());
         let ours = rows.iter().map(|row| number(&best, &column, (*row)?));
         let delta = |ours: Option<f64>| match ours.zip(theirs) {
             None => Cell::Empty,
@@ -97,11 +101,11 @@ pub(super) fn peak(view: &View<'_>, scenario: &str) -> Table {
             Some((ours, theirs)) if key == "speedup" => {
                 Cell::text(format!("{} %", signed(100.0 * (ours / theirs - 1.0), 1)))
             }
-            Some((ours, theirs)) => Cell::signed(ours - theirs, figure.decimals),
+            Some((ours, theirs)) => Cell::signed(ours - theirs, decimals),
         };
-        let mut cells = vec![Cell::text(figure.heading)];
-        cells.extend(ours.clone().map(|value| figure.show(value)));
-        cells.push(theirs.map_or(Cell::Empty, |v| figure.show(Some(v))));
+        let mut cells = vec![Cell::text(&*figure.heading)];
+        cells.extend(ours.clone().map(show));
+        cells.push(theirs.map_or(Cell::Empty, |value| show(Some(value))));
         cells.extend(ours.map(delta));
         table.row(cells);
     }
@@ -158,7 +162,7 @@ pub(super) fn contention(view: &View<'_>) -> Table {
     let own = [
         col("n").sum().alias("runs"),
         col("is_data").first(),
-        col("speedup_est_mean").lt(lit(1.5)).sum().alias("slow"),
+        col("speedup_est.mean").lt(lit(1.5)).sum().alias("slow"),
     ];
     let rows = view.configs_frame().group_by_stable([col("source")]);
     let rows = join(

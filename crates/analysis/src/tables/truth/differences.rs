@@ -1,19 +1,21 @@
 //! What a published table says against what its runs give.
 
 use polars::prelude::IntoLazy as _;
+use serde::{Serialize, Serializer};
 use serde_json::json;
 
+use super::super::column::figures;
 use super::super::facts::section;
-use super::super::figures::FIGURES;
-use super::super::frame::{collect, frame, number};
+use super::super::frame::frame;
 use super::super::view::View;
 use super::super::{Table, plain};
 use crate::audit::{CellCheck, Published, Value};
 
-/// A published figure beside the recomputed one.
-#[derive(Debug, Clone, PartialEq)]
+/// A published figure beside the recomputed one, and how `report.json` has it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Difference {
     /// Where it is published: `3.1 bvc_g60_c512_t0.6 speedup`.
+    #[serde(rename = "where")]
     pub place: String,
     /// What it was recomputed from.
     pub from: &'static str,
@@ -21,44 +23,60 @@ pub struct Difference {
     /// As recomputed; none where it cannot be computed.
     pub recomputed: Option<Shown>,
     /// Whether the recomputed figure is off by more than half a unit of the last published place.
+    #[serde(skip)]
     pub differs: bool,
 }
 
 /// A figure as it is shown.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Shown {
-    /// A number with its decimals.
-    Number(f64, usize),
-    Word(String),
-    /// As a report prints it, with its value where that is a single number.
-    Printed(String, Option<f64>),
+pub struct Shown {
+    text: String,
+    /// None where it is no single number.
+    value: Option<f64>,
 }
 
 impl Shown {
-    fn show(&self) -> String {
-        match self {
-            Self::Number(value, decimals) => plain(*value, *decimals),
-            Self::Word(word) | Self::Printed(word, _) => word.clone(),
+    fn number(value: f64, decimals: usize) -> Self {
+        Self {
+            text: plain(value, decimals),
+            value: Some(value),
         }
     }
 
-    /// For `report.json`.
-    pub(crate) fn json(&self) -> serde_json::Value {
-        match self {
-            Self::Number(value, _) | Self::Printed(_, Some(value)) => serde_json::json!(value),
-            Self::Word(word) | Self::Printed(word, None) => serde_json::json!(word),
+    fn word(word: &str) -> Self {
+        Self {
+            text: word.to_owned(),
+            value: None,
         }
     }
 }
+
+/// The number, or the text where there is none.
+impl Serialize for Shown {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.value {
+            Some(value) => value.serialize(serializer),
+            None => self.text.serialize(serializer),
+        }
+    }
+}
+
+/// The names of TR113's figures in comparisons.
+const NAMES: [&str; 4] = [
+    "speedup",
+    "efficiency (%)",
+    "TTFT delta (ms)",
+    "TP delta (tok/s)",
+];
 
 /// Every figure of the published rows beside what the recorded runs of the same configuration give.
 pub(crate) fn differences(view: &View<'_>) -> Vec<Difference> {
     let mut all = Vec::new();
-    let figures = collect(view.configs_frame());
+    let figures = figures();
     let rows = || view.rows.iter().enumerate();
     for (place, row) in rows().filter(|(_, row)| row.summary.is_none()) {
         let mut measured = rows().filter(|(_, own)| own.summary.is_some());
-        let Some((own_place, own)) = measured.find(|(_, own)| own.config == row.config) else {
+        let Some((own_place, _)) = measured.find(|(_, own)| own.config == row.config) else {
             continue;
         };
         let section = section(row.scenario).unwrap_or("table");
@@ -71,26 +89,23 @@ pub(crate) fn differences(view: &View<'_>) -> Vec<Difference> {
                 differs,
             });
         };
-        for figure in FIGURES {
-            let mean = |place| number(&figures, &format!("{}.mean", figure.column), place);
+        for (name, figure) in NAMES.into_iter().zip(&figures) {
+            let decimals = figure.decimals.unwrap_or_default();
+            let mean = |place| view.number(place, &format!("{}.mean", figure.from()));
             let Some(published) = mean(place) else {
                 continue;
             };
             let recomputed = mean(own_place);
             // Half a unit of the last printed place, plus rounding of floats.
-            let half = 0.5 / 10_f64.powf(figure.decimals as f64);
+            let half = 0.5 / 10_f64.powf(decimals as f64);
             let tolerance = half + 1e-9 * published.abs().max(1.0);
-            let shown = |value| Shown::Number(value, figure.decimals);
+            let shown = |value| Shown::number(value, decimals);
             let differs = recomputed.is_some_and(|v| (v - published).abs() > tolerance);
-            add(
-                figure.name,
-                shown(published),
-                recomputed.map(shown),
-                differs,
-            );
+            add(name, shown(published), recomputed.map(shown), differs);
         }
-        let [published, recorded] = [row, own].map(|row| row.contended.map(|share| share > 0.0));
-        let word = |flag: bool| Shown::Word(if flag { "yes" } else { "no" }.to_owned());
+        let flag = |place| view.number(place, "contended").map(|share| share > 0.0);
+        let (published, recorded) = (flag(place), flag(own_place));
+        let word = |flag: bool| Shown::word(if flag { "yes" } else { "no" });
         let differs = recorded.is_some() && recorded != published;
         let published = word(published.unwrap_or_default());
         add("contention", published, recorded.map(word), differs);
@@ -108,19 +123,19 @@ pub(crate) fn cell_difference(check: &CellCheck) -> Difference {
         Some(t) => (-(2.0 * t).log10()).round().max(0.0) as usize,
     };
     let recomputed = check.recomputed.as_ref().map(|value| match value {
-        Value::Number(v) => Shown::Number(*v, decimals),
-        Value::Text(word) => Shown::Word(word.clone()),
+        Value::Number(v) => Shown::number(*v, decimals),
+        Value::Text(word) => Shown::word(word),
     });
     Difference {
         place: format!("{} {}: {}", cell.section, cell.row, cell.column),
         from: "published rows",
-        published: Shown::Printed(
-            cell.printed.clone(),
-            match &cell.value {
+        published: Shown {
+            text: cell.printed.clone(),
+            value: match &cell.value {
                 Published::One(Value::Number(v)) => Some(*v),
                 _ => None,
             },
-        ),
+        },
         recomputed,
         differs: check.differs,
     }
@@ -136,8 +151,8 @@ pub(crate) fn differences_table(
     let rows = shown.map(|d| {
         json!({
             "where": d.place,
-            "published": d.published.show(),
-            "recomputed": d.recomputed.as_ref().map(Shown::show),
+            "published": d.published.text,
+            "recomputed": d.recomputed.as_ref().map(|shown| &shown.text),
             "from": d.from,
             "differs": if d.differs { "yes" } else { "no" },
         })
