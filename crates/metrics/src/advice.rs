@@ -160,11 +160,9 @@ fn never_overlapped(summary: &Summary, all: &Group) -> Option<Finding> {
     // The average is over exactly the runs that the finding is about.
     let without = summary.runs.iter().filter(|r| {
         let is_used = r.agents > 1 && r.excluded.is_none();
-        r.topology == all.topology && is_used && r.decode_overlap.is_some_and(|o| o <= 0.0)
+        r.topology == all.topology && is_used && r.figures.decode_overlap.is_some_and(|o| o <= 0.0)
     });
-    let estimated = without
-        .filter_map(|r| Some(r.tr113?.speedup_est))
-        .collect_vec();
+    let estimated = without.filter_map(|r| r.figures.speedup_est).collect_vec();
     let evidence = [
         ("overlap.zero", f64::from(overlap.zero), overlap.known),
         ("speedup_est", mean(&estimated)?, estimated.len() as u32),

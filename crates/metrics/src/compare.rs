@@ -15,7 +15,7 @@ pub use crate::limit::Limit;
 pub use gate::{
     Gate, GateCase, GateOutcome, GateReason, GateReport, MOST_REPETITIONS, Shown, check,
 };
-pub use side::{CacheHelp, ConfigRuns, Run, Side};
+pub use side::{ConfigRuns, Run, Side};
 
 use crate::notes::{Note, far_from_others};
 use crate::stats::{Estimate, Interval, Location, mean};
@@ -189,7 +189,7 @@ pub fn compare(base: &Side, new: &Side, primary: &[String]) -> Result<Comparison
     test(&mut rows, |row| {
         row.config.is_some() && is_primary(row.figure)
     });
-    let shares = base.cache.share().zip(new.cache.share());
+    let shares = base.cache.cached_share().zip(new.cache.cached_share());
     let shares = shares.filter(|(a, b)| (a - b).abs() > CACHE_MARGIN);
     Ok(Comparison {
         base: base.name.clone(),

@@ -278,7 +278,7 @@ fn one_capacity_run_is_too_few() {
 fn runs_with_other_help_from_a_cache_are_not_compared_silently() {
     let with = |cached| {
         let mut side = side(&[1.0, 1.0, 1.1]);
-        side.cache.add(&ServerCounters {
+        side.cache.count(&ServerCounters {
             // Some releases leave the cached tokens out of the prompt's count.
             prompt_eval_count: Some(if cached == Some(1000) { 0 } else { 1000 }),
             prompt_eval_cached_count: cached,

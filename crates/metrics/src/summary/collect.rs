@@ -8,8 +8,8 @@ use itertools::Itertools as _;
 use super::best::best;
 use super::topology::comparisons;
 use super::{
-    AgentSummary, ConfigSummary, ContentionRuns, Gain, Group, OverlapEvidence, QUANTITIES,
-    Quantity, Statistics, Summary, Tail, Verdict, Verdicts,
+    AgentSummary, ConfigSummary, Gain, Group, QUANTITIES, Quantity, Statistics, Summary, Tail,
+    Verdict, Verdicts,
 };
 use crate::arms::{ArmTimes, warm_loads};
 use crate::cause::{LostSeconds, SERIAL_BELOW};
@@ -18,7 +18,7 @@ use crate::in_order;
 use crate::notes::{Note, Warning, far_from_others};
 use crate::observation::{ArmObservation, Dataset, PublishedRow, RunObservation};
 use crate::request::RequestMetrics;
-use crate::run::RunMetrics;
+use crate::run::{ContentionRuns, OverlapEvidence, RunMetrics};
 use crate::stats::{self, Estimate, printable_percentile};
 
 impl Summary {
@@ -127,7 +127,7 @@ fn averaged<T>(
     lost: impl Fn(&T) -> Option<LostSeconds>,
 ) -> Statistics {
     let mut statistics = Statistics::default();
-    for quantity in &QUANTITIES {
+    for quantity in QUANTITIES {
         let values = items.iter().filter_map(|item| value(quantity, item));
         quantity.set(&mut statistics, estimate(quantity, &values.collect_vec()));
     }
@@ -147,28 +147,27 @@ fn over_runs(all: &[Run<'_>], used: &[&RunMetrics]) -> Statistics {
 }
 
 fn counts(run: &RunMetrics) -> Statistics {
-    let mut counts = Statistics {
+    let is_used = run.excluded.is_none();
+    let (rule, overlap) = (run.contention, run.figures.decode_overlap);
+    let count = |is_so: Option<bool>| is_so.filter(|_| is_used).map(u32::from);
+    let overlap = overlap.filter(|_| is_used && run.agents > 1);
+    let overlap_is = |is_so: fn(f64) -> bool| u32::from(overlap.is_some_and(is_so));
+    Statistics {
         outcomes: run.outcomes,
         outcomes_sequential: run.outcomes_sequential,
+        contention_runs: ContentionRuns {
+            ttft_rule: count(rule.ttft_rule),
+            speedup_rule: count(rule.speedup_rule),
+            cause: count(rule.cause),
+            published: count(rule.published),
+        },
+        overlap: OverlapEvidence {
+            known: overlap_is(|_| true),
+            zero: overlap_is(|overlap| overlap <= 0.0),
+            below_5_percent: overlap_is(|overlap| overlap < SERIAL_BELOW),
+        },
         ..Statistics::default()
-    };
-    if run.excluded.is_none() {
-        let rule = run.contention;
-        counts.contention_runs = ContentionRuns {
-            ttft_rule: rule.ttft_rule.map(u32::from),
-            speedup_rule: rule.speedup_rule.map(u32::from),
-            cause: rule.cause.map(u32::from),
-            published: rule.published.map(u32::from),
-        };
-        if let Some(overlap) = run.decode_overlap.filter(|_| run.agents > 1) {
-            counts.overlap = OverlapEvidence {
-                known: 1,
-                zero: u32::from(overlap <= 0.0),
-                below_5_percent: u32::from(overlap < SERIAL_BELOW),
-            };
-        }
     }
-    counts
 }
 
 /// The same statistics over configurations: each configuration's mean counts once.
@@ -222,7 +221,7 @@ fn config_summary(
     } else {
         Verdict::of(stats.decode_overlap.map(|o| o.mean), stats.speedup)
     };
-    let speedups = figures.iter().filter_map(|run| Some(run.baseline?.speedup));
+    let speedups = figures.iter().filter_map(|run| run.figures.speedup);
     let speedups = speedups.collect_vec();
     let repetitions_to_decide = match verdict.gain {
         Gain::Undecided => Gain::repetitions_to_decide(&speedups),
