@@ -13,7 +13,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use document::provenance_word;
-use domain::cache::CacheCheck;
 use domain::plan::ConfigId;
 use domain::record::Provenance;
 use metrics::notes::Warning;
@@ -246,15 +245,9 @@ fn imported_dataset(path: &Path, source: String, runs: Vec<RunObservation>) -> D
     Dataset {
         name: name.into_owned(),
         provenance: Provenance::Imported,
-        manifest: None,
-        environment: None,
         source,
         runs,
-        published: Vec::new(),
-        telemetry: Vec::new(),
-        contexts: Vec::new(),
-        cache: CacheCheck::default(),
-        warnings: Vec::new(),
+        ..Dataset::default()
     }
 }
 

@@ -206,13 +206,7 @@ impl FromStr for Objective {
 
 /// The latency of that name and its statistic; no statistic if the name is that of each request's value.
 pub(crate) fn latency(name: &str) -> Option<(LatencyFigure, Option<Statistic>)> {
-    let named = |name| {
-        LatencyFigure::VARIANTS
-            .iter()
-            .copied()
-            .find(|f| f.name() == name)
-    };
-    if let Some(figure) = named(name) {
+    if let Ok(figure) = name.parse() {
         return Some((figure, None));
     }
     let (figure, statistic) = name.rsplit_once('_')?;
@@ -223,7 +217,7 @@ pub(crate) fn latency(name: &str) -> Option<(LatencyFigure, Option<Statistic>)> 
             _ => return None,
         },
     };
-    Some((named(figure)?, Some(statistic)))
+    Some((figure.parse().ok()?, Some(statistic)))
 }
 
 /// One condition: `FIGURE < VALUE` or `FIGURE > VALUE`, in lowercase. `<=` and `>=` mean the same, because no measured

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 pub use domain::record::{RequestTimes, StampSource};
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Dataset {
     /// Name of the sweep or of the imported set.
     pub name: String,
@@ -112,7 +112,7 @@ impl ArmObservation {
     }
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct AgentObservation {
     /// Its place, from 0.
     pub agent: u32,

@@ -2,6 +2,7 @@
 
 use domain::{Nanos, Stamp};
 use serde::Serialize;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::observation::RequestTimes;
 
@@ -100,7 +101,7 @@ impl RequestMetrics {
 }
 
 /// A latency of [`RequestMetrics`] that can be limited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum LatencyFigure {
     Ttft,

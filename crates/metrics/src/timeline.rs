@@ -1,6 +1,5 @@
 //! Timelines whose answers are known, for tests and studies of the figures.
 
-use domain::cache::CacheCheck;
 use domain::plan::{Arm, ConfigId, Topology};
 use domain::record::{Provenance, RequestRecord, RunKey, ServerCounters, TokenSource};
 use domain::{ModelOptions, Nanos, Outcome, Stamp};
@@ -143,9 +142,7 @@ pub fn agent(
         options,
         server,
         requests,
-        span: None,
-        on_cpu: None,
-        rate_recorded: None,
+        ..AgentObservation::default()
     }
 }
 
@@ -201,15 +198,9 @@ pub fn dataset(runs: Vec<RunObservation>) -> Dataset {
     Dataset {
         name: "test".to_owned(),
         provenance: Provenance::Simulated,
-        manifest: None,
-        environment: None,
         source: "a test".to_owned(),
         runs,
-        published: Vec::new(),
-        telemetry: Vec::new(),
-        contexts: Vec::new(),
-        cache: CacheCheck::default(),
-        warnings: Vec::new(),
+        ..Dataset::default()
     }
 }
 

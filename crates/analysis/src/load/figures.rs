@@ -51,9 +51,7 @@ pub(super) fn recorded_agent(
         options,
         server,
         requests: vec![request],
-        span: None,
-        on_cpu: None,
-        rate_recorded: None,
+        ..AgentObservation::default()
     }
 }
 

@@ -48,10 +48,8 @@ fn ready_in_turn(arm: &ArmObservation) -> Vec<(u32, Nanos)> {
                 .map(|first| (first.server, &first.options)),
         );
     }
-    let calls = arm
-        .agents
-        .iter()
-        .flat_map(|a| a.requests.iter().map(move |r| (a, r)));
+    let agents = arm.agents.iter();
+    let calls = agents.flat_map(|a| a.requests.iter().map(move |r| (a, r)));
     let calls = calls.sorted_by_key(|(a, r)| (r.sent, a.agent));
     let mut found = Vec::new();
     for (agent, request) in calls {

@@ -58,11 +58,8 @@ impl Rule {
             fail: half / objective.criteria().len().max(1) as f64 * spent(look),
             before,
         };
-        let judged = objective
-            .criteria()
-            .iter()
-            .map(|criterion| judge.one(criterion));
-        let judged = judged.collect_vec();
+        let judged = objective.criteria().iter();
+        let judged = judged.map(|limit| judge.one(limit)).collect_vec();
         let any = |verdict| judged.iter().any(|j| j.verdict == verdict);
         let verdict = if any(Verdict::Fail) {
             Verdict::Fail

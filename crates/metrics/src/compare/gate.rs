@@ -191,10 +191,8 @@ pub fn check(gates: &[Gate], comparison: &Comparison, each: bool) -> Vec<GateRep
 /// The level at which each case with this p value is tested: Holm's, which ends at the first case that does not fail.
 pub(super) fn holm_levels(chances: &[Option<f64>]) -> Vec<f64> {
     let mut levels = vec![LEVEL; chances.len()];
-    let known = chances
-        .iter()
-        .zip(0..)
-        .filter_map(|(p, i)| Some(((*p)?, i)));
+    let known = chances.iter().zip(0..);
+    let known = known.filter_map(|(p, i)| Some(((*p)?, i)));
     let order = known.sorted_by(|a: &(f64, usize), b| a.0.total_cmp(&b.0));
     let (mut left, mut is_open, mut level) = (order.len(), true, LEVEL);
     for (p, place) in order {

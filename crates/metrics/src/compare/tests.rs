@@ -307,6 +307,30 @@ fn configurations_of_one_side_are_listed() {
     assert!(c.rows.is_empty());
     assert_eq!(c.only_base[0].1, Some(Topology::Shared));
     assert_eq!(c.only_new[0].0.as_str(), "a");
+    // One whose runs have all failed on a side is the other side's alone, and is not listed where they failed on both.
+    // The geometric mean, the first row of two configurations, counts these; a configuration counts its runs.
+    let (both, failed) = ("1 1 1/2 2 2", "1 1 1/");
+    for (base, new, only_base, only_new, counts) in [
+        (both, failed, "b", "", &[3][..]),
+        (failed, both, "", "b", &[3]),
+        (failed, failed, "", "", &[3]),
+        (both, both, "", "", &[2, 3, 3]),
+    ] {
+        let c = compared(&side_of("wall_s", base), &side_of("wall_s", new));
+        let only = [&c.only_base, &c.only_new].map(|of| of.iter().map(|(id, _)| id).join(" "));
+        assert_eq!(only, [only_base, only_new], "{base} and {new}");
+        for side in [
+            |row: &ComparisonRow| row.base,
+            |row: &ComparisonRow| row.new,
+        ] {
+            assert!(
+                c.rows
+                    .iter()
+                    .map(|row| side(row).n)
+                    .eq(counts.iter().copied())
+            );
+        }
+    }
 }
 
 #[test]

@@ -188,10 +188,8 @@ impl LawFit {
     pub fn of(levels: &[(u32, Location)]) -> Option<Self> {
         let mut levels = levels.to_vec();
         levels.sort_by_key(|(n, _)| *n);
-        let seen: Vec<Point> = levels
-            .iter()
-            .map(|(n, x)| (f64::from(*n), x.centre, x.error))
-            .collect();
+        let point = |(n, x): &(u32, Location)| (f64::from(*n), x.centre, x.error);
+        let seen: Vec<Point> = levels.iter().map(point).collect();
         if seen.iter().any(|(_, x, error)| *x <= 0.0 || *error <= 0.0) {
             return None;
         }

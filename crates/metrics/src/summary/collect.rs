@@ -14,7 +14,6 @@ use super::{
 use crate::arms::{ArmTimes, warm_loads};
 use crate::cause::{LostSeconds, SERIAL_BELOW};
 use crate::energy::{ArmEnergy, ConfigEnergy, Meter};
-use crate::in_order;
 use crate::notes::{Note, Warning, far_from_others};
 use crate::observation::{ArmObservation, Dataset, PublishedRow, RunObservation};
 use crate::request::RequestMetrics;
@@ -23,7 +22,8 @@ use crate::stats::{self, Estimate, printable_percentile};
 
 impl Summary {
     pub fn of(data: &Dataset) -> Self {
-        let keys = in_order(data.runs.iter().map(|r| (r.config.clone(), r.topology)));
+        let keys = data.runs.iter().map(|r| (r.config.clone(), r.topology));
+        let keys = keys.unique().collect_vec();
         let place = |run: &RunObservation| {
             let own = |(id, topology): &(ConfigId, Option<Topology>)| {
                 *id == run.config && *topology == run.topology
@@ -94,10 +94,10 @@ fn energy(meter: &Meter, used: &[Run<'_>]) -> Option<ConfigEnergy> {
         })
     };
     let together = used.iter().filter_map(|(run, _)| of(run.together.as_ref()));
-    let sequential = used
+    let in_turn = used
         .iter()
         .filter_map(|(run, _)| of(run.sequential.as_ref()));
-    ConfigEnergy::of(&together.collect_vec(), &sequential.collect_vec())
+    ConfigEnergy::of(&together.collect_vec(), &in_turn.collect_vec())
 }
 
 /// Peak device memory during the together arm over all devices, bytes. The memory of a part of a device counts only if
@@ -208,11 +208,8 @@ fn config_summary(
     meter: &Meter,
     runs: &[Run<'_>],
 ) -> ConfigSummary {
-    let used = runs
-        .iter()
-        .copied()
-        .filter(|(_, run)| run.excluded.is_none());
-    let used = used.collect_vec();
+    let used = runs.iter().filter(|(_, run)| run.excluded.is_none());
+    let used = used.copied().collect_vec();
     let figures = used.iter().map(|(_, run)| *run).collect_vec();
     let stats = over_runs(runs, &figures);
     let agents = runs.iter().map(|(_, run)| run.agents).max().unwrap_or(0);
@@ -227,9 +224,7 @@ fn config_summary(
         Gain::Undecided => Gain::repetitions_to_decide(&speedups),
         _ => None,
     };
-    let together = used
-        .iter()
-        .filter_map(|(observed, _)| observed.together.as_ref());
+    let together = used.iter().filter_map(|(run, _)| run.together.as_ref());
     let requests = together.flat_map(ArmObservation::requests);
     let ttfts = requests.filter_map(|r| RequestMetrics::of(r).ttft);
     let ttfts = ttfts.map(Nanos::as_secs_f64).collect_vec();
@@ -366,6 +361,5 @@ fn groups(
             topology,
         }
     };
-    let keys = in_order(configs.iter().map(&key));
-    keys.into_iter().map(group).collect()
+    configs.iter().map(&key).unique().map(group).collect()
 }
