@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 use domain::backend::ServerIdentity;
 use itertools::Itertools as _;
 use metrics::advice::{Differing, EvidenceRef, Finding, FindingKind, Quantity};
+use metrics::grouped_in_order;
 use metrics::stats::Estimate;
-use metrics::{grouped_in_order, in_order};
 use serde_json::{Value, json};
 
 use crate::choice::times;
@@ -279,7 +279,8 @@ fn options_named<'f>(findings: impl IntoIterator<Item = &'f Finding>) -> Vec<&'s
             FindingKind::OtherOptions(differing) => &differing[..],
             _ => &[],
         });
-    in_order(differing.map(|differing| differing.option))
+    let options = differing.map(|differing| differing.option);
+    options.unique().collect()
 }
 
 /// One sentence over findings of one kind; none for kinds whose tables say it.

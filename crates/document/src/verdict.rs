@@ -36,7 +36,7 @@ const fn counted(gain: Gain) -> (&'static str, &'static str) {
 pub fn tally(verdicts: &Verdicts) -> String {
     let count = verdicts.len() as u64;
     let mut parts: Vec<String> = Vec::new();
-    for gain in Gain::ALL {
+    for &gain in Gain::ALL {
         let (answer, open) = counted(gain);
         let of = match verdicts.with(gain) {
             0 => continue,

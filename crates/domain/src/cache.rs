@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Arm, CachePolicy, ConfigId, Topology};
-use crate::record::{NonceRoot, RequestRecord, RequestRole};
+use crate::record::{NonceRoot, RequestRecord, RequestRole, ServerCounters};
 use crate::units::Nanos;
 
 /// A prefill is far below the first repetition's if it took less than 1/`FAR` of it.
@@ -48,11 +48,13 @@ impl CacheCheck {
             return;
         }
         self.requests += 1;
-        let counters = &record.times.counters;
-        let (Some(cached), Some(prompt)) = (
-            counters.prompt_eval_cached_count,
-            counters.prompt_eval_count,
-        ) else {
+        self.count(&record.times.counters);
+    }
+
+    /// Adds the server's counts for any request; without both of them it changes nothing.
+    pub fn count(&mut self, counters: &ServerCounters) {
+        let cached = counters.prompt_eval_cached_count;
+        let Some((cached, prompt)) = cached.zip(counters.prompt_eval_count) else {
             return;
         };
         self.counted += 1;
@@ -82,6 +84,11 @@ impl CacheCheck {
         self.helped += other.helped;
         self.compared += other.compared;
         self.faster += other.faster;
+    }
+
+    /// The share of the prompt tokens that came from a cache; `None` where no server says.
+    pub fn cached_share(&self) -> Option<f64> {
+        (self.prompt_tokens > 0).then(|| self.cached_tokens as f64 / self.prompt_tokens as f64)
     }
 
     /// A warning, without a full stop, if a cache helped or may have helped despite the nonces.

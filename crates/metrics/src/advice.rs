@@ -7,7 +7,7 @@ use itertools::Itertools as _;
 use serde::Serialize;
 
 use crate::cause::{WaitedFor, WhySerial};
-use crate::observation::{ArmObservation, Dataset};
+use crate::observation::{ArmObservation, Dataset, RunObservation};
 use crate::run::RunMetrics;
 use crate::stats::{Estimate, mean};
 use crate::summary::{ConfigSummary, Gain, Group, Summary, TopologyComparison, Verdict};
@@ -160,11 +160,9 @@ fn never_overlapped(summary: &Summary, all: &Group) -> Option<Finding> {
     // The average is over exactly the runs that the finding is about.
     let without = summary.runs.iter().filter(|r| {
         let is_used = r.agents > 1 && r.excluded.is_none();
-        r.topology == all.topology && is_used && r.decode_overlap.is_some_and(|o| o <= 0.0)
+        r.topology == all.topology && is_used && r.figures.decode_overlap.is_some_and(|o| o <= 0.0)
     });
-    let estimated = without
-        .filter_map(|r| Some(r.tr113?.speedup_est))
-        .collect_vec();
+    let estimated = without.filter_map(|r| r.figures.speedup_est).collect_vec();
     let evidence = [
         ("overlap.zero", f64::from(overlap.zero), overlap.known),
         ("speedup_est", mean(&estimated)?, estimated.len() as u32),
@@ -229,11 +227,8 @@ fn differing(arm: &ArmObservation, a: u32, b: u32) -> Option<Vec<Differing>> {
 
 /// Why the agents took turns: of all runs that show why, how many show what.
 fn serial(data: &Dataset, on: &On<'_>) -> Option<Finding> {
-    let why = on
-        .runs
-        .iter()
-        .filter_map(|r| r.cause.why_serial)
-        .collect_vec();
+    let why = on.runs.iter().filter_map(|r| r.cause.why_serial);
+    let why = why.collect_vec();
     let [other, slot, permit] = [
         WaitedFor::OtherConfig,
         WaitedFor::SlotQueue,
@@ -244,10 +239,10 @@ fn serial(data: &Dataset, on: &On<'_>) -> Option<Finding> {
     if let Some(first) = other.first()
         && other.len() >= slot.len().max(permit.len())
     {
-        let mut arms = data.runs.iter().filter(|r| {
-            r.together.is_some() && r.config == on.config.id && r.topology == on.config.topology
-        });
-        let arm = arms.next()?.together.as_ref()?;
+        let own =
+            |r: &&RunObservation| r.config == on.config.id && r.topology == on.config.topology;
+        let mut arms = data.runs.iter().filter(own);
+        let arm = arms.find_map(|r| r.together.as_ref())?;
         let kind = FindingKind::OtherOptions(differing(arm, first.behind, first.waiting)?);
         let loads = other.iter().filter_map(|w| w.load_after_wait);
         let loads = loads.map(Nanos::as_secs_f64).collect_vec();
@@ -342,12 +337,11 @@ fn two_servers(summary: &Summary, compared: &TopologyComparison) -> Option<Findi
     ];
     let known = quantities
         .into_iter()
-        .filter_map(|(quantity, figure, both)| Some((quantity, figure, both?.ratio)));
-    let known = known.collect_vec();
-    let changes = known.iter().map(|(quantity, _, ratio)| (*quantity, *ratio));
-    let changed = known
-        .iter()
-        .map(|(_, figure, ratio)| on.estimate(figure, *ratio));
+        .filter_map(|(quantity, figure, both)| {
+            let ratio = both?.ratio;
+            Some(((quantity, ratio), on.estimate(figure, ratio)))
+        });
+    let (changes, changed): (Vec<_>, Vec<_>) = known.unzip();
     let rate = match (solo_share(own), compared.rate) {
         (Some((share, n)), _) => {
             Some(on.evidence("per_agent.rate / per_agent.rate_sequential", share, n))
@@ -356,13 +350,11 @@ fn two_servers(summary: &Summary, compared: &TopologyComparison) -> Option<Findi
     };
     let overlap = own.stats.decode_overlap;
     let overlap = overlap.map(|overlap| on.estimate("decode_overlap", overlap));
-    let kind = FindingKind::TwoServers {
-        changes: changes.collect(),
-    };
+    let kind = FindingKind::TwoServers { changes };
     Some(Finding {
         topology: None,
         runs: compared.repetitions,
-        ..on.found(kind, changed.chain(rate).chain(overlap))
+        ..on.found(kind, changed.into_iter().chain(rate).chain(overlap))
     })
 }
 

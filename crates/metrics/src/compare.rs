@@ -15,7 +15,7 @@ pub use crate::limit::Limit;
 pub use gate::{
     Gate, GateCase, GateOutcome, GateReason, GateReport, MOST_REPETITIONS, Shown, check,
 };
-pub use side::{CacheHelp, ConfigRuns, Run, Side};
+pub use side::{ConfigRuns, Run, Side};
 
 use crate::notes::{Note, far_from_others};
 use crate::stats::{Estimate, Interval, Location, mean};
@@ -150,11 +150,9 @@ pub fn compare(base: &Side, new: &Side, primary: &[String]) -> Result<Comparison
     }
     let is_primary = |name: &str| PRIMARY.contains(&name) || primary.iter().any(|p| p == name);
     let missing = |from: &Side, other: &Side| {
-        let is_known = |c: &ConfigRuns, of: &Side| of.find(c).is_some_and(|c| !c.runs.is_empty());
-        let missing = from
-            .configs
-            .iter()
-            .filter(|c| is_known(c, from) && !is_known(c, other));
+        let has_runs = |c: &&ConfigRuns| !c.runs.is_empty();
+        let known = from.configs.iter().filter(has_runs);
+        let missing = known.filter(|c| other.find(c).filter(has_runs).is_none());
         missing.map(|c| (c.config.clone(), c.topology)).collect()
     };
     let (mut rows, mut configs) = (Vec::new(), Vec::new());
@@ -189,7 +187,7 @@ pub fn compare(base: &Side, new: &Side, primary: &[String]) -> Result<Comparison
     test(&mut rows, |row| {
         row.config.is_some() && is_primary(row.figure)
     });
-    let shares = base.cache.share().zip(new.cache.share());
+    let shares = base.cache.cached_share().zip(new.cache.cached_share());
     let shares = shares.filter(|(a, b)| (a - b).abs() > CACHE_MARGIN);
     Ok(Comparison {
         base: base.name.clone(),
@@ -258,10 +256,8 @@ fn row(
 
 /// A figure over all configurations that have it; none unless there are several.
 fn over_all(figure: &Figure, rows: &[ComparisonRow]) -> Option<ComparisonRow> {
-    let of = rows
-        .iter()
-        .filter(|r| r.figure == figure.name)
-        .collect_vec();
+    let of = rows.iter().filter(|r| r.figure == figure.name);
+    let of = of.collect_vec();
     if of.len() < 2 {
         return None;
     }

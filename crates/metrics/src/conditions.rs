@@ -123,10 +123,8 @@ fn gpu_shared(samples: &[Sample]) -> Option<Condition> {
         }
     }
     let largest_first = |process: &GpuProcess| (Reverse(process.memory_bytes), process.pid);
-    let others = others
-        .into_values()
-        .sorted_by_key(largest_first)
-        .collect_vec();
+    let others = others.into_values().sorted_by_key(largest_first);
+    let others = others.collect_vec();
     (!others.is_empty()).then_some(Condition::GpuShared(others))
 }
 

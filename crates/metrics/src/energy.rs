@@ -189,10 +189,8 @@ fn integrated(series: &[(Stamp, f64)], from: Stamp, to: Stamp, pause: u64) -> Op
         _ if moment >= last.0 => (moment, last.1),
         _ => (moment, at(part, moment)),
     };
-    let inner = part
-        .iter()
-        .copied()
-        .filter(|(at, _)| *at > from && *at < to);
+    let inner = part.iter().copied();
+    let inner = inner.filter(|(at, _)| *at > from && *at < to);
     let moments = std::iter::once(power(from)).chain(inner).chain([power(to)]);
     let joules = moments
         .tuple_windows()

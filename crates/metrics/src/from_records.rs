@@ -93,11 +93,8 @@ pub fn dataset(records: SweepRecords) -> Dataset {
         }
     }
     warnings.extend(known.into_iter().map(Warning::Text));
-    warnings.extend(
-        notes
-            .into_iter()
-            .map(|(note, n)| Warning::Responses(note, n)),
-    );
+    let notes = notes.into_iter();
+    warnings.extend(notes.map(|(note, n)| Warning::Responses(note, n)));
     let mut runs = Vec::new();
     let plan = &manifest.plan;
     let repetitions = 1..=manifest.repetitions;
@@ -218,8 +215,7 @@ fn arm_observation(
             server: own.first().map_or(dealt as u32, |request| request.endpoint),
             requests: own.into_iter().map(|request| request.times).collect(),
             span: span.map(|span| (span.started, span.ended)),
-            on_cpu: None,
-            rate_recorded: None,
+            ..AgentObservation::default()
         }
     };
     let mut agents = (0..).zip(&config.agents).map(agent).collect_vec();

@@ -35,7 +35,7 @@ pub use observation::{
     AgentObservation, ArmObservation, Dataset, PublishedRow, RequestTimes, RunObservation,
     StampSource, WarmLoad,
 };
-pub use order::{grouped_in_order, in_order};
+pub use order::grouped_in_order;
 pub use request::RequestMetrics;
 pub use run::RunMetrics;
 pub use stats::Estimate;

@@ -5,6 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use domain::Nanos;
+use itertools::Itertools as _;
+use strum::VariantArray as _;
 
 use crate::request::{LatencyFigure, RequestMetrics};
 
@@ -126,7 +128,7 @@ impl Objective {
                 below: clause.time()?,
             },
             (_, None) => {
-                let known = LatencyFigure::ALL.map(LatencyFigure::name).join(", ");
+                let known = LatencyFigure::VARIANTS.iter().map(|f| f.name()).join(", ");
                 return Err(format!(
                     "no figure `{name}`; there are {known}, each with _p50 to _p99, _mean or nothing, \
                      and goodput and failed"
@@ -142,7 +144,7 @@ impl fmt::Display for Objective {
         let each = self.each.iter();
         let each = each.map(|(figure, below)| format!("{} < {}", figure.name(), time(*below)));
         let of_all = self.criteria.iter().map(ToString::to_string);
-        f.write_str(&each.chain(of_all).collect::<Vec<_>>().join(" and "))
+        f.write_str(&each.chain(of_all).join(" and "))
     }
 }
 
@@ -204,8 +206,7 @@ impl FromStr for Objective {
 
 /// The latency of that name and its statistic; no statistic if the name is that of each request's value.
 pub(crate) fn latency(name: &str) -> Option<(LatencyFigure, Option<Statistic>)> {
-    let named = |name| LatencyFigure::ALL.into_iter().find(|f| f.name() == name);
-    if let Some(figure) = named(name) {
+    if let Ok(figure) = name.parse() {
         return Some((figure, None));
     }
     let (figure, statistic) = name.rsplit_once('_')?;
@@ -216,7 +217,7 @@ pub(crate) fn latency(name: &str) -> Option<(LatencyFigure, Option<Statistic>)> 
             _ => return None,
         },
     };
-    Some((named(figure)?, Some(statistic)))
+    Some((figure.parse().ok()?, Some(statistic)))
 }
 
 /// One condition: `FIGURE < VALUE` or `FIGURE > VALUE`, in lowercase. `<=` and `>=` mean the same, because no measured

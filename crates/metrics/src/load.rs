@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 
 use domain::cache::CacheCheck;
 use domain::record::load::{Figures, Goodput, Spread, WorkFigures};
-use domain::record::{RequestRecord, RequestTimes, ResponseNote, TokenSource};
-use domain::{Nanos, Outcome, OutcomeCounts, Stamp};
+use domain::record::{RequestRecord, RequestTimes, TokenSource};
+use domain::{Nanos, Outcome, Stamp};
 
 use crate::RequestMetrics;
 use crate::limit::Objective;
@@ -54,19 +54,13 @@ enum Time {
 #[derive(Debug, Default)]
 pub struct Collected {
     slo: Option<Objective>,
-    outcomes: OutcomeCounts,
-    failures: BTreeMap<String, u32>,
-    tokens: u64,
-    tokens_estimated: u64,
-    tokens_not_completed: u64,
-    notes: BTreeMap<ResponseNote, u32>,
-    clock_warnings: u32,
+    /// What is counted as it comes; the other figures are made at the end.
+    counts: Figures,
     sent: u32,
     first_sent: Option<Stamp>,
     last_sent: Option<Stamp>,
     last_done: Option<Stamp>,
     good: u32,
-    slow_connects: u32,
     times: [Samples; 10],
     /// In milliseconds: a quotient, not a whole number of nanoseconds.
     tpot: Vec<f64>,
@@ -118,7 +112,7 @@ impl Collected {
         self.cache.add(record);
         self.count_outcome(seen);
         for note in seen.notes.iter().filter(|note| !note.is_missing()) {
-            *self.notes.entry(*note).or_default() += 1;
+            *self.counts.notes.entry(*note).or_default() += 1;
         }
         if let Some(sent) = seen.sent {
             self.sent += 1;
@@ -126,17 +120,18 @@ impl Collected {
             self.last_sent = self.last_sent.max(Some(sent));
         }
         self.push(Time::Connect, seen.connect);
-        self.slow_connects += u32::from(seen.connect.is_some_and(|took| took >= SLOW_CONNECT));
+        self.counts.slow_connects +=
+            u32::from(seen.connect.is_some_and(|took| took >= SLOW_CONNECT));
         if !seen.outcome.is_completed() {
-            add_to(&mut self.tokens_not_completed, seen.tokens);
+            add_to(&mut self.counts.tokens_not_completed, seen.tokens);
             return;
         }
         self.last_done = self.last_done.max(seen.done);
-        add_to(&mut self.tokens, seen.tokens);
+        add_to(&mut self.counts.tokens, seen.tokens);
         if seen.tokens_from == TokenSource::Estimated {
-            add_to(&mut self.tokens_estimated, seen.tokens);
+            add_to(&mut self.counts.tokens_estimated, seen.tokens);
         }
-        self.clock_warnings += u32::try_from(of.clock_warnings.len()).unwrap_or(u32::MAX);
+        self.counts.clock_warnings += u32::try_from(of.clock_warnings.len()).unwrap_or(u32::MAX);
         let slo = self.slo.as_ref();
         self.good += u32::from(slo.is_some_and(|slo| slo.is_met(of, seen.tokens)));
         self.push(Time::Ttft, of.ttft);
@@ -157,19 +152,20 @@ impl Collected {
 
     /// Counts in what `other` has counted under the same limits; the order of merging does not matter.
     pub fn merge(&mut self, other: Self) {
-        self.outcomes += other.outcomes;
-        self.clock_warnings += other.clock_warnings;
+        let (counts, more) = (&mut self.counts, other.counts);
+        counts.outcomes += more.outcomes;
+        counts.clock_warnings += more.clock_warnings;
+        counts.slow_connects += more.slow_connects;
+        add_to(&mut counts.tokens, more.tokens);
+        add_to(&mut counts.tokens_estimated, more.tokens_estimated);
+        add_to(&mut counts.tokens_not_completed, more.tokens_not_completed);
+        for (note, count) in more.notes {
+            *counts.notes.entry(note).or_default() += count;
+        }
         self.sent += other.sent;
         self.good += other.good;
-        self.slow_connects += other.slow_connects;
-        for (words, count) in other.failures {
+        for (words, count) in more.failures {
             self.count_failure(words, count);
-        }
-        add_to(&mut self.tokens, other.tokens);
-        add_to(&mut self.tokens_estimated, other.tokens_estimated);
-        add_to(&mut self.tokens_not_completed, other.tokens_not_completed);
-        for (note, count) in other.notes {
-            *self.notes.entry(note).or_default() += count;
         }
         self.first_sent = earliest(self.first_sent, other.first_sent);
         self.last_sent = self.last_sent.max(other.last_sent);
@@ -203,13 +199,14 @@ impl Collected {
 
     /// Servers may put an id into their words, so that no two are alike.
     fn count_failure(&mut self, words: String, count: u32) {
-        let known = self.failures.contains_key(&words) || self.failures.len() < MOST_FAILURES;
+        let known =
+            self.counts.failures.contains_key(&words) || self.counts.failures.len() < MOST_FAILURES;
         let words = if known { words } else { OTHERS.to_owned() };
-        *self.failures.entry(words).or_default() += count;
+        *self.counts.failures.entry(words).or_default() += count;
     }
 
     fn count_outcome(&mut self, seen: &RequestTimes) {
-        self.outcomes.count(&seen.outcome);
+        self.counts.outcomes.count(&seen.outcome);
         match &seen.outcome {
             Outcome::Failed { message, .. } => self.count_failure(message.clone(), 1),
             Outcome::TimedOut { phase } => {
@@ -231,25 +228,19 @@ impl Collected {
         };
         let wall_s = seconds(self.last_done);
         let per_s = |count: f64| wall_s.map(|wall| count / wall);
-        let total = self.outcomes.total();
+        let total = self.counts.outcomes.total();
         let good = f64::from(self.good);
         let spread = |which: Time| spread(&self.times[which as usize]);
         let has_work = !self.times[Time::WorkQueue as usize].is_empty();
         Figures {
-            outcomes: self.outcomes,
-            failures: self.failures.clone(),
             wall_s,
-            tokens: self.tokens,
-            tokens_estimated: self.tokens_estimated,
-            tokens_not_completed: self.tokens_not_completed,
-            requests_per_s: per_s(f64::from(self.outcomes.completed)),
-            tokens_per_s: per_s(self.tokens as f64),
+            requests_per_s: per_s(f64::from(self.counts.outcomes.completed)),
+            tokens_per_s: per_s(self.counts.tokens as f64),
             sent_per_s: seconds(self.last_sent).map(|s| f64::from(self.sent - 1) / s),
             ttft_ms: spread(Time::Ttft),
             ttft_scheduled_ms: spread(Time::TtftScheduled),
             client_queue_ms: spread(Time::ClientQueue),
             connect_ms: spread(Time::Connect),
-            slow_connects: self.slow_connects,
             tpot_ms: spread(Time::TpotMany).or_else(|| spread_of_values(&self.tpot)),
             itl_ms: spread(Time::Itl),
             e2e_ms: spread(Time::E2e),
@@ -259,8 +250,6 @@ impl Collected {
                 share: (total > 0).then(|| good / f64::from(total)),
                 per_s: per_s(good),
             }),
-            notes: self.notes.clone(),
-            clock_warnings: self.clock_warnings,
             turns: self.turns.figures(),
             work: has_work.then(|| WorkFigures {
                 queue_ms: spread(Time::WorkQueue),
@@ -268,6 +257,7 @@ impl Collected {
                 file_ms: spread(Time::WorkFile),
             }),
             cache: Some(self.cache),
+            ..self.counts.clone()
         }
     }
 }

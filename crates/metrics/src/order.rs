@@ -1,14 +1,3 @@
-/// Distinct items in order of first appearance.
-pub fn in_order<T: PartialEq>(items: impl IntoIterator<Item = T>) -> Vec<T> {
-    let mut seen = Vec::new();
-    for item in items {
-        if !seen.contains(&item) {
-            seen.push(item);
-        }
-    }
-    seen
-}
-
 /// The items by key: the keys in order of appearance, the items of each in theirs.
 pub fn grouped_in_order<T, K: PartialEq>(
     items: impl IntoIterator<Item = T>,

@@ -2,6 +2,7 @@
 
 use domain::{Nanos, Stamp};
 use serde::Serialize;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::observation::RequestTimes;
 
@@ -100,7 +101,8 @@ impl RequestMetrics {
 }
 
 /// A latency of [`RequestMetrics`] that can be limited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum LatencyFigure {
     Ttft,
     TtftScheduled,
@@ -111,23 +113,9 @@ pub enum LatencyFigure {
 }
 
 impl LatencyFigure {
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Ttft,
-        Self::TtftScheduled,
-        Self::Tpot,
-        Self::Itl,
-        Self::E2e,
-    ];
-
     /// As in limits and tables.
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ttft => "ttft",
-            Self::TtftScheduled => "ttft_scheduled",
-            Self::Tpot => "tpot",
-            Self::Itl => "itl",
-            Self::E2e => "e2e",
-        }
+        self.into_str()
     }
 }
 

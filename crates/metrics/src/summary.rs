@@ -2,11 +2,9 @@
 
 mod best;
 mod collect;
-mod quantity;
 mod topology;
 mod verdict;
 
-use domain::OutcomeCounts;
 use domain::plan::{ConfigId, Topology};
 use domain::record::Provenance;
 use serde::Serialize;
@@ -14,11 +12,11 @@ use serde::Serialize;
 use crate::cause::{LostSeconds, WhySerial};
 use crate::energy::ConfigEnergy;
 use crate::notes::{Note, Warning};
-use crate::run::{Contention, RunMetrics};
+use crate::run::RunMetrics;
 use crate::stats::Estimate;
 
+pub use crate::run::{Better, QUANTITIES, Quantity, Statistics};
 pub use best::Best;
-pub use quantity::{Better, QUANTITIES, Quantity};
 pub use topology::{BothWays, Choice, ChoiceOver, Faster, Kind, TopologyComparison};
 pub use verdict::{Decoding, Gain, Verdict, Verdicts};
 
@@ -43,56 +41,6 @@ pub struct Summary {
     pub runs: Vec<RunMetrics>,
     #[serde(skip)]
     pub warnings: Vec<Warning>,
-}
-
-/// The statistics that configurations, scenarios and the whole share, of the figures of a [run](RunMetrics):
-/// throughputs and `tp_delta` in tok/s, efficiencies in percent. None is unknown, never zero.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Statistics {
-    pub wall_s: Option<Estimate>,
-    /// TR113's sum of times, s.
-    pub sequential_estimated_s: Option<Estimate>,
-    pub speedup_est: Option<Estimate>,
-    pub efficiency_est: Option<Estimate>,
-    pub ttft_delta_ms: Option<Estimate>,
-    pub tp_delta: Option<Estimate>,
-    pub wall_sequential_s: Option<Estimate>,
-    pub wall_sequential_raw_s: Option<Estimate>,
-    pub speedup: Option<Estimate>,
-    pub speedup_raw: Option<Estimate>,
-    pub efficiency: Option<Estimate>,
-    pub stp: Option<Estimate>,
-    pub antt: Option<Estimate>,
-    pub fairness: Option<Estimate>,
-    pub jain: Option<Estimate>,
-    /// Share of decoding time with two or more agents decoding, 0..1.
-    pub decode_overlap: Option<Estimate>,
-    pub throughput_together: Option<Estimate>,
-    pub throughput_sequential: Option<Estimate>,
-    /// Bound on the measured speedup where it is unknown.
-    pub speedup_upper_bound: Option<Estimate>,
-    /// Mean seconds lost per run, by cause.
-    pub lost_s: Option<LostSeconds>,
-    pub contention_runs: ContentionRuns,
-    /// Main requests of the together arm, by outcome.
-    pub outcomes: OutcomeCounts,
-    /// Main requests of the sequential arm, by outcome.
-    pub outcomes_sequential: Option<OutcomeCounts>,
-    pub overlap: OverlapEvidence,
-}
-
-/// Runs with contention by each rule; none if it is unknown for every run.
-pub type ContentionRuns = Contention<u32>;
-
-/// "Overlap 0 in k of n runs."
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct OverlapEvidence {
-    /// Runs whose overlap is known.
-    pub known: u32,
-    /// Of these, runs in which no two agents ever decoded at the same time.
-    pub zero: u32,
-    /// Of these, runs with an overlap below 5 %.
-    pub below_5_percent: u32,
 }
 
 /// One configuration on one topology.

@@ -142,9 +142,7 @@ pub fn agent(
         options,
         server,
         requests,
-        span: None,
-        on_cpu: None,
-        rate_recorded: None,
+        ..AgentObservation::default()
     }
 }
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use domain::cache::CacheCheck;
 use domain::record::capacity::{CAPACITY_FILE, CapacityRecord, Decision, LevelEnd, LevelRecord};
 use domain::record::{ClientBudget, RequestRecord, ResponseNote};
 use metrics::budget;
 use metrics::capacity::{self, LevelFigures, Objective, Rule, Sample};
-use metrics::compare::CacheHelp;
 
 use crate::kind;
 use crate::load::{LeftOut, LoadError, LoadErrorKind, Skipped};
@@ -34,7 +34,7 @@ pub struct Level {
     /// `None` when the level never was steady.
     pub figures: Option<LevelFigures>,
     /// How much the server's prompt cache helped.
-    pub cache: CacheHelp,
+    pub cache: CacheCheck,
 }
 
 /// The figures of the complete and steady levels, in the order in which they were tested.
@@ -126,9 +126,9 @@ fn judge_again(
     });
     let window = probe.window;
     let figures = window.map(|window| LevelFigures::of(rows, probe.agents, window, objective));
-    let mut cache = CacheHelp::default();
+    let mut cache = CacheCheck::default();
     for row in rows {
-        cache.add(&row.times.counters);
+        cache.count(&row.times.counters);
     }
     Level {
         cache,

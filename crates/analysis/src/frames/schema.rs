@@ -9,7 +9,7 @@ use domain::{FailureKind, ModelOptions, Nanos, Outcome, OutcomeCounts, Stamp};
 use metrics::RequestMetrics;
 use metrics::cause::{AgentWaits, LostSeconds};
 use metrics::load::AgentFigures;
-use metrics::run::{AgentMetrics, BaselineMetrics, RunMetrics, Tr113Metrics};
+use metrics::run::{AgentMetrics, RunFigures, RunMetrics};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -238,12 +238,8 @@ impl RequestRow<'_> {
 }
 
 impl<'a> RunRow<'a> {
-    fn tr113(&self) -> Option<&'a Tr113Metrics> {
-        self.sweep?.tr113.as_ref()
-    }
-
-    fn baseline(&self) -> Option<&'a BaselineMetrics> {
-        self.sweep?.baseline.as_ref()
+    fn of_sweep(&self) -> Option<&'a RunFigures> {
+        Some(&self.sweep?.figures)
     }
 
     /// The figures of a load, or of the window of a capacity level.
@@ -291,11 +287,11 @@ pub(super) fn runs<'f>() -> Columns<'f, RunRow<'f>> {
         .column("requests", |r| Some(r.outcomes()?.total()))
         .column("completed", |r| Some(r.outcomes()?.completed))
         .column("wall_s", |r| match r.sweep {
-            Some(_) => Some(r.tr113()?.concurrent_wall_time),
+            Some(run) => run.figures.wall_s,
             None => r.figures()?.wall_s,
         })
         .column("throughput_tokens_per_s", |r| match r.sweep {
-            Some(run) => run.throughput_together,
+            Some(run) => run.figures.throughput_together,
             None => r.level.map_or_else(
                 || r.figures()?.tokens_per_s,
                 |level| Some(level.figures.as_ref()?.tokens_per_s.mean),
@@ -305,31 +301,29 @@ pub(super) fn runs<'f>() -> Columns<'f, RunRow<'f>> {
             Some(level) => Some(level.figures.as_ref()?.requests_per_s),
             None => r.figures()?.requests_per_s,
         })
-        .column("wall_sequential_s", |r| Some(r.baseline()?.wall_sequential))
+        .column("wall_sequential_s", |r| r.of_sweep()?.wall_sequential_s)
         .column("wall_sequential_raw_s", |r| {
-            Some(r.baseline()?.wall_sequential_raw)
+            r.of_sweep()?.wall_sequential_raw_s
         })
         .column("throughput_sequential_tokens_per_s", |r| {
-            r.baseline()?.throughput_sequential
+            r.of_sweep()?.throughput_sequential
         })
-        .column("speedup", |r| Some(r.baseline()?.speedup))
-        .column("speedup_raw", |r| Some(r.baseline()?.speedup_raw))
-        .column("speedup_upper_bound", |r| r.sweep?.speedup_upper_bound)
-        .column("efficiency_percent", |r| Some(r.baseline()?.efficiency))
-        .column("stp", |r| r.baseline()?.stp)
-        .column("antt", |r| r.baseline()?.antt)
-        .column("fairness", |r| r.baseline()?.fairness)
-        .column("jain", |r| r.baseline()?.jain)
+        .column("speedup", |r| r.of_sweep()?.speedup)
+        .column("speedup_raw", |r| r.of_sweep()?.speedup_raw)
+        .column("speedup_upper_bound", |r| r.of_sweep()?.speedup_upper_bound)
+        .column("efficiency_percent", |r| r.of_sweep()?.efficiency)
+        .column("stp", |r| r.of_sweep()?.stp)
+        .column("antt", |r| r.of_sweep()?.antt)
+        .column("fairness", |r| r.of_sweep()?.fairness)
+        .column("jain", |r| r.of_sweep()?.jain)
         .column("sequential_estimated_s", |r| {
-            Some(r.tr113()?.sequential_estimated_time)
+            r.of_sweep()?.sequential_estimated_s
         })
-        .column("speedup_est", |r| Some(r.tr113()?.speedup_est))
-        .column("efficiency_est_percent", |r| {
-            Some(r.tr113()?.efficiency_est)
-        })
-        .column("ttft_delta_ms", |r| r.tr113()?.ttft_delta_ms)
-        .column("tp_delta_tokens_per_s", |r| r.tr113()?.tp_delta)
-        .column("decode_overlap", |r| r.sweep?.decode_overlap)
+        .column("speedup_est", |r| r.of_sweep()?.speedup_est)
+        .column("efficiency_est_percent", |r| r.of_sweep()?.efficiency_est)
+        .column("ttft_delta_ms", |r| r.of_sweep()?.ttft_delta_ms)
+        .column("tp_delta_tokens_per_s", |r| r.of_sweep()?.tp_delta)
+        .column("decode_overlap", |r| r.of_sweep()?.decode_overlap)
         .column("contention_ttft", |r| r.sweep?.contention.ttft_rule)
         .column("contention_speedup", |r| r.sweep?.contention.speedup_rule)
         .column("contention_cause", |r| r.sweep?.contention.cause)

@@ -84,7 +84,7 @@ fn figures_are_those_of_the_reports() {
     let summary = metrics::Summary::of(&sweep.dataset);
     let speedups = frames("one-or-two-servers").remove("runs").unwrap();
     let speedups = speedups.column("speedup").unwrap().f64().unwrap();
-    let theirs = summary.runs.iter().map(|run| Some(run.baseline?.speedup));
+    let theirs = summary.runs.iter().map(|run| run.figures.speedup);
     assert!(speedups.iter().eq(theirs));
 }
 

@@ -7,8 +7,8 @@ mod tests;
 
 use std::path::Path;
 
+use domain::cache::CacheCheck;
 use domain::record::load::{Figures, LOAD_FILE, LoadFile, REQUESTS_FILE};
-use metrics::compare::CacheHelp;
 use metrics::limit::Objective;
 use metrics::load::{AgentFigures, Arrivals, Fairness, Kept, Phases, Request, Samples};
 use results::{LeftOut, LoadError, LoadErrorKind, Skipped};
@@ -32,7 +32,7 @@ pub struct Load {
     /// Where the completed requests' time went, where the server reports it.
     pub phases: Phases,
     /// How much the servers' prompt caches helped.
-    pub cache: CacheHelp,
+    pub cache: CacheCheck,
     /// Number of probe rows, which no figure includes.
     pub probes: u32,
     /// Truncated or lost rows, and figures that differ from those in

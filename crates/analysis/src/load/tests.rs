@@ -73,10 +73,10 @@ fn the_nineteen_recorded_runs_were_served_in_turn() {
         assert_eq!(contention.speedup_rule, contention.published, "{id}");
         let others = (contention.cause, contention.ttft_rule);
         assert_eq!(others, (Some(true), None), "{id}");
-        let unpaired = (&m.excluded, m.decode_overlap, m.baseline);
+        let unpaired = (&m.excluded, m.figures.decode_overlap, m.figures.speedup);
         assert_eq!(unpaired, (&None, Some(0.0), None), "{id}");
         // Agents on separate servers can gain only the load that both waited for.
-        let bound = m.speedup_upper_bound.unwrap();
+        let bound = m.figures.speedup_upper_bound.unwrap();
         assert!((0.9..1.35).contains(&bound), "{id}: {bound}");
         let why = m.cause.why_serial.unwrap();
         // The remaining load is the reload: about 3 to 5 s on that machine.

@@ -26,7 +26,7 @@ pub(super) fn overlap(summary: &Summary, run: &RunObservation) -> String {
     if measured.is_some_and(|m| m.agents < 2) {
         return String::new();
     }
-    let share = measured.and_then(|m| m.decode_overlap);
+    let share = measured.and_then(|m| m.figures.decode_overlap);
     let share = share.map_or_else(|| "unknown".to_owned(), percent);
     format!("overlap {share}, ")
 }

@@ -3,7 +3,8 @@
 use domain::ModelOptions;
 use domain::plan::{ConfigId, ReportStyle, Topology};
 use domain::record::Provenance;
-use metrics::{AgentObservation, ConfigSummary, Dataset, PublishedRow, Summary, in_order};
+use itertools::Itertools as _;
+use metrics::{AgentObservation, ConfigSummary, Dataset, PublishedRow, Summary};
 use polars::prelude::{DataFrame, IntoLazy as _, LazyFrame, col, len, lit};
 use serde_json::{Value, json};
 
@@ -124,7 +125,8 @@ impl<'a> View<'a> {
             Provenance::Imported => "recorded".to_owned(),
             provenance => provenance.to_string(),
         };
-        let topologies = in_order(summary.configs.iter().map(|c| c.topology));
+        let topologies = summary.configs.iter().map(|c| c.topology);
+        let topologies = topologies.unique().collect_vec();
         for topology in &topologies {
             let (label, key) = match topology {
                 Some(t) if topologies.len() > 1 => (
@@ -335,13 +337,13 @@ impl<'a> View<'a> {
 
     /// In order of appearance.
     pub(crate) fn scenarios(&self) -> Vec<&'a str> {
-        in_order(self.rows.iter().map(|r| r.scenario))
+        self.rows.iter().map(|r| r.scenario).unique().collect()
     }
 
     /// In order of appearance.
     pub(crate) fn configs(&self, scenario: &str) -> Vec<&'a ConfigId> {
         let rows = self.rows.iter().filter(|r| r.scenario == scenario);
-        in_order(rows.map(|r| r.config))
+        rows.map(|r| r.config).unique().collect()
     }
 
     /// A number of the frame, in the row of one of [`View::rows`].

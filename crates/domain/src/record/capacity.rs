@@ -33,7 +33,7 @@ pub struct CapacityRecord {
 }
 
 /// The settings of a capacity run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Asked")]
 pub struct CapacitySettings {
     /// The limits in their canonical form.
@@ -67,7 +67,7 @@ pub struct CapacitySettings {
 
 /// The limits after which a level is left unresolved.
 #[skip_serializing_none]
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Budget {
     /// Most counted requests of each agent; absent: 1,024 divided by the agents, at least 16.
     pub requests_per_agent: Option<u32>,
@@ -169,7 +169,7 @@ pub fn level_folder(place: usize, agents: u32) -> String {
 }
 
 /// How far and how finely to search.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Search {
     /// The first level.
     pub start: u32,
@@ -291,7 +291,7 @@ pub struct Decision {
 }
 
 /// The decision on one limit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Judged {
     /// The limit in its canonical form.
     pub limit: String,

@@ -191,7 +191,7 @@ pub struct ClientCost {
 }
 
 /// A load's figures. `docs/load.md` says what each is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Figures {
     /// Requests by how they ended.
     pub outcomes: OutcomeCounts,

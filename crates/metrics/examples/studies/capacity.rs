@@ -5,19 +5,13 @@ use itertools::iproduct;
 use metrics::capacity::{Next, search};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use strum::VariantArray as _;
 
 use crate::levels::{Decided, LIMIT_S, Limit, SPREAD, Server, Together, asked, decide, levels};
 use crate::{joined, percent, print_heads};
 
 /// Long runs that a server's limit is taken of.
 const RUNS: u32 = 64;
-
-const TOGETHER: [Together; 4] = [
-    Together::Independent,
-    Together::Agents,
-    Together::Moments,
-    Together::Spells,
-];
 
 /// What is counted of the levels of a server.
 type Figure = fn(&Decided, u32) -> String;
@@ -53,8 +47,8 @@ fn requests(of: &Decided, each: u32) -> String {
 
 /// Levels exactly at their limit: either decision is wrong.
 fn at_the_limit(limits: &[Limit], agents: &[u32], each: u32) {
-    let rows = iproduct!(limits, TOGETHER).map(|(limit, together)| {
-        let server = Server::at_its_limit(*limit, together, RUNS);
+    let rows = iproduct!(limits, Together::VARIANTS).map(|(limit, together)| {
+        let server = Server::at_its_limit(*limit, *together, RUNS);
         let name = format!("{} | {together:?}", limit.objective());
         (name, server, [passes as Figure, fails])
     });
@@ -64,7 +58,7 @@ fn at_the_limit(limits: &[Limit], agents: &[u32], each: u32) {
 
 /// Levels within and beyond their limit: how many are decided rightly, and by how many requests.
 fn off_the_limit(agents: &[u32], each: u32) {
-    let rows = iproduct!([-1.0, -0.5, 0.5], &TOGETHER[..3]).map(|(off, together)| {
+    let rows = iproduct!([-1.0, -0.5, 0.5], &Together::VARIANTS[..3]).map(|(off, together)| {
         let server = Server::at_its_limit(Limit::Percentile(95), *together, RUNS).off(off);
         let name = format!("{:.0} | {together:?}", 100.0 * (SPREAD * off).exp());
         let right = if off < 0.0 { passes as Figure } else { fails };
@@ -136,7 +130,8 @@ fn searches(each: u32) {
          levels | requests",
     );
     let slopes = [("steeply", 6.0), ("slowly", 1.5)];
-    for (holds, (how, slope), together) in iproduct!([6.5, 20.5], slopes, &TOGETHER[..3]) {
+    for (holds, (how, slope), together) in iproduct!([6.5, 20.5], slopes, &Together::VARIANTS[..3])
+    {
         let server = Server::at_its_limit(Limit::Percentile(95), *together, RUNS);
         let out = search(server, (holds, slope), each);
         let shares = [out.right, out.open, out.too_many, out.too_few];

@@ -145,10 +145,8 @@ impl Claims {
             }
             Course::Open { .. } | Course::Single { .. } => self.open += 1,
         }
-        let highest = LEVELS
-            .map(|n| server.throughput(n))
-            .into_iter()
-            .fold(0.0, f64::max);
+        let highest = LEVELS.map(|n| server.throughput(n));
+        let highest = highest.into_iter().fold(0.0, f64::max);
         self.x_max.add(holds(scaling.x_max, highest));
         self.rejected += u32::from(scaling.law().is_none());
         if scaling.batch.at.is_some() {

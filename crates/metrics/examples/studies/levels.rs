@@ -17,7 +17,7 @@ pub(crate) const SPREAD: f64 = 0.4;
 const ANSWER_S: f64 = 0.3;
 
 /// What the times to the first token have in common. Each alone is normal (after its logarithm).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, strum::VariantArray)]
 pub(crate) enum Together {
     Independent,
     /// An agent's next one with its last one: correlation 0.5.
@@ -78,11 +78,10 @@ impl Server {
     /// requests is less than that of slow times: it is taken of `runs` long runs.
     pub(crate) fn at_its_limit(limit: Limit, together: Together, runs: u32) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let at = 0.0;
         let mut server = Self {
             together,
             limit,
-            at,
+            at: 0.0,
         };
         // How much less they send depends on where the limit lies.
         for _ in 0..4 {
@@ -143,7 +142,7 @@ impl Server {
     /// In the order of their ends.
     pub(crate) fn level(self, agents: u32, rng: &mut ChaCha8Rng) -> Vec<RequestRecord> {
         // More than are ever taken, also of the agents that are served fastest.
-        let each = 2 * BUDGET.requests(agents).div_ceil(agents) + 16;
+        let each = 2 * Budget::default().requests(agents).div_ceil(agents) + 16;
         let mut shared = Vec::new();
         let mut records = Vec::new();
         for agent in 0..agents {
@@ -167,23 +166,11 @@ fn normal(rng: &mut ChaCha8Rng) -> f64 {
     StandardNormal.sample(rng)
 }
 
-const BUDGET: Budget = Budget {
-    requests_per_agent: None,
-    time_per_level_s: None,
-};
-
-/// The defaults of `tandem capacity`.
+/// The defaults of `tandem capacity`, as far as they decide.
 pub(crate) fn asked(objective: &Objective) -> CapacitySettings {
     CapacitySettings {
         slo: objective.to_string(),
-        model: String::new(),
-        num_predict: 50,
-        prompt_sha256: None,
-        prompt: String::new(),
-        same_prompt: false,
-        think_s: 0.0,
         warmup: 1,
-        budget: BUDGET,
         search: Search {
             start: 1,
             max_agents: 512,
@@ -191,8 +178,7 @@ pub(crate) fn asked(objective: &Objective) -> CapacitySettings {
             beyond: 0,
         },
         error: 0.05,
-        max_failed: 0.1,
-        seed: 1,
+        ..CapacitySettings::default()
     }
 }
 

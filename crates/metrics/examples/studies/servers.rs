@@ -5,6 +5,7 @@ use metrics::timeline::{Calls, RequestBuilder, two_arms};
 use metrics::{Decoding, RunObservation, WarmLoad};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use strum::VariantArray;
 
 /// A ready model's `load`, s.
 const WARM_LOAD: f64 = 0.12;
@@ -22,7 +23,7 @@ const BATCH_GAIN: f64 = 1.6;
 const TOKENS: [f64; 2] = [100.0, 160.0];
 
 /// A server, with two agents on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, VariantArray)]
 pub(crate) enum Model {
     /// One slot: strictly one after another.
     Serial,
@@ -126,14 +127,7 @@ fn wall(calls: &BothCalls) -> f64 {
 }
 
 impl Model {
-    pub(crate) const ALL: [Self; 6] = [
-        Serial,
-        FairShared,
-        TwoDevices,
-        Batched,
-        ReloadEachSwitch,
-        LongPrefill,
-    ];
+    pub(crate) const ALL: &[Self] = Self::VARIANTS;
 
     pub(crate) const fn decoding(self) -> Decoding {
         match self {

@@ -51,7 +51,7 @@ impl Case {
 }
 
 pub(crate) fn grid() -> impl Iterator<Item = Setting> {
-    let settings = iproduct!(NOISES, REPETITIONS, TRUTHS, Model::ALL);
+    let settings = iproduct!(NOISES, REPETITIONS, TRUTHS, Model::ALL.iter().copied());
     settings.map(|(noise, repetitions, truth, model)| Setting {
         model,
         gain: Some(truth),
@@ -63,7 +63,7 @@ pub(crate) fn grid() -> impl Iterator<Item = Setting> {
 /// Every server as it is, where output lengths move the speedup, at the lowest noise.
 pub(crate) fn as_they_are() -> impl Iterator<Item = Setting> {
     iproduct!(Model::ALL, [3, 5]).map(|(model, repetitions)| Setting {
-        model,
+        model: *model,
         gain: None,
         noise: NOISES[0],
         repetitions,
@@ -109,8 +109,8 @@ pub(crate) fn case(setting: Setting, seed: u64, sweeps: u32) -> Case {
         let mut run = |repetition| RunMetrics::of(&model.run(repetition, gain, noise, &mut rng));
         let runs = (1..=repetitions).map(&mut run).collect_vec();
         let values = |of: fn(&RunMetrics) -> Option<f64>| runs.iter().filter_map(of).collect_vec();
-        let speedup = Estimate::of_ratios(&values(|r| Some(r.baseline?.speedup)));
-        let verdict = Verdict::of(mean(&values(|r| r.decode_overlap)), speedup);
+        let speedup = Estimate::of_ratios(&values(|r| r.figures.speedup));
+        let verdict = Verdict::of(mean(&values(|r| r.figures.decode_overlap)), speedup);
         let decoding = match verdict.decoding {
             Decoding::InTurn => "decoding in turn",
             Decoding::Overlapping => "decoding overlapping",

@@ -15,28 +15,20 @@ pub(crate) type WarmLoads = BTreeMap<u32, Nanos>;
 /// The warm `load` of each agent over some runs of one configuration: the median over its main
 /// requests that found their model ready, else over its probes. Agents with neither are absent.
 pub(crate) fn warm_loads<'a>(runs: impl IntoIterator<Item = &'a RunObservation>) -> WarmLoads {
-    let mut ready: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
-    let mut probes: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
-    for run in runs {
+    let runs = runs.into_iter().collect_vec();
+    let probes = runs.iter().flat_map(|run| &run.probes);
+    let probes = probes.map(|probe| (probe.agent, probe.load));
+    let ready = runs.iter().flat_map(|run| {
         let in_turn = run.sequential.iter().flat_map(ready_in_turn);
-        let together = run.together.iter().flat_map(ready_together);
-        for (agent, load) in in_turn.chain(together) {
-            ready.entry(agent).or_default().push(load.0 as f64);
-        }
-        for probe in &run.probes {
-            probes
-                .entry(probe.agent)
-                .or_default()
-                .push(probe.load.0 as f64);
-        }
-    }
-    for (agent, loads) in probes {
-        ready.entry(agent).or_insert(loads);
-    }
-    ready
-        .into_iter()
-        .filter_map(|(agent, loads)| Some((agent, Nanos(stats::median(&loads)?.round() as u64))))
-        .collect()
+        in_turn.chain(run.together.iter().flat_map(ready_together))
+    });
+    let mut loads = probes.into_group_map();
+    loads.extend(ready.into_group_map());
+    let medians = loads.into_iter().filter_map(|(agent, loads)| {
+        let loads = loads.iter().map(|load| load.0 as f64).collect_vec();
+        Some((agent, Nanos(stats::median(&loads)?.round() as u64)))
+    });
+    medians.collect()
 }
 
 /// The reported `load`; a zero that the wire omits counts where the total is there.
@@ -56,10 +48,8 @@ fn ready_in_turn(arm: &ArmObservation) -> Vec<(u32, Nanos)> {
                 .map(|first| (first.server, &first.options)),
         );
     }
-    let calls = arm
-        .agents
-        .iter()
-        .flat_map(|a| a.requests.iter().map(move |r| (a, r)));
+    let agents = arm.agents.iter();
+    let calls = agents.flat_map(|a| a.requests.iter().map(move |r| (a, r)));
     let calls = calls.sorted_by_key(|(a, r)| (r.sent, a.agent));
     let mut found = Vec::new();
     for (agent, request) in calls {

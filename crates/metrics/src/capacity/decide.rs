@@ -10,7 +10,7 @@ use super::bunches::{
 use super::sample::{Latency, Sample};
 use crate::limit::{Criterion, Objective, Statistic};
 use crate::request::LatencyFigure;
-use crate::stats::{mean, percentile, sample_sd, t_quantile};
+use crate::stats::{least, mean, percentile, sample_sd, t_quantile};
 
 /// Requests of each agent, on average, before a level passes: a single good moment is not enough.
 const ROUNDS: f64 = 12.0;
@@ -37,17 +37,10 @@ impl Default for Rule {
 fn unresolved(criterion: &Criterion, target: f64, n: u64) -> Judged {
     Judged {
         limit: criterion.to_string(),
-        verdict: Verdict::Unresolved,
-        seen: None,
-        seen_lo: None,
-        seen_hi: None,
-        statistic: None,
-        lo: None,
-        hi: None,
         target,
         n,
         design_effect: 1.0,
-        needs: None,
+        ..Judged::default()
     }
 }
 
@@ -65,11 +58,8 @@ impl Rule {
             fail: half / objective.criteria().len().max(1) as f64 * spent(look),
             before,
         };
-        let judged = objective
-            .criteria()
-            .iter()
-            .map(|criterion| judge.one(criterion));
-        let judged = judged.collect_vec();
+        let judged = objective.criteria().iter();
+        let judged = judged.map(|limit| judge.one(limit)).collect_vec();
         let any = |verdict| judged.iter().any(|j| j.verdict == verdict);
         let verdict = if any(Verdict::Fail) {
             Verdict::Fail
@@ -298,24 +288,9 @@ fn far_inside(values: &[Latency], below: f64) -> bool {
     !values.is_empty() && values.iter().all(|(_, _, v)| *v < below / FAR_INSIDE)
 }
 
-/// The least number of independent observations of this share that distinguishes it from the target.
+/// The least number of independent observations, five or more, of this share that distinguishes it from the target.
 fn enough(share: f64, target: f64, error: f64) -> Option<f64> {
-    let is_distinct = |n: f64| is_distinct(share, n, target, error);
-    let mut high = 8.0;
-    while !is_distinct(high) {
-        high *= 2.0;
-        if high > TOO_MANY {
-            return None;
-        }
-    }
-    let mut low = high / 2.0;
-    while high - low > 1.0 {
-        let middle = f64::midpoint(low, high);
-        if is_distinct(middle) {
-            high = middle;
-        } else {
-            low = middle;
-        }
-    }
-    Some(high)
+    const MOST: u64 = 1 << 16;
+    let enough = least(5, MOST + 1, |n| is_distinct(share, n as f64, target, error));
+    (enough <= MOST).then_some(enough as f64)
 }

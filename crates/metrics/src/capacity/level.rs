@@ -94,16 +94,14 @@ impl LevelFigures {
         let good = sample.good(objective);
         let good_count = good.iter().filter(|i| i.ok > 0).count() as f64;
         let load = collected.figures();
-        let count_scheduled = |is_counted: &dyn Fn(Stamp) -> bool| {
-            let counted = records.iter().filter(|r| is_counted(r.times.scheduled));
-            u32::try_from(counted.count()).unwrap_or(u32::MAX)
-        };
+        let scheduled = || records.iter().map(|r| r.times.scheduled);
+        let count = |requests: usize| u32::try_from(requests).unwrap_or(u32::MAX);
         Self {
             agents,
             window,
-            requests: count_scheduled(&|_| true),
-            warmup: count_scheduled(&|at| at < window.from),
-            after: count_scheduled(&|at| at >= window.to),
+            requests: count(records.len()),
+            warmup: count(scheduled().filter(|at| *at < window.from).count()),
+            after: count(scheduled().filter(|at| *at >= window.to).count()),
             tokens_per_s: Estimate::of_blocks(&blocks).expect("ten finite numbers have a mean"),
             block_tokens_per_s: blocks,
             requests_per_s: f64::from(load.outcomes.completed) / seconds,

@@ -4,30 +4,51 @@ use std::iter::Sum;
 
 use serde::Serialize;
 
-/// A loss split into its causes. The parts always sum to the loss, because `unexplained` closes it;
-/// it may be negative, when the known causes explain more than was lost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Loss<T> {
+/// Declares [`Loss`], with a field for each part.
+macro_rules! loss {
+    ($($(#[$doc:meta])? $part:ident,)*) => {
+        /// A loss split into its causes. The parts always sum to the loss, because `unexplained` closes it;
+        /// it may be negative, when the known causes explain more than was lost.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+        pub struct Loss<T> {
+            $($(#[$doc])? pub $part: T,)*
+        }
+
+        impl<T: Copy> Loss<T> {
+            /// Names as in `report.json`, with the values, in the order of the fields.
+            pub const fn named(&self) -> [(&'static str, T); PARTS] {
+                [$((stringify!($part), self.$part)),*]
+            }
+
+            /// In the order of the fields.
+            fn of([$($part),*]: [T; PARTS]) -> Self {
+                Self { $($part),* }
+            }
+        }
+    };
+}
+
+loss! {
     /// Waiting for requests of agents with other runner options.
-    pub wait_other_config: T,
+    wait_other_config,
     /// Loading the model above what a ready model costs, beyond `cold_load`.
-    pub model_reload: T,
+    model_reload,
     /// Loading the model that the same agents pay in turn as well: running them together did not cause it.
-    pub cold_load: T,
-    pub slot_queue: T,
+    cold_load,
+    slot_queue,
     /// Prefill slowed while others were being served, or waiting in a slot for their batch to be processed.
-    pub shared_prefill: T,
+    shared_prefill,
     /// Decoding slowed while others were being served.
-    pub shared_decode: T,
+    shared_decode,
     /// Prefill and decoding slowed because more of the model was on the CPU than in turn.
-    pub offload: T,
+    offload,
     /// Waiting for a permit under the client's own limit of requests in flight, which the user chose.
-    pub admission: T,
+    admission,
     /// Our own overhead: other queueing before the send, gaps between requests, late stamps up to the calibrated bias.
-    pub client: T,
+    client,
     /// Slowed while the device held its clocks down and no other agent was being served.
-    pub thermal_or_power: T,
-    pub unexplained: T,
+    thermal_or_power,
+    unexplained,
 }
 
 /// Parts of a loss, `unexplained` included.
@@ -40,40 +61,6 @@ pub type LossNs = Loss<i64>;
 pub type LostSeconds = Loss<f64>;
 
 impl<T: Copy> Loss<T> {
-    /// Names as in `report.json`, with the values, in the order of the fields.
-    pub const fn named(&self) -> [(&'static str, T); PARTS] {
-        [
-            ("wait_other_config", self.wait_other_config),
-            ("model_reload", self.model_reload),
-            ("cold_load", self.cold_load),
-            ("slot_queue", self.slot_queue),
-            ("shared_prefill", self.shared_prefill),
-            ("shared_decode", self.shared_decode),
-            ("offload", self.offload),
-            ("admission", self.admission),
-            ("client", self.client),
-            ("thermal_or_power", self.thermal_or_power),
-            ("unexplained", self.unexplained),
-        ]
-    }
-
-    /// In the order of the fields.
-    fn of(parts: [T; PARTS]) -> Self {
-        Self {
-            wait_other_config: parts[0],
-            model_reload: parts[1],
-            cold_load: parts[2],
-            slot_queue: parts[3],
-            shared_prefill: parts[4],
-            shared_decode: parts[5],
-            offload: parts[6],
-            admission: parts[7],
-            client: parts[8],
-            thermal_or_power: parts[9],
-            unexplained: parts[10],
-        }
-    }
-
     pub fn total(&self) -> T
     where
         T: Sum,

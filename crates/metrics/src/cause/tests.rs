@@ -42,7 +42,7 @@ fn described(observed: &RunObservation) -> String {
             o.on_cpu, o.agent
         )
     });
-    let speedup = m.baseline.map_or(f64::NAN, |b| b.speedup);
+    let speedup = m.figures.speedup.unwrap_or(f64::NAN);
     format!(
         "  lost: {lost}\n  agents: {agents}\n  in turn: {why}\n  reloads: {count} in {time}\n{offload}  speedup: {speedup:.6}\n"
     )
@@ -148,7 +148,7 @@ fn without_a_sequential_arm_permits_tighten_the_bound() {
     observed.sequential = None;
     let m = RunMetrics::of(&observed);
     // Each agent's time less what it waited between its calls: 2.7 s and 2.7 s in 5.2 s.
-    let bound = m.speedup_upper_bound.unwrap();
+    let bound = m.figures.speedup_upper_bound.unwrap();
     assert!((bound - 5.4 / 5.2).abs() < 1e-9, "{bound}");
 }
 
@@ -206,7 +206,7 @@ proptest! {
         if let Some(lost) = m.cause.lost {
             let solos = m.per_agent.iter().filter_map(|a| a.solo);
             let longest = solos.fold(f64::NEG_INFINITY, f64::max);
-            let loss = m.tr113.unwrap().concurrent_wall_time - longest;
+            let loss = m.figures.wall_s.unwrap() - longest;
             prop_assert!((lost.total() as f64 / 1e9 - loss).abs() < 1e-6);
             prop_assert!(lost.explained().iter().all(|p| *p >= 0));
             for (lost, a) in m.cause.agents.unwrap().iter().zip(&m.per_agent) {
@@ -215,10 +215,8 @@ proptest! {
                 prop_assert!(lost.explained().iter().all(|p| *p >= 0));
             }
         }
-        if let Some(base) = m.baseline {
-            prop_assert!(base.speedup.is_finite());
-        }
-        prop_assert!(m.decode_overlap.is_none_or(|o| (0.0..=1.0).contains(&o)));
+        prop_assert!(m.figures.speedup.is_none_or(f64::is_finite));
+        prop_assert!(m.figures.decode_overlap.is_none_or(|o| (0.0..=1.0).contains(&o)));
     }
 }
 

@@ -55,23 +55,21 @@ pub(super) const PRIMARY: [&str; 5] = [
 impl Figure {
     /// Every figure, in the order in which rows show them.
     pub(super) fn all() -> impl Iterator<Item = Self> {
-        let of_runs = QUANTITIES.iter().map(|q| (q.name, q.unit, q.better, None));
-        let latencies = LATENCIES.into_iter().flat_map(|[mean, tails @ ..]| {
-            let tails = tails.into_iter().zip(PERCENTILES.map(Some));
-            std::iter::once((mean, None))
-                .chain(tails)
-                .map(|(name, p)| (name, "s", Better::Lower, p))
+        let figure = |name, unit, better, percentile| Self {
+            name,
+            unit,
+            better,
+            percentile,
+        };
+        let of_runs = QUANTITIES.iter();
+        let of_runs = of_runs.map(move |q| figure(q.name, q.unit, q.better, None));
+        let latencies = LATENCIES.into_iter().flat_map(move |names| {
+            let percentiles = std::iter::once(None).chain(PERCENTILES.map(Some));
+            let both = names.into_iter().zip(percentiles);
+            both.map(move |(name, p)| figure(name, "s", Better::Lower, p))
         });
-        let others = OTHERS.map(|(name, unit, better)| (name, unit, better, None));
-        of_runs
-            .chain(latencies)
-            .chain(others)
-            .map(|(name, unit, better, percentile)| Self {
-                name,
-                unit,
-                better,
-                percentile,
-            })
+        let others = OTHERS.map(|(name, unit, better)| figure(name, unit, better, None));
+        of_runs.chain(latencies).chain(others)
     }
 
     /// Fails with the names that there are.

@@ -155,34 +155,29 @@ pub fn check(gates: &[Gate], comparison: &Comparison, each: bool) -> Vec<GateRep
     } else {
         vec![None]
     };
-    let cases = iproduct!(gates, configs)
-        .map(|(gate, config)| (gate, config, gate.tested(comparison, config)))
+    let cases = iproduct!(gates, &configs)
+        .map(|(gate, config)| (gate, *config, gate.tested(comparison, *config)))
         .collect_vec();
     let chances = cases.iter().map(|(gate, _, tested)| {
         let tested = tested.as_ref().ok()?;
         Some(gate.chance_within(tested))
     });
     let levels = holm_levels(&chances.collect_vec());
-    let judged = cases
-        .into_iter()
-        .zip(levels)
-        .map(|((gate, config, tested), level)| {
-            let (outcome, reason) = match tested {
-                Ok(tested) => gate.judge(&tested, level),
-                Err(reason) => (GateOutcome::Undecided, reason),
-            };
-            let case = GateCase {
-                config: config.map(|c| c.config.clone()),
-                topology: config.and_then(|c| c.topology),
-                outcome,
-                reason,
-            };
-            (gate, case)
-        });
-    let judged = judged.collect_vec();
+    let both = cases.into_iter().zip(levels);
+    let mut judged = both.map(|((gate, config, tested), level)| {
+        let (outcome, reason) = match tested {
+            Ok(tested) => gate.judge(&tested, level),
+            Err(reason) => (GateOutcome::Undecided, reason),
+        };
+        GateCase {
+            config: config.map(|c| c.config.clone()),
+            topology: config.and_then(|c| c.topology),
+            outcome,
+            reason,
+        }
+    });
     let reports = gates.iter().map(|gate| {
-        let own = judged.iter().filter(|(of, _)| std::ptr::eq(*of, gate));
-        let cases = own.map(|(_, case)| case.clone()).collect_vec();
+        let cases = judged.by_ref().take(configs.len()).collect_vec();
         let worst = cases.iter().map(|case| case.outcome).max();
         GateReport {
             gate: gate.text.clone(),
@@ -196,10 +191,8 @@ pub fn check(gates: &[Gate], comparison: &Comparison, each: bool) -> Vec<GateRep
 /// The level at which each case with this p value is tested: Holm's, which ends at the first case that does not fail.
 pub(super) fn holm_levels(chances: &[Option<f64>]) -> Vec<f64> {
     let mut levels = vec![LEVEL; chances.len()];
-    let known = chances
-        .iter()
-        .zip(0..)
-        .filter_map(|(p, i)| Some(((*p)?, i)));
+    let known = chances.iter().zip(0..);
+    let known = known.filter_map(|(p, i)| Some(((*p)?, i)));
     let order = known.sorted_by(|a: &(f64, usize), b| a.0.total_cmp(&b.0));
     let (mut left, mut is_open, mut level) = (order.len(), true, LEVEL);
     for (p, place) in order {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use domain::Nanos;
+use domain::cache::CacheCheck;
 use domain::plan::{ConfigId, Topology};
-use domain::record::ServerCounters;
 use domain::record::load::{Figures, Spread};
 use itertools::Itertools as _;
 
@@ -19,7 +19,8 @@ pub struct Side {
     pub name: String,
     /// Its configurations, in the order of the data.
     pub configs: Vec<ConfigRuns>,
-    pub cache: CacheHelp,
+    /// The server's counts of cached tokens, over all requests.
+    pub cache: CacheCheck,
     /// Number of requests of loads, or of runs of sweeps, that were to be made.
     pub requested: u64,
     /// Number of those that completed.
@@ -45,36 +46,6 @@ pub struct Run {
     pub requests: u32,
     /// Figures that are not known are absent.
     pub values: BTreeMap<&'static str, f64>,
-}
-
-/// Prompt tokens of requests whose server says how many of them came from its cache.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CacheHelp {
-    prompt: u64,
-    cached: u64,
-}
-
-impl CacheHelp {
-    pub fn add(&mut self, counters: &ServerCounters) {
-        let prompt = counters.prompt_eval_count;
-        if let Some((prompt, cached)) = prompt.zip(counters.prompt_eval_cached_count) {
-            // Some releases leave the cached tokens out of the prompt's count.
-            self.merge(Self {
-                prompt: prompt.max(cached),
-                cached,
-            });
-        }
-    }
-
-    pub fn merge(&mut self, other: Self) {
-        self.prompt = self.prompt.saturating_add(other.prompt);
-        self.cached = self.cached.saturating_add(other.cached);
-    }
-
-    /// The share of the prompt tokens that came from the cache; none where no server says.
-    pub(super) fn share(&self) -> Option<f64> {
-        (self.prompt > 0).then(|| self.cached as f64 / self.prompt as f64)
-    }
 }
 
 impl Side {
@@ -121,7 +92,7 @@ impl Side {
             let mut added = of_requests(observed, &mut self.cache);
             added.drawn_from = manifest.map(|m| format!("{} {}", m.plan.seed, run.repetition));
             added.started_at = manifest.map(|m| m.header.started_at.clone());
-            for quantity in &QUANTITIES {
+            for quantity in QUANTITIES {
                 added.set(quantity.name, quantity.of_run(run));
             }
             added.set("ttft_s", run.over_agents(|agent| agent.ttft));
@@ -139,10 +110,10 @@ impl Side {
 }
 
 /// What is known of a run from its requests alone.
-fn of_requests(observed: &RunObservation, cache: &mut CacheHelp) -> Run {
+fn of_requests(observed: &RunObservation, cache: &mut CacheCheck) -> Run {
     let mut ttft = Vec::new();
     for request in observed.together.iter().flat_map(ArmObservation::requests) {
-        cache.add(&request.counters);
+        cache.count(&request.counters);
         if request.outcome.is_completed() {
             ttft.extend(RequestMetrics::of(request).ttft.map(Nanos::as_secs_f64));
         }

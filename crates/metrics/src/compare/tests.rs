@@ -278,7 +278,7 @@ fn one_capacity_run_is_too_few() {
 fn runs_with_other_help_from_a_cache_are_not_compared_silently() {
     let with = |cached| {
         let mut side = side(&[1.0, 1.0, 1.1]);
-        side.cache.add(&ServerCounters {
+        side.cache.count(&ServerCounters {
             // Some releases leave the cached tokens out of the prompt's count.
             prompt_eval_count: Some(if cached == Some(1000) { 0 } else { 1000 }),
             prompt_eval_cached_count: cached,
@@ -307,6 +307,30 @@ fn configurations_of_one_side_are_listed() {
     assert!(c.rows.is_empty());
     assert_eq!(c.only_base[0].1, Some(Topology::Shared));
     assert_eq!(c.only_new[0].0.as_str(), "a");
+    // One whose runs have all failed on a side is the other side's alone, and is not listed where they failed on both.
+    // The geometric mean, the first row of two configurations, counts these; a configuration counts its runs.
+    let (both, failed) = ("1 1 1/2 2 2", "1 1 1/");
+    for (base, new, only_base, only_new, counts) in [
+        (both, failed, "b", "", &[3][..]),
+        (failed, both, "", "b", &[3]),
+        (failed, failed, "", "", &[3]),
+        (both, both, "", "", &[2, 3, 3]),
+    ] {
+        let c = compared(&side_of("wall_s", base), &side_of("wall_s", new));
+        let only = [&c.only_base, &c.only_new].map(|of| of.iter().map(|(id, _)| id).join(" "));
+        assert_eq!(only, [only_base, only_new], "{base} and {new}");
+        for side in [
+            |row: &ComparisonRow| row.base,
+            |row: &ComparisonRow| row.new,
+        ] {
+            assert!(
+                c.rows
+                    .iter()
+                    .map(|row| side(row).n)
+                    .eq(counts.iter().copied())
+            );
+        }
+    }
 }
 
 #[test]

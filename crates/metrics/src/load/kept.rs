@@ -1,11 +1,11 @@
 //! What a report keeps of a load's rows: a hundred bytes of each, and what figures are made from.
 
+use domain::cache::CacheCheck;
 use domain::record::{EndpointFacts, RequestRecord, RequestRole, RequestTimes};
 use domain::{Nanos, Outcome, Stamp};
 
 use super::{Arrivals, ByAgent, Collected};
 use crate::RequestMetrics;
-use crate::compare::CacheHelp;
 use crate::limit::Objective;
 
 /// What is kept of a request: the stamps of [`RequestTimes`], the times of [`RequestMetrics`].
@@ -152,7 +152,8 @@ pub struct Kept<'f> {
     pub arrivals: Arrivals,
     /// The phases of the completed requests, if the server reports them.
     pub phases: Phases,
-    pub cache: CacheHelp,
+    /// The server's counts of cached tokens, over all requests.
+    pub cache: CacheCheck,
     /// Rows of probes, which enter no figure.
     pub probes: u32,
 }
@@ -167,7 +168,7 @@ impl<'f> Kept<'f> {
             agents: ByAgent::default(),
             arrivals: Arrivals::default(),
             phases: Phases::default(),
-            cache: CacheHelp::default(),
+            cache: CacheCheck::default(),
             probes: 0,
         }
     }
@@ -194,7 +195,7 @@ impl<'f> Kept<'f> {
         }
         self.agents.add(&row, &of);
         self.phases.add(seen, &of);
-        self.cache.add(&seen.counters);
+        self.cache.count(&seen.counters);
         self.collected.add_known(&row, &of);
         let slo = self.slo.as_ref();
         let kept = || slo.is_none_or(|slo| slo.is_met(&of, seen.tokens));

@@ -1,5 +1,5 @@
 use domain::backend::ServerIdentity;
-use domain::record::{EndpointFacts, RequestTimes, Turn};
+use domain::record::{EndpointFacts, RequestTimes, ResponseNote, Turn};
 use domain::work::WorkRecord;
 use domain::{FailureKind, TimeoutPhase};
 
@@ -20,10 +20,6 @@ fn request(scheduled: u64, sent: u64, chunks: &[u64], outcome: &Outcome) -> Requ
         ..times
     };
     of_load(0, times)
-}
-
-fn completed() -> Outcome {
-    Outcome::Completed
 }
 
 fn failed(message: &str) -> Outcome {
@@ -100,7 +96,7 @@ fn a_row_without_a_connection_time_does_not_mention_one() {
 /// Servers may report any counts.
 #[test]
 fn counts_without_end_overflow_nothing() {
-    let mut row = request(0, 0, &[50, 60], &completed());
+    let mut row = request(0, 0, &[50, 60], &Outcome::Completed);
     let (session, turn) = (0, 1);
     row.turn = Some(Turn { session, turn });
     let most = Some(u64::MAX);
@@ -146,7 +142,7 @@ fn memory_is_bounded_and_the_figures_say_how_exact_they_are() {
     for n in 0..400 {
         let at = n * 1000;
         let chunks = [at + 50 + n % 90, at + 170, at + 190 + n % 7];
-        let mut request = request(at, at, &chunks, &completed());
+        let mut request = request(at, at, &chunks, &Outcome::Completed);
         request.work = Some(WorkRecord {
             queue_ns: Nanos(n),
             ..WorkRecord::default()
@@ -189,7 +185,7 @@ fn memory_is_bounded_and_the_figures_say_how_exact_they_are() {
 /// What is kept of one request of 1,000 ms, 200 of them prefill and 500 decoding, of a server of this
 /// kind that tells no total and no load.
 fn phases_of(kind: &str) -> Phases {
-    let mut row = request(0, 0, &[499, 999], &completed());
+    let mut row = request(0, 0, &[499, 999], &Outcome::Completed);
     row.times.counters.prompt_eval = Some(Nanos::from_millis(200));
     row.times.counters.eval = Some(Nanos::from_millis(500));
     let endpoint = EndpointFacts {

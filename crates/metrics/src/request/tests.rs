@@ -11,12 +11,8 @@ fn ms(ms: u64) -> Nanos {
 #[test]
 fn every_figure_of_a_plain_request() {
     // Sent at 100 ms; load 50, slot 30, prefill 20, then 4 tokens in steps of 10 ms.
-    let mut r = request(100)
-        .load(50)
-        .slot(30)
-        .prefill(20)
-        .decode(4, 10)
-        .build();
+    let call = request(100).load(50).slot(30).prefill(20);
+    let mut r = call.decode(4, 10).build();
     r.scheduled = Stamp::ZERO + ms(90);
     r.done = r.done.map(|d| d + ms(5));
     let by_hand = "

@@ -3,7 +3,7 @@
 use crate::notes::RunWarning;
 use domain::{Nanos, OutcomeCounts};
 
-use super::{AgentMetrics, BaselineMetrics, Contention, RunMetrics, Tr113Metrics};
+use super::{AgentMetrics, Contention, RunFigures, RunMetrics};
 use crate::arms::{Arms, WarmLoads, decode_overlap, warm_loads};
 use crate::cause::RunCause;
 use crate::observation::{AgentObservation, ArmObservation, RunObservation};
@@ -41,11 +41,7 @@ impl RunMetrics {
             excluded: None,
             outcomes: run.together.as_ref().map(outcomes).unwrap_or_default(),
             outcomes_sequential: run.sequential.as_ref().map(outcomes),
-            tr113: None,
-            baseline: None,
-            decode_overlap: None,
-            throughput_together: None,
-            speedup_upper_bound: None,
+            figures: RunFigures::default(),
             per_agent: Vec::new(),
             contention: Contention {
                 published: run.contention_recorded,
@@ -82,26 +78,26 @@ impl RunMetrics {
             ],
             _ => [None, None],
         };
-        let tr113 = Tr113Metrics {
-            concurrent_wall_time: wall,
-            sequential_estimated_time: sum,
-            speedup_est: sum / wall,
-            efficiency_est: 100.0 * (sum / wall) / agents,
+        let speedup_est = sum / wall;
+        let all = together.tokens();
+        self.figures = RunFigures {
+            wall_s: Some(wall),
+            sequential_estimated_s: Some(sum),
+            speedup_est: Some(speedup_est),
+            efficiency_est: Some(100.0 * speedup_est / agents),
             ttft_delta_ms,
             tp_delta,
+            decode_overlap: decode_overlap(together),
+            throughput_together: (all > 0).then(|| all as f64 / wall),
+            ..self.against_in_turn(arms, wall).unwrap_or_default()
         };
-        self.tr113 = Some(tr113);
-        self.decode_overlap = decode_overlap(together);
-        let all = together.tokens();
-        self.throughput_together = (all > 0).then(|| all as f64 / wall);
-        self.baseline = self.baseline_metrics(arms, wall);
-        self.cause = RunCause::of(arms, self.decode_overlap, warm);
-        if self.baseline.is_none() {
-            self.speedup_upper_bound = self.cause.upper_bound(arms, wall);
+        self.cause = RunCause::of(arms, self.figures.decode_overlap, warm);
+        if self.figures.speedup.is_none() {
+            self.figures.speedup_upper_bound = self.cause.upper_bound(arms, wall);
         }
         self.contention = Contention {
             ttft_rule: self.ttft_rule(),
-            speedup_rule: Some(tr113.speedup_est < SPEEDUP_RULE),
+            speedup_rule: Some(speedup_est < SPEEDUP_RULE),
             cause: self.cause.share_of_wall(wall).and_then(|(share, exact)| {
                 (exact || share > CAUSE_RULE).then_some(share > CAUSE_RULE)
             }),
@@ -121,7 +117,8 @@ impl RunMetrics {
         Some(excess.iter().any(|s| *s > TTFT_RULE_S))
     }
 
-    fn baseline_metrics(&self, arms: &Arms<'_>, wall: f64) -> Option<BaselineMetrics> {
+    /// The measurement against running in turn (section 3b); none without a usable sequential arm.
+    fn against_in_turn(&self, arms: &Arms<'_>, wall: f64) -> Option<RunFigures> {
         let (sequential, times) = arms.sequential.as_ref()?;
         let baselines = arms.baselines.as_ref()?;
         let raw = times.wall.as_secs_f64();
@@ -132,12 +129,12 @@ impl RunMetrics {
         let progress = progress.as_deref();
         let all = sequential.tokens();
         let speedup = normalised / wall;
-        Some(BaselineMetrics {
-            wall_sequential_raw: raw,
-            wall_sequential: normalised,
-            speedup,
-            speedup_raw: raw / wall,
-            efficiency: 100.0 * speedup / self.per_agent.len() as f64,
+        Some(RunFigures {
+            wall_sequential_raw_s: Some(raw),
+            wall_sequential_s: Some(normalised),
+            speedup: Some(speedup),
+            speedup_raw: Some(raw / wall),
+            efficiency: Some(100.0 * speedup / self.per_agent.len() as f64),
             stp: progress.map(|np| np.iter().sum()),
             antt: progress.and_then(|np| {
                 let slowed: Vec<f64> = np.iter().map(|np| 1.0 / np).collect();
@@ -146,6 +143,7 @@ impl RunMetrics {
             fairness: (progress.and_then(stats::bounds)).map(|(least, most)| least / most),
             jain: progress.and_then(stats::jain),
             throughput_sequential: (all > 0).then(|| all as f64 / raw),
+            ..RunFigures::default()
         })
     }
 }

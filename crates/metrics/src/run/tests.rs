@@ -36,7 +36,7 @@ fn without_counters_work_is_normalised_and_nothing_needs_a_warm_load() {
         request.requests[0].counters = domain::record::ServerCounters::default();
     }
     let by_hand =
-        "baseline.speedup 3.4/3.3, baseline.stp null, cause.lost null, contention.ttft_rule null";
+        "figures.speedup 3.4/3.3, figures.stp null, cause.lost null, contention.ttft_rule null";
     assert_figures(&RunMetrics::of(&observed), by_hand);
 }
 
@@ -73,7 +73,7 @@ fn a_failed_agent_is_counted_and_left_out() {
     assert_eq!(m.excluded, Some(why));
     assert_eq!((m.outcomes.completed, m.outcomes.failed), (1, 1));
     assert_eq!(m.outcomes_sequential.unwrap().completed, 2);
-    assert_eq!((m.tr113, m.baseline), (None, None));
+    assert_eq!(m.figures, RunFigures::default());
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_failed_sequential_arm_leaves_the_together_arm_standing() {
     observed.sequential.as_mut().unwrap().agents[0].requests[0].outcome = Outcome::Cancelled;
     let m = RunMetrics::of(&observed);
     assert_eq!(m.excluded, None);
-    assert!(m.tr113.is_some() && m.baseline.is_none());
+    assert!(m.figures.wall_s.is_some() && m.figures.speedup.is_none());
     let [RunWarning::SequentialLeftOut(Unusable::Request(.., fault))] = &m.warnings[..] else {
         panic!("{:?}", m.warnings);
     };
@@ -94,7 +94,7 @@ fn a_failed_sequential_arm_leaves_the_together_arm_standing() {
     let warnings = RunMetrics::of(&observed).warnings;
     assert_eq!(warnings, [RunWarning::SequentialLeftOut(left_out)]);
     // The waits are known without it: B cannot have gained more than what it did not wait.
-    assert_figures(&m, "speedup_upper_bound 3.4/3.3");
+    assert_figures(&m, "figures.speedup_upper_bound 3.4/3.3");
 }
 
 #[test]

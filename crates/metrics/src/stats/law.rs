@@ -5,6 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StudentT};
 use serde::Serialize;
 use statrs::distribution::{ChiSquared, ContinuousCDF};
+use strum::{IntoStaticStr, VariantArray};
 
 use super::describe::percentile_sorted;
 use super::{Interval, Location};
@@ -17,18 +18,23 @@ const SEED: u64 = 113;
 const REJECTED_AT: f64 = 0.01;
 
 /// Which law: what of `X(N) = λ n / (1 + σ (n - 1) + κ n (n - 1))` with `n = min(N, B)` is free.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// Those with fewer parameters come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, IntoStaticStr, VariantArray)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub enum LawKind {
     /// `λ N`.
     Linear,
     /// `λ min(N, B)`: `B` slots, and a queue before them.
     Bound,
     /// Amdahl's: `λ N / (1 + σ (N - 1))`.
+    #[strum(serialize = "Amdahl's law")]
     Amdahl,
     /// A saturating batch: Amdahl's law up to `B`, no more beyond.
+    #[strum(serialize = "saturating batch")]
     Batch,
     /// The Universal Scalability Law (Gunther 1993, 2007): with `κ`, throughput falls beyond its peak.
+    #[strum(serialize = "Universal Scalability Law")]
     Usl,
 }
 
@@ -61,23 +67,8 @@ pub struct LawFit {
 type Point = (f64, f64, f64);
 
 impl LawKind {
-    /// Those with fewer parameters first.
-    const ALL: [Self; 5] = [
-        Self::Linear,
-        Self::Bound,
-        Self::Amdahl,
-        Self::Batch,
-        Self::Usl,
-    ];
-
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Linear => "linear",
-            Self::Bound => "bound",
-            Self::Amdahl => "Amdahl's law",
-            Self::Batch => "saturating batch",
-            Self::Usl => "Universal Scalability Law",
-        }
+        self.into_str()
     }
 
     const fn has_sigma(self) -> bool {
@@ -197,10 +188,8 @@ impl LawFit {
     pub fn of(levels: &[(u32, Location)]) -> Option<Self> {
         let mut levels = levels.to_vec();
         levels.sort_by_key(|(n, _)| *n);
-        let seen: Vec<Point> = levels
-            .iter()
-            .map(|(n, x)| (f64::from(*n), x.centre, x.error))
-            .collect();
+        let point = |(n, x): &(u32, Location)| (f64::from(*n), x.centre, x.error);
+        let seen: Vec<Point> = levels.iter().map(point).collect();
         if seen.iter().any(|(_, x, error)| *x <= 0.0 || *error <= 0.0) {
             return None;
         }
@@ -209,9 +198,8 @@ impl LawFit {
             let chance = ChiSquared::new(freedom).expect("two levels more than parameters");
             chance.sf(chi_squared(&seen, law))
         };
-        let all = LawKind::ALL
-            .into_iter()
-            .filter_map(|kind| choose(&seen, &[kind]));
+        let all = LawKind::VARIANTS.iter();
+        let all = all.filter_map(|kind| choose(&seen, &[*kind]));
         let (held, rejected): (Vec<_>, Vec<_>) =
             all.partition(|(kind, law)| p(law, *kind) >= REJECTED_AT);
         let kept = if held.is_empty() { rejected } else { held };

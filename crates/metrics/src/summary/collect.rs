@@ -8,22 +8,22 @@ use itertools::Itertools as _;
 use super::best::best;
 use super::topology::comparisons;
 use super::{
-    AgentSummary, ConfigSummary, ContentionRuns, Gain, Group, OverlapEvidence, QUANTITIES,
-    Quantity, Statistics, Summary, Tail, Verdict, Verdicts,
+    AgentSummary, ConfigSummary, Gain, Group, QUANTITIES, Quantity, Statistics, Summary, Tail,
+    Verdict, Verdicts,
 };
 use crate::arms::{ArmTimes, warm_loads};
 use crate::cause::{LostSeconds, SERIAL_BELOW};
 use crate::energy::{ArmEnergy, ConfigEnergy, Meter};
-use crate::in_order;
 use crate::notes::{Note, Warning, far_from_others};
 use crate::observation::{ArmObservation, Dataset, PublishedRow, RunObservation};
 use crate::request::RequestMetrics;
-use crate::run::RunMetrics;
+use crate::run::{ContentionRuns, OverlapEvidence, RunMetrics};
 use crate::stats::{self, Estimate, printable_percentile};
 
 impl Summary {
     pub fn of(data: &Dataset) -> Self {
-        let keys = in_order(data.runs.iter().map(|r| (r.config.clone(), r.topology)));
+        let keys = data.runs.iter().map(|r| (r.config.clone(), r.topology));
+        let keys = keys.unique().collect_vec();
         let place = |run: &RunObservation| {
             let own = |(id, topology): &(ConfigId, Option<Topology>)| {
                 *id == run.config && *topology == run.topology
@@ -94,10 +94,10 @@ fn energy(meter: &Meter, used: &[Run<'_>]) -> Option<ConfigEnergy> {
         })
     };
     let together = used.iter().filter_map(|(run, _)| of(run.together.as_ref()));
-    let sequential = used
+    let in_turn = used
         .iter()
         .filter_map(|(run, _)| of(run.sequential.as_ref()));
-    ConfigEnergy::of(&together.collect_vec(), &sequential.collect_vec())
+    ConfigEnergy::of(&together.collect_vec(), &in_turn.collect_vec())
 }
 
 /// Peak device memory during the together arm over all devices, bytes. The memory of a part of a device counts only if
@@ -127,7 +127,7 @@ fn averaged<T>(
     lost: impl Fn(&T) -> Option<LostSeconds>,
 ) -> Statistics {
     let mut statistics = Statistics::default();
-    for quantity in &QUANTITIES {
+    for quantity in QUANTITIES {
         let values = items.iter().filter_map(|item| value(quantity, item));
         quantity.set(&mut statistics, estimate(quantity, &values.collect_vec()));
     }
@@ -147,28 +147,27 @@ fn over_runs(all: &[Run<'_>], used: &[&RunMetrics]) -> Statistics {
 }
 
 fn counts(run: &RunMetrics) -> Statistics {
-    let mut counts = Statistics {
+    let is_used = run.excluded.is_none();
+    let (rule, overlap) = (run.contention, run.figures.decode_overlap);
+    let count = |is_so: Option<bool>| is_so.filter(|_| is_used).map(u32::from);
+    let overlap = overlap.filter(|_| is_used && run.agents > 1);
+    let overlap_is = |is_so: fn(f64) -> bool| u32::from(overlap.is_some_and(is_so));
+    Statistics {
         outcomes: run.outcomes,
         outcomes_sequential: run.outcomes_sequential,
+        contention_runs: ContentionRuns {
+            ttft_rule: count(rule.ttft_rule),
+            speedup_rule: count(rule.speedup_rule),
+            cause: count(rule.cause),
+            published: count(rule.published),
+        },
+        overlap: OverlapEvidence {
+            known: overlap_is(|_| true),
+            zero: overlap_is(|overlap| overlap <= 0.0),
+            below_5_percent: overlap_is(|overlap| overlap < SERIAL_BELOW),
+        },
         ..Statistics::default()
-    };
-    if run.excluded.is_none() {
-        let rule = run.contention;
-        counts.contention_runs = ContentionRuns {
-            ttft_rule: rule.ttft_rule.map(u32::from),
-            speedup_rule: rule.speedup_rule.map(u32::from),
-            cause: rule.cause.map(u32::from),
-            published: rule.published.map(u32::from),
-        };
-        if let Some(overlap) = run.decode_overlap.filter(|_| run.agents > 1) {
-            counts.overlap = OverlapEvidence {
-                known: 1,
-                zero: u32::from(overlap <= 0.0),
-                below_5_percent: u32::from(overlap < SERIAL_BELOW),
-            };
-        }
     }
-    counts
 }
 
 /// The same statistics over configurations: each configuration's mean counts once.
@@ -209,11 +208,8 @@ fn config_summary(
     meter: &Meter,
     runs: &[Run<'_>],
 ) -> ConfigSummary {
-    let used = runs
-        .iter()
-        .copied()
-        .filter(|(_, run)| run.excluded.is_none());
-    let used = used.collect_vec();
+    let used = runs.iter().filter(|(_, run)| run.excluded.is_none());
+    let used = used.copied().collect_vec();
     let figures = used.iter().map(|(_, run)| *run).collect_vec();
     let stats = over_runs(runs, &figures);
     let agents = runs.iter().map(|(_, run)| run.agents).max().unwrap_or(0);
@@ -222,15 +218,13 @@ fn config_summary(
     } else {
         Verdict::of(stats.decode_overlap.map(|o| o.mean), stats.speedup)
     };
-    let speedups = figures.iter().filter_map(|run| Some(run.baseline?.speedup));
+    let speedups = figures.iter().filter_map(|run| run.figures.speedup);
     let speedups = speedups.collect_vec();
     let repetitions_to_decide = match verdict.gain {
         Gain::Undecided => Gain::repetitions_to_decide(&speedups),
         _ => None,
     };
-    let together = used
-        .iter()
-        .filter_map(|(observed, _)| observed.together.as_ref());
+    let together = used.iter().filter_map(|(run, _)| run.together.as_ref());
     let requests = together.flat_map(ArmObservation::requests);
     let ttfts = requests.filter_map(|r| RequestMetrics::of(r).ttft);
     let ttfts = ttfts.map(Nanos::as_secs_f64).collect_vec();
@@ -367,6 +361,5 @@ fn groups(
             topology,
         }
     };
-    let keys = in_order(configs.iter().map(&key));
-    keys.into_iter().map(group).collect()
+    configs.iter().map(&key).unique().map(group).collect()
 }

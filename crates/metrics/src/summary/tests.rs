@@ -320,7 +320,7 @@ mod nonsense {
             let data = dataset(runs.collect());
             let summary = Summary::of(&data);
             for config in &summary.configs {
-                for quantity in &QUANTITIES {
+                for quantity in QUANTITIES {
                     let finite = quantity.of(&config.stats).is_none_or(|e| e.mean.is_finite());
                     prop_assert!(finite, "{}", quantity.name);
                 }

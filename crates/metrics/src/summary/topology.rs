@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::Quantity;
 use super::best::{LEVEL, Values, difference};
-use crate::in_order;
 use crate::observation::Dataset;
 use crate::run::RunMetrics;
 use crate::stats::{Estimate, Location, mean, studentized_range_p};
@@ -82,7 +81,7 @@ pub struct TopologyComparison {
 }
 
 /// The configurations whose answers may differ from the others'.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// All agents load the model with the same options.
@@ -184,8 +183,8 @@ pub(super) fn comparisons(
     data: &Dataset,
     runs: &[RunMetrics],
 ) -> (Vec<TopologyComparison>, Option<Choice>) {
-    let ids = in_order(runs.iter().map(|r| r.config.clone()));
-    let all = ids.into_iter().map(|id| measured(data, runs, id));
+    let ids = runs.iter().map(|r| &r.config).unique();
+    let all = ids.map(|id| measured(data, runs, id.clone()));
     let measured = all.filter(|one| one.repetitions() > 0).collect_vec();
     let level = LEVEL / measured.len() as f64;
     let each = measured.iter().filter_map(|one| comparison(one, level));
@@ -305,7 +304,8 @@ fn both_ways(
 
 fn choice(measured: &[Measured<'_>], per_agent_servers: Option<u32>) -> Option<Choice> {
     let all = measured.iter().collect_vec();
-    let kinds = in_order(measured.iter().map(|one| one.kind.clone()));
+    let kinds = measured.iter().map(|one| one.kind.clone());
+    let kinds = kinds.unique().collect_vec();
     let groups = if kinds.len() > 1 { &kinds[..] } else { &[] };
     let groups = groups.iter().map(|kind| {
         let members = all.iter().copied().filter(|one| one.kind == *kind);

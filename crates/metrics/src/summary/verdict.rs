@@ -1,10 +1,9 @@
 //! The verdict on a configuration: did running together pay, and how was it served? Neither answer implies the other.
 
-use std::collections::BTreeMap;
-
 use itertools::Itertools as _;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
+use strum::VariantArray;
 
 use crate::cause::SERIAL_BELOW;
 use crate::stats::{Estimate, Interval, Location};
@@ -15,7 +14,8 @@ const GAIN: f64 = 1.05;
 const LOSS: f64 = 0.95;
 
 /// Whether running together paid, from the 95 % interval of the speedup and a margin of 5 %.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+/// The best comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum Gain {
     /// The interval lies above 1.05.
@@ -33,15 +33,7 @@ pub enum Gain {
 }
 
 impl Gain {
-    /// The best first.
-    pub const ALL: [Self; 6] = [
-        Self::Pays,
-        Self::None,
-        Self::NoGain,
-        Self::Costs,
-        Self::Undecided,
-        Self::Unknown,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     pub fn of(speedup: Option<Estimate>) -> Self {
         match speedup.map(|s| s.interval()) {
@@ -79,7 +71,7 @@ impl Gain {
 }
 
 /// Whether agents decoded at the same time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decoding {
     /// For less than 5 % of the decoding time.
@@ -100,7 +92,7 @@ impl Decoding {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
     pub gain: Gain,
     pub decoding: Decoding,
@@ -172,8 +164,7 @@ impl Verdicts {
 
     /// None where they differ.
     pub fn shared_gain(&self) -> Option<Gain> {
-        let first = self.0.first()?.gain;
-        (self.with(first) == self.len()).then_some(first)
+        self.0.iter().map(|v| v.gain).all_equal_value().ok()
     }
 }
 
@@ -181,9 +172,6 @@ impl Verdicts {
 impl Serialize for Verdicts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let counts = self.0.iter().map(|verdict| verdict.word()).counts();
-        counts
-            .into_iter()
-            .collect::<BTreeMap<_, _>>()
-            .serialize(serializer)
+        serializer.collect_map(counts.into_iter().sorted())
     }
 }
