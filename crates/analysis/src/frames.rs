@@ -18,7 +18,7 @@ use domain::telemetry::Sample;
 use metrics::{RequestMetrics, Summary};
 use polars::prelude::{DataFrame, PolarsResult};
 
-use crate::load::{self, InputKind, Kind, Skipped};
+use crate::load::{self, InputKind, Kind, LeftOut, SkippedPart};
 use crate::{capacity, kind, load_report};
 pub use export::{Export, ExportError, Format, export};
 use schema::{AgentRow, RequestRow, RunRow};
@@ -59,7 +59,7 @@ pub struct Source {
     pub source: String,
     pub warnings: Vec<String>,
     /// What was left out, with `keep_going`.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedPart>,
 }
 
 impl Source {
@@ -67,7 +67,7 @@ impl Source {
         header: &RunHeader,
         source: String,
         warnings: Vec<String>,
-        skipped: Vec<Skipped>,
+        skipped: Vec<SkippedPart>,
     ) -> Self {
         Self {
             name: header.name.clone(),
@@ -103,8 +103,8 @@ struct Parts<'t> {
 
 impl Parts<'_> {
     fn sweep(&mut self, folder: &Path, keep_going: bool) -> Result<Source, ExportError> {
-        let mut skipped = Vec::new();
-        let mut records = results::sweep::read(folder, keep_going, &mut skipped)?;
+        let mut left_out = LeftOut::new(keep_going);
+        let mut records = results::sweep::read(folder, &mut left_out)?;
         let mut last_complete: HashMap<(RunKey, Arm), u32> = HashMap::new();
         for line in &mut records.journal {
             match line {
@@ -159,7 +159,7 @@ impl Parts<'_> {
             provenance: dataset.provenance,
             source: dataset.source,
             warnings,
-            skipped,
+            skipped: left_out.skipped,
         })
     }
 
@@ -172,9 +172,8 @@ impl Parts<'_> {
         results::load::fold(
             &path,
             schema,
-            keep_going,
             // Reading the figures has already reported what is wrong with these lines.
-            (&mut Vec::new(), &mut Vec::new()),
+            &mut LeftOut::new(keep_going),
             |mut rows| {
                 for row in &mut rows {
                     row.settle_load(&header.endpoints);
@@ -214,9 +213,8 @@ impl Parts<'_> {
         // A run that was killed in its first level has no level, but its frames exist all the same.
         self.add_requests(of_requests(std::iter::empty(), None, |_| true))?;
         for level in &run.levels {
-            let left_out = (&mut Vec::new(), &mut Vec::new());
-            let probe = &level.probe;
-            let mut rows = results::capacity::rows(folder, schema, probe, keep_going, left_out)?;
+            let (probe, mut left_out) = (&level.probe, LeftOut::new(keep_going));
+            let mut rows = results::capacity::rows(folder, schema, probe, &mut left_out)?;
             for row in &mut rows {
                 row.settle_load(&header.endpoints);
             }

@@ -20,7 +20,7 @@ use metrics::notes::Warning;
 use metrics::{Dataset, RunObservation};
 
 pub(crate) use grid::{Grid, stamp};
-pub use results::{Kind, LoadError, LoadErrorKind, Skipped};
+pub use results::{Kind, LeftOut, LoadError, LoadErrorKind, SkippedPart};
 use results::{read_json, short};
 pub use rows::{Load, read};
 use serde_json::Value;
@@ -47,7 +47,7 @@ pub struct LoadedInput {
     pub kind: InputKind,
     pub dataset: Dataset,
     /// Files, rows and runs that were left out.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedPart>,
 }
 
 /// Detects what kind of input a path holds. Fails when it cannot be read, is of no known kind, or is a results folder
@@ -92,10 +92,10 @@ pub fn detect(path: &Path) -> Result<InputKind, LoadError> {
 /// when nothing could be loaded, and for loads, capacity runs and calibrations.
 pub fn load(path: &Path, keep_going: bool) -> Result<LoadedInput, LoadError> {
     let kind = detect(path)?;
-    let mut skipped = Vec::new();
+    let mut left_out = LeftOut::new(keep_going);
     let mut dataset = match kind {
         InputKind::Results(Kind::Sweep) => {
-            let records = results::sweep::read(path, keep_going, &mut skipped)?;
+            let records = results::sweep::read(path, &mut left_out)?;
             metrics::from_records::dataset(records)
         }
         // Each of these has a report of its own and cannot be pooled.
@@ -104,7 +104,7 @@ pub fn load(path: &Path, keep_going: bool) -> Result<LoadedInput, LoadError> {
             return Err(LoadError::new(path, LoadErrorKind::CannotPool { what }));
         }
         InputKind::RecordedRuns => {
-            let runs = recorded::read(path, keep_going, &mut skipped)?;
+            let runs = recorded::read(path, &mut left_out)?;
             imported_dataset(path, format!("recorded runs `{}`", short(path)), runs)
         }
         InputKind::Figures | InputKind::Published | InputKind::PublishedAndFigures => {
@@ -117,12 +117,12 @@ pub fn load(path: &Path, keep_going: bool) -> Result<LoadedInput, LoadError> {
             let mut sources = Vec::new();
             if let Some(path) = file("published.csv", InputKind::Published) {
                 let row = figures::published_row;
-                dataset.published = figures::read_rows(&path, keep_going, &mut skipped, row)?;
+                dataset.published = figures::read_rows(&path, &mut left_out, row)?;
                 sources.push(format!("published table `{}`", short(&path)));
             }
             if let Some(path) = file("recorded.csv", InputKind::Figures) {
                 let row = figures::figures_row;
-                dataset.runs = figures::read_rows(&path, keep_going, &mut skipped, row)?;
+                dataset.runs = figures::read_rows(&path, &mut left_out, row)?;
                 sources.push(format!("recorded figures `{}`", short(&path)));
             }
             dataset.source = sources.join(" and ");
@@ -133,7 +133,8 @@ pub fn load(path: &Path, keep_going: bool) -> Result<LoadedInput, LoadError> {
         return Err(LoadError::new(path, LoadErrorKind::NothingLoaded));
     }
     sort_imported(&mut dataset);
-    let lines = skipped.iter().map(Skipped::line);
+    let skipped = left_out.skipped;
+    let lines = skipped.iter().map(SkippedPart::line);
     dataset.warnings.extend(lines.map(Warning::Text));
     Ok(LoadedInput {
         kind,

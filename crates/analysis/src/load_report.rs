@@ -14,7 +14,7 @@ use domain::record::Provenance;
 use serde_json::json;
 
 use crate::kind;
-use crate::load::{Load, Skipped};
+use crate::load::{Load, SkippedPart};
 use crate::report::{Report, ReportError, ReportOptions};
 use series::Series;
 
@@ -60,7 +60,7 @@ pub fn build(load: &Load, options: &ReportOptions) -> Result<Report, ReportError
     page.limits = load
         .skipped
         .iter()
-        .map(|s| sentence(&Skipped::line(s)))
+        .map(|s| sentence(&SkippedPart::line(s)))
         .collect();
     page.limits.push(
         "One load is one sample of the server: nothing here says how another run would differ."

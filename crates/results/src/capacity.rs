@@ -9,7 +9,7 @@ use domain::record::load::{LOAD_SCHEMA, REQUESTS_FILE};
 use domain::record::{RequestRecord, schema1};
 
 use crate::{
-    FolderError, LoadError, LoadErrorKind, Lock, Skipped, load, read_versioned, write_json,
+    FolderError, LeftOut, LoadError, LoadErrorKind, Lock, load, read_versioned, write_json,
 };
 
 const WHAT: &str = "capacity run";
@@ -58,27 +58,22 @@ pub fn next_level(folder: &Path, record: &CapacityRecord, agents: u32) -> PathBu
     level
 }
 
-/// Reads the requests of a level of a run whose `capacity.json` has the version `schema`. With `keep_going`, what
-/// cannot be read is added to `skipped`; a last row that a killed client left half-written is added to `warnings`.
-/// Fails when a row cannot be read, and `keep_going` is false.
+/// Reads the requests of a level of a run whose `capacity.json` has the version `schema`, as [`load::rows`] does.
 pub fn rows(
     folder: &Path,
     schema: u32,
     probe: &LevelRecord,
-    keep_going: bool,
-    (skipped, warnings): (&mut Vec<Skipped>, &mut Vec<String>),
+    left_out: &mut LeftOut,
 ) -> Result<Vec<RequestRecord>, LoadError> {
     let level = folder.join(LEVELS_FOLDER).join(&probe.folder);
     let path = level.join(REQUESTS_FILE);
     // The versions of levels and runs rose together.
     let schema = schema + (LOAD_SCHEMA - CAPACITY_SCHEMA);
-    let mut of_level = Vec::new();
-    let rows = load::rows(&path, schema, keep_going, (skipped, &mut of_level));
-    warnings.extend(
-        of_level
-            .iter()
-            .map(|text| format!("{}: {text}", probe.folder)),
-    );
+    let before = left_out.warnings.len();
+    let rows = load::rows(&path, schema, left_out);
+    for text in &mut left_out.warnings[before..] {
+        *text = format!("{}: {text}", probe.folder);
+    }
     match rows {
         // A level that was stopped before a request had ended.
         Err(error) if matches!(error.kind, LoadErrorKind::Empty) && probe.window.is_none() => {

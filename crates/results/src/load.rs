@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use domain::record::load::{LOAD_FILE, LOAD_SCHEMA, LoadFile, REQUESTS_FILE};
 use domain::record::{RequestRecord, schema1};
 
-use crate::lines::{self, ReadLine, Unreadable};
-use crate::{FolderError, LineWriter, LoadError, Skipped, read_versioned, write_json};
+use crate::lines::{self, ReadLine};
+use crate::{FolderError, LeftOut, LineWriter, LoadError, read_versioned, write_json};
 
 /// Beginning of the names of the folders of a load's repetitions.
 pub(crate) const REPETITION: &str = "repetition-";
@@ -38,46 +38,34 @@ pub fn read(folder: &Path) -> Result<(u32, LoadFile), LoadError> {
     Ok((schema, file))
 }
 
-/// Reads every row of a `requests.jsonl`, as [`fold`] does. Fails when a row cannot be read, and `keep_going` is
-/// false.
+/// Reads every row of a `requests.jsonl`, as [`fold`] does.
 pub fn rows(
     path: &Path,
     schema: u32,
-    keep_going: bool,
-    left_out: (&mut Vec<Skipped>, &mut Vec<String>),
+    left_out: &mut LeftOut,
 ) -> Result<Vec<RequestRecord>, LoadError> {
     let mut all = Vec::new();
     let take = |rows: Vec<_>| all.extend(rows);
-    fold(path, schema, keep_going, left_out, |rows| rows, take)?;
+    fold(path, schema, left_out, |rows| rows, take)?;
     Ok(all)
 }
 
 /// Reads the rows of `requests.jsonl` beside a `load.json` of the version `schema`, block by block on every core:
-/// `make` turns each block's rows into a part, and `take` gets the parts in the order of the file. What cannot be read
-/// is an error, or is added to `skipped` with `keep_going`; a last row that a killed client left half-written is added
-/// to `warnings`.
+/// `make` turns each block's rows into a part, and `take` gets the parts in the order of the file. A row that cannot
+/// be read is an error, or is skipped with `keep_going`; a last row that a killed client left half-written is a
+/// warning.
 pub fn fold<T: Send>(
     path: &Path,
     schema: u32,
-    keep_going: bool,
-    (skipped, warnings): (&mut Vec<Skipped>, &mut Vec<String>),
+    left_out: &mut LeftOut,
     make: impl Fn(Vec<RequestRecord>) -> T + Sync,
     take: impl FnMut(T),
 ) -> Result<(), LoadError> {
-    let mut unreadable = Unreadable {
-        path,
-        what: "request row",
-        writer: "load",
-        keep_going,
-        skipped,
-        warnings,
-        lines_before: 0,
-    };
     let read: ReadLine<RequestRecord> = match schema {
         LOAD_SCHEMA => lines::line,
         _ => lifted,
     };
-    lines::fold(&mut unreadable, read, make, take)
+    lines::fold(path, "request row", "load", left_out, read, make, take)
 }
 
 /// Reads a row as loads wrote it before schema 3.

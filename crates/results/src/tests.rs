@@ -16,11 +16,11 @@ fn old(name: &str) -> PathBuf {
 
 /// The rows that `read` returns; it must skip nothing.
 fn rows(
-    read: impl FnOnce((&mut Vec<Skipped>, &mut Vec<String>)) -> Result<Vec<RequestRecord>, LoadError>,
+    read: impl FnOnce(&mut LeftOut) -> Result<Vec<RequestRecord>, LoadError>,
 ) -> Vec<RequestRecord> {
-    let (mut skipped, mut warnings) = (Vec::new(), Vec::new());
-    let rows = read((&mut skipped, &mut warnings)).unwrap();
-    assert_eq!((skipped, warnings), (Vec::new(), Vec::new()));
+    let mut left_out = LeftOut::default();
+    let rows = read(&mut left_out).unwrap();
+    assert_eq!(left_out, LeftOut::default());
     rows
 }
 
@@ -50,8 +50,7 @@ fn a_load_of_schema_2_is_read() {
     assert_eq!(result.figures.outcomes.completed, 705);
     assert_eq!(result.figures.slo.unwrap().limits, "ttft<2s,tpot<80ms");
 
-    let rows =
-        rows(|left_out| load::rows(&old("load").join(REQUESTS_FILE), schema, false, left_out));
+    let rows = rows(|left_out| load::rows(&old("load").join(REQUESTS_FILE), schema, left_out));
     assert_eq!(
         stamps(&rows),
         [
@@ -72,7 +71,7 @@ fn a_capacity_run_of_schema_1_is_read_and_does_not_go_on() {
     let [probe] = &record.probes[..] else {
         panic!()
     };
-    let rows = rows(|left_out| capacity::rows(&old("capacity"), schema, probe, false, left_out));
+    let rows = rows(|left_out| capacity::rows(&old("capacity"), schema, probe, left_out));
     assert_eq!(
         stamps(&rows),
         [

@@ -14,6 +14,7 @@ use domain::record::{JOURNAL_FILE, MANIFEST_FILE, Provenance, TELEMETRY_FILE};
 use metrics::advice::FindingKind;
 use metrics::summary::{ConfigSummary, Summary, Verdicts};
 use metrics::{Dataset, Decoding, Estimate};
+use results::LeftOut;
 use runtime::SweepSummary;
 
 use crate::terminal;
@@ -216,6 +217,6 @@ fn of_all(n: usize, all: usize) -> String {
 }
 
 pub(crate) fn read(dir: &Path) -> Result<Dataset, Fatal> {
-    let records = results::sweep::read(dir, false, &mut Vec::new())?;
+    let records = results::sweep::read(dir, &mut LeftOut::default())?;
     Ok(metrics::from_records::dataset(records))
 }

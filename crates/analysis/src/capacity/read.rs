@@ -11,7 +11,7 @@ use metrics::capacity::{self, LevelFigures, Objective, Rule, Sample};
 use metrics::compare::CacheHelp;
 
 use crate::kind;
-use crate::load::{LoadError, LoadErrorKind, Skipped};
+use crate::load::{LeftOut, LoadError, LoadErrorKind, SkippedPart};
 
 /// A capacity run whose levels are recomputed from their requests.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +25,7 @@ pub struct CapacityRun {
     pub source: String,
     pub warnings: Vec<String>,
     /// Rows and levels that were left out because of `keep_going`.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedPart>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -66,36 +66,37 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<CapacityRun, LoadError> {
             },
         )
     })?;
-    let mut warnings: Vec<String> = record.header.machine_warnings().cloned().collect();
+    let mut left_out = LeftOut::new(keep_going);
+    (left_out.warnings).extend(record.header.machine_warnings().cloned());
     let mut levels: Vec<Level> = Vec::new();
-    let mut skipped = Vec::new();
     for probe in &record.probes {
-        let left_out = (&mut skipped, &mut warnings);
-        let rows = match results::capacity::rows(folder, schema, probe, keep_going, left_out) {
-            Err(error) if keep_going => {
-                skipped.push(Skipped::from_error(&error));
-                continue;
-            }
-            // Every row was left out.
-            Ok(rows) if rows.is_empty() && probe.window.is_some() => continue,
-            rows => rows?,
+        let rows = results::capacity::rows(folder, schema, probe, &mut left_out);
+        let rows = match left_out.or_skip(rows)? {
+            Some(rows) if !rows.is_empty() || probe.window.is_none() => rows,
+            // The level or every row was left out.
+            _ => continue,
         };
         let level = judge_again(&record, &objective, probe, &rows, &levels);
         if level.probe.decision.verdict != probe.decision.verdict {
-            warnings.push(format!(
+            left_out.warnings.push(format!(
                 "{}: was recorded as {} and is {} by its requests, which counts",
                 probe.folder,
                 verdict::level(probe.decision.verdict),
                 verdict::level(level.probe.decision.verdict)
             ));
         }
-        warnings.extend(calibration_warning(
+        left_out.warnings.extend(calibration_warning(
             record.header.client_budget.as_ref(),
             &level.probe,
             &rows,
         ));
         levels.push(level);
     }
+    let LeftOut {
+        skipped,
+        mut warnings,
+        ..
+    } = left_out;
     let mut notes: BTreeMap<ResponseNote, u32> = BTreeMap::new();
     for figures in levels.iter().filter_map(|level| level.figures.as_ref()) {
         for (note, responses) in &figures.load.notes {
@@ -103,7 +104,7 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<CapacityRun, LoadError> {
         }
     }
     warnings.extend(notes.into_iter().map(|(note, n)| note.counted(n)));
-    warnings.extend(skipped.iter().map(Skipped::line));
+    warnings.extend(skipped.iter().map(SkippedPart::line));
     record.probes = levels.iter().map(|l| l.probe.clone()).collect();
     if record.end.is_none() {
         warnings.push(

@@ -18,7 +18,7 @@ use metrics::{
 };
 
 use super::grid::{Grid, Row};
-use super::{LoadError, LoadErrorKind, Skipped};
+use super::{LeftOut, LoadError, LoadErrorKind};
 
 /// An agent with its one request. Its stamps are rebuilt from durations: the recorded execution time is the
 /// server's own total.
@@ -101,21 +101,18 @@ pub(crate) fn is_published(header: &[String]) -> bool {
 /// row.
 pub(super) fn read_rows<T>(
     path: &Path,
-    keep_going: bool,
-    skipped: &mut Vec<Skipped>,
+    left_out: &mut LeftOut,
     read: impl Fn(Row<'_>) -> Result<T, LoadError>,
 ) -> Result<Vec<T>, LoadError> {
     let grid = Grid::read(path)?;
     let mut rows = Vec::new();
     for row in grid.rows() {
         match read(row) {
-            Ok(value) => rows.push(value),
             // A missing column makes every row fail alike.
             Err(error) if matches!(error.kind, LoadErrorKind::MissingColumn { .. }) => {
                 return Err(error);
             }
-            Err(error) if keep_going => skipped.push(Skipped::from_error(&error)),
-            Err(error) => return Err(error.of_a_part()),
+            row => rows.extend(left_out.or_skip(row)?),
         }
     }
     if rows.is_empty() {

@@ -10,7 +10,7 @@ use metrics::{AgentObservation, RunObservation};
 use serde::Deserialize;
 
 use super::figures::{recorded_agent, recorded_run};
-use super::{LoadError, LoadErrorKind, Skipped, read_json};
+use super::{LeftOut, LoadError, LoadErrorKind, read_json};
 
 #[derive(Debug, Deserialize)]
 struct MetricsFile {
@@ -93,8 +93,7 @@ fn subfolders(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
 
 pub(crate) fn read(
     folder: &Path,
-    keep_going: bool,
-    skipped: &mut Vec<Skipped>,
+    left_out: &mut LeftOut,
 ) -> Result<Vec<RunObservation>, LoadError> {
     let configs = if is_config(folder) {
         vec![folder.to_owned()]
@@ -104,28 +103,21 @@ pub(crate) fn read(
     };
     let mut runs = Vec::new();
     for config in configs {
-        read_config(&config, keep_going, skipped, &mut runs)?;
+        read_config(&config, left_out, &mut runs)?;
     }
     Ok(runs)
 }
 
 fn read_config(
     folder: &Path,
-    keep_going: bool,
-    skipped: &mut Vec<Skipped>,
+    left_out: &mut LeftOut,
     runs: &mut Vec<RunObservation>,
 ) -> Result<(), LoadError> {
-    let mut forgive = |result: Result<(), LoadError>| match result {
-        Err(error) if keep_going => {
-            skipped.push(Skipped::from_error(&error));
-            Ok(())
-        }
-        result => result.map_err(LoadError::of_a_part),
-    };
+    let mut or_skip = |part| left_out.or_skip(part).map(drop);
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let Some(id) = ConfigId::from_folder(&name) else {
         let kind = LoadErrorKind::BadConfigId(name.into_owned());
-        return forgive(Err(LoadError::new(folder, kind)));
+        return or_skip(Err(LoadError::new(folder, kind)));
     };
     let mut present = Vec::new();
     for run in subfolders(folder)? {
@@ -146,12 +138,12 @@ fn read_config(
                     .and_then(|number| number.parse::<u32>().ok()),
             );
         }
-        forgive(result)?;
+        or_skip(result)?;
     }
     let summary = folder.join("summary.json");
     if summary.is_file() {
         let listed = read_json::<SummaryFile>(&summary, "summary of recorded runs");
-        forgive(listed.and_then(|file| {
+        or_skip(listed.and_then(|file| {
             let missing = file.runs.iter().find(|r| !present.contains(&r.run_number));
             missing.map_or(Ok(()), |run| {
                 let path = folder.join(format!("run_{}/metrics.json", run.run_number));

@@ -11,7 +11,7 @@ use domain::record::load::{Figures, LOAD_FILE, LoadFile, REQUESTS_FILE};
 use metrics::compare::CacheHelp;
 use metrics::limit::Objective;
 use metrics::load::{AgentFigures, Arrivals, Fairness, Kept, Phases, Request, Samples};
-use results::{LoadError, LoadErrorKind, Skipped};
+use results::{LeftOut, LoadError, LoadErrorKind, SkippedPart};
 
 #[derive(Debug, Clone)]
 pub struct Load {
@@ -39,7 +39,7 @@ pub struct Load {
     /// `load.json`.
     pub warnings: Vec<String>,
     /// Malformed rows that were left out because of `keep_going`.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedPart>,
 }
 
 /// Reads a load's folder. A malformed row is an error; with `keep_going` it is left out and
@@ -57,12 +57,11 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<Load, LoadError> {
     let path = folder.join(REQUESTS_FILE);
     let nothing = || Kept::new(&file.header.endpoints, slo.clone());
     let mut all = nothing();
-    let (mut skipped, mut warnings) = (Vec::new(), Vec::new());
+    let mut left_out = LeftOut::new(keep_going);
     results::load::fold(
         &path,
         schema,
-        keep_going,
-        (&mut skipped, &mut warnings),
+        &mut left_out,
         |rows| nothing().with(rows),
         |part| all.merge(part),
     )?;
@@ -70,7 +69,7 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<Load, LoadError> {
         return Err(LoadError::new(&path, LoadErrorKind::NothingLoaded));
     }
     let figures = all.collected.figures();
-    warnings.extend(check::against_the_file(
+    left_out.warnings.extend(check::against_the_file(
         &file,
         u32::try_from(all.requests.len()).unwrap_or(u32::MAX),
         &figures,
@@ -85,8 +84,8 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<Load, LoadError> {
         phases: all.phases,
         cache: all.cache,
         probes: all.probes,
-        warnings,
-        skipped,
+        warnings: left_out.warnings,
+        skipped: left_out.skipped,
         file,
     })
 }

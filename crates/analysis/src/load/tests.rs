@@ -338,7 +338,7 @@ fn an_arm_without_requests_is_left_out_of_the_report_and_of_the_terminals_summar
     let text: String = kept.iter().map(|line| line.to_string() + "\n").collect();
     fs::write(folder.join("journal.jsonl"), text).unwrap();
 
-    let records = results::sweep::read(folder, false, &mut Vec::new()).unwrap();
+    let records = results::sweep::read(folder, &mut LeftOut::default()).unwrap();
     let terminal = Summary::of(&metrics::from_records::dataset(records));
     let report = Summary::of(&load(folder, false).unwrap().dataset);
     assert_eq!(terminal.configs, report.configs);

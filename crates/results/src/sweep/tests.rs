@@ -16,9 +16,9 @@ use crate::FolderError;
 
 /// Every line must be readable, or the file end with one that is cut off.
 fn strict(dir: &TempDir) -> Result<Dataset, LoadError> {
-    let mut skipped = Vec::new();
-    let records = read(dir.path(), false, &mut skipped);
-    assert_eq!(skipped, []);
+    let mut left_out = LeftOut::default();
+    let records = read(dir.path(), &mut left_out);
+    assert_eq!(left_out, LeftOut::default());
     records.map(dataset)
 }
 
@@ -149,9 +149,9 @@ fn a_last_line_cut_off_is_left_out_and_any_other_bad_line_is_an_error() {
     let error = strict(&dir).unwrap_err();
     assert_eq!(error.line, Some(4));
     assert!(error.path.ends_with("journal.jsonl"));
-    let mut skipped = Vec::new();
-    let set = dataset(read(dir.path(), true, &mut skipped).unwrap());
-    assert_eq!((set.runs.len(), skipped.len()), (1, 1));
+    let mut left_out = LeftOut::new(true);
+    let set = dataset(read(dir.path(), &mut left_out).unwrap());
+    assert_eq!((set.runs.len(), left_out.skipped.len()), (1, 1));
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn steps_that_failed_are_counted_and_the_first_is_named() {
     };
     let warning = |steps: &[JournalLine]| {
         let dir = folder(&[&together(1, 100, true), steps].concat(), "");
-        let warnings = read(dir.path(), false, &mut Vec::new()).unwrap().warnings;
+        let warnings = read(dir.path(), &mut LeftOut::default()).unwrap().warnings;
         let mut warnings = warnings.into_iter();
         warnings.find(|warning| warning.contains("steps of"))
     };
@@ -296,7 +296,7 @@ fn two_sweeps_into_one_folder_are_refused() {
     }
     drop(first);
     // It is held by no process now, but it is not empty.
-    assert!(matches!(create(), Err(FolderError::AlreadyThere { .. })));
+    assert!(matches!(create(), Err(FolderError::AlreadyThere(_))));
     ResultsDir::resume(dir.path()).unwrap();
 }
 
@@ -304,7 +304,7 @@ fn two_sweeps_into_one_folder_are_refused() {
 fn a_folder_without_a_sweep_cannot_be_resumed() {
     let dir = TempDir::new().unwrap();
     let error = resume(&dir).unwrap_err();
-    assert!(matches!(error, FolderError::NothingThere { .. }));
+    assert!(matches!(error, FolderError::NothingThere(_)));
     let left = fs::read_dir(dir.path()).unwrap().count();
     assert_eq!(left, 0, "nothing is left behind");
 }

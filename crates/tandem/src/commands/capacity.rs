@@ -20,7 +20,7 @@ use domain::record::capacity::{
 };
 use domain::record::{RunHeader, RuntimeFacts};
 use metrics::capacity::{LevelFigures, Next, Objective, Scaling, search};
-use results::FolderError;
+use results::{FolderError, LeftOut};
 use runtime::{Shutdown, ShutdownLevel};
 use serde::Serialize;
 
@@ -253,10 +253,9 @@ fn read_levels(
         let (Some(window), false) = (probe.window, probe.end == LevelEnd::Interrupted) else {
             continue;
         };
-        let mut warnings = Vec::new();
-        let left_out = (&mut Vec::new(), &mut warnings);
-        let rows = results::capacity::rows(dir, record.schema, probe, false, left_out)?;
-        for warning in warnings {
+        let mut left_out = LeftOut::default();
+        let rows = results::capacity::rows(dir, record.schema, probe, &mut left_out)?;
+        for warning in left_out.warnings {
             say(format_args!("warning: {warning}"));
         }
         levels.push(LevelFigures::of(&rows, probe.agents, window, objective));
