@@ -10,14 +10,10 @@ use statrs::statistics::{Data, Max as _, Min as _, OrderStatistics};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IngestError {
-    #[error("failed to read {}", path.display())]
-    Read {
-        path: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error("no CSV file in {}; put benchmark tables there, or name another folder", path.display())]
-    Empty { path: PathBuf },
+    #[error("failed to read {}", .0.display())]
+    Read(PathBuf, #[source] std::io::Error),
+    #[error("no CSV file in {}; put benchmark tables there, or name another folder", .0.display())]
+    Empty(PathBuf),
     #[error("{}:{line}: {message}", path.display())]
     Malformed {
         path: PathBuf,
@@ -75,7 +71,7 @@ fn file_name(path: &Path) -> String {
 
 fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> IngestError {
     let path = path.to_owned();
-    move |source| IngestError::Read { path, source }
+    |source| IngestError::Read(path, source)
 }
 
 /// Every `*.csv` of a folder, in the order of their names; at least one.
@@ -89,9 +85,7 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>, IngestError> {
     }
     files.sort();
     if files.is_empty() {
-        return Err(IngestError::Empty {
-            path: dir.to_owned(),
-        });
+        return Err(IngestError::Empty(dir.to_owned()));
     }
     Ok(files)
 }

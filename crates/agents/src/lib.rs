@@ -17,7 +17,7 @@ use domain::record::{RequestRecord, StepRecord};
 pub use ingest::{Column, Figures, IngestError, Table, read_tables, tables_sha256};
 pub use job::AgentJob;
 pub use prompts::nonce;
-pub use run::{AgentEnd, ProbeEnd, run_agent, run_probe};
+pub use run::{AgentEnd, run_agent, run_probe};
 pub use work::{WorkError, WorkPool};
 
 /// Receives the records of steps and requests. A recorder that cannot keep a record must cancel the job's tokens.

@@ -29,12 +29,6 @@ pub struct AgentEnd {
     pub gave_up: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProbeEnd {
-    pub outcome: Outcome,
-    pub load: Option<Nanos>,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Ingest,
@@ -147,17 +141,17 @@ pub async fn run_agent(job: &AgentJob, mut scheduled: Stamp) -> AgentEnd {
 }
 
 /// Sends one short request with the agent's options to measure the `load` of a model that is ready. The caller has
-/// loaded the model with these options just before.
-pub async fn run_probe(job: &AgentJob, scheduled: Stamp) -> ProbeEnd {
+/// loaded the model with these options just before. Returns the outcome and the `load`.
+pub async fn run_probe(job: &AgentJob, scheduled: Stamp) -> (Outcome, Option<Nanos>) {
     let prompt = job.prompt_as_sent(&prompts::probe(), "probe");
     let options = ModelOptions {
         num_predict: Some(1),
         ..job.options(0)
     };
-    let Answer { outcome, load, .. } = job
-        .request(RequestRole::Probe, "probe", 0, prompt, options, scheduled)
-        .await;
-    ProbeEnd { outcome, load }
+    let role = RequestRole::Probe;
+    let answer = job.request(role, "probe", 0, prompt, options, scheduled);
+    let answer = answer.await;
+    (answer.outcome, answer.load)
 }
 
 async fn run_step(

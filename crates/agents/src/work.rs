@@ -18,12 +18,8 @@ use tokio::sync::Semaphore;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkError {
-    #[error("file work failed in {}", path.display())]
-    File {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
+    #[error("file work failed in {}", .0.display())]
+    File(PathBuf, #[source] io::Error),
     /// The runtime shut down, or the work panicked.
     #[error("work was dropped")]
     Dropped(#[source] tokio::task::JoinError),
@@ -95,7 +91,7 @@ impl WorkPool {
                 record.cpu_ns = Some(lap());
             }
             if let Some(file) = work.file {
-                do_file_work(&dir, file).map_err(|source| WorkError::File { path: dir, source })?;
+                do_file_work(&dir, file).map_err(|source| WorkError::File(dir, source))?;
                 record.file_ns = Some(lap());
             }
             drop(permit);

@@ -18,7 +18,7 @@ use domain::telemetry::Sample;
 use metrics::{RequestMetrics, Summary};
 use polars::prelude::{DataFrame, PolarsResult};
 
-use crate::load::{self, InputKind, Kind, LeftOut, Skipped};
+use crate::load::{self, InputKind, Kind, LeftOut, SkippedPart};
 use crate::{capacity, kind, load_report};
 pub use export::{Export, ExportError, Format, export};
 use schema::{AgentRow, RequestRow, RunRow};
@@ -59,7 +59,7 @@ pub struct Source {
     pub source: String,
     pub warnings: Vec<String>,
     /// What was left out, with `keep_going`.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedPart>,
 }
 
 impl Source {
@@ -67,7 +67,7 @@ impl Source {
         header: &RunHeader,
         source: String,
         warnings: Vec<String>,
-        skipped: Vec<Skipped>,
+        skipped: Vec<SkippedPart>,
     ) -> Self {
         Self {
             name: header.name.clone(),

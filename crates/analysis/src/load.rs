@@ -18,7 +18,7 @@ use metrics::notes::Warning;
 use metrics::{Dataset, RunObservation};
 
 pub(crate) use grid::{Grid, stamp};
-pub use results::{Kind, LeftOut, LoadError, LoadErrorKind, Skipped};
+pub use results::{Kind, LeftOut, LoadError, LoadErrorKind, SkippedPart};
 use results::{read_json, short};
 pub use rows::{Load, read};
 use serde_json::Value;
@@ -45,7 +45,7 @@ pub struct LoadedInput {
     pub kind: InputKind,
     pub dataset: Dataset,
     /// Files, rows and runs that were left out.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedPart>,
 }
 
 /// Detects what kind of input a path holds. Fails when it cannot be read, is of no known kind, or is a results folder
@@ -130,7 +130,7 @@ pub fn load(path: &Path, keep_going: bool) -> Result<LoadedInput, LoadError> {
     }
     sort_imported(&mut dataset);
     let skipped = left_out.skipped;
-    let lines = skipped.iter().map(Skipped::line);
+    let lines = skipped.iter().map(SkippedPart::line);
     dataset.warnings.extend(lines.map(Warning::Text));
     Ok(LoadedInput {
         kind,

@@ -13,7 +13,7 @@ use document::{Block, Section};
 use serde_json::json;
 
 use crate::kind;
-use crate::load::{Load, Skipped};
+use crate::load::{Load, SkippedPart};
 use crate::report::{Report, ReportError, ReportOptions};
 use series::Series;
 
@@ -44,7 +44,7 @@ pub fn build(load: &Load, options: &ReportOptions) -> Result<Report, ReportError
     ];
     page.method = words::method(load);
     page.environment = kind::environment(&page, header, kind::client(header), "load", options);
-    let skipped = load.skipped.iter().map(Skipped::line);
+    let skipped = load.skipped.iter().map(SkippedPart::line);
     let sample =
         "One load is one sample of the server: nothing here says how another run would differ.";
     let limits = skipped.chain([sample.to_owned()]);

@@ -1,18 +1,17 @@
 //! Counts what is in flight between parts of one process while time is virtual.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// One request and its response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ExchangeId(pub u64);
+use crate::Clock;
 
 /// Units in flight per exchange. A unit is a request, a response head, a body byte or the end of a body; sender and
 /// receiver must count alike.
 #[derive(Debug, Clone, Default)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     shared: Arc<Shared>,
 }
 
@@ -28,12 +27,12 @@ struct Shared {
 struct Open {
     /// Exchanges opened so far; their ids count from 1.
     opened: u64,
-    units: HashMap<ExchangeId, i64>,
+    units: HashMap<u64, i64>,
     in_flight: usize,
 }
 
 impl Open {
-    fn add(&mut self, id: ExchangeId, units: i64) {
+    fn add(&mut self, id: u64, units: i64) {
         let Some(count) = self.units.get_mut(&id) else {
             return;
         };
@@ -45,56 +44,97 @@ impl Open {
             _ => {}
         }
     }
-
-    fn remove(&mut self, id: ExchangeId) {
-        if self.units.remove(&id).is_some_and(|count| count > 0) {
-            self.in_flight -= 1;
-        }
-    }
 }
 
 impl Ledger {
-    /// The header that carries an exchange's id from client to server, so that both post and take
-    /// under the same one. Sent only to an embedded simulator.
-    pub const HEADER: &str = "x-tandem-exchange";
-
-    fn entries(&self) -> MutexGuard<'_, Open> {
-        let open = self.shared.open.lock();
-        open.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn open(&self) -> ExchangeId {
-        let mut open = self.entries();
-        open.opened += 1;
-        let id = ExchangeId(open.opened);
-        open.units.insert(id, 0);
-        id
-    }
-
-    /// Puts units on the wire. Does nothing for a closed exchange.
-    pub fn post(&self, id: ExchangeId, units: u64) {
-        self.entries().add(id, units.cast_signed());
-        self.shared.posted.notify_one();
-    }
-
-    /// Takes units off the wire. Does nothing for a closed exchange.
-    pub fn take(&self, id: ExchangeId, units: u64) {
-        self.entries().add(id, -units.cast_signed());
-    }
-
-    /// Ends an exchange and drops what is still posted: the client has its answer or has given up.
-    pub fn close(&self, id: ExchangeId) {
-        self.entries().remove(id);
-    }
-
     /// Keeps the runtime from idling, and so virtual time from moving, while anything is in flight.
     pub(crate) async fn guard(self) {
         loop {
-            while self.entries().in_flight > 0 {
+            while self.shared.open.lock().in_flight > 0 {
                 // A yield lets tokio poll its I/O driver without parking, and only parking moves a paused clock.
                 tokio::task::yield_now().await;
             }
             self.shared.posted.notified().await;
+        }
+    }
+}
+
+/// One side's place in an exchange: one request and its response.
+#[derive(Debug)]
+pub struct LedgerEntry {
+    ledger: Ledger,
+    id: u64,
+    is_client: bool,
+}
+
+impl Clock {
+    /// The client's side of a new exchange, whose request is put on the wire; `None` unless time is virtual. Dropping
+    /// it ends the exchange and drops what is still posted: the client has its answer or has given up.
+    pub fn post_request(&self) -> Option<LedgerEntry> {
+        let ledger = self.inner.ledger.clone()?;
+        let mut open = ledger.shared.open.lock();
+        open.opened += 1;
+        let id = open.opened;
+        open.units.insert(id, 0);
+        drop(open);
+        let entry = LedgerEntry {
+            ledger,
+            id,
+            is_client: true,
+        };
+        entry.post(1);
+        Some(entry)
+    }
+
+    /// The server's side of the exchange that a request's [`LedgerEntry::HEADER`] names, once all of the request is
+    /// read; `None` unless time is virtual and the header has an id.
+    pub fn take_request(&self, header: &str) -> Option<LedgerEntry> {
+        let entry = LedgerEntry {
+            ledger: self.inner.ledger.clone()?,
+            id: header.parse().ok()?,
+            is_client: false,
+        };
+        entry.take(1);
+        Some(entry)
+    }
+}
+
+impl LedgerEntry {
+    /// The header that carries an exchange's id from client to server, so that both post and take
+    /// under the same one. Sent only to an embedded simulator.
+    pub const HEADER: &str = "x-tandem-exchange";
+
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Puts units on the wire. Does nothing once the exchange has ended.
+    pub fn post(&self, units: u64) {
+        self.ledger
+            .shared
+            .open
+            .lock()
+            .add(self.id, units.cast_signed());
+        self.ledger.shared.posted.notify_one();
+    }
+
+    /// Takes units off the wire. Does nothing once the exchange has ended.
+    pub fn take(&self, units: u64) {
+        self.ledger
+            .shared
+            .open
+            .lock()
+            .add(self.id, -units.cast_signed());
+    }
+}
+
+impl Drop for LedgerEntry {
+    fn drop(&mut self) {
+        if self.is_client {
+            let mut open = self.ledger.shared.open.lock();
+            if open.units.remove(&self.id).is_some_and(|count| count > 0) {
+                open.in_flight -= 1;
+            }
         }
     }
 }

@@ -8,8 +8,8 @@
 //!   process, and durations do not depend on the host's load.
 //!
 //! Virtual time is only sound while nothing is on its way that the runtime cannot see. Bytes in a loopback socket are
-//! such a thing: tokio may find its tasks idle, jump ahead, and only then see the readable socket. The [`Ledger`]
-//! closes that gap. A sender posts what it puts on the wire, a receiver takes it off, and while anything is posted a
+//! such a thing: tokio may find its tasks idle, jump ahead, and only then see the readable socket. A ledger
+//! closes that gap ([`LedgerEntry`]). A sender posts what it puts on the wire, a receiver takes it off, and while anything is posted a
 //! guard task keeps the runtime busy so that time stands still.
 
 mod alarm;
@@ -23,7 +23,8 @@ use domain::{Nanos, Stamp};
 use tokio::time::Instant;
 
 pub use alarm::Alarm;
-pub use ledger::{ExchangeId, Ledger};
+use ledger::Ledger;
+pub use ledger::LedgerEntry;
 
 /// tokio nanoseconds per clock nanosecond in virtual time. tokio's timers tick in whole
 /// milliseconds; stretching time a thousandfold makes that one microsecond of clock time.
@@ -135,11 +136,6 @@ impl Clock {
         self.inner.ledger.is_some()
     }
 
-    /// `None` unless time is virtual.
-    pub fn ledger(&self) -> Option<&Ledger> {
-        self.inner.ledger.as_ref()
-    }
-
     pub fn now(&self) -> Stamp {
         let elapsed = u64::try_from(self.inner.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let elapsed = match self.inner.rate {
@@ -206,9 +202,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_posted_unit_holds_virtual_time_until_it_is_taken() {
         let clock = Clock::start_virtual();
-        let ledger = clock.ledger().expect("virtual").clone();
-        let id = ledger.open();
-        ledger.post(id, 2);
+        let entry = clock.post_request().expect("virtual");
+        entry.post(1);
         let sleeper = tokio::spawn({
             let clock = clock.clone();
             async move { clock.sleep(Nanos::from_millis(1)).await }
@@ -219,7 +214,7 @@ mod tests {
             }
             assert_eq!(clock.now(), Stamp::ZERO, "time moved, {left} units to go");
             assert!(!sleeper.is_finished());
-            ledger.take(id, 1);
+            entry.take(1);
         }
         sleeper.await.expect("not cancelled");
         assert_eq!(clock.now(), Stamp(1_000_000));
@@ -228,11 +223,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_closed_exchange_holds_nothing() {
         let clock = Clock::start_virtual();
-        let ledger = clock.ledger().expect("virtual").clone();
-        let id = ledger.open();
-        ledger.post(id, 5);
-        ledger.close(id);
-        ledger.post(id, 7);
+        let client = clock.post_request().expect("virtual");
+        let server = clock.take_request(&client.id().to_string());
+        let server = server.expect("virtual");
+        server.post(5);
+        drop(client);
+        server.post(7);
         clock.sleep(Nanos::from_secs(1)).await;
         assert_eq!(clock.now(), Stamp(1_000_000_000));
     }

@@ -1,11 +1,10 @@
 //! The interface between the runtime and a model server. The clients implement it, and so do fakes in tests.
 
 use std::fmt;
-use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures_core::future::BoxFuture;
+use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -254,16 +253,13 @@ pub enum BackendError {
 /// A model server.
 ///
 /// Dropping a future that a method returned closes its connection, which cancels the request.
+#[async_trait]
 pub trait ChatBackend: Send + Sync + fmt::Debug {
     /// The endpoint without credentials.
     fn endpoint(&self) -> String;
 
     /// Runs one generation to its end and fills `exchange` as it progresses.
-    fn generate<'a>(
-        &'a self,
-        call: &'a GenerateCall,
-        exchange: &'a mut Exchange,
-    ) -> BoxFuture<'a, Outcome>;
+    async fn generate(&self, call: &GenerateCall, exchange: &mut Exchange) -> Outcome;
 
     /// The error of an operation that the protocol does not have. The operations below fail with it unless a backend
     /// implements them.
@@ -275,38 +271,27 @@ pub trait ChatBackend: Send + Sync + fmt::Debug {
         }
     }
 
-    fn identify(&self) -> BoxFuture<'_, Result<ServerIdentity, BackendError>> {
-        Box::pin(ready(Err(
-            self.unsupported("does not report its kind and version")
-        )))
+    async fn identify(&self) -> Result<ServerIdentity, BackendError> {
+        Err(self.unsupported("does not report its kind and version"))
     }
 
     /// `None` if the server does not have the model.
-    fn find_model<'a>(
-        &'a self,
-        _model: &'a str,
-    ) -> BoxFuture<'a, Result<Option<ModelIdentity>, BackendError>> {
-        Box::pin(ready(Err(self.unsupported("does not list its models"))))
+    async fn find_model(&self, _model: &str) -> Result<Option<ModelIdentity>, BackendError> {
+        Err(self.unsupported("does not list its models"))
     }
 
-    fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>> {
-        Box::pin(ready(Err(
-            self.unsupported("does not list the models in memory")
-        )))
+    async fn loaded(&self) -> Result<Vec<LoadedModel>, BackendError> {
+        Err(self.unsupported("does not list the models in memory"))
     }
 
     /// Returns when the model is ready.
-    fn preload<'a>(
-        &'a self,
-        _model: &'a str,
-        _options: &'a ModelOptions,
-    ) -> BoxFuture<'a, Result<(), BackendError>> {
-        Box::pin(ready(Err(self.unsupported("cannot preload a model"))))
+    async fn preload(&self, _model: &str, _options: &ModelOptions) -> Result<(), BackendError> {
+        Err(self.unsupported("cannot preload a model"))
     }
 
     /// Returns when the server no longer lists the model.
-    fn unload<'a>(&'a self, _model: &'a str) -> BoxFuture<'a, Result<(), BackendError>> {
-        Box::pin(ready(Err(self.unsupported("cannot unload a model"))))
+    async fn unload(&self, _model: &str) -> Result<(), BackendError> {
+        Err(self.unsupported("cannot unload a model"))
     }
 }
 

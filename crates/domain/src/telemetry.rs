@@ -177,8 +177,8 @@ pub trait GpuSampler: Send {
     /// to read are read less often; without one, all are read.
     fn sample(&mut self, at: Option<Stamp>) -> Vec<GpuReading>;
 
-    /// Constant facts about the devices (power limit, link, …), by name.
-    fn facts(&self) -> BTreeMap<String, String> {
+    /// Constant facts (`power_limit`, `link`, …) by the device's index and by name.
+    fn facts(&self) -> BTreeMap<(u32, &'static str), String> {
         BTreeMap::new()
     }
 }

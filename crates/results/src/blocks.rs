@@ -8,8 +8,10 @@ use std::fs::File;
 use std::io::{self, BufRead as _, Read};
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::mpsc;
 use std::thread;
+
+use parking_lot::Mutex;
 
 use crate::{LoadError, LoadErrorKind};
 
@@ -119,10 +121,7 @@ pub(crate) fn parse<T: Send>(
             scope.spawn(move || {
                 let mut buffer = Vec::new();
                 loop {
-                    let filled = source
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .fill(&mut buffer);
+                    let filled = source.lock().fill(&mut buffer);
                     let result = match filled {
                         Ok(None) => return,
                         Ok(Some((place, cut_off))) => {

@@ -58,8 +58,7 @@ pub fn next_level(folder: &Path, record: &CapacityRecord, agents: u32) -> PathBu
     level
 }
 
-/// Reads the requests of a level of a run whose `capacity.json` has the version `schema`. Fails when a
-/// row cannot be read, unless it is left out; a last row that a killed client left half-written is a warning.
+/// Reads the requests of a level of a run whose `capacity.json` has the version `schema`, as [`load::rows`] does.
 pub fn rows(
     folder: &Path,
     schema: u32,
@@ -72,8 +71,8 @@ pub fn rows(
     let schema = schema + (LOAD_SCHEMA - CAPACITY_SCHEMA);
     let before = left_out.warnings.len();
     let rows = load::rows(&path, schema, left_out);
-    for warning in &mut left_out.warnings[before..] {
-        warning.insert_str(0, &format!("{}: ", probe.folder));
+    for text in &mut left_out.warnings[before..] {
+        *text = format!("{}: {text}", probe.folder);
     }
     match rows {
         // A level that was stopped before a request had ended.

@@ -5,7 +5,6 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use domain::exit::{Exit, Fails};
-use domain::record::Provenance;
 
 #[derive(Debug, thiserror::Error)]
 pub struct LoadError {
@@ -126,8 +125,8 @@ pub enum LoadErrorKind {
          use `tandem-report compare` to set them side by side"
     )]
     MixedProvenance {
-        found: Provenance,
-        other: Provenance,
+        found: &'static str,
+        other: &'static str,
     },
 }
 
@@ -143,38 +142,22 @@ pub enum FolderError {
         /// Id of the other process, if known.
         owner: Option<u32>,
     },
+    #[error("{} already holds a sweep; continue it with --resume, or give another --out", .0.display())]
+    AlreadyThere(PathBuf),
+    #[error("nothing to resume: no file {}; name the folder of a run, or start a new one with --out", .0.display())]
+    NothingThere(PathBuf),
+    #[error("failed to read {}", .0.display())]
+    Read(PathBuf, #[source] io::Error),
+    #[error("failed to write {}; earlier records are kept, continue with --resume once there is room", .0.display())]
+    Write(PathBuf, #[source] io::Error),
+    #[error("failed to write {}; nothing was recorded: make room or give another --out, and start again", .0.display())]
+    Begin(PathBuf, #[source] io::Error),
     #[error(
-        "{} already holds a sweep; continue it with --resume, or give another --out", dir.display()
+        "{} was removed or moved during the run, which stopped; a folder that was moved can be continued with --resume at its new place", .0.display()
     )]
-    AlreadyThere { dir: PathBuf },
-    #[error("nothing to resume: no file {}; name the folder of a run, or start a new one with --out", path.display())]
-    NothingThere { path: PathBuf },
-    #[error("failed to read {}", path.display())]
-    Read {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("failed to write {}; earlier records are kept, continue with --resume once there is room", path.display())]
-    Write {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("failed to write {}; nothing was recorded: make room or give another --out, and start again", path.display())]
-    Begin {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error(
-        "{} was removed or moved during the run, which stopped; a folder that was moved can be continued with --resume at its new place", path.display()
-    )]
-    Gone { path: PathBuf },
-    #[error(
-        "{} is a link, which a results folder may not contain; replace it by the file, or give another --out", path.display()
-    )]
-    Link { path: PathBuf },
+    Gone(PathBuf),
+    #[error("{} is a link, which a results folder may not contain; replace it by the file, or give another --out", .0.display())]
+    Link(PathBuf),
     #[error(transparent)]
     BadManifest(LoadError),
     #[error(
@@ -206,7 +189,7 @@ impl FolderError {
         if path.exists() {
             Ok(())
         } else {
-            Err(Self::NothingThere { path })
+            Err(Self::NothingThere(path))
         }
     }
 
@@ -214,39 +197,39 @@ impl FolderError {
     pub fn write(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         |source| match source.kind() {
-            io::ErrorKind::NotFound => Self::Gone { path },
-            _ => Self::Write { path, source },
+            io::ErrorKind::NotFound => Self::Gone(path),
+            _ => Self::Write(path, source),
         }
     }
 
     /// The error of a failed write to `path` at the start of a new run.
     pub fn begin(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
-        |source| Self::Begin { path, source }
+        |source| Self::Begin(path, source)
     }
 
     /// The same error if nothing has been recorded yet, so that there is nothing to resume.
     #[must_use]
     pub fn before_anything(self) -> Self {
         match self {
-            Self::Write { path, source } => Self::Begin { path, source },
+            Self::Write(path, source) => Self::Begin(path, source),
             other => other,
         }
     }
 
     pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
-        |source| Self::Read { path, source }
+        |source| Self::Read(path, source)
     }
 }
 
 impl Fails for FolderError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Read { .. }
-            | Self::Write { .. }
-            | Self::Begin { .. }
-            | Self::Gone { .. }
+            Self::Read(..)
+            | Self::Write(..)
+            | Self::Begin(..)
+            | Self::Gone(_)
             | Self::OlderSchema { .. }
             | Self::CorruptJournal { .. } => Exit::Environment,
             _ => Exit::Usage,
@@ -258,13 +241,13 @@ fn owner_note(owner: Option<u32>) -> String {
     owner.map_or_else(String::new, |pid| format!(" (process {pid})"))
 }
 
-/// What readers of a folder leave out, and what they warn of.
+/// What is left out of inputs while they are read.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Parts that cannot be read are left out; otherwise, they are errors.
+    /// Whether parts that cannot be read are left out. Without it, they are errors.
     pub keep_going: bool,
-    pub skipped: Vec<Skipped>,
-    /// Lines that a killed writer left half-written.
+    pub skipped: Vec<SkippedPart>,
+    /// Such as last lines that were cut off, which are left out in any case.
     pub warnings: Vec<String>,
 }
 
@@ -276,38 +259,30 @@ impl LeftOut {
         }
     }
 
-    /// The part that was read, or none if it cannot be read and is left out.
-    pub fn unless_skipped<T>(
-        &mut self,
-        read: Result<T, LoadError>,
-    ) -> Result<Option<T>, LoadError> {
-        match read {
-            Err(error) if self.keep_going => {
-                self.skipped.push(Skipped::from_error(&error));
+    /// A part of an input; `None` for one that cannot be read and is skipped. Without `keep_going`, its error.
+    pub fn or_skip<T>(&mut self, part: Result<T, LoadError>) -> Result<Option<T>, LoadError> {
+        match part {
+            Err(LoadError {
+                path, line, kind, ..
+            }) if self.keep_going => {
+                let reason = kind.to_string();
+                self.skipped.push(SkippedPart { path, line, reason });
                 Ok(None)
             }
-            read => read.map(Some).map_err(LoadError::of_a_part),
+            part => part.map(Some).map_err(LoadError::of_a_part),
         }
     }
 }
 
-/// An input that was left out because `keep_going` was set.
+/// A part of an input that was left out because `keep_going` was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skipped {
+pub struct SkippedPart {
     pub path: PathBuf,
     pub line: Option<u64>,
     pub reason: String,
 }
 
-impl Skipped {
-    fn from_error(error: &LoadError) -> Self {
-        Self {
-            path: error.path.clone(),
-            line: error.line,
-            reason: error.kind.to_string(),
-        }
-    }
-
+impl SkippedPart {
     /// One line with the last two parts of the path.
     pub fn line(&self) -> String {
         let line = self.line.map_or(String::new(), |n| format!(" line {n}"));

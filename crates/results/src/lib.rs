@@ -17,7 +17,7 @@ mod recorded;
 pub mod sweep;
 mod writer;
 
-pub use error::{FolderError, LeftOut, LoadError, LoadErrorKind, Skipped, listed, short};
+pub use error::{FolderError, LeftOut, LoadError, LoadErrorKind, SkippedPart, listed, short};
 pub use json::{read_json, read_versioned, write_json};
 pub use kind::Kind;
 pub use lock::Lock;

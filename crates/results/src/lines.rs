@@ -44,57 +44,41 @@ fn values<T>(block: Block<'_>, read: ReadLine<T>) -> (Vec<T>, u64, Vec<Problem>)
     (values, lines, problems)
 }
 
-/// Handles the unreadable lines of a file, block after block in the order of the file. Each is an error, or is skipped
-/// with `keep_going`. A last line without its line feed is only a warning: a killed writer leaves it so.
-pub(crate) struct Unreadable<'a> {
-    pub(crate) path: &'a Path,
-    /// What a line holds.
-    pub(crate) what: &'static str,
-    /// The kind of run that wrote the file.
-    pub(crate) writer: &'static str,
-    pub(crate) left_out: &'a mut LeftOut,
-    pub(crate) lines_before: u64,
-}
-
-impl Unreadable<'_> {
-    /// Adds the problems of the next block.
-    fn add(&mut self, lines: u64, problems: &[Problem]) -> Result<(), LoadError> {
-        for problem in problems {
-            let line = self.lines_before + problem.line;
-            if problem.cut_off {
-                let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-                self.left_out.warnings.push(format!(
-                    "{name} line {line} is cut off, as a killed {} leaves it; it is left out",
-                    self.writer
-                ));
-                continue;
-            }
-            let mut error = json_error(self.path, &problem.error, self.what);
-            error.line = Some(line);
-            self.left_out.unless_skipped(Err::<(), _>(error))?;
-        }
-        self.lines_before += lines;
-        Ok(())
-    }
-}
-
 /// Reads a file block by block on every core: `make` turns the values of a block into a part, and `take` gets the parts
-/// in the order of the file.
+/// in the order of the file. Each line that cannot be read is an error, or is skipped with `keep_going`. A last line
+/// without its line feed is only a warning: a killed writer leaves it so. In messages, `what` is what a line holds, and
+/// `writer` the kind of run that wrote the file.
 pub(crate) fn fold<V, T: Send>(
-    unreadable: &mut Unreadable<'_>,
+    path: &Path,
+    what: &'static str,
+    writer: &str,
+    left_out: &mut LeftOut,
     read: ReadLine<V>,
     make: impl Fn(Vec<V>) -> T + Sync,
     mut take: impl FnMut(T),
 ) -> Result<(), LoadError> {
-    unreadable.lines_before = 0;
+    let mut lines_before = 0;
     blocks::parse(
-        unreadable.path,
+        path,
         |block| {
             let (values, lines, problems) = values(block, read);
             (make(values), lines, problems)
         },
         |(part, lines, problems)| {
-            unreadable.add(lines, &problems)?;
+            for problem in problems {
+                let line = lines_before + problem.line;
+                if problem.cut_off {
+                    let name = path.file_name().unwrap_or_default().to_string_lossy();
+                    left_out.warnings.push(format!(
+                        "{name} line {line} is cut off, as a killed {writer} leaves it; it is left out"
+                    ));
+                    continue;
+                }
+                let mut error = json_error(path, &problem.error, what);
+                error.line = Some(line);
+                left_out.or_skip::<()>(Err(error))?;
+            }
+            lines_before += lines;
             take(part);
             Ok(())
         },
@@ -102,11 +86,14 @@ pub(crate) fn fold<V, T: Send>(
 }
 
 pub(crate) fn read<T: Send>(
-    unreadable: &mut Unreadable<'_>,
+    path: &Path,
+    what: &'static str,
+    writer: &str,
+    left_out: &mut LeftOut,
     read: ReadLine<T>,
 ) -> Result<Vec<T>, LoadError> {
     let mut all = Vec::new();
     let take = |values: Vec<T>| all.extend(values);
-    fold(unreadable, read, |values| values, take)?;
+    fold(path, what, writer, left_out, read, |values| values, take)?;
     Ok(all)
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use domain::record::load::{LOAD_FILE, LOAD_SCHEMA, LoadFile, REQUESTS_FILE};
 use domain::record::{RequestRecord, schema1};
 
-use crate::lines::{self, ReadLine, Unreadable};
+use crate::lines::{self, ReadLine};
 use crate::{FolderError, LeftOut, LineWriter, LoadError, read_versioned, write_json};
 
 /// Beginning of the names of the folders of a load's repetitions.
@@ -51,8 +51,9 @@ pub fn rows(
 }
 
 /// Reads the rows of `requests.jsonl` beside a `load.json` of the version `schema`, block by block on every core:
-/// `make` turns each block's rows into a part, and `take` gets the parts in the order of the file. Fails when
-/// a row cannot be read, unless it is left out; a last row that a killed client left half-written is a warning.
+/// `make` turns each block's rows into a part, and `take` gets the parts in the order of the file. A row that cannot
+/// be read is an error, or is skipped with `keep_going`; a last row that a killed client left half-written is a
+/// warning.
 pub fn fold<T: Send>(
     path: &Path,
     schema: u32,
@@ -60,18 +61,11 @@ pub fn fold<T: Send>(
     make: impl Fn(Vec<RequestRecord>) -> T + Sync,
     take: impl FnMut(T),
 ) -> Result<(), LoadError> {
-    let mut unreadable = Unreadable {
-        path,
-        what: "request row",
-        writer: "load",
-        left_out,
-        lines_before: 0,
-    };
     let read: ReadLine<RequestRecord> = match schema {
         LOAD_SCHEMA => lines::line,
         _ => lifted,
     };
-    lines::fold(&mut unreadable, read, make, take)
+    lines::fold(path, "request row", "load", left_out, read, make, take)
 }
 
 /// Reads a row as loads wrote it before schema 3.

@@ -88,7 +88,7 @@ fn refuse_link(entry: &fs::DirEntry) -> Result<(), FolderError> {
     let path = entry.path();
     let kind = entry.file_type().map_err(FolderError::read(&path))?;
     if kind.is_symlink() {
-        return Err(FolderError::Link { path });
+        return Err(FolderError::Link(path));
     }
     if kind.is_dir() {
         for entry in fs::read_dir(&path).map_err(FolderError::read(&path))? {

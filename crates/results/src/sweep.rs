@@ -16,11 +16,11 @@ use domain::record::{
 
 pub use folder::{ResultsDir, ResumePoint, read_manifest, write_manifest};
 
-use crate::lines::{self, ReadLine, Unreadable};
+use crate::lines::{self, ReadLine};
 use crate::{LeftOut, LoadError, listed, read_versioned};
 
-/// Reads a sweep's folder; no arm need be complete. Fails when the manifest cannot be read, and when a line cannot be
-/// read, unless it is left out. The records take the warnings.
+/// Reads a sweep's folder; no arm need be complete. The warnings are moved into the records. Fails when the manifest
+/// cannot be read, and without `keep_going` when a line cannot.
 pub fn read(folder: &Path, left_out: &mut LeftOut) -> Result<SweepRecords, LoadError> {
     let (schema, mut manifest): (_, Manifest) = read_versioned(
         &folder.join(MANIFEST_FILE),
@@ -33,25 +33,18 @@ pub fn read(folder: &Path, left_out: &mut LeftOut) -> Result<SweepRecords, LoadE
         1 => lifted,
         _ => lines::line,
     };
-    let journal_path = folder.join(JOURNAL_FILE);
-    let telemetry_path = folder.join(TELEMETRY_FILE);
-    let mut unreadable = Unreadable {
-        path: &journal_path,
-        what: "journal line",
-        writer: "sweep",
-        left_out,
-        lines_before: 0,
-    };
-    let journal = lines::read(&mut unreadable, read_line)?;
-    let bytes = telemetry_path.metadata().map(|file| file.len());
+    let path = folder.join(JOURNAL_FILE);
+    let journal = lines::read(&path, "journal line", "sweep", left_out, read_line)?;
+    let path = folder.join(TELEMETRY_FILE);
+    let bytes = path.metadata().map(|file| file.len());
     let telemetry = if bytes.as_ref().is_ok_and(|bytes| *bytes > 0) {
-        (unreadable.path, unreadable.what) = (&telemetry_path, "telemetry sample");
-        lines::read(&mut unreadable, lines::line)?
+        lines::read(&path, "telemetry sample", "sweep", left_out, lines::line)?
     } else {
         // A sweep can be over before the first sample.
         let what = bytes.map_or("no", |_| "no sample in");
-        let warning = format!("{what} {TELEMETRY_FILE}: device and host use are unknown");
-        left_out.warnings.push(warning);
+        left_out.warnings.push(format!(
+            "{what} {TELEMETRY_FILE}: device and host use are unknown"
+        ));
         Vec::new()
     };
     let mut warnings = std::mem::take(&mut left_out.warnings);

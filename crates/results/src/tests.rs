@@ -50,8 +50,7 @@ fn a_load_of_schema_2_is_read() {
     assert_eq!(result.figures.outcomes.completed, 705);
     assert_eq!(result.figures.slo.unwrap().limits, "ttft<2s,tpot<80ms");
 
-    let path = old("load").join(REQUESTS_FILE);
-    let rows = rows(|left_out| load::rows(&path, schema, left_out));
+    let rows = rows(|left_out| load::rows(&old("load").join(REQUESTS_FILE), schema, left_out));
     assert_eq!(
         stamps(&rows),
         [

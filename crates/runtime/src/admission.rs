@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use clock::Clock;
 use domain::backend::{ChatBackend, Exchange, GenerateCall};
 use domain::{Nanos, Outcome, TimeoutPhase};
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -25,35 +24,27 @@ pub(crate) struct Admitted {
     pub(crate) stop: CancellationToken,
 }
 
+#[async_trait]
 impl ChatBackend for Admitted {
     fn endpoint(&self) -> String {
         self.inner.endpoint()
     }
 
-    fn generate<'a>(
-        &'a self,
-        call: &'a GenerateCall,
-        exchange: &'a mut Exchange,
-    ) -> BoxFuture<'a, Outcome> {
-        async move {
-            let _permit = match &self.permits {
-                None => None,
-                Some(permits) => {
-                    let asked = self.clock.now();
-                    let permit = unless(&self.stop, permits.acquire()).await;
-                    exchange.times.admission_wait = Some(self.clock.now().since(asked));
-                    let Some(permit) = permit else {
-                        return Outcome::Cancelled;
-                    };
-                    Some(permit.expect("the semaphore is never closed"))
-                }
+    async fn generate(&self, call: &GenerateCall, exchange: &mut Exchange) -> Outcome {
+        let mut _permit = None;
+        if let Some(permits) = &self.permits {
+            let asked = self.clock.now();
+            let permit = unless(&self.stop, permits.acquire()).await;
+            exchange.times.admission_wait = Some(self.clock.now().since(asked));
+            let Some(permit) = permit else {
+                return Outcome::Cancelled;
             };
-            // Clients apply this limit too; this one also ends a backend that does not.
-            let phase = TimeoutPhase::Total;
-            let generating = self.inner.generate(call, exchange);
-            let outcome = self.clock.timeout(self.total, generating).await;
-            outcome.unwrap_or(Outcome::TimedOut { phase })
+            _permit = Some(permit.expect("the semaphore is never closed"));
         }
-        .boxed()
+        // Clients apply this limit too; this one also ends a backend that does not.
+        let phase = TimeoutPhase::Total;
+        let generating = self.inner.generate(call, exchange);
+        let outcome = self.clock.timeout(self.total, generating).await;
+        outcome.unwrap_or(Outcome::TimedOut { phase })
     }
 }

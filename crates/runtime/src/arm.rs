@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use agents::{AgentEnd, AgentJob, Recorder, run_agent, run_probe};
-use domain::Stamp;
 use domain::backend::Progress;
 use domain::cache::CacheCheck;
 use domain::event::Event;
 use domain::plan::{Arm, ArmSpec, Config};
-use domain::record::{ArmRecord, ChangedServer, JournalLine};
+use domain::record::{ArmRecord, JournalLine};
+use domain::{Nanos, Outcome, Stamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -16,18 +16,19 @@ use tracing::Instrument as _;
 
 use crate::admission::Admitted;
 use crate::context::SweepContext;
-use crate::journal::MainRequest;
-use crate::live::{REPORT_EVERY, TokenReports};
+use crate::journal::found_no_server;
 use crate::shutdown::unless;
 use crate::{probe, state};
 
+/// Time between two reports of an agent's tokens to the observer.
+const REPORT_EVERY: Nanos = Nanos::from_millis(100);
+
 #[derive(Debug)]
 pub(crate) struct ArmEnd {
-    pub(crate) complete: bool,
+    pub(crate) record: ArmRecord,
     /// The last failure, if no server could be reached.
     pub(crate) dead: Option<String>,
     pub(crate) cache: CacheCheck,
-    pub(crate) changed_servers: Vec<ChangedServer>,
 }
 
 /// An arm that is to run: the configuration that it belongs to, and which attempt at it this is, from 1.
@@ -86,9 +87,9 @@ pub(crate) async fn run_arm(context: &mut SweepContext, arm: ArmAttempt<'_>) -> 
     }
 
     let (requests, cache) = context.journal.take_arm();
-    let is_dead = complete && requests.iter().all(MainRequest::found_no_server);
+    let is_dead = complete && requests.iter().all(found_no_server);
     let last = requests.last().filter(|_| is_dead);
-    let dead = last.map(|request| in_words(&request.outcome));
+    let dead = last.map(|request| in_words(&request.times.outcome));
     if dead.is_some() {
         // Every agent ended without a server: a resumed sweep runs this arm again.
         complete = false;
@@ -107,7 +108,8 @@ pub(crate) async fn run_arm(context: &mut SweepContext, arm: ArmAttempt<'_>) -> 
         complete = probe_agents(context, arm, &wanted, &mut notes).await;
     }
 
-    let completed = requests.iter().filter(|r| r.outcome.is_completed()).count() as u32;
+    let outcomes = requests.iter().map(|request| &request.times.outcome);
+    let completed = outcomes.filter(|o| o.is_completed()).count() as u32;
     let record = ArmRecord {
         run: spec.run.clone(),
         arm: spec.arm,
@@ -120,7 +122,7 @@ pub(crate) async fn run_arm(context: &mut SweepContext, arm: ArmAttempt<'_>) -> 
         loaded_after,
         agents: ends.iter().flatten().map(|end| end.span).collect(),
         notes,
-        changed_servers: changed_servers.clone(),
+        changed_servers,
     };
     context.journal.append(JournalLine::Arm(record.clone()));
     if !context.clock.is_virtual() {
@@ -128,21 +130,20 @@ pub(crate) async fn run_arm(context: &mut SweepContext, arm: ArmAttempt<'_>) -> 
         context.journal.sync();
     }
     context.observer.on_event(&Event::ArmEnded {
-        record,
+        record: record.clone(),
         completed,
         not_completed: requests.len() as u32 - completed,
     });
     Some(ArmEnd {
-        complete,
+        record,
         dead,
         cache,
-        changed_servers,
     })
 }
 
-fn in_words(outcome: &domain::Outcome) -> String {
+fn in_words(outcome: &Outcome) -> String {
     match outcome {
-        domain::Outcome::Failed { message, .. } => message.clone(),
+        Outcome::Failed { message, .. } => message.clone(),
         other => other.class().to_owned(),
     }
 }
@@ -171,12 +172,11 @@ async fn probe_agents(
         }
         let (agent_no, progress) = (*agent as usize, Progress::counting());
         let job = job(context, arm, agent_no, progress, &context.abort);
-        let end = run_probe(&job, context.clock.now()).await;
-        match (end.outcome, end.load) {
-            (domain::Outcome::Completed, Some(_)) => {
+        match run_probe(&job, context.clock.now()).await {
+            (Outcome::Completed, Some(_)) => {
                 context.probed.insert(key);
             }
-            (domain::Outcome::Cancelled, _) => return false,
+            (Outcome::Cancelled, _) => return false,
             (outcome, _) => notes.push(format!(
                 "the probe of agent {agent} measured no warm load: {}",
                 in_words(&outcome)
@@ -228,7 +228,8 @@ struct Running<'a> {
     jobs: Vec<AgentJob>,
     cancel: CancellationToken,
     tasks: JoinSet<(usize, AgentEnd)>,
-    reports: TokenReports<'a>,
+    /// The counter of each agent, and how many of its chunks were reported.
+    tokens: Vec<(Progress, u64)>,
     next_report: Stamp,
     deadline: Option<Stamp>,
     ends: Vec<Option<AgentEnd>>,
@@ -239,20 +240,15 @@ impl<'a> Running<'a> {
     fn new(context: &'a SweepContext, arm: ArmAttempt<'_>) -> Self {
         let agents = arm.config.agents.len();
         let cancel = context.abort.child_token();
-        let reports = TokenReports::new(context.observer.as_ref(), agents);
-        let jobs = (0..agents)
-            .map(|agent| {
-                let progress = reports.progress(agent);
-                job(context, arm, agent, progress, &cancel)
-            })
-            .collect();
+        let job = |agent| job(context, arm, agent, Progress::counting(), &cancel);
+        let jobs: Vec<_> = (0..agents).map(job).collect();
         let now = context.clock.now();
         Self {
             context,
+            tokens: jobs.iter().map(|job| (job.progress.clone(), 0)).collect(),
             jobs,
             cancel,
             tasks: JoinSet::new(),
-            reports,
             next_report: now + REPORT_EVERY,
             deadline: context.arm_deadline.map(|limit| now + limit),
             ends: vec![None; agents],
@@ -332,12 +328,24 @@ impl<'a> Running<'a> {
                     self.cancel.cancel();
                 }
                 () = clock.sleep_until(self.next_report) => {
-                    let now = clock.now();
-                    self.reports.send(now);
-                    self.next_report = now + REPORT_EVERY;
+                    self.report_tokens();
+                    self.next_report = clock.now() + REPORT_EVERY;
                 }
             }
         }
-        self.reports.send(clock.now());
+        self.report_tokens();
+    }
+
+    /// Reports the chunks that have arrived since the last report to the observer.
+    fn report_tokens(&mut self) {
+        let at = self.context.clock.now();
+        for ((progress, reported), agent) in self.tokens.iter_mut().zip(0..) {
+            let count = progress.get() - *reported;
+            *reported += count;
+            if count > 0 {
+                let event = Event::Tokens { agent, at, count };
+                self.context.observer.on_event(&event);
+            }
+        }
     }
 }

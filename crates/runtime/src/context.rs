@@ -6,7 +6,7 @@ use agents::WorkPool;
 use clock::Clock;
 use domain::Nanos;
 use domain::backend::ChatBackend;
-use domain::event::Observer;
+use domain::event::{Event, Observer};
 use domain::plan::{ConfigId, SweepPlan, Topology};
 use domain::record::{EndpointFacts, NonceRoot};
 use tokio::sync::Semaphore;
@@ -34,4 +34,11 @@ pub(crate) struct SweepContext {
     pub(crate) arm_deadline: Option<Nanos>,
     /// Agents whose warm load a probe has measured.
     pub(crate) probed: BTreeSet<(ConfigId, Topology, u32)>,
+}
+
+impl SweepContext {
+    pub(crate) fn warn(&self, text: String) {
+        tracing::warn!("{text}");
+        self.observer.on_event(&Event::Warning(text));
+    }
 }

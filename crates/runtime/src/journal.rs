@@ -4,18 +4,17 @@
 //! agents' tokens.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use agents::Recorder;
 use domain::cache::{CacheCheck, FirstPrefills};
 use domain::record::{JournalLine, RequestRecord, RequestRole, StepRecord};
-use domain::{FailureKind, ModelOptions, Nanos, Outcome, OutcomeCounts, TimeoutPhase};
+use domain::{FailureKind, Outcome, OutcomeCounts, TimeoutPhase};
+use parking_lot::Mutex;
 use results::{FolderError, LineWriter};
 use tokio_util::sync::CancellationToken;
-
-use crate::lock;
 
 /// The journal, and the counts that the runtime itself needs. The first write that fails cancels the sweep, whose
 /// further work could not be recorded.
@@ -32,7 +31,8 @@ pub(crate) struct Journal {
 struct Inner {
     counts: OutcomeCounts,
     failed_steps: u32,
-    arm: Vec<MainRequest>,
+    /// The main requests of the running arm.
+    arm: Vec<RequestRecord>,
     cache: CacheCheck,
     first_prefills: FirstPrefills,
 }
@@ -48,7 +48,7 @@ impl Failure {
     fn keep(&self, result: Result<(), FolderError>) {
         if let Err(e) = result {
             // The first failure names the cause, those after it only follow from it.
-            lock(&self.error).get_or_insert(e);
+            self.error.lock().get_or_insert(e);
             self.unwritable.cancel();
         }
     }
@@ -57,34 +57,21 @@ impl Failure {
 /// Something that the writer's thread does with the journal.
 type Job = Box<dyn FnOnce(&mut LineWriter) -> io::Result<()> + Send>;
 
-/// A main request of the running arm, as far as the runtime needs it.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct MainRequest {
-    pub(crate) agent: u32,
-    pub(crate) endpoint: u32,
-    pub(crate) options: ModelOptions,
-    pub(crate) outcome: Outcome,
-    pub(crate) load: Option<Nanos>,
-    /// Whether any part of a response arrived.
-    pub(crate) answered: bool,
-}
-
-impl MainRequest {
-    /// True if no connection to the server could be made or kept and no response arrived.
-    pub(crate) fn found_no_server(&self) -> bool {
-        let lost = matches!(
-            self.outcome,
-            Outcome::Failed {
-                failure: FailureKind::ConnectionRefused
-                    | FailureKind::Connect
-                    | FailureKind::ConnectionReset,
-                ..
-            } | Outcome::TimedOut {
-                phase: TimeoutPhase::Connect,
-            }
-        );
-        lost && !self.answered
-    }
+/// True if no connection to the server could be made or kept and no response arrived.
+pub(crate) fn found_no_server(request: &RequestRecord) -> bool {
+    let times = &request.times;
+    let lost = matches!(
+        times.outcome,
+        Outcome::Failed {
+            failure: FailureKind::ConnectionRefused
+                | FailureKind::Connect
+                | FailureKind::ConnectionReset,
+            ..
+        } | Outcome::TimedOut {
+            phase: TimeoutPhase::Connect,
+        }
+    );
+    lost && times.headers.is_none() && times.first_token.is_none()
 }
 
 impl Journal {
@@ -108,7 +95,7 @@ impl Journal {
                     }
                 }
             })
-            .map_err(|source| FolderError::Write { path, source })?;
+            .map_err(|source| FolderError::Write(path, source))?;
         Ok(Self {
             inner: Mutex::default(),
             failure,
@@ -155,49 +142,41 @@ impl Journal {
     /// Waits for all writes, and returns the first one that failed, once.
     pub(crate) fn check(&self) -> Result<(), FolderError> {
         self.settle();
-        lock(&self.failure.error).take().map_or(Ok(()), Err)
+        self.failure.error.lock().take().map_or(Ok(()), Err)
     }
 
     /// The main requests since the last call, in the order in which they ended, and whether a prompt cache helped them.
-    pub(crate) fn take_arm(&self) -> (Vec<MainRequest>, CacheCheck) {
-        let inner = &mut *lock(&self.inner);
+    pub(crate) fn take_arm(&self) -> (Vec<RequestRecord>, CacheCheck) {
+        let inner = &mut *self.inner.lock();
         let (arm, cache) = (&mut inner.arm, &mut inner.cache);
         (std::mem::take(arm), std::mem::take(cache))
     }
 
     pub(crate) fn counts(&self) -> OutcomeCounts {
-        lock(&self.inner).counts
+        self.inner.lock().counts
     }
 
     /// Steps of agents that failed, apart from requests.
     pub(crate) fn failed_steps(&self) -> u32 {
-        lock(&self.inner).failed_steps
+        self.inner.lock().failed_steps
     }
 }
 
 impl Recorder for Journal {
     fn request(&self, record: RequestRecord) {
         if record.role == RequestRole::Main {
-            let mut guard = lock(&self.inner);
+            let mut guard = self.inner.lock();
             let inner = &mut *guard;
             inner.cache.add_of_sweep(&record, &mut inner.first_prefills);
-            let times = &record.times;
-            inner.counts.count(&times.outcome);
-            inner.arm.push(MainRequest {
-                agent: record.agent,
-                endpoint: record.endpoint,
-                options: record.options.clone(),
-                outcome: times.outcome.clone(),
-                load: times.counters.load,
-                answered: times.headers.is_some() || times.first_token.is_some(),
-            });
+            inner.counts.count(&record.times.outcome);
+            inner.arm.push(record.clone());
         }
         self.append(JournalLine::Request(record));
     }
 
     fn step(&self, record: StepRecord) {
         if record.failure().is_some() {
-            lock(&self.inner).failed_steps += 1;
+            self.inner.lock().failed_steps += 1;
         }
         self.append(JournalLine::Step(record));
     }

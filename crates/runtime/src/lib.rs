@@ -16,7 +16,6 @@ mod arm;
 mod context;
 mod error;
 mod journal;
-mod live;
 pub mod load;
 mod probe;
 mod sampling;
@@ -24,16 +23,9 @@ mod shutdown;
 mod state;
 mod sweep;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 pub use error::RuntimeError;
 pub use shutdown::{Shutdown, ShutdownLevel, asked_to_stop};
 pub use sweep::{DEFAULT_DEAD_ARMS, SweepSetup, SweepSummary, run_sweep};
-
-/// Locks a mutex whose content stays valid when its holder panics.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 #[cfg(test)]
 mod tests;

@@ -11,9 +11,10 @@ mod shape;
 mod trace;
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::iter::StepBy;
+use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 
 use agents::{WorkError, WorkPool};
 use clock::Clock;
@@ -23,11 +24,11 @@ use domain::plan::{CachePolicy, Topology};
 use domain::record::{NonceRoot, RequestRecord, RunKey, Turn};
 use domain::work::Work;
 use domain::{ModelOptions, Nanos, Stamp};
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::conversation::Conversation;
-use crate::lock;
 use crate::shutdown::{Shutdown, unless};
 
 pub use backlog::Backlog;
@@ -75,6 +76,7 @@ impl LoadPlan {
     }
 }
 
+#[expect(missing_debug_implementations, reason = "functions have none")]
 pub struct LoadSetup {
     pub plan: LoadPlan,
     /// The servers, at least one. Agent `i` uses server `i` modulo their number.
@@ -108,15 +110,6 @@ impl LoadSetup {
 }
 
 pub type OnRecord = Arc<dyn Fn(RequestRecord) + Send + Sync>;
-
-impl fmt::Debug for LoadSetup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoadSetup")
-            .field("plan", &self.plan)
-            .field("backends", &self.backends)
-            .finish_non_exhaustive()
-    }
-}
 
 /// The outcome of a load, apart from its records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,7 +181,7 @@ pub async fn run_load(setup: LoadSetup, shutdown: &Shutdown) -> Result<LoadEnd, 
         () = work => {}
         never = shutdown.abort_after_grace(&context.setup.clock) => match never {},
     }
-    if let Some(error) = lock(&context.work_error).take() {
+    if let Some(error) = context.work_error.lock().take() {
         return Err(LoadError::Work(error));
     }
     let started_requests = context.started_requests.load(Ordering::Relaxed);
@@ -227,37 +220,25 @@ struct Place {
 }
 
 async fn closed(context: &Arc<LoadContext>, agents: u32, think: Nanos) {
-    let requests = context.setup.plan.requests;
+    let (requests, each) = (context.setup.plan.requests, context.setup.plan.turns_each());
     let mut tasks = JoinSet::new();
     for agent in 0..agents.min(requests) {
         let context = Arc::clone(context);
         tasks.spawn(async move {
             let mut due = context.started;
-            let mut talk = Conversation::default();
-            for (index, call) in (agent..requests).step_by(agents as usize).zip(0..) {
-                let turn = context.setup.plan.turns.as_ref().map(|turns| {
-                    let count = turns.count.get();
-                    // Session `s` belongs to agent `s` modulo the number of agents, as requests do.
-                    let session = agent + (call / count) * agents;
-                    (session, call % count + 1, turns.think)
-                });
-                let pause = if let Some((_, 2.., pause)) = turn {
-                    pause
-                } else {
-                    talk = Conversation::default();
-                    if call > 0 { think } else { Nanos::ZERO }
-                };
+            let own = |of: Range<u32>| of.step_by(agents as usize);
+            let calls = own(agent..requests).zip(0..);
+            for (first, first_call) in calls.step_by(each as usize) {
+                let pause = if first_call > 0 { think } else { Nanos::ZERO };
                 due = due + pause;
                 if !context.rest(pause, due).await {
                     break;
                 }
-                let place = Place {
-                    index,
-                    agent,
-                    call,
-                    turn: turn.map(|(session, turn, _)| Turn { session, turn }),
-                };
-                let Some(ended) = context.request(place, due, &mut talk).await else {
+                // Session `s` belongs to agent `s` modulo the number of agents, as requests do.
+                let number = agent + first_call / each * agents;
+                let indices = own(first..requests);
+                let session = context.session(number, agent, first_call, indices, due);
+                let Some(ended) = session.await else {
                     break;
                 };
                 due = ended;
@@ -322,7 +303,7 @@ async fn unlimited(context: &Arc<LoadContext>) {
             std::mem::replace(calls, *calls + 1)
         });
         let task = Arc::clone(context);
-        tasks.spawn(async move { task.session(planned, agent, call).await });
+        tasks.spawn(async move { task.start(planned, agent, call).await });
         while let Some(ended) = tasks.try_join_next() {
             ended.expect("a request's task is not cancelled");
         }
@@ -339,12 +320,15 @@ async fn limited(context: &Arc<LoadContext>, agents: u32) {
         tasks.spawn(async move {
             let mut call = 0;
             loop {
-                let next = lock(&planned).next();
+                let next = planned.lock().next();
                 let Some(next) = next else { break };
                 if !context.wait_until(next.at).await {
                     break;
                 }
-                call += context.session(next, agent, call).await;
+                if context.start(next, agent, call).await.is_none() {
+                    break;
+                }
+                call += context.setup.plan.turns_each();
             }
         });
     }
@@ -389,37 +373,48 @@ impl LoadContext {
         is_over && !self.stop.is_cancelled()
     }
 
-    /// Runs all turns of a planned start, one after another, and returns their number.
-    async fn session(&self, planned: Planned, agent: u32, first_call: u32) -> u32 {
+    /// Runs a planned start. Returns the end of its last request; `None` if the load was stopped.
+    async fn start(&self, planned: Planned, agent: u32, first_call: u32) -> Option<Stamp> {
+        let Planned { number, at, .. } = planned;
         let plan = &self.setup.plan;
-        let each = plan.turns_each();
-        let first = planned.number * each;
+        let indices = (number * plan.turns_each()..plan.requests).step_by(1);
+        self.session(number, agent, first_call, indices, at).await
+    }
+
+    /// Sends an agent's session of several turns, or a single request, one request after another. `indices` are the
+    /// numbers of its requests among all of the load; there may be more of them than turns. Returns the end of the
+    /// last request; `None` if the load was stopped.
+    async fn session(
+        &self,
+        number: u32,
+        agent: u32,
+        first_call: u32,
+        indices: StepBy<Range<u32>>,
+        mut due: Stamp,
+    ) -> Option<Stamp> {
+        let plan = &self.setup.plan;
         let mut talk = Conversation::default();
-        let mut due = planned.at;
-        for turn in 0..each.min(plan.requests - first) {
+        for (turn, index) in (0..plan.turns_each()).zip(indices) {
             if let Some(turns) = &plan.turns
                 && turn > 0
             {
                 due = due + turns.think;
                 if !self.rest(turns.think, due).await {
-                    return turn;
+                    return None;
                 }
             }
             let place = Place {
-                index: first + turn,
+                index,
                 agent,
                 call: first_call + turn,
                 turn: plan.turns.as_ref().map(|_| Turn {
-                    session: planned.number,
+                    session: number,
                     turn: turn + 1,
                 }),
             };
-            match self.request(place, due, &mut talk).await {
-                Some(ended) => due = ended,
-                None => return turn,
-            }
+            due = self.request(place, due, &mut talk).await?;
         }
-        each
+        Some(due)
     }
 }
 

@@ -13,15 +13,14 @@
 
 use domain::Nanos;
 use domain::plan::{Config, StatePolicy};
-
-use crate::journal::MainRequest;
+use domain::record::RequestRecord;
 
 /// The longest `load` of a request that found its model ready. Warm loads are 0.1 to 0.3 s on the machines seen so far.
 pub(crate) const READY_LIMIT: Nanos = Nanos::from_secs(1);
 
 /// The agents that need a probe, last first: the arm left the server with the options of its last agent, which needs
 /// no reload. `requests` are those of the sequential arm, in the order they ended.
-pub(crate) fn wanted(config: &Config, state: StatePolicy, requests: &[MainRequest]) -> Vec<u32> {
+pub(crate) fn wanted(config: &Config, state: StatePolicy, requests: &[RequestRecord]) -> Vec<u32> {
     let agents = 0..config.agents.len() as u32;
     agents
         .rev()
@@ -36,18 +35,19 @@ pub(crate) fn wanted(config: &Config, state: StatePolicy, requests: &[MainReques
 fn found_ready(
     config: &Config,
     state: StatePolicy,
-    before: &[MainRequest],
-    request: &MainRequest,
+    before: &[RequestRecord],
+    request: &RequestRecord,
 ) -> bool {
-    let quick =
-        request.outcome.is_completed() && request.load.is_some_and(|load| load <= READY_LIMIT);
+    let times = &request.times;
+    let load = times.counters.load;
+    let quick = times.outcome.is_completed() && load.is_some_and(|load| load <= READY_LIMIT);
     let previous = before
         .iter()
         .rev()
         .find(|earlier| earlier.endpoint == request.endpoint);
     let expected = match (previous, state) {
         (Some(previous), _) => {
-            previous.outcome.is_completed() && !previous.options.reloads_for(&request.options)
+            previous.times.outcome.is_completed() && !previous.options.reloads_for(&request.options)
         }
         (None, StatePolicy::Unloaded) => false,
         (None, StatePolicy::AsLeft) => true,

@@ -1,6 +1,5 @@
 //! A sweep: every arm of a plan, in order, each recorded as it ends.
 
-use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +22,7 @@ use crate::arm::{ArmAttempt, run_arm};
 use crate::context::SweepContext;
 use crate::error::RuntimeError;
 use crate::journal::Journal;
-use crate::sampling::Telemetry;
+use crate::sampling;
 use crate::shutdown::{Shutdown, unless};
 use crate::state::{self, ASK_LIMIT};
 
@@ -31,6 +30,7 @@ use crate::state::{self, ASK_LIMIT};
 pub const DEFAULT_DEAD_ARMS: NonZeroU32 = NonZeroU32::new(3).expect("not zero");
 
 /// What a sweep needs. The plan, the repetitions and the endpoints are in the manifest of `results`.
+#[expect(missing_debug_implementations, reason = "samplers have none")]
 pub struct SweepSetup {
     /// The results folder, created or resumed.
     pub results: ResultsDir,
@@ -57,15 +57,6 @@ pub struct SweepSetup {
     pub dead_arms: NonZeroU32,
 }
 
-impl fmt::Debug for SweepSetup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SweepSetup")
-            .field("results", &self.results)
-            .field("backends", &self.backends)
-            .finish_non_exhaustive()
-    }
-}
-
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SweepSummary {
     pub arms: usize,
@@ -84,8 +75,6 @@ pub struct SweepSummary {
     pub interrupted: bool,
     /// Time that this process took, on the sweep's clock.
     pub took: Nanos,
-    /// Warnings for the user; each was an event as well.
-    pub warnings: Vec<String>,
 }
 
 impl SweepSummary {
@@ -128,7 +117,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         journal,
         lock: _lock,
     } = setup.results;
-    let (clock, observer) = (setup.clock, setup.observer);
+    let clock = setup.clock;
     check_setup(&manifest, &setup.backends)?;
     if manifest.plan.reads_tables() {
         agents::read_tables(&setup.benchmarks).map_err(RuntimeError::Benchmarks)?;
@@ -163,7 +152,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         endpoints,
         clock: clock.clone(),
         journal: Arc::clone(&journal),
-        observer: Arc::clone(&observer),
+        observer: setup.observer,
         stop: stop.clone(),
         abort: shutdown.aborted().child_token(),
         pool: WorkPool::for_clock(&clock),
@@ -171,23 +160,18 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         arm_deadline: setup.arm_deadline,
         probed,
     };
-    let mut log = WarningLog {
-        observer: Arc::clone(&observer),
-        warnings: Vec::new(),
-    };
-    for warning in warnings {
-        log.warn(warning);
-    }
-    check_model(&context, &mut log).await?;
-    for note in state::warm_up(&context).await {
-        log.warn(note);
-    }
+    warnings
+        .into_iter()
+        .for_each(|warning| context.warn(warning));
+    check_model(&context).await?;
+    let notes = state::warm_up(&context).await;
+    notes.into_iter().for_each(|note| context.warn(note));
 
     let mut todo = plan.expand(manifest.repetitions);
     let arms = todo.len();
     todo.retain(|spec| !complete.contains(spec));
     let began = clock.now();
-    observer.on_event(&Event::SweepStarted {
+    context.observer.on_event(&Event::SweepStarted {
         arms: todo.len(),
         already_complete: arms - todo.len(),
     });
@@ -213,7 +197,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         host: setup.host,
         servers: if setup.host { servers } else { Vec::new() },
     };
-    let sampling = Telemetry::start(&dir, &clock, plan.telemetry_hz, sources, &journal)?;
+    let telemetry = sampling::start(&dir, &clock, plan.telemetry_hz, sources, &journal)?;
     let mut dead_in_a_row = 0;
     let mut arms_with_help = 0;
     let mut known_changes = Vec::new();
@@ -239,7 +223,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         // When the journal takes no more lines, the tasks of the arm are dropped.
         let end = unless(&unwritable, run_arm(&mut context, attempt)).await;
         let Some(end) = end.flatten() else { break };
-        if end.complete {
+        if end.record.complete {
             summary.completed += 1;
         } else {
             summary.not_completed += 1;
@@ -248,16 +232,16 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
             arms_with_help += 1;
             // Warn once with the details; the number of arms follows at the end.
             if arms_with_help == 1 {
-                log.warn(format!("{spec}: {warning}"));
+                context.warn(format!("{spec}: {warning}"));
             }
         }
-        for changed in end.changed_servers {
+        for changed in end.record.changed_servers {
             if known_changes.contains(&changed) {
                 continue;
             }
             let endpoint = &context.endpoints[changed.endpoint as usize];
             let (before, now) = (&endpoint.server, &changed.server);
-            log.warn(format!(
+            context.warn(format!(
                 "{} was {} {} when the sweep began and is {} {} after {spec}: results from before and after the \
                  change cannot be compared",
                 endpoint.url, before.kind, before.version, now.kind, now.version
@@ -268,7 +252,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
             None => dead_in_a_row = 0,
             Some(last) => {
                 dead_in_a_row += 1;
-                log.warn(format!("{spec}: no server could be reached: {last}"));
+                context.warn(format!("{spec}: no server could be reached: {last}"));
                 if dead_in_a_row >= setup.dead_arms.get() {
                     stuck = Some(RuntimeError::Unreachable {
                         arms: dead_in_a_row,
@@ -279,11 +263,14 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
             }
         }
     }
-    if let Some(problem) = sampling.stop().await {
-        log.warn(problem);
+    if let Some(telemetry) = telemetry {
+        let problem = sampling::warning(telemetry.stop().await);
+        problem
+            .into_iter()
+            .for_each(|problem| context.warn(problem));
     }
     if arms_with_help > 1 {
-        log.warn(format!(
+        context.warn(format!(
             "a prompt cache helped, or may have, in {arms_with_help} arms"
         ));
     }
@@ -301,22 +288,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
     }
     journal.sync();
     journal.check()?;
-    summary.warnings = log.warnings;
     stuck.map_or(Ok(summary), Err)
-}
-
-/// Sends warnings to the observer and keeps them for the summary.
-struct WarningLog {
-    observer: Arc<dyn Observer>,
-    warnings: Vec<String>,
-}
-
-impl WarningLog {
-    fn warn(&mut self, text: String) {
-        tracing::warn!("{text}");
-        self.observer.on_event(&Event::Warning(text.clone()));
-        self.warnings.push(text);
-    }
 }
 
 fn check_setup(manifest: &Manifest, backends: &[Arc<dyn ChatBackend>]) -> Result<(), RuntimeError> {
@@ -340,7 +312,7 @@ fn check_setup(manifest: &Manifest, backends: &[Arc<dyn ChatBackend>]) -> Result
 
 /// Checks that every server has the model, without which every request would fail. A server that cannot be asked
 /// gets a warning only: it may be up by its first request.
-async fn check_model(context: &SweepContext, log: &mut WarningLog) -> Result<(), RuntimeError> {
+async fn check_model(context: &SweepContext) -> Result<(), RuntimeError> {
     for backend in &context.backends {
         let model = &context.plan.model;
         let asked = context.clock.timeout(ASK_LIMIT, backend.find_model(model));
@@ -355,8 +327,8 @@ async fn check_model(context: &SweepContext, log: &mut WarningLog) -> Result<(),
                     model: model.clone(),
                 });
             }
-            Ok(Err(e)) => log.warn(format!("could not ask for the model {model}: {e}")),
-            Err(clock::Elapsed) => log.warn(format!(
+            Ok(Err(e)) => context.warn(format!("could not ask for the model {model}: {e}")),
+            Err(clock::Elapsed) => context.warn(format!(
                 "{} did not say within {ASK_LIMIT} whether it has the model {model}",
                 backend.endpoint()
             )),

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use clock::{Clock, ExchangeId, Ledger};
+use clock::{Clock, LedgerEntry};
 use domain::backend::Exchange;
 use domain::{Nanos, Stamp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -164,10 +164,9 @@ async fn serve(
 ) {
     while let Some(seen) = read_request(&mut stream, connection).await {
         // A request's place in the ledger, when it came with one.
-        let id = header(&seen.head, Ledger::HEADER).map(|id| ExchangeId(id.parse().unwrap()));
-        let place = clock.ledger().zip(id);
-        let post = |units| place.inspect(|(ledger, id)| ledger.post(*id, units));
-        place.inspect(|(ledger, id)| ledger.take(*id, 1));
+        let id = header(&seen.head, LedgerEntry::HEADER);
+        let entry = id.and_then(|id| clock.take_request(id));
+        let post = |units| entry.iter().for_each(|entry| entry.post(units));
         notes.lock().unwrap().requests.push(seen);
         let script = scripts.lock().unwrap().pop_front().expect("a script");
         for step in script {

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use analysis::frames::{self, Format};
-use analysis::load::Skipped;
+use analysis::load::SkippedPart;
 use document::words::plural;
 use domain::exit::{Exit, Fatal};
 
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &ExportArgs, out: &mut impl Write) -> Result<Exit, Fatal
     }
     let source = &exported.source;
     write_provenance(out, source.provenance)?;
-    let skipped: Vec<String> = source.skipped.iter().map(Skipped::line).collect();
+    let skipped: Vec<String> = source.skipped.iter().map(SkippedPart::line).collect();
     for line in &skipped {
         writeln!(out, "{line}")?;
     }

@@ -47,7 +47,7 @@ struct Made {
     report: Report,
     provenance: Provenance,
     source: String,
-    skipped: Vec<load::Skipped>,
+    skipped: Vec<load::SkippedPart>,
     warnings: Vec<String>,
 }
 
@@ -122,7 +122,7 @@ fn write_report(
 ) -> Result<(), Fatal> {
     let report = &made.report;
     if args.json {
-        let skipped = made.skipped.iter().map(load::Skipped::line);
+        let skipped = made.skipped.iter().map(load::SkippedPart::line);
         let document = json!({
             "name": report.name,
             "dir": dir,

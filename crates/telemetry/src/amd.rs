@@ -29,7 +29,7 @@ const DRIVER: &str = "amdgpu";
 /// Samples AMD devices. The source's notes name missing values; a device without any is left out.
 pub(crate) struct AmdSampler {
     source: GpuSource,
-    facts: BTreeMap<String, String>,
+    facts: BTreeMap<(u32, &'static str), String>,
     cards: Vec<Card>,
     clients: Clients,
     processes: Every,
@@ -112,7 +112,7 @@ impl GpuSampler for AmdSampler {
         self.cards.iter_mut().filter_map(read).collect()
     }
 
-    fn facts(&self) -> BTreeMap<String, String> {
+    fn facts(&self) -> BTreeMap<(u32, &'static str), String> {
         self.facts.clone()
     }
 }

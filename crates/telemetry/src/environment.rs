@@ -25,9 +25,10 @@ pub fn describe_devices(
     gpu: Option<&dyn GpuSampler>,
     endpoints: &[String],
 ) {
-    environment
-        .facts
-        .extend(gpu.map(GpuSampler::facts).unwrap_or_default());
+    for ((index, what), value) in gpu.map(GpuSampler::facts).unwrap_or_default() {
+        let name = format!("gpu_{index}_{what}");
+        environment.facts.insert(name, value);
+    }
     let proc = Proc::here();
     let own = proc.cores(std::process::id());
     for (place, endpoint) in (1..).zip(endpoints) {

@@ -30,8 +30,8 @@ impl<F: FnMut(Option<Stamp>) -> Vec<GpuReading> + Send> GpuSampler for Devices<F
     fn sample(&mut self, at: Option<Stamp>) -> Vec<GpuReading> {
         (self.read)(at)
     }
-    fn facts(&self) -> BTreeMap<String, String> {
-        BTreeMap::from([("gpu_0_link".to_owned(), self.names[0].clone())])
+    fn facts(&self) -> BTreeMap<(u32, &'static str), String> {
+        BTreeMap::from([((0, "link"), self.names[0].clone())])
     }
 }
 

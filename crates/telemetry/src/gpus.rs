@@ -109,25 +109,13 @@ impl GpuSampler for Combined {
         all
     }
 
-    fn facts(&self) -> BTreeMap<String, String> {
+    fn facts(&self) -> BTreeMap<(u32, &'static str), String> {
         let facts = self.samplers.iter().flat_map(|(first, sampler)| {
             let facts = sampler.facts().into_iter();
-            facts.map(|(name, value)| (numbered(&name, *first), value))
+            facts.map(move |((index, what), value)| ((index + first, what), value))
         });
         facts.collect()
     }
-}
-
-/// A fact's name, `gpu_0_link`, with the device's number moved on.
-fn numbered(name: &str, first: u32) -> String {
-    let of_device = name
-        .strip_prefix("gpu_")
-        .and_then(|rest| rest.split_once('_'));
-    let moved = of_device.and_then(|(index, what)| {
-        let index: u32 = index.parse().ok()?;
-        Some(format!("gpu_{}_{what}", index + first))
-    });
-    moved.unwrap_or_else(|| name.to_owned())
 }
 
 /// Short names of processes, each looked up once.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::Stamp;
 use domain::telemetry::{GpuProcess, GpuReading, GpuSampler, GpuSource};
+use indexmap::IndexMap;
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
 
 use crate::every::{Every, PROCESSES};
@@ -13,7 +14,7 @@ mod driver;
 
 use driver::Driver;
 
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 pub(crate) enum Unreadable {
     /// The device does not have it, and will not have it next time.
     #[error("not supported by the device")]
@@ -79,8 +80,8 @@ pub(crate) trait DeviceReadings: Send {
     fn read(&self, at: Place, quantity: Quantity) -> Result<u64, Unreadable>;
     /// Processes with a context on the device; one may be listed twice.
     fn processes(&self, at: Place) -> Result<Vec<GpuProcess>, Unreadable>;
-    /// Properties that do not change (`power_limit`, `link`, …), as far as the driver gives them.
-    fn facts(&self, at: Place) -> Vec<(&'static str, String)>;
+    /// Properties that do not change (`power_limit`, `link`, …), `None` for those that the driver does not give.
+    fn facts(&self, at: Place) -> Vec<(&'static str, Option<String>)>;
 }
 
 /// Samples NVIDIA devices, MIG instances included. Quantities that a device does not support or
@@ -89,7 +90,7 @@ pub(crate) trait DeviceReadings: Send {
 pub(crate) struct NvmlSampler {
     readings: Box<dyn DeviceReadings>,
     source: GpuSource,
-    facts: BTreeMap<String, String>,
+    facts: BTreeMap<(u32, &'static str), String>,
     devices: Vec<KnownDevice>,
     processes: Every,
 }
@@ -140,7 +141,7 @@ impl NvmlSampler {
             notes.extend(note(&name, &missing, split || at.instance.is_some()));
             names.push(name);
             let of_device = readings.facts(at).into_iter();
-            facts.extend(of_device.map(|(what, value)| (format!("gpu_{index}_{what}"), value)));
+            facts.extend(of_device.filter_map(|(what, value)| Some(((index, what), value?))));
             let is_whole = |place: &Place| place.card == at.card && place.instance.is_none();
             let whole = places.iter().position(is_whole).map(|place| place as u32);
             KnownDevice {
@@ -198,7 +199,7 @@ impl GpuSampler for NvmlSampler {
         readings.flatten().collect()
     }
 
-    fn facts(&self) -> BTreeMap<String, String> {
+    fn facts(&self) -> BTreeMap<(u32, &'static str), String> {
         self.facts.clone()
     }
 }
@@ -216,27 +217,20 @@ fn name(readings: &dyn DeviceReadings, at: Place, split: bool) -> String {
 
 /// The quantities a device does not give, grouped by reason in the order of their first ones.
 fn note(name: &str, missing: &[(&'static str, Unreadable)], mig: bool) -> Vec<String> {
-    let reason = |why: &Unreadable| match why {
-        Unreadable::NotSupported if mig => "not given with MIG".to_owned(),
-        other => other.to_string(),
-    };
-    let mut reasons: Vec<&Unreadable> = Vec::new();
-    for (_, why) in missing {
-        if !reasons.contains(&why) {
-            reasons.push(why);
-        }
+    let mut by_reason: IndexMap<&Unreadable, Vec<&str>> = IndexMap::new();
+    for (what, why) in missing {
+        by_reason.entry(why).or_default().push(what);
     }
-    let note = |why: &Unreadable| {
-        let mut names: Vec<_> = missing
-            .iter()
-            .filter(|(_, of)| of == why)
-            .map(|(what, _)| *what)
-            .collect();
+    let note = |(why, mut names): (&Unreadable, Vec<&str>)| {
         // One name may stand for two numbers.
         names.dedup();
-        format!("{name}: no {} ({})", names.join(", no "), reason(why))
+        let reason = match why {
+            Unreadable::NotSupported if mig => "not given with MIG".to_owned(),
+            other => other.to_string(),
+        };
+        format!("{name}: no {} ({reason})", names.join(", no "))
     };
-    reasons.into_iter().map(note).collect()
+    by_reason.into_iter().map(note).collect()
 }
 
 /// NVML's words for the reasons in a mask; idle is none.

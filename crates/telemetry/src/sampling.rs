@@ -1,7 +1,5 @@
 //! Samplers on a task of their own.
 
-use std::fmt;
-
 use clock::Clock;
 use domain::telemetry::{GpuSampler, Sample};
 use domain::{Nanos, Stamp};
@@ -14,22 +12,13 @@ use crate::proc::Proc;
 use crate::server::ServerSampler;
 
 #[derive(Default)]
+#[expect(missing_debug_implementations, reason = "samplers have none")]
 pub struct Sources {
     pub gpu: Option<Box<dyn GpuSampler>>,
     pub host: bool,
     /// URLs of the servers whose processes are read, where they run on this machine. A server's
     /// place here is its index in readings.
     pub servers: Vec<String>,
-}
-
-impl fmt::Debug for Sources {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sources")
-            .field("gpu", &self.gpu.is_some())
-            .field("host", &self.host)
-            .field("servers", &self.servers)
-            .finish()
-    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

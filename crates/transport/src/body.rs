@@ -1,6 +1,6 @@
 //! A response as it is read, which both HTTP clients share: its head, and its body as it arrives.
 
-use clock::{Clock, ExchangeId, Ledger};
+use clock::LedgerEntry;
 use domain::{FailureKind, Stamp, TimeoutPhase};
 
 use crate::bounds::{DRAIN, ERROR_BYTES};
@@ -90,29 +90,6 @@ impl Sink for Page {
     }
 }
 
-/// An exchange in the ledger of virtual time; closed when dropped.
-#[derive(Debug)]
-pub(crate) struct LedgerEntry {
-    ledger: Ledger,
-    pub(crate) id: ExchangeId,
-}
-
-impl LedgerEntry {
-    /// Opens an exchange and posts its request; `None` in real time.
-    pub(crate) fn post_request(clock: &Clock) -> Option<Self> {
-        let ledger = clock.ledger()?.clone();
-        let id = ledger.open();
-        ledger.post(id, 1);
-        Some(Self { ledger, id })
-    }
-}
-
-impl Drop for LedgerEntry {
-    fn drop(&mut self) {
-        self.ledger.close(self.id);
-    }
-}
-
 /// A response that is being read. What every token touches comes first, up to the beginning of the sink: see
 /// [`Answer`](crate::recorder::Answer).
 #[repr(C)]
@@ -173,8 +150,8 @@ impl<S: Sink> Incoming<S> {
 
     /// Takes units off the wire in virtual time.
     fn settle(&self, units: u64) {
-        if let Some(LedgerEntry { ledger, id }) = &self.ledger_entry {
-            ledger.take(*id, units);
+        if let Some(entry) = &self.ledger_entry {
+            entry.take(units);
         }
     }
 

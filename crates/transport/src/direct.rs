@@ -5,12 +5,12 @@ use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
 
-use clock::Clock;
+use clock::{Clock, LedgerEntry};
 use domain::backend::Exchange;
 use domain::record::ResponseNote;
 use domain::{FailureKind, TimeoutPhase};
 
-use crate::body::{Incoming, LedgerEntry, Received};
+use crate::body::{Incoming, Received};
 use crate::bounds;
 use crate::connection_error::broken;
 use crate::limits::{Limiter, Limits};
@@ -63,7 +63,7 @@ impl Direct {
     ) -> Result<Received, RequestError> {
         let mut may_reuse = true;
         loop {
-            let ledger_entry = LedgerEntry::post_request(&self.clock);
+            let ledger_entry = self.clock.post_request();
             let request = request(ledger_entry.as_ref());
             let kept = poll_fn(|context| {
                 Poll::Ready(may_reuse.then(|| self.pool.take(context)).flatten())

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use clock::{Clock, Ledger};
+use clock::{Clock, LedgerEntry};
 use domain::backend::Exchange;
 use domain::record::ResponseNote;
 use domain::{FailureKind, Nanos, Stamp, TimeoutPhase};
@@ -15,7 +15,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Proxy};
 use tower::util::MapFutureLayer;
 
 use crate::api_key::ApiKey;
-use crate::body::{Incoming, LedgerEntry, Received, Sink};
+use crate::body::{Incoming, Received, Sink};
 use crate::bounds::{self, HEADERS, KEEPALIVE};
 use crate::connection_error::of_reqwest;
 use crate::endpoint::Endpoint;
@@ -103,7 +103,7 @@ impl ReqwestClient {
     ) -> Result<Received, RequestError> {
         let mut may_send_again = true;
         loop {
-            let ledger_entry = LedgerEntry::post_request(&self.clock);
+            let ledger_entry = self.clock.post_request();
             let mut request = match body {
                 Some(body) => (self.client.post(&url))
                     .header(header::CONTENT_TYPE, "application/json")
@@ -111,8 +111,8 @@ impl ReqwestClient {
                 None => self.client.get(&url),
             };
             if let Some(entry) = &ledger_entry {
-                let name = HeaderName::from_static(Ledger::HEADER);
-                request = request.header(name, entry.id.0);
+                let name = HeaderName::from_static(LedgerEntry::HEADER);
+                request = request.header(name, entry.id());
             }
             let connecting = Arc::new(Mutex::new(Connecting::NotNeeded));
             let mut sending = pin!(CONNECTING.scope(Arc::clone(&connecting), request.send()));

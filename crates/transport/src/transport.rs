@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use clock::{Clock, Ledger};
+use clock::{Clock, LedgerEntry};
 use domain::backend::{BackendError, Exchange};
 use domain::plan::Timeouts;
 use domain::record::ResponseNote;
@@ -11,7 +11,7 @@ use http::header::SERVER;
 use serde::de::DeserializeOwned;
 
 use crate::api_key::ApiKey;
-use crate::body::{LedgerEntry, Page, Received, StreamEnd};
+use crate::body::{Page, Received, StreamEnd};
 use crate::direct::Direct;
 use crate::error_text::ErrorText;
 use crate::limits::Limits;
@@ -200,7 +200,7 @@ impl Transport {
     fn post(&self, path: &str, body: &[u8], entry: Option<&LedgerEntry>) -> Vec<u8> {
         let (host, length) = (&self.host, body.len());
         let key = (self.key.as_ref()).map(|key| format!("authorization: {}\r\n", key.bearer()));
-        let entry = entry.map(|entry| format!("{}: {}\r\n", Ledger::HEADER, entry.id.0));
+        let entry = entry.map(|entry| format!("{}: {}\r\n", LedgerEntry::HEADER, entry.id()));
         let (key, entry) = (key.unwrap_or_default(), entry.unwrap_or_default());
         let head = format!(
             "POST {path} HTTP/1.1\r\nhost: {host}\r\n\

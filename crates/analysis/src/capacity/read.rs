@@ -10,7 +10,7 @@ use metrics::budget;
 use metrics::capacity::{self, LevelFigures, Objective, Rule, Sample};
 
 use crate::kind;
-use crate::load::{LeftOut, LoadError, LoadErrorKind, Skipped};
+use crate::load::{LeftOut, LoadError, LoadErrorKind, SkippedPart};
 
 /// A capacity run whose levels are recomputed from their requests.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +24,7 @@ pub struct CapacityRun {
     pub source: String,
     pub warnings: Vec<String>,
     /// Rows and levels that were left out because of `keep_going`.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedPart>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -63,7 +63,7 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<CapacityRun, LoadError> {
     let mut levels: Vec<Level> = Vec::new();
     for probe in &record.probes {
         let rows = results::capacity::rows(folder, schema, probe, &mut left_out);
-        let rows = left_out.unless_skipped(rows)?;
+        let rows = left_out.or_skip(rows)?;
         // A steady level without rows: every row was left out.
         let Some(rows) = rows.filter(|rows| !rows.is_empty() || probe.window.is_none()) else {
             continue;
@@ -93,7 +93,7 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<CapacityRun, LoadError> {
         }
     }
     warnings.extend(notes.into_iter().map(|(note, n)| note.counted(n)));
-    warnings.extend(skipped.iter().map(Skipped::line));
+    warnings.extend(skipped.iter().map(SkippedPart::line));
     record.probes = levels.iter().map(|l| l.probe.clone()).collect();
     if record.end.is_none() {
         let cut = "The run was cut off: it has no end, and what came after its last level is lost.";

@@ -14,7 +14,7 @@ use results::Kind;
 use serde_json::Value;
 
 use crate::capacity;
-use crate::load::{self, LoadError, LoadErrorKind, Skipped, natural_key};
+use crate::load::{self, LoadError, LoadErrorKind, SkippedPart, natural_key};
 
 /// One side of a comparison.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,7 +136,8 @@ impl Input {
         self.side.completed += u64::from(load.figures.outcomes.completed);
         self.add_nonce(header, asked.seed);
         self.settings.extend(serde_json::to_value(asked));
-        self.warnings.extend(load.skipped.iter().map(Skipped::line));
+        self.warnings
+            .extend(load.skipped.iter().map(SkippedPart::line));
         self.warnings.extend(load.warnings);
         Ok(header.provenance)
     }

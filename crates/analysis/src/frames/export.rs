@@ -15,7 +15,7 @@ use polars_io::parquet::write::{BatchedWriter as ParquetBatches, ParquetWriter};
 use serde_json::{Value, json};
 
 use super::{Frame, Source, read};
-use crate::load::{LoadError, Skipped};
+use crate::load::{LoadError, SkippedPart};
 use crate::replace::{self, ReplaceError};
 
 /// Describes an export, beside its frames.
@@ -68,7 +68,7 @@ impl Export {
             "source": self.source.source,
             "files": self.files.iter().map(file).collect::<Vec<_>>(),
             "warnings": self.source.warnings,
-            "skipped": self.source.skipped.iter().map(Skipped::line).collect::<Vec<_>>(),
+            "skipped": self.source.skipped.iter().map(SkippedPart::line).collect::<Vec<_>>(),
         })
     }
 }

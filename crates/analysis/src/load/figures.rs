@@ -109,7 +109,7 @@ pub(super) fn read_rows<T>(
             Err(error) if matches!(error.kind, LoadErrorKind::MissingColumn { .. }) => {
                 return Err(error);
             }
-            value => rows.extend(left_out.unless_skipped(value)?),
+            value => rows.extend(left_out.or_skip(value)?),
         }
     }
     if rows.is_empty() {

@@ -120,7 +120,7 @@ fn read_config(
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let Some(id) = ConfigId::from_folder(&name) else {
         let kind = LoadErrorKind::BadConfigId(name.into_owned());
-        left_out.unless_skipped(Err::<(), _>(LoadError::new(folder, kind)))?;
+        left_out.or_skip(Err::<(), _>(LoadError::new(folder, kind)))?;
         return Ok(());
     };
     let mut present = Vec::new();
@@ -130,7 +130,7 @@ fn read_config(
             continue;
         }
         let read = read_json::<MetricsFile>(&path, "recorded run");
-        if let Some(file) = left_out.unless_skipped(read)? {
+        if let Some(file) = left_out.or_skip(read)? {
             present.push(file.run_number);
             runs.push(observe(&id, file));
         } else {
@@ -143,7 +143,7 @@ fn read_config(
     let summary = folder.join("summary.json");
     if summary.is_file() {
         let listed = read_json::<SummaryFile>(&summary, "summary of recorded runs");
-        left_out.unless_skipped(listed.and_then(|file| {
+        left_out.or_skip(listed.and_then(|file| {
             let missing = file.runs.iter().find(|r| !present.contains(&r.run_number));
             missing.map_or(Ok(()), |run| {
                 let path = folder.join(format!("run_{}/metrics.json", run.run_number));

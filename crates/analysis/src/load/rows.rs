@@ -11,7 +11,7 @@ use domain::cache::CacheCheck;
 use domain::record::load::{Figures, LOAD_FILE, LoadFile, REQUESTS_FILE};
 use metrics::limit::Objective;
 use metrics::load::{AgentFigures, Arrivals, Fairness, Kept, Phases, Request, Samples};
-use results::{LeftOut, LoadError, LoadErrorKind, Skipped};
+use results::{LeftOut, LoadError, LoadErrorKind, SkippedPart};
 
 #[derive(Debug, Clone)]
 pub struct Load {
@@ -39,7 +39,7 @@ pub struct Load {
     /// `load.json`.
     pub warnings: Vec<String>,
     /// Malformed rows that were left out because of `keep_going`.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedPart>,
 }
 
 /// Reads a load's folder. A malformed row is an error; with `keep_going` it is left out and

@@ -50,9 +50,7 @@ impl ResultsDir {
         let lock = Lock::begin(dir)?;
         let journal_path = dir.join(JOURNAL_FILE);
         if dir.join(MANIFEST_FILE).exists() || journal_path.exists() {
-            return Err(FolderError::AlreadyThere {
-                dir: dir.to_owned(),
-            });
+            return Err(FolderError::AlreadyThere(dir.to_owned()));
         }
         write_manifest(dir, &manifest).map_err(FolderError::before_anything)?;
         let journal =

@@ -1,14 +1,12 @@
 //! Back pressure for a load whose rows reach the disk more slowly than they are made.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
 
 use clock::Clock;
 use domain::Nanos;
 use domain::record::RequestRecord;
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
-
-use crate::lock;
 
 /// Memory of the rows that wait for the disk, in bytes. A row is always accepted, so that no running stream waits
 /// for the disk; above `limit`, the next request does not start.
@@ -49,7 +47,7 @@ impl Backlog {
         let before = self.bytes.fetch_sub(bytes, Ordering::AcqRel);
         if before > self.limit && before - bytes <= self.limit {
             self.freed.notify_waiters();
-            let _guard = lock(&self.freed_thread.0);
+            let _guard = self.freed_thread.0.lock();
             self.freed_thread.1.notify_all();
         }
     }
@@ -66,9 +64,8 @@ impl Backlog {
         self.waits.fetch_add(1, Ordering::Relaxed);
         if clock.is_virtual() {
             // The only thread waits, and with it the clock.
-            let guard = lock(&self.freed_thread.0);
-            let freed = (self.freed_thread.1).wait_while(guard, |()| self.is_full());
-            drop(freed.unwrap_or_else(PoisonError::into_inner));
+            let (mutex, freed) = &self.freed_thread;
+            freed.wait_while(&mut mutex.lock(), |()| self.is_full());
             return;
         }
         let began = clock.now();

@@ -14,7 +14,6 @@ use tracing::Instrument as _;
 use super::conversation::{Conversation, words};
 use super::trace::TracePrompt;
 use super::{LoadContext, LoadShape, Place};
-use crate::lock;
 use crate::shutdown::unless;
 
 impl LoadContext {
@@ -93,7 +92,7 @@ impl LoadContext {
         match unless(&self.stop, work).await? {
             Ok(record) => Some(Some(record)),
             Err(error) => {
-                lock(&self.work_error).get_or_insert(error);
+                self.work_error.lock().get_or_insert(error);
                 self.stop.cancel();
                 None
             }

@@ -69,7 +69,7 @@ impl Case {
         let records = Arc::new(Mutex::new(Vec::new()));
         let backends = servers.iter().map(|s| Arc::clone(s) as _).collect();
         let kept = Arc::clone(&records);
-        let on_record: OnRecord = Arc::new(move |record| kept.lock().unwrap().push(record));
+        let on_record: OnRecord = Arc::new(move |record| kept.lock().push(record));
         let setup = LoadSetup {
             pool: WorkPool::new(agents(2), "nowhere".into()),
             ..LoadSetup::new(self.plan, backends, clock.clone(), on_record)
@@ -83,7 +83,7 @@ impl Case {
             });
         }
         let end = run_load(setup, &shutdown).await.unwrap();
-        let mut records = std::mem::take(&mut *records.lock().unwrap());
+        let mut records = std::mem::take(&mut *records.lock());
         records.sort_by_key(|r| (r.times.scheduled, r.agent));
         Ran {
             end,

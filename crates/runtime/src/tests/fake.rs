@@ -1,15 +1,15 @@
 //! A server that does what a script says, on the run's clock.
 
-use std::future::{pending, ready};
-use std::sync::{Arc, Mutex};
+use std::future::pending;
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use clock::Clock;
 use domain::backend::{
     BackendError, ChatBackend, Exchange, GenerateCall, LoadedModel, ModelIdentity, ServerIdentity,
 };
 use domain::{FailureKind, ModelOptions, Nanos, Outcome};
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 #[derive(Debug, Clone)]
@@ -92,15 +92,15 @@ impl Fake {
     fn note(&self, what: &str, options: Option<&ModelOptions>) {
         let context = options.and_then(|o| o.num_ctx);
         let context = context.map_or_else(String::new, |n| format!(" {n}"));
-        self.log.lock().unwrap().push(format!("{what}{context}"));
+        self.log.lock().push(format!("{what}{context}"));
     }
 
     pub(crate) fn log(&self) -> Vec<String> {
-        self.log.lock().unwrap().clone()
+        self.log.lock().clone()
     }
 
     pub(crate) fn calls(&self) -> Vec<GenerateCall> {
-        self.calls.lock().unwrap().clone()
+        self.calls.lock().clone()
     }
 
     async fn load(&self, loaded: &mut Option<ModelOptions>, options: &ModelOptions) {
@@ -109,11 +109,23 @@ impl Fake {
             *loaded = Some(options.clone());
         }
     }
+}
 
-    async fn reply(&self, call: &GenerateCall, exchange: &mut Exchange) -> Outcome {
+pub(crate) fn failed(failure: FailureKind, message: &str) -> Outcome {
+    let message = message.to_owned();
+    Outcome::Failed { failure, message }
+}
+
+#[async_trait]
+impl ChatBackend for Fake {
+    fn endpoint(&self) -> String {
+        self.endpoint.clone()
+    }
+
+    async fn generate(&self, call: &GenerateCall, exchange: &mut Exchange) -> Outcome {
         self.note("generate", Some(&call.options));
         let nth = {
-            let mut calls = self.calls.lock().unwrap();
+            let mut calls = self.calls.lock();
             calls.push(call.clone());
             calls.len() - 1
         };
@@ -168,79 +180,45 @@ impl Fake {
         }
         Outcome::Completed
     }
-}
 
-pub(crate) fn failed(failure: FailureKind, message: &str) -> Outcome {
-    let message = message.to_owned();
-    Outcome::Failed { failure, message }
-}
-
-impl ChatBackend for Fake {
-    fn endpoint(&self) -> String {
-        self.endpoint.clone()
+    async fn identify(&self) -> Result<ServerIdentity, BackendError> {
+        let has_changed = self.calls.lock().len() >= self.changes_after;
+        Ok(ServerIdentity {
+            kind: "fake".to_owned(),
+            version: (1 + u32::from(has_changed)).to_string(),
+        })
     }
 
-    fn generate<'a>(
-        &'a self,
-        call: &'a GenerateCall,
-        exchange: &'a mut Exchange,
-    ) -> BoxFuture<'a, Outcome> {
-        self.reply(call, exchange).boxed()
-    }
-
-    fn identify(&self) -> BoxFuture<'_, Result<ServerIdentity, BackendError>> {
-        let has_changed = self.calls.lock().unwrap().len() >= self.changes_after;
-        let (kind, version) = ("fake".to_owned(), 1 + u32::from(has_changed));
-        let version = version.to_string();
-        ready(Ok(ServerIdentity { kind, version })).boxed()
-    }
-
-    fn find_model<'a>(
-        &'a self,
-        model: &'a str,
-    ) -> BoxFuture<'a, Result<Option<ModelIdentity>, BackendError>> {
+    async fn find_model(&self, model: &str) -> Result<Option<ModelIdentity>, BackendError> {
         let found = ModelIdentity {
             name: model.to_owned(),
             ..ModelIdentity::default()
         };
-        ready(Ok(self.has_model.then_some(found))).boxed()
+        Ok(self.has_model.then_some(found))
     }
 
-    fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>> {
-        async {
-            let loaded = self.runner.lock().await;
-            let model = |options: &ModelOptions| LoadedModel {
-                name: "m".to_owned(),
-                context_length: options.num_ctx.map(|n| n as u64),
-                ..LoadedModel::default()
-            };
-            Ok(loaded.iter().map(model).collect())
-        }
-        .boxed()
+    async fn loaded(&self) -> Result<Vec<LoadedModel>, BackendError> {
+        let loaded = self.runner.lock().await;
+        let model = |options: &ModelOptions| LoadedModel {
+            name: "m".to_owned(),
+            context_length: options.num_ctx.map(|n| n as u64),
+            ..LoadedModel::default()
+        };
+        Ok(loaded.iter().map(model).collect())
     }
 
-    fn preload<'a>(
-        &'a self,
-        _model: &'a str,
-        options: &'a ModelOptions,
-    ) -> BoxFuture<'a, Result<(), BackendError>> {
-        async {
-            self.note("preload", Some(options));
-            let mut loaded = self.runner.lock().await;
-            self.load(&mut loaded, options).await;
-            Ok(())
-        }
-        .boxed()
+    async fn preload(&self, _model: &str, options: &ModelOptions) -> Result<(), BackendError> {
+        self.note("preload", Some(options));
+        let mut loaded = self.runner.lock().await;
+        self.load(&mut loaded, options).await;
+        Ok(())
     }
 
-    fn unload<'a>(&'a self, _model: &'a str) -> BoxFuture<'a, Result<(), BackendError>> {
-        async {
-            self.note("unload", None);
-            if !self.keeps_model {
-                *self.runner.lock().await = None;
-            }
-            Ok(())
+    async fn unload(&self, _model: &str) -> Result<(), BackendError> {
+        self.note("unload", None);
+        if !self.keeps_model {
+            *self.runner.lock().await = None;
         }
-        .boxed()
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::sync::mpsc;
 
+use domain::event::Event;
 use domain::record::{JournalLine, Mark, MarkKind, RequestRole};
 use results::{FolderError, LineWriter, ResultsDir, Sink};
 use tokio_util::sync::CancellationToken;
@@ -85,7 +86,7 @@ async fn on_small_disk(left: usize) -> Ran {
 fn assert_full(ran: &Ran, file: &str) {
     let error = ran.result.as_ref().unwrap_err();
     assert!(
-        matches!(error, RuntimeError::Folder(FolderError::Write { path, source })
+        matches!(error, RuntimeError::Folder(FolderError::Write(path, source))
             if path.ends_with(file) && source.kind() == io::ErrorKind::StorageFull),
         "{error:?}"
     );
@@ -110,12 +111,22 @@ async fn a_full_disk_stops_the_sweep_and_what_was_recorded_can_be_resumed() {
     }
 }
 
-/// Resumes a sweep of four arms whose journal ends anywhere, and checks what it records.
+/// Resumes a sweep of four arms whose journal ends anywhere, and checks what it records and warns of.
 async fn assert_resumed(ran: Ran) {
+    let text = ran.text("journal.jsonl");
+    let (_, tail) = text.rsplit_once('\n').unwrap_or(("", &text));
+    let is_torn = !tail.is_empty() && serde_json::from_str::<JournalLine>(tail).is_err();
     let trial = ran.resume();
     let point = trial.setup.results.resume.clone().unwrap();
     let before = read(&trial.dir);
     let ran = trial.run().await;
+    assert_eq!(point.warnings.len(), usize::from(is_torn), "{tail}");
+    for warning in &point.warnings {
+        let moved = format!("its {} bytes were moved to", tail.len());
+        assert!(warning.contains(&moved), "{warning}");
+        assert!(ran.events.contains(&Event::Warning(warning.clone())));
+        assert_eq!(ran.text("journal.jsonl.cut"), format!("{tail}\n"));
+    }
     assert!(ran.summary().is_complete());
     assert_eq!(ran.summary().already_complete, point.complete.len());
     let after = &ran.journal;

@@ -10,7 +10,7 @@ pub(crate) mod scenarios;
 mod stop;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use clock::Clock;
 use domain::backend::ServerIdentity;
@@ -21,6 +21,7 @@ use domain::record::{
     RESULTS_SCHEMA, RequestRecord, RunHeader, StepRecord, TimeScale,
 };
 use domain::{Nanos, Stamp};
+use parking_lot::Mutex;
 use results::ResultsDir;
 use tempfile::TempDir;
 
@@ -79,7 +80,7 @@ struct Watch(Mutex<Vec<Event>>);
 
 impl Observer for Watch {
     fn on_event(&self, event: &Event) {
-        self.0.lock().unwrap().push(event.clone());
+        self.0.lock().push(event.clone());
     }
 }
 
@@ -144,7 +145,7 @@ impl Trial {
             result,
             journal: read(&self.dir),
             servers,
-            events: std::mem::take(&mut *watch.0.lock().unwrap()),
+            events: std::mem::take(&mut *watch.0.lock()),
             dir: self.dir,
         }
     }

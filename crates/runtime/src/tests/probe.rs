@@ -1,9 +1,9 @@
 //! Which agents need a probe.
 
-use domain::plan::StatePolicy;
+use domain::plan::{Arm, StatePolicy, Topology};
+use domain::record::{RequestRecord, RequestTimes, RunKey};
 use domain::{Nanos, Outcome};
 
-use crate::journal::MainRequest;
 use crate::probe::wanted;
 
 /// The `load` of a request that failed, ms.
@@ -34,16 +34,21 @@ fn agents_without_a_request_that_found_the_model_ready_are_probed_last_first() {
         let request = |text: &str| {
             let (agent, load_ms) = text.split_once(':').unwrap();
             let (agent, load_ms) = (agent.parse().unwrap(), load_ms.parse().unwrap());
-            MainRequest {
+            let mut times = RequestTimes::default();
+            times.counters.load = Some(Nanos::from_millis(load_ms));
+            times.outcome = match load_ms {
+                FAILED => Outcome::Incomplete,
+                _ => Outcome::Completed,
+            };
+            let run = RunKey {
+                config: config.id.clone(),
+                topology: Topology::Shared,
+                repetition: 1,
+            };
+            RequestRecord {
                 agent,
-                endpoint: 0,
                 options: config.agents[agent as usize].options.clone(),
-                outcome: match load_ms {
-                    FAILED => Outcome::Incomplete,
-                    _ => Outcome::Completed,
-                },
-                load: Some(Nanos::from_millis(load_ms)),
-                answered: true,
+                ..RequestRecord::new(run, Arm::Sequential, times)
             }
         };
         let requests: Vec<_> = loads.split_terminator(' ').map(request).collect();

@@ -1,7 +1,7 @@
 //! The records of sweeps without failures.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::fs::OpenOptions;
 
 use clock::Clock;
 use domain::event::Event;
@@ -188,43 +188,31 @@ async fn telemetry_is_sampled_on_the_sweeps_clock() {
     assert_eq!(samples[33].gpus[0].utilisation_percent, Some(100.0));
 }
 
-/// What is written for the spans that begin on this thread.
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn spans_name_configuration_repetition_agent_and_step() {
-    let captured = Captured::default();
-    let writer = captured.clone();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("spans");
+    let file = OpenOptions::new().append(true).create(true).open(&path);
+    let file = file.unwrap();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::DEBUG)
         .with_span_events(tracing_subscriber::fmt::format::FmtSpan::NEW)
         .with_ansi(false)
         .without_time()
         .with_target(false)
-        .with_writer(move || writer.clone())
+        .with_writer(file.try_clone().unwrap())
         .finish();
     tracing::subscriber::with_default(subscriber, || {
         // A test on another thread, which has no subscriber, may be the first to reach a span and switch it off. After
         // a first sweep every span is known, and the second has them all.
         for _ in 0..2 {
-            captured.0.lock().unwrap().clear();
+            file.set_len(0).unwrap();
             tracing::callsite::rebuild_interest_cache();
             let runtime = clock::virtual_runtime().unwrap();
             runtime.block_on(run_plan(&plan(1, TOGETHER, ""), by_context()));
         }
     });
-    let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    let text = std::fs::read_to_string(path).unwrap();
     let new = text
         .lines()
         .filter_map(|line| line.trim().strip_suffix(": new"));

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use clock::{ExchangeId, Ledger};
+use clock::LedgerEntry;
 
 use crate::driver::{RequestLog, World};
 
@@ -42,14 +42,14 @@ impl Control {
 pub(crate) struct Exchange {
     pub(super) world: Arc<World>,
     pub(super) control: Arc<Control>,
-    pub(super) ledger: Option<(Ledger, ExchangeId)>,
+    pub(super) ledger_entry: Option<LedgerEntry>,
     pub(crate) line: RequestLog,
 }
 
 impl Exchange {
     fn post(&self, units: u64) {
-        if let Some((ledger, id)) = &self.ledger {
-            ledger.post(*id, units);
+        if let Some(entry) = &self.ledger_entry {
+            entry.post(units);
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
-use clock::{ExchangeId, Ledger};
+use clock::LedgerEntry;
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response, header};
@@ -54,14 +54,8 @@ impl App {
         } else {
             None
         };
-        let ledger = world.clock().ledger().and_then(|ledger| {
-            let id = text(Ledger::HEADER).parse().ok()?;
-            Some((ledger.clone(), ExchangeId(id)))
-        });
-        if let Some((ledger, id)) = &ledger {
-            // The request has left the wire only now that all of it is read.
-            ledger.take(*id, 1);
-        }
+        // The request has left the wire only now that all of it is read.
+        let ledger_entry = world.clock().take_request(text(LedgerEntry::HEADER));
         let now = world.clock().now();
         let line = RequestLog {
             server,
@@ -75,7 +69,7 @@ impl App {
         let mut exchange = Exchange {
             world: Arc::clone(world),
             control,
-            ledger,
+            ledger_entry,
             line,
         };
         let (body, _room) = match body {

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::io;
 
-use clock::{Clock, ExchangeId, Ledger};
+use clock::{Clock, LedgerEntry};
 use domain::Stamp;
 use serde_json::Value;
 use simulator::faults::FaultRule;
@@ -72,25 +72,6 @@ impl Answer {
     }
 }
 
-/// An exchange in the ledger, closed when the client is done with it.
-struct InFlight(Option<(Ledger, ExchangeId)>);
-
-impl InFlight {
-    fn took(&self, units: u64) {
-        if let Some((ledger, id)) = &self.0 {
-            ledger.take(*id, units);
-        }
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        if let Some((ledger, id)) = &self.0 {
-            ledger.close(*id);
-        }
-    }
-}
-
 #[derive(Debug, Clone)]
 pub(crate) struct Call<'a> {
     pub(crate) method: &'a str,
@@ -139,14 +120,14 @@ impl Call<'_> {
         let address = endpoint.trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let in_flight = InFlight(clock.ledger().map(|l| (l.clone(), l.open())));
+        let in_flight = clock.post_request();
+        let took = |units| in_flight.iter().for_each(|entry| entry.take(units));
         let mut request = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
         for (name, value) in &self.headers {
             let _ = write!(request, "{name}: {value}\r\n");
         }
-        if let Some((ledger, id)) = &in_flight.0 {
-            let _ = write!(request, "{}: {}\r\n", Ledger::HEADER, id.0);
-            ledger.post(*id, 1);
+        if let Some(entry) = &in_flight {
+            let _ = write!(request, "{}: {}\r\n", LedgerEntry::HEADER, entry.id());
         }
         let _ = write!(
             request,
@@ -163,7 +144,7 @@ impl Call<'_> {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
-        in_flight.took(1);
+        took(1);
         let status = head.split(' ').nth(1).and_then(|s| s.parse().ok());
         let mut answer = Answer {
             status: status.expect("a status"),
@@ -184,12 +165,12 @@ impl Call<'_> {
             answer.ended = clock.now();
             match part {
                 Ok(part) if part.is_empty() => {
-                    in_flight.took(1);
+                    took(1);
                     answer.end = End::Whole;
                     return Ok(answer);
                 }
                 Ok(part) => {
-                    in_flight.took(part.len() as u64);
+                    took(part.len() as u64);
                     answer.body.extend_from_slice(&part);
                     answer.frames.push((clock.now(), part));
                 }

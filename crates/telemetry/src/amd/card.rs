@@ -86,7 +86,10 @@ impl Card {
     }
 
     /// Constant facts, by name. The link is as it runs now; an idle card slows it down.
-    pub(super) fn facts(&self, device: &Path) -> impl Iterator<Item = (String, String)> {
+    pub(super) fn facts(
+        &self,
+        device: &Path,
+    ) -> impl Iterator<Item = ((u32, &'static str), String)> {
         let hwmon = entries(&device.join("hwmon")).into_iter().next();
         let limit = hwmon.and_then(|folder| read(&folder.join("power1_cap"))?.parse::<f64>().ok());
         let width = read(&device.join("current_link_width"));
@@ -102,8 +105,8 @@ impl Card {
             ),
         ];
         let index = self.index;
-        let named = move |(what, value)| Some((format!("gpu_{index}_{what}"), value?));
-        facts.into_iter().filter_map(named)
+        let known = move |(what, value)| Some(((index, what), value?));
+        facts.into_iter().filter_map(known)
     }
 }
 

@@ -37,7 +37,7 @@ fn devices_of_two_makers_are_numbered_on() {
         .collect();
     assert_eq!(places, [(0, None), (1, Some(0)), (2, None)]);
     let facts = sampler.facts();
-    assert_eq!((&*facts["gpu_0_link"], &*facts["gpu_2_link"]), ("A", "C"));
+    assert_eq!((&*facts[&(0, "link")], &*facts[&(2, "link")]), ("A", "C"));
 }
 
 #[test]

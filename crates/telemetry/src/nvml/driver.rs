@@ -133,7 +133,7 @@ impl DeviceReadings for Driver {
         }
     }
 
-    fn facts(&self, at: Place) -> Vec<(&'static str, String)> {
+    fn facts(&self, at: Place) -> Vec<(&'static str, Option<String>)> {
         let Ok(device) = self.device(at) else {
             return Vec::new();
         };
@@ -144,7 +144,7 @@ impl DeviceReadings for Driver {
         let limit_w = device
             .enforced_power_limit()
             .map(|milliwatts| f64::from(milliwatts) / 1e3);
-        let facts = [
+        vec![
             ("pci", device.pci_info().ok().map(|pci| pci.bus_id)),
             (
                 "power_limit",
@@ -154,10 +154,6 @@ impl DeviceReadings for Driver {
                 "link",
                 link.map(|(generation, width)| format!("PCIe generation {generation} x{width}")),
             ),
-        ];
-        facts
-            .into_iter()
-            .filter_map(|(what, value)| Some((what, value?)))
-            .collect()
+        ]
     }
 }

@@ -29,12 +29,9 @@ impl Device {
     /// A device that gives everything but these numbers.
     fn without(quantities: &[Quantity]) -> Self {
         let mut device = Self::of(QUANTITIES.map(|(quantity, ..)| (quantity, 1)));
-        device
-            .values
-            .extend([(Power, 1000), (Energy, 1000), (Throttle, 0)]);
-        device
-            .values
-            .retain(|quantity, _| !quantities.contains(quantity));
+        let values = &mut device.values;
+        values.extend([(Power, 1000), (Energy, 1000), (Throttle, 0)]);
+        values.retain(|quantity, _| !quantities.contains(quantity));
         device.processes(&[])
     }
 
@@ -45,13 +42,18 @@ impl Device {
 }
 
 /// Recorded answers of all devices at one time.
-struct Replay(Vec<Device>);
+struct Replay(BTreeMap<Place, Device>);
 
 impl Replay {
-    fn device(&self, at: Place) -> &Device {
-        let places = self.places().unwrap();
-        let device = places.iter().position(|place| *place == at).unwrap();
-        &self.0[device]
+    fn of(devices: Vec<Device>) -> Box<Self> {
+        let mut cards = 0;
+        let placed = devices.into_iter().map(|device| {
+            let instance = device.instance;
+            cards += u32::from(instance.is_none());
+            let card = cards - 1;
+            (Place { card, instance }, device)
+        });
+        Box::new(Self(placed.collect()))
     }
 }
 
@@ -60,38 +62,28 @@ impl DeviceReadings for Replay {
         Ok("570.00".to_owned())
     }
     fn places(&self) -> Result<Vec<Place>, Unreadable> {
-        let mut cards = 0;
-        let places = self.0.iter().map(|device| {
-            cards += u32::from(device.instance.is_none());
-            Place {
-                card: cards - 1,
-                instance: device.instance,
-            }
-        });
-        Ok(places.collect())
+        Ok(self.0.keys().copied().collect())
     }
     fn name(&self, at: Place) -> Result<String, Unreadable> {
         Ok(format!("Card {}", at.card))
     }
     fn read(&self, at: Place, quantity: Quantity) -> Result<u64, Unreadable> {
-        let device = self.device(at);
-        let value = device.values.get(&quantity).copied();
-        value.ok_or_else(|| (device.error)().into())
+        let Device { values, error, .. } = &self.0[&at];
+        let value = values.get(&quantity).copied();
+        value.ok_or_else(|| error().into())
     }
     fn processes(&self, at: Place) -> Result<Vec<GpuProcess>, Unreadable> {
-        let device = self.device(at);
-        device
-            .processes
-            .clone()
-            .ok_or_else(|| (device.error)().into())
+        let device = &self.0[&at];
+        let processes = device.processes.clone();
+        processes.ok_or_else(|| (device.error)().into())
     }
-    fn facts(&self, at: Place) -> Vec<(&'static str, String)> {
-        vec![("power_limit", format!("{} W", 300 + at.card))]
+    fn facts(&self, at: Place) -> Vec<(&'static str, Option<String>)> {
+        vec![("power_limit", Some(format!("{} W", 300 + at.card)))]
     }
 }
 
 fn sampler(devices: Vec<Device>) -> NvmlSampler {
-    NvmlSampler::over(Box::new(Replay(devices))).unwrap()
+    NvmlSampler::over(Replay::of(devices)).unwrap()
 }
 
 #[test]
@@ -114,23 +106,7 @@ fn every_quantity_comes_out_in_its_unit() {
         (Throttle, 0b100_0101),
     ])
     .processes(&listed);
-    assert_eq!(
-        sampler(vec![device]).sample(None),
-        [GpuReading {
-            index: 0,
-            part_of: None,
-            utilisation_percent: Some(97.0),
-            memory_used_bytes: Some(6_000_000_000),
-            memory_total_bytes: Some(12_000_000_000),
-            power_w: Some(181.25),
-            energy_j: Some(5000.5),
-            sm_clock_mhz: Some(2505),
-            memory_clock_mhz: Some(9001),
-            temperature_c: Some(71.0),
-            throttle_reasons: vec!["sw_power_cap".to_owned(), "hw_thermal_slowdown".to_owned()],
-            processes: vec![on_device(3, None), on_device(7, Some(10))],
-        }]
-    );
+    insta::assert_debug_snapshot!("units", sampler(vec![device]).sample(None));
 }
 
 #[test]
@@ -157,7 +133,7 @@ fn what_a_device_refuses_is_absent_with_a_reason_and_a_silent_device_is_left_out
         .map(|r| (r.index, r.memory_used_bytes, r.power_w));
     let expected = [(1, Some(1), None), (2, Some(1), Some(1.0))];
     assert_eq!(seen.collect::<Vec<_>>(), expected);
-    assert_eq!(sampler.facts()["gpu_2_power_limit"], "302 W");
+    assert_eq!(sampler.facts()[&(2, "power_limit")], "302 W");
 }
 
 #[test]
@@ -178,15 +154,7 @@ fn mig_instances_are_devices_of_their_own_and_parts_of_their_card() {
     let readings = sampler.sample(None);
     let parts: Vec<_> = readings.iter().map(|r| (r.index, r.part_of)).collect();
     assert_eq!(parts, [(0, None), (1, None), (2, Some(1)), (3, Some(1))]);
-    let last = GpuReading {
-        index: 3,
-        part_of: Some(1),
-        memory_used_bytes: Some(300),
-        memory_total_bytes: Some(10_000),
-        processes: vec![on_device(8, Some(300))],
-        ..GpuReading::default()
-    };
-    assert_eq!(readings[3], last);
+    insta::assert_debug_snapshot!("instance", readings[3]);
 }
 
 #[test]
@@ -197,10 +165,10 @@ fn what_failed_is_requested_again_and_what_is_not_supported_is_not() {
         ..unsupported.clone()
     };
     let mut sampler = sampler(vec![failed, unsupported]);
-    sampler.readings = Box::new(Replay(vec![Device::without(&[]); 2]));
+    sampler.readings = Replay::of(vec![Device::without(&[]); 2]);
     let power: Vec<_> = sampler.sample(None).iter().map(|r| r.power_w).collect();
     assert_eq!(power, [Some(1.0), None]);
-    sampler.readings = Box::new(Replay(vec![Device::of([]), Device::without(&[])]));
+    sampler.readings = Replay::of(vec![Device::of([]), Device::without(&[])]);
     let left: Vec<_> = sampler.sample(None).iter().map(|r| r.index).collect();
     assert_eq!(left, [1], "a lost device is left out");
 }
@@ -217,7 +185,7 @@ fn processes_are_listed_once_a_second() {
 
 #[test]
 fn no_device_is_an_absence_with_a_reason() {
-    let absent = NvmlSampler::over(Box::new(Replay(Vec::new()))).err();
+    let absent = NvmlSampler::over(Replay::of(Vec::new())).err();
     let reason = "NVIDIA driver 570.00 is loaded but finds no device";
     assert_eq!(absent.as_deref(), Some(reason));
     for (error, word) in [
