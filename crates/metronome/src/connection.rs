@@ -85,15 +85,13 @@ impl Connection {
                     if !expects || std::mem::replace(&mut self.continued, true) {
                         return Turn::Waits;
                     }
-                    let sent = self.send(b"HTTP/1.1 100 Continue\r\n\r\n");
-                    return self.after(sent);
+                    return self.send(b"HTTP/1.1 100 Continue\r\n\r\n");
                 }
                 Parsed::Refused(status) => {
                     let body = wire::error("", "not an HTTP request that this server supports");
-                    let sent = self.send(&wire::json(status, &body, true));
                     self.received.clear();
                     self.close = true;
-                    return self.after(sent);
+                    return self.send(&wire::json(status, &body, true));
                 }
                 Parsed::Whole(request, length) => {
                     self.received.drain(..length);
@@ -102,8 +100,7 @@ impl Connection {
                     let Some(reply) = self.begin(&request, pace, clock) else {
                         return Turn::Begins;
                     };
-                    let sent = self.send(&reply);
-                    if self.after(sent) == Turn::Gone {
+                    if self.send(&reply) == Turn::Gone {
                         return Turn::Gone;
                     }
                 }
@@ -197,20 +194,15 @@ impl Connection {
             return Turn::Waits;
         }
         let unsent = std::mem::take(&mut self.unsent);
-        let sent = put(&mut self.socket, &mut self.unsent, &unsent);
-        self.after(sent)
+        self.send(&unsent)
     }
 
     pub(crate) fn is_over(&self) -> bool {
         self.close && self.stream.is_none() && self.unsent.is_empty()
     }
 
-    fn send(&mut self, bytes: &[u8]) -> bool {
-        put(&mut self.socket, &mut self.unsent, bytes)
-    }
-
-    fn after(&self, sent: bool) -> Turn {
-        if sent && !self.is_over() {
+    fn send(&mut self, bytes: &[u8]) -> Turn {
+        if put(&mut self.socket, &mut self.unsent, bytes) && !self.is_over() {
             Turn::Waits
         } else {
             Turn::Gone

@@ -13,7 +13,7 @@ mod report;
 
 pub use figures::{AgentRun, CalibrateError, RecordedRun, read_figures};
 pub use fit::{Fitted, fit};
-pub use replay::{ReplayedAgent, ReplayedRun, Start, replay};
+pub use replay::{ReplayedRun, Service, Start, replay};
 pub use report::{ErrorRow, FitReport};
 
 #[cfg(test)]

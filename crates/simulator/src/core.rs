@@ -8,7 +8,6 @@
 //! are ordered by a latency drawn from their own tag, and stamps are whole microseconds.
 
 mod batch;
-mod cancel;
 mod device;
 mod log;
 mod machine;
@@ -21,12 +20,9 @@ pub(crate) mod tokens;
 mod types;
 
 pub(crate) use log::{Happened, SchedulerEvent};
-pub(crate) use machine::{Core, CoreError, RUNNER_STOPPED};
+pub(crate) use machine::{Core, RUNNER_STOPPED};
 pub use types::RunnerOptions;
-pub(crate) use types::{
-    Generation, LoadedView, Notice, NoticeKind, RequestId, ServerId, StopReason, Timings, Work,
-    WorkKind,
-};
+pub(crate) use types::{Generation, Notice, NoticeKind, RequestId, Timings, Work, WorkKind};
 
 #[cfg(test)]
 mod tests;

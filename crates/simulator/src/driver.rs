@@ -4,6 +4,7 @@
 mod log;
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use clock::Clock;
@@ -13,9 +14,9 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio_util::sync::CancellationToken;
 
-pub use log::{LogLine, RequestLog, Sink};
+pub use log::{LogLine, RequestLog};
 
-use crate::core::{Core, LoadedView, Notice, NoticeKind, RequestId, RunnerOptions, ServerId, Work};
+use crate::core::{Core, Notice, NoticeKind, RequestId, RunnerOptions, Work};
 use log::Log;
 
 /// The simulated machine, shared by listeners, handlers and samplers.
@@ -44,25 +45,20 @@ struct Outlet {
     streams: bool,
 }
 
-impl Outlet {
-    fn push(&self, notice: Notice) {
-        if self.streams || !matches!(notice.what, NoticeKind::Token { .. }) {
-            // The receiver of a dropped ticket is gone.
-            let _ = self.notices.send(notice);
-        }
-    }
-}
-
 impl Inner {
     /// Delivers the core's notices and stores its log.
     fn deliver(&mut self) {
         while let Some(notice) = self.core.poll() {
-            if notice.what.is_final() {
-                if let Some(outlet) = self.outlets.remove(&notice.id) {
-                    outlet.push(notice);
-                }
-            } else if let Some(outlet) = self.outlets.get(&notice.id) {
-                outlet.push(notice);
+            let Some(outlet) = self.outlets.get(&notice.id) else {
+                continue;
+            };
+            let (id, is_final) = (notice.id, notice.what.is_final());
+            if outlet.streams || !matches!(notice.what, NoticeKind::Token { .. }) {
+                // The receiver of a dropped ticket is gone.
+                let _ = outlet.notices.send(notice);
+            }
+            if is_final {
+                self.outlets.remove(&id);
             }
         }
         for event in self.core.drain_log() {
@@ -72,7 +68,7 @@ impl Inner {
 }
 
 impl World {
-    pub(crate) fn new(core: Core, clock: Clock, sink: Option<Box<dyn Sink>>) -> Arc<Self> {
+    pub(crate) fn new(core: Core, clock: Clock, log: Option<File>) -> Arc<Self> {
         Arc::new(Self {
             clock,
             wake: Notify::new(),
@@ -81,7 +77,7 @@ impl World {
                 outlets: HashMap::new(),
                 next_id: 1,
                 planned: None,
-                log: Log::new(sink),
+                log: Log::new(log),
             }),
         })
     }
@@ -115,7 +111,7 @@ impl World {
     }
 
     /// Without `streams` token notices are left out. Dropping the ticket cancels the request.
-    pub(crate) fn submit(self: &Arc<Self>, server: ServerId, streams: bool, work: Work) -> Ticket {
+    pub(crate) fn submit(self: &Arc<Self>, server: usize, streams: bool, work: Work) -> Ticket {
         self.act(|inner, now| {
             let id = RequestId(inner.next_id);
             inner.next_id += 1;
@@ -135,32 +131,15 @@ impl World {
         })
     }
 
-    pub(crate) fn crash_runner(&self, server: ServerId, model: &str) {
-        self.act(|inner, now| inner.core.crash_runner(now, server, Some(model)));
-    }
-
-    pub(crate) fn fail_next_load(&self, server: ServerId, message: &str) {
-        self.act(|inner, _| inner.core.fail_next_load(server, message));
+    /// As [`World::act`], on the core alone.
+    pub(crate) fn with_core<T>(&self, what: impl FnOnce(&mut Core, Stamp) -> T) -> T {
+        self.act(|inner, now| what(&mut inner.core, now))
     }
 
     /// Tokens of the context that a request with these options gets.
-    pub(crate) fn context(&self, server: ServerId, model: &str, options: &RunnerOptions) -> usize {
+    pub(crate) fn context(&self, server: usize, model: &str, options: &RunnerOptions) -> usize {
         let context = self.lock().core.context(server, model, options);
         context.map_or(usize::MAX, |context| context as usize)
-    }
-
-    pub(crate) fn loaded(&self, server: ServerId) -> Vec<LoadedView> {
-        self.act(|inner, now| {
-            inner.core.advance(now);
-            inner.core.loaded(server, now)
-        })
-    }
-
-    fn readings(&self) -> Vec<GpuReading> {
-        self.act(|inner, now| {
-            inner.core.advance(now);
-            inner.core.readings(now)
-        })
     }
 
     pub(crate) fn log_request(&self, line: RequestLog) {
@@ -176,10 +155,6 @@ impl World {
         })
     }
 
-    pub(crate) fn flush_log(&self) {
-        self.lock().log.flush();
-    }
-
     /// Wakes the core at its events until `stop` is cancelled.
     pub(crate) async fn drive(self: Arc<Self>, stop: CancellationToken) {
         loop {
@@ -188,7 +163,6 @@ impl World {
                 let now = self.clock.now();
                 inner.core.advance(now);
                 inner.deliver();
-                inner.log.flush();
                 inner.planned = inner.core.next_event();
                 inner.planned
             };
@@ -265,6 +239,9 @@ impl GpuSampler for Sampler {
     }
 
     fn sample(&mut self, _: Option<Stamp>) -> Vec<GpuReading> {
-        self.world.readings()
+        self.world.with_core(|core, now| {
+            core.advance(now);
+            core.readings(now)
+        })
     }
 }

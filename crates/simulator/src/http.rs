@@ -5,7 +5,6 @@
 
 mod app;
 mod body;
-mod dialect;
 mod embed;
 mod encode;
 mod exchange;
@@ -20,11 +19,9 @@ mod reply;
 mod request;
 mod routes;
 mod server;
-mod stamp;
 mod text;
 mod wire;
 
-pub(crate) use app::App;
+pub(crate) use app::{App, Epoch};
 pub(crate) use routes::MAX_IN_BODIES;
 pub(crate) use server::{Stops, listen};
-pub(crate) use stamp::Epoch;

@@ -35,6 +35,6 @@ mod serve;
 mod simulator;
 
 pub use crate::core::RunnerOptions;
-pub use driver::{LogLine, RequestLog, Sink};
+pub use driver::{LogLine, RequestLog};
 pub use serve::{ServeError, serve};
 pub use simulator::{Placement, Simulator, SimulatorConfig, StartError};

@@ -3,8 +3,6 @@
 mod check;
 mod outputs;
 
-use std::path::Path;
-
 use domain::Nanos;
 use domain::backend::KeepAlive;
 use serde::{Deserialize, Serialize};
@@ -216,11 +214,6 @@ pub struct ServerSpec {
 }
 
 impl Profile {
-    /// Reads a profile. `origin` is the file's name for messages. Fails with the line of what is invalid.
-    pub fn parse(origin: &str, text: &str) -> Result<Self, ProfileError> {
-        check::parse(origin, text)
-    }
-
     pub fn builtin(name: &str) -> Option<Self> {
         let (_, text) = SHIPPED.into_iter().find(|(shipped, _)| *shipped == name)?;
         Some(Self::parse(name, text).expect("profiles that ship are checked by a test"))
@@ -231,8 +224,11 @@ impl Profile {
         if let Some(profile) = Self::builtin(name_or_path) {
             return Ok(profile);
         }
-        let text = std::fs::read_to_string(Path::new(name_or_path))
-            .map_err(|e| check::unreadable(name_or_path, &e))?;
+        let text = std::fs::read_to_string(name_or_path).map_err(|error| {
+            let shipped = SHIPPED.map(|(name, _)| name).join(", ");
+            let problem = format!("cannot be read ({error}); give a file or one of {shipped}");
+            ProfileError::whole(name_or_path, problem)
+        })?;
         Self::parse(name_or_path, &text)
     }
 
@@ -279,12 +275,6 @@ impl ModelSpec {
 }
 
 impl ServerSettings {
-    /// Checks settings that were changed after reading. `origin` is their source, for messages. Fails with the
-    /// first setting that is out of range.
-    pub fn check(&self, origin: &str) -> Result<(), ProfileError> {
-        check::settings(origin, self)
-    }
-
     pub fn keep_alive(&self) -> KeepAlive {
         if self.keep_alive_s < 0.0 {
             KeepAlive::Forever

@@ -96,11 +96,6 @@ impl Limits {
             transport: median(trips),
         })
     }
-
-    /// The shortest gap between tokens that can be timed.
-    fn shortest_gap(self) -> Nanos {
-        self.timer.max(self.transport)
-    }
 }
 
 fn median(mut values: Vec<Nanos>) -> Nanos {
@@ -156,17 +151,13 @@ pub async fn serve(
     }
     let limits = Limits::measure().await.map_err(ServeError::Probe)?;
     let warnings = check_pace(&simulator.profile, time_scale, limits)?;
-    #[expect(
-        clippy::float_cmp,
-        reason = "exactly 1 is real time and needs no arithmetic"
-    )]
-    let real = time_scale == 1.0;
-    simulator.clock = if real {
-        Clock::real()
-    } else {
-        Clock::scaled(time_scale)
+    simulator.clock = match time_scale {
+        // Real time needs no arithmetic.
+        1.0 => Clock::real(),
+        scale => Clock::scaled(scale),
     };
-    simulator.patience = Some(Nanos::from_secs_f64(PATIENCE.as_secs_f64() * time_scale));
+    let simulated = |time: Nanos| Nanos::from_secs_f64(time.as_secs_f64() * time_scale);
+    simulator.patience = Some(simulated(PATIENCE));
     let mut text = describe(&simulator, time_scale, limits);
     let simulator = Simulator::start(simulator).await?;
     let endpoints = simulator.endpoints();
@@ -181,9 +172,7 @@ pub async fn serve(
     }
     announce(text, endpoints);
     shutdown.await;
-    simulator
-        .shutdown(Nanos::from_secs_f64(GRACE.as_secs_f64() * time_scale))
-        .await;
+    simulator.shutdown(simulated(GRACE)).await;
     Ok(())
 }
 
@@ -191,7 +180,8 @@ pub async fn serve(
 fn check_pace(profile: &Profile, scale: f64, limits: Limits) -> Result<Vec<String>, ServeError> {
     let simulated = shortest_token_gap(profile);
     let gap = Nanos::from_secs_f64(simulated.as_secs_f64() / scale);
-    let shortest = limits.shortest_gap();
+    // The shortest gap between tokens that can be timed.
+    let shortest = limits.timer.max(limits.transport);
     if gap >= Nanos(shortest.0 * 2) {
         return Ok(Vec::new());
     }

@@ -1,5 +1,6 @@
 //! The simulator: a machine, its driver, and a listener for each of its servers.
 
+use std::fs::File;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::AtomicU64;
@@ -9,14 +10,15 @@ use std::time::{Duration, SystemTime};
 use clock::Clock;
 use domain::Nanos;
 use domain::exit::{Exit, Fails};
+use domain::plan::Refused;
 use domain::telemetry::GpuSampler;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use crate::core::{Core, CoreError};
-use crate::driver::{LogLine, Sampler, Sink, World};
-use crate::faults::{Engine, FaultRules, FaultRulesError};
+use crate::core::Core;
+use crate::driver::{LogLine, Sampler, World};
+use crate::faults::{Engine, FaultRules};
 use crate::http::{App, Epoch, MAX_IN_BODIES, Stops, listen};
 use crate::profile::Profile;
 
@@ -57,7 +59,7 @@ pub struct SimulatorConfig {
     /// Longest time for a request's head, from its first byte, and for its body; `None`: no limit.
     pub patience: Option<Nanos>,
     /// Where the log is written as JSONL, besides memory.
-    pub log: Option<Box<dyn Sink>>,
+    pub log: Option<File>,
 }
 
 impl SimulatorConfig {
@@ -84,10 +86,9 @@ impl SimulatorConfig {
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The profile's settings or the rules of faults are wrong.
     #[error(transparent)]
-    Core(#[from] CoreError),
-    #[error(transparent)]
-    Faults(#[from] FaultRulesError),
+    Refused(#[from] Refused<String>),
     #[error("{0} must be at least 1")]
     Zero(&'static str),
     #[error("cannot listen on {address}; choose another --port, or 0 for any free one")]
@@ -233,7 +234,6 @@ impl Simulator {
         let _ = clock.timeout(grace, waiting).await;
         self.stops.now.cancel();
         self.tasks.wait().await;
-        self.world.flush_log();
     }
 }
 

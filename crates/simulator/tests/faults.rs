@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::{Bench, End, post, virtually};
+use common::{Bench, post, virtually};
 use domain::backend::{ChatBackend as _, Exchange, GenerateCall};
 use domain::plan::Timeouts;
-use domain::{ModelOptions, Nanos, Outcome};
+use domain::{Nanos, Outcome};
 use ollama::wire::{Message, Request};
 use serde_json::{Value, json};
 use simulator::faults::{FaultKind, FaultRule};
@@ -34,11 +34,8 @@ async fn seen(bench: &Bench, column: &str) -> String {
                 openai::Client::new(&format!("{url}/v1"), clock, LIMITS).expect("a client");
             let call = GenerateCall {
                 model: MODEL.to_owned(),
-                system: None,
-                history: None,
                 prompt: PROMPT.to_owned(),
-                options: ModelOptions::default(),
-                keep_alive: None,
+                ..GenerateCall::default()
             };
             return words(client.generate(&call, &mut exchange).await);
         }
@@ -83,7 +80,7 @@ async fn v1_whole(bench: &Bench) -> String {
             _ if answer.header("content-type") != Some("application/json") => {
                 "failed: wrong content type"
             }
-            _ if answer.end == End::Broken => "failed: connection reset",
+            _ if !answer.whole => "failed: connection reset",
             _ if answer.body.len() > ollama::ndjson::MAX_LINE => "failed: line too long",
             _ => match serde_json::from_slice::<Value>(&answer.body) {
                 Ok(object) if object["choices"][0]["finish_reason"].is_null() => "incomplete",

@@ -6,7 +6,7 @@ mod common;
 use std::net::SocketAddr;
 
 use clock::Clock;
-use common::{Bench, Call, End, get, paced, post, virtually};
+use common::{Bench, Call, call, paced, post, virtually};
 use serde_json::{Value, json};
 use simulator::faults::{FaultKind, FaultRule};
 use simulator::profile::Profile;
@@ -24,7 +24,7 @@ async fn it_describes_itself_and_logs_what_it_did() {
     let path = folder.path().join("log.jsonl");
     let mut simulator = config(Profile::builtin("instant").expect("it ships"));
     simulator.servers = 2;
-    simulator.log = Some(Box::new(std::fs::File::create(&path).expect("a file")));
+    simulator.log = Some(std::fs::File::create(&path).expect("a file"));
     simulator.faults.rules = vec![FaultRule {
         requests: vec![20],
         ..FaultRule::always(FaultKind::Busy)
@@ -54,7 +54,7 @@ async fn it_describes_itself_and_logs_what_it_did() {
             let ask = json!({"model": "gemma3", "prompt": format!("client {client}")});
             let answer = post("/api/generate", ask).send(&clock, &endpoint).await;
             let answer = answer.expect("a response");
-            assert_eq!(answer.end, End::Whole);
+            assert!(answer.whole);
             let last = answer.objects().expect("objects").pop().expect("one");
             (answer.status, last["done"] == json!(true))
         }));
@@ -66,7 +66,7 @@ async fn it_describes_itself_and_logs_what_it_did() {
     outcomes.sort_unstable();
     assert_eq!(outcomes[..39], [(200, true); 39]);
     assert_eq!(outcomes[39], (503, false));
-    let log = get("/tandem/log");
+    let log = call("GET /tandem/log");
     let log = log.send(&clock, &endpoints[0]).await;
     let log = log.expect("a response").json();
     assert_eq!(log["forgotten"], 0);
@@ -188,13 +188,15 @@ async fn bodies_are_bounded_all_together_and_not_read_from_other_sites() {
 
 #[tokio::test(start_paused = true)]
 async fn the_sampler_shows_the_devices_at_work() {
-    let clock = Clock::start_virtual();
-    let mut config = SimulatorConfig::new(paced(), clock.clone());
-    config.placement = Placement::OneEach;
-    let device = config.profile.devices[0].clone();
-    config.profile.devices.push(device);
-    config.servers = 2;
-    let simulator = Simulator::start(config).await.expect("it starts");
+    let Bench {
+        clock, simulator, ..
+    } = Bench::new(|config| {
+        config.placement = Placement::OneEach;
+        let device = config.profile.devices[0].clone();
+        config.profile.devices.push(device);
+        config.servers = 2;
+    })
+    .await;
     let mut sampler = simulator.sampler();
     assert!(matches!(sampler.source(),
         domain::telemetry::GpuSource::Simulated { devices } if devices.len() == 2));
@@ -222,7 +224,7 @@ fn a_server_for_the_network_takes_any_name() {
         let port = bench.endpoint.rsplit(':').next().expect("a port");
         let call = Call {
             headers: vec![("host", "models.example.com")],
-            ..get("/api/version")
+            ..call("GET /api/version")
         };
         let answer = call
             .send(&bench.clock, &format!("http://127.0.0.1:{port}"))

@@ -19,7 +19,7 @@ mod common;
 
 use std::fmt::Write as _;
 
-use common::{Answer, Bench, End, call, virtually};
+use common::{Answer, Bench, call, virtually};
 use futures_util::future::join_all;
 use serde_json::Value;
 use simulator::{Placement, SimulatorConfig};
@@ -181,10 +181,7 @@ fn show(answer: &Answer) -> Result<String, std::fmt::Error> {
         let text: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
         writeln!(seen, "  {:.6} {}", since(*at), text.join("\n           "))?;
     }
-    let end = match answer.end {
-        End::Whole => "whole",
-        End::Broken => "broken",
-    };
+    let end = if answer.whole { "whole" } else { "broken" };
     writeln!(seen, "  {:.6} {end}", since(answer.ended))?;
     Ok(seen)
 }

@@ -1,7 +1,6 @@
 //! Builds the simulator from flags, embedded or as a server of its own.
 
 use std::fs::File;
-use std::io::LineWriter;
 use std::path::Path;
 
 use clock::Clock;
@@ -11,7 +10,7 @@ use domain::plan::Refused;
 use domain::record::{RunHeader, SimulatorSettings};
 use simulator::faults::FaultRules;
 use simulator::profile::Profile;
-use simulator::{Simulator, SimulatorConfig, Sink};
+use simulator::{Simulator, SimulatorConfig};
 
 use crate::flags::{ServeArgs, ServerArgs};
 
@@ -117,10 +116,8 @@ pub(crate) fn serve_config(args: &ServeArgs) -> Result<SimulatorConfig, Fatal> {
     })
 }
 
-fn log_file(path: &Path) -> Result<Box<dyn Sink>, Fatal> {
-    let file =
-        File::create(path).or_environment(format!("{} could not be written", path.display()))?;
-    Ok(Box::new(LineWriter::new(file)))
+fn log_file(path: &Path) -> Result<File, Fatal> {
+    File::create(path).or_environment(format!("{} could not be written", path.display()))
 }
 
 /// Faults from flags: `KIND=RATE`, or a file of rules.

@@ -54,7 +54,7 @@ async fn server(clock: &Clock, port: u16, faults: &str) -> (Simulator, NamedTemp
     let config = SimulatorConfig {
         port,
         faults: FaultRules::parse("faults", faults).unwrap(),
-        log: Some(Box::new(log.reopen().unwrap())),
+        log: Some(log.reopen().unwrap()),
         ..SimulatorConfig::new(profile(), clock.clone())
     };
     (Simulator::start(config).await.unwrap(), log)

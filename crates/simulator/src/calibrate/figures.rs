@@ -12,8 +12,8 @@ use crate::core::RunnerOptions;
 /// The figures tables do not hold them.
 const PROMPT_TOKENS: [u32; 2] = [116, 93];
 
-/// One recorded run: agents that started together.
-#[derive(Debug, Clone, PartialEq)]
+/// One run, recorded or replayed: agents that started together.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct RecordedRun {
     pub config: String,
     /// Sorts the runs into the order in which they were made.
@@ -29,11 +29,13 @@ pub struct RecordedRun {
     pub agents: Vec<AgentRun>,
 }
 
-/// One agent's single request in a recorded run.
-#[derive(Debug, Clone, PartialEq)]
+/// One agent's single request in a run.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct AgentRun {
     /// Its place: 0 for A, 1 for B.
+    #[serde(skip)]
     pub agent: usize,
+    #[serde(skip)]
     pub options: RunnerOptions,
     /// From send to end, seconds.
     pub execution_s: f64,
@@ -42,8 +44,10 @@ pub struct AgentRun {
     pub prompt_eval_ms: f64,
     pub eval_ms: f64,
     pub tokens: u32,
+    #[serde(skip)]
     pub prompt_tokens: u32,
     /// No prompt cache can help. Otherwise an agent sends the same prompt in every run.
+    #[serde(skip)]
     pub prompt_unique: bool,
 }
 
@@ -57,15 +61,11 @@ impl RecordedRun {
 
     /// True when each agent's first token came after the end of the one served before.
     pub fn never_overlapped(&self) -> bool {
-        never_overlapped(self.agents.iter().map(|a| (a.ttft_ms, a.execution_s)))
+        let served = self.served();
+        let agents = |pair: &[usize]| [&self.agents[pair[0]], &self.agents[pair[1]]];
+        let mut pairs = served.windows(2).map(agents);
+        pairs.all(|[first, next]| next.ttft_ms >= first.execution_s * 1e3)
     }
-}
-
-/// `agents` are times to the first token, ms, and to the end, seconds.
-pub(super) fn never_overlapped(agents: impl Iterator<Item = (f64, f64)>) -> bool {
-    let mut served: Vec<(f64, f64)> = agents.collect();
-    served.sort_by(|a, b| a.0.total_cmp(&b.0));
-    served.windows(2).all(|pair| pair[1].0 >= pair[0].1 * 1e3)
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +83,7 @@ pub enum CalibrateError {
     #[error("the profile has no model `{0}`")]
     NoModel(String),
     #[error(transparent)]
-    Core(#[from] crate::core::CoreError),
+    Profile(#[from] crate::profile::ProfileError),
 }
 
 impl Fails for CalibrateError {
@@ -103,19 +103,6 @@ struct Row {
     speedup: f64,
 }
 
-/// An agent's columns of the same row, without `a_` or `b_`.
-#[derive(Debug, Deserialize)]
-struct AgentRow {
-    num_gpu: Option<i64>,
-    num_ctx: Option<u32>,
-    execution_s: f64,
-    ttft_ms: f64,
-    load_ms: f64,
-    prompt_eval_ms: f64,
-    eval_ms: f64,
-    tokens: u32,
-}
-
 fn read_row(headers: &StringRecord, row: &StringRecord) -> Result<RecordedRun, csv::Error> {
     let run: Row = row.deserialize(Some(headers))?;
     // `homo_g80_c1024_t0.8`: both agents alike, as the name says.
@@ -128,25 +115,21 @@ fn read_row(headers: &StringRecord, row: &StringRecord) -> Result<RecordedRun, c
     };
     let mut agents = Vec::new();
     for (agent, prefix) in ["a_", "b_"].into_iter().enumerate() {
+        // Its columns of the row, without `a_` or `b_`.
         let own = headers
             .iter()
             .map(|name| name.strip_prefix(prefix).unwrap_or(""));
-        let row: AgentRow = row.deserialize(Some(&own.collect()))?;
+        let own: StringRecord = own.collect();
+        let options: RunnerOptions = row.deserialize(Some(&own))?;
         agents.push(AgentRun {
             agent,
             options: RunnerOptions {
-                num_ctx: row.num_ctx.or_else(|| named('c')),
-                num_gpu: row.num_gpu.or_else(|| named('g').map(i64::from)),
-                ..RunnerOptions::default()
+                num_ctx: options.num_ctx.or_else(|| named('c')),
+                num_gpu: options.num_gpu.or_else(|| named('g').map(i64::from)),
+                ..options
             },
-            execution_s: row.execution_s,
-            ttft_ms: row.ttft_ms,
-            load_ms: row.load_ms,
-            prompt_eval_ms: row.prompt_eval_ms,
-            eval_ms: row.eval_ms,
-            tokens: row.tokens,
             prompt_tokens: PROMPT_TOKENS[agent],
-            prompt_unique: false,
+            ..row.deserialize(Some(&own))?
         });
     }
     let order = run

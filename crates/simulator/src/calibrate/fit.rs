@@ -1,7 +1,7 @@
 //! Fits a profile's constants to recorded durations.
 
 use super::figures::{AgentRun, CalibrateError, RecordedRun};
-use super::replay::{ReplayedAgent, ReplayedRun, Start, replay};
+use super::replay::{ReplayedRun, Service, Start, replay};
 use crate::profile::{ModelSpec, Profile};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -13,7 +13,9 @@ pub struct Fitted {
 
 struct Case<'a> {
     recorded: &'a AgentRun,
-    replayed: &'a ReplayedAgent,
+    /// The load that the replay reported, ms.
+    replayed_load_ms: f64,
+    replayed: &'a Service,
     /// Execution time of the agent served before it in the same run, seconds.
     after_s: Option<f64>,
 }
@@ -68,7 +70,8 @@ fn cases<'a>(recorded: &'a [RecordedRun], replayed: &'a [ReplayedRun]) -> Vec<Ca
         for agent in run.served() {
             cases.push(Case {
                 recorded: &run.agents[agent],
-                replayed: &again.agents[agent],
+                replayed_load_ms: again.run.agents[agent].load_ms,
+                replayed: &again.services[agent],
                 after_s,
             });
             after_s = Some(run.agents[agent].execution_s);
@@ -188,7 +191,7 @@ impl Fit<'_> {
     fn load(&mut self) -> Result<(), CalibrateError> {
         // A request behind another one's load reports that load, which does not measure readiness.
         let warm = self.figures(|case| {
-            let behind_load = case.replayed.timings.load.as_millis_f64() > 1e3;
+            let behind_load = case.replayed_load_ms > 1e3;
             let is_warm = !case.replayed.loaded && !behind_load;
             is_warm.then_some(case.recorded.load_ms / 1e3)
         });
@@ -215,18 +218,10 @@ impl Fit<'_> {
         let load = &mut self.spec.load;
         let recovery_s = polls(load.recovery_s, settings.recovery_poll_s, f64::ceil);
         let poll_s = settings.ready_poll_s;
-        match (total_s, alone_s) {
-            (Some(total_s), Some(alone_s)) => {
-                load.load_s = polls(alone_s, poll_s, f64::round);
-                load.unload_s = (total_s - recovery_s - load.load_s).max(0.0);
-            }
-            (None, Some(alone_s)) => load.load_s = polls(alone_s, poll_s, f64::round),
-            // Recovery and load take whole polls; the rest is the time that the process takes to die.
-            (Some(total_s), None) => {
-                let rest_s = (total_s - recovery_s).max(0.0);
-                load.load_s = polls(rest_s, poll_s, f64::floor);
-                load.unload_s = (rest_s - load.load_s).max(0.0);
-            }
+        let rest_s = total_s.map(|total_s| (total_s - recovery_s).max(0.0));
+        load.load_s = match (alone_s, rest_s) {
+            (Some(alone_s), _) => polls(alone_s, poll_s, f64::round),
+            (None, Some(rest_s)) => polls(rest_s, poll_s, f64::floor),
             (None, None) => {
                 return Err(CalibrateError::Missing {
                     what: "load beyond the first one",
@@ -234,6 +229,10 @@ impl Fit<'_> {
                     fix: "record runs that start unloaded, or whose agents differ in num_ctx or num_gpu",
                 });
             }
+        };
+        // Recovery and load take whole polls; the rest is the time that the process takes to die.
+        if let Some(rest_s) = rest_s {
+            load.unload_s = (rest_s - load.load_s).max(0.0);
         }
         let (load_s, unload_s) = (load.load_s, load.unload_s);
         self.push("load.load_s", load_s, n);

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use domain::{Nanos, Stamp};
 
-use super::figures::{AgentRun, CalibrateError, RecordedRun, never_overlapped};
+use super::figures::{AgentRun, CalibrateError, RecordedRun};
 use crate::core::{
-    Core, Generation, Happened, Notice, NoticeKind, RequestId, RunnerOptions, ServerId, Timings,
-    Work, WorkKind, tokens,
+    Core, Generation, Happened, Notice, NoticeKind, RequestId, RunnerOptions, Work, WorkKind,
+    tokens,
 };
 use crate::profile::{Profile, ServerSpec};
 
@@ -31,30 +31,22 @@ pub enum Start {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReplayedRun {
-    pub wall_s: f64,
-    pub speedup_est: f64,
-    pub agents: Vec<ReplayedAgent>,
+    /// The recorded run with the replay's figures. Times of agents count from the run's start.
+    pub run: RecordedRun,
+    /// In the order of the run's agents.
+    pub services: Vec<Service>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-pub struct ReplayedAgent {
-    /// From the run's start to its end, seconds.
-    pub execution_s: f64,
-    /// From the run's start to its first token, ms.
-    pub ttft_ms: f64,
-    pub timings: Timings,
+/// How the simulated server came to an agent's answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Service {
     pub loaded: bool,
     /// A runner was unloaded before that load.
     pub evicted: bool,
     /// Other requests were in progress on its server while it waited for that load.
     pub waited: bool,
+    /// Prompt tokens that were not cached.
     pub evaluated: u32,
-}
-
-impl ReplayedRun {
-    pub fn never_overlapped(&self) -> bool {
-        never_overlapped(self.agents.iter().map(|a| (a.ttft_ms, a.execution_s)))
-    }
 }
 
 /// Replays runs on a profile's model. All servers share the profile's devices. Fails when the profile lacks the
@@ -117,7 +109,7 @@ impl Player {
                 num_predict: None,
             };
             let work = self.work(WorkKind::Generate(other), options);
-            self.core.submit(self.at, ServerId(server), work);
+            self.core.submit(self.at, server, work);
         }
         self.settle(run.servers);
     }
@@ -125,11 +117,11 @@ impl Player {
     fn unload(&mut self, servers: usize) {
         for server in 0..servers {
             let work = self.work(WorkKind::Unload, RunnerOptions::default());
-            self.core.submit(self.at, ServerId(server), work);
+            self.core.submit(self.at, server, work);
         }
         self.settle(servers);
         // The answer comes at once; the unload takes its time.
-        while (0..servers).any(|server| !self.core.loaded(ServerId(server), self.at).is_empty())
+        while (0..servers).any(|server| !self.core.loaded(server, self.at).is_empty())
             && let Some(at) = self.core.next_event()
         {
             self.core.advance(at);
@@ -174,63 +166,52 @@ impl Player {
             let work = self.work(kind, agent.options);
             ids.insert(work.id, agent_index);
             let at = start + Nanos(APART.0 * place as u64);
-            self.core
-                .submit(at, ServerId(agent_index % run.servers), work);
+            self.core.submit(at, agent_index % run.servers, work);
         }
-        let mut agents: Vec<Option<ReplayedAgent>> = vec![None; run.agents.len()];
-        let mut first_tokens = BTreeMap::new();
+        let mut run = run.clone();
+        let mut services = vec![Service::default(); run.agents.len()];
+        let mut left = run.agents.len();
         let mut last = start;
-        while agents.iter().any(Option::is_none)
+        while left > 0
             && let Some(notices) = self.next_notices()
         {
             for notice in notices {
-                let agent = ids[&notice.id];
+                let index = ids[&notice.id];
+                let agent = &mut run.agents[index];
+                let since = notice.at.since(start);
                 match notice.what {
-                    NoticeKind::Token { index: 0 } => {
-                        first_tokens.insert(agent, notice.at);
-                    }
+                    NoticeKind::Token { index: 0 } => agent.ttft_ms = since.as_millis_f64(),
                     NoticeKind::Done { timings, .. } => {
                         last = notice.at;
-                        let first = first_tokens.get(&agent).copied().unwrap_or(notice.at);
-                        agents[agent] = Some(ReplayedAgent {
-                            execution_s: notice.at.since(start).as_secs_f64(),
-                            ttft_ms: first.since(start).as_millis_f64(),
-                            timings,
-                            loaded: false,
-                            evicted: false,
-                            waited: false,
-                            evaluated: timings.prompt_eval_count - timings.cached,
-                        });
+                        left -= 1;
+                        agent.execution_s = since.as_secs_f64();
+                        agent.load_ms = timings.load.as_millis_f64();
+                        agent.prompt_eval_ms = timings.prompt_eval.as_millis_f64();
+                        agent.eval_ms = timings.eval.as_millis_f64();
+                        services[index].evaluated = timings.prompt_eval_count - timings.cached;
                     }
                     _ => {}
                 }
             }
         }
-        let mut agents: Vec<ReplayedAgent> = agents
-            .into_iter()
-            .map(|agent| agent.expect("a generation without faults is done in the end"))
-            .collect();
         for event in self.core.drain_log() {
-            let Some(agent) = event.id.map(|id| &mut agents[ids[&id]]) else {
+            let Some(service) = event.id.map(|id| &mut services[ids[&id]]) else {
                 continue;
             };
             match event.happened {
-                Happened::LoadStarted { .. } => agent.loaded = true,
+                Happened::LoadStarted { .. } => service.loaded = true,
                 Happened::Evicting { in_flight, .. } => {
-                    agent.evicted = true;
-                    agent.waited |= in_flight > 0;
+                    service.evicted = true;
+                    service.waited |= in_flight > 0;
                 }
                 _ => {}
             }
         }
         self.at = last + PAUSE;
-        let wall_s = last.since(start).as_secs_f64();
-        let spent: f64 = agents.iter().map(|agent| agent.execution_s).sum();
-        ReplayedRun {
-            wall_s,
-            speedup_est: spent / wall_s,
-            agents,
-        }
+        run.wall_s = last.since(start).as_secs_f64();
+        let spent: f64 = run.agents.iter().map(|agent| agent.execution_s).sum();
+        run.speedup_est = spent / run.wall_s;
+        ReplayedRun { run, services }
     }
 }
 

@@ -14,19 +14,15 @@ const QUANTITIES: [(&str, &str); 5] = [
     ("speedup_est", ""),
 ];
 
-/// The figures of each quantity in one run: recorded, simulated.
-fn figures(run: &RecordedRun, again: &ReplayedRun) -> [Vec<(f64, f64)>; 5] {
-    let agents = || run.agents.iter().zip(&again.agents);
-    let ttfts: Vec<_> = agents()
-        .map(|(was, is)| (was.ttft_ms / 1e3, is.ttft_ms / 1e3))
-        .collect();
-    let loads = agents().map(|(was, is)| (was.load_ms / 1e3, is.timings.load.as_secs_f64()));
+/// The figures of each quantity in one run.
+fn figures(run: &RecordedRun) -> [Vec<f64>; 5] {
+    let agents = &run.agents;
     [
-        vec![(run.wall_s, again.wall_s)],
-        vec![ttfts[0]],
-        vec![ttfts[1]],
-        loads.collect(),
-        vec![(run.speedup_est, again.speedup_est)],
+        vec![run.wall_s],
+        vec![agents[0].ttft_ms / 1e3],
+        vec![agents[1].ttft_ms / 1e3],
+        agents.iter().map(|agent| agent.load_ms / 1e3).collect(),
+        vec![run.speedup_est],
     ]
 }
 
@@ -57,7 +53,8 @@ pub struct FitReport {
 
 impl FitReport {
     pub fn new(recorded: &[RecordedRun], replayed: &[ReplayedRun]) -> Self {
-        let pairs: Vec<(&RecordedRun, &ReplayedRun)> = recorded.iter().zip(replayed).collect();
+        let replayed = replayed.iter().map(|again| &again.run);
+        let pairs: Vec<(&RecordedRun, &RecordedRun)> = recorded.iter().zip(replayed).collect();
         let mut rows: Vec<ErrorRow> = Vec::new();
         for (index, (quantity, unit)) in QUANTITIES.into_iter().enumerate() {
             let mut row = ErrorRow {
@@ -66,7 +63,8 @@ impl FitReport {
                 ..ErrorRow::default()
             };
             for (run, again) in &pairs {
-                for (was, is) in &figures(run, again)[index] {
+                let [recorded, simulated] = [run, again].map(|run| figures(run)[index].clone());
+                for (was, is) in recorded.into_iter().zip(simulated) {
                     let error = (is - was).abs();
                     let percent = 100.0 * error / was;
                     row.n += 1;
@@ -91,10 +89,7 @@ impl FitReport {
         Self {
             rows,
             runs: pairs.len(),
-            never_overlapped: pairs
-                .iter()
-                .filter(|(run, _)| run.never_overlapped())
-                .count(),
+            never_overlapped: recorded.iter().filter(|run| run.never_overlapped()).count(),
             overlap_differs,
         }
     }

@@ -97,10 +97,9 @@ fn two_servers_on_one_device_overlap_and_gain_little() {
     }
     // Over its whole decode each agent has about half its speed alone.
     for (run, again) in runs.iter().zip(&again) {
-        for (was, is) in run.agents.iter().zip(&again.agents) {
-            let rate = |tokens: u32, ms: f64| f64::from(tokens) / ms * 1e3;
-            let was = rate(was.tokens, was.eval_ms);
-            let is = rate(is.timings.eval_count, is.timings.eval.as_millis_f64());
+        for (was, is) in run.agents.iter().zip(&again.run.agents) {
+            let rate = |agent: &AgentRun| f64::from(agent.tokens) / agent.eval_ms * 1e3;
+            let (was, is) = (rate(was), rate(is));
             assert!(
                 (was - is).abs() / was < 0.1,
                 "{was} recorded, {is} simulated"
@@ -112,20 +111,7 @@ fn two_servers_on_one_device_overlap_and_gain_little() {
 /// What a machine with other constants would have recorded.
 fn recorded_by(truth: &Profile, plan: &[RecordedRun]) -> Vec<RecordedRun> {
     let played = replay(truth, MODEL, plan, Start::Cold).unwrap();
-    let record = |(run, played): (&RecordedRun, &ReplayedRun)| {
-        let mut run = run.clone();
-        run.wall_s = played.wall_s;
-        run.speedup_est = played.speedup_est;
-        for (agent, played) in run.agents.iter_mut().zip(&played.agents) {
-            agent.execution_s = played.execution_s;
-            agent.ttft_ms = played.ttft_ms;
-            agent.load_ms = played.timings.load.as_millis_f64();
-            agent.prompt_eval_ms = played.timings.prompt_eval.as_millis_f64();
-            agent.eval_ms = played.timings.eval.as_millis_f64();
-        }
-        run
-    };
-    plan.iter().zip(&played).map(record).collect()
+    played.into_iter().map(|played| played.run).collect()
 }
 
 #[test]
@@ -186,14 +172,10 @@ fn made_up_runs() -> Vec<RecordedRun> {
             num_ctx,
             ..crate::core::RunnerOptions::default()
         },
-        execution_s: 0.0,
         ttft_ms: if first { 0.0 } else { 1.0 },
-        load_ms: 0.0,
-        prompt_eval_ms: 0.0,
-        eval_ms: 0.0,
         tokens: 200 + 100 * agent as u32,
         prompt_tokens: 100 + 20 * agent as u32,
-        prompt_unique: false,
+        ..AgentRun::default()
     };
     [
         (Some(4096), Some(8192), true),
@@ -209,10 +191,8 @@ fn made_up_runs() -> Vec<RecordedRun> {
         config: format!("run {i}"),
         order: format!("{i}"),
         servers: 1,
-        unloaded: false,
-        wall_s: 0.0,
-        speedup_est: 0.0,
         agents: vec![agent(0, a, a_first), agent(1, b, !a_first)],
+        ..RecordedRun::default()
     })
     .collect()
 }

@@ -20,10 +20,9 @@ const CONTEXTS_PER_GENERATION: u32 = 10;
 impl Core {
     /// Places a request whose prompt is ready into a slot, or makes it wait for one.
     pub(super) fn prepared(&mut self, id: RequestId) {
-        let RequestState::Preparing(uid) = self.requests[&id].state else {
+        let RequestState::Waiting(uid) = self.requests[&id].state else {
             return;
         };
-        self.requests[&id].state = RequestState::Waiting(uid);
         self.runners[&uid].waiting.push_back(id);
         self.fill_slots(uid);
         self.start_batch(uid, 0.0);
@@ -132,8 +131,9 @@ impl Core {
         let tokens = prompt.iter().map(|(_, n)| n).sum();
         let model = &self.profile.models[runner.model];
         let (gpu, cpu) = batch_seconds(&model.rates, decode.len(), tokens);
-        let mut gpu = gpu * runner.gpu_share;
-        let cpu = cpu * (1.0 - runner.gpu_share);
+        let share = runner.placement.gpu_share();
+        let mut gpu = gpu * share;
+        let cpu = cpu * (1.0 - share);
         if !runner.warm {
             gpu += model.load.warm_up_s;
         }
@@ -158,12 +158,13 @@ impl Core {
     fn slowness(&self, uid: RunnerId) -> f64 {
         let runner = &self.runners[&uid];
         let gpu_share = runner.batch.as_ref().map_or(1.0, |batch| batch.gpu_share);
+        let size_vram = runner.placement.size_vram;
         let part = |&(device, bytes): &(usize, u64)| {
-            self.devices[device].slowdown() * bytes as f64 / runner.size_vram as f64
+            self.devices[device].slowdown() * bytes as f64 / size_vram as f64
         };
-        let on_devices = match runner.size_vram {
+        let on_devices = match size_vram {
             0 => 1.0,
-            _ => runner.held.iter().map(part).sum(),
+            _ => runner.placement.held.iter().map(part).sum(),
         };
         let on_cpu = self.cpu_busy.len().max(1) as f64;
         gpu_share * on_devices + (1.0 - gpu_share) * on_cpu
@@ -190,7 +191,7 @@ impl Core {
 
     fn start_computing(&mut self, uid: RunnerId) {
         self.set_computing(uid, true);
-        if self.runners[&uid].gpu_share < 1.0 && self.cpu_busy.insert(uid) {
+        if self.runners[&uid].placement.gpu_share() < 1.0 && self.cpu_busy.insert(uid) {
             self.cpu_changed();
         }
     }
@@ -205,7 +206,7 @@ impl Core {
     }
 
     fn set_computing(&mut self, uid: RunnerId, busy: bool) {
-        for (device, _) in self.runners[&uid].held.clone() {
+        for (device, _) in self.runners[&uid].placement.held.clone() {
             if self.devices[device].set_busy(self.now, uid, busy) {
                 self.device_changed(device);
             }
@@ -215,7 +216,7 @@ impl Core {
     /// Updates every batch on a device whose speed or set of busy runners has changed.
     pub(super) fn device_changed(&mut self, device: usize) {
         self.schedule_thermal(device);
-        for uid in self.devices[device].busy().clone() {
+        for uid in self.devices[device].busy.clone() {
             self.reschedule(uid);
         }
     }

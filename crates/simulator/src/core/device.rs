@@ -15,8 +15,9 @@ const FIRST_PID: u32 = 4000;
 #[derive(Debug)]
 pub(super) struct Device {
     pub(super) spec: DeviceSpec,
-    held: BTreeMap<RunnerId, u64>,
-    busy: BTreeSet<RunnerId>,
+    /// Bytes by runner.
+    pub(super) held: BTreeMap<RunnerId, u64>,
+    pub(super) busy: BTreeSet<RunnerId>,
     /// Times at which it became busy or idle, including the last one before the window.
     changes: VecDeque<(Stamp, bool)>,
     /// The time of `energy_j` and `temperature_c`.
@@ -54,14 +55,6 @@ impl Device {
         self.spec.memory_bytes.saturating_sub(self.used())
     }
 
-    pub(super) fn hold(&mut self, runner: RunnerId, bytes: u64) {
-        self.held.insert(runner, bytes);
-    }
-
-    pub(super) fn release(&mut self, runner: RunnerId) {
-        self.held.remove(&runner);
-    }
-
     /// The factor by which work takes longer than on the unshared device at full speed.
     pub(super) fn slowdown(&self) -> f64 {
         let k = self.busy.len().max(1) as f64;
@@ -74,10 +67,6 @@ impl Device {
             Some(thermal) if self.throttled => thermal.throttled_speed,
             _ => 1.0,
         }
-    }
-
-    pub(super) fn busy(&self) -> &BTreeSet<RunnerId> {
-        &self.busy
     }
 
     /// Marks a runner as busy or idle. Returns whether that was a change.

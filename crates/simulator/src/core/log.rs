@@ -1,47 +1,26 @@
 //! The scheduler's log, with true times.
 
 use domain::{Nanos, Stamp};
-use serde::ser::{Error as _, SerializeMap as _};
-use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_with::skip_serializing_none;
 
-use super::types::{RequestId, ServerId};
+use super::types::RequestId;
 
 /// As JSON one flat object.
-#[derive(Debug, Clone, PartialEq)]
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SchedulerEvent {
     /// A whole number of microseconds.
     pub at: Stamp,
-    pub server: ServerId,
+    /// Counted from 0.
+    pub server: usize,
+    #[serde(flatten)]
+    pub happened: Happened,
     /// The request that it happened to; absent where it happened to a runner.
     pub id: Option<RequestId>,
     /// The request's tag, which does not depend on the order of submission.
     pub tag: Option<u64>,
     pub model: Option<String>,
-    pub happened: Happened,
-}
-
-impl Serialize for SchedulerEvent {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let Value::Object(mut members) =
-            serde_json::to_value(&self.happened).map_err(S::Error::custom)?
-        else {
-            return Err(S::Error::custom("what happened is an object"));
-        };
-        let mut map = to.serialize_map(None)?;
-        map.serialize_entry("at", &self.at)?;
-        map.serialize_entry("server", &self.server)?;
-        map.serialize_entry("event", &members.remove("event"))?;
-        let id = self.id.map(|id| ("id".to_owned(), json!(id)));
-        let tag = self.tag.map(|tag| ("tag".to_owned(), json!(tag)));
-        let model = self.model.as_ref();
-        members.extend(id.into_iter().chain(tag));
-        members.extend(model.map(|model| ("model".to_owned(), json!(model))));
-        for (name, value) in &members {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
 }
 
 /// What happened to a request or to a runner.
@@ -129,18 +108,17 @@ impl Happened {
         )
     }
 
-    /// Whether the log states the request's model.
+    /// Whether the log states the request's model: at its arrival, and about its runner.
     pub(super) fn names_model(&self) -> bool {
-        use Happened::{Cancelled, Evicting, Finished, Queued, Refused, Served, Skipped};
-        !matches!(
+        use Happened::{Arrived, Attached, LoadAborted, LoadFailed, LoadFinished, LoadStarted};
+        matches!(
             self,
-            Queued { .. }
-                | Refused
-                | Served { .. }
-                | Finished { .. }
-                | Cancelled { .. }
-                | Skipped
-                | Evicting { .. }
+            Arrived
+                | Attached { .. }
+                | LoadStarted { .. }
+                | LoadFinished { .. }
+                | LoadFailed { .. }
+                | LoadAborted
         )
     }
 }

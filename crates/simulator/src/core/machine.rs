@@ -11,10 +11,9 @@ use indexmap::IndexMap;
 
 use super::device::{Device, whole_micros};
 use super::log::{Happened, SchedulerEvent};
-use super::placement::total_vram;
 use super::reload::Launch;
 use super::state::{Head, Request, RequestState, Runner, RunnerId, RunnerState, Server};
-use super::types::{LoadedView, Notice, NoticeKind, RequestId, RunnerOptions, ServerId, Work};
+use super::types::{LoadedView, Notice, NoticeKind, RequestId, RunnerOptions, Work};
 use crate::profile::{Profile, ProfileError, ServerSpec};
 
 /// The error of requests whose runner died.
@@ -40,7 +39,9 @@ pub(crate) struct Core {
     log: Vec<SchedulerEvent>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// Its kinds are in the order in which those of one moment are processed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::EnumDiscriminants)]
+#[strum_discriminants(name(EventKind), derive(PartialOrd, Ord))]
 pub(super) enum Event {
     Throttling { device: usize, version: u64 },
     BatchDone { runner: RunnerId, version: u64 },
@@ -48,47 +49,25 @@ pub(super) enum Event {
     Unloaded { runner: RunnerId },
     KeepAliveExpired { runner: RunnerId, timer: u64 },
     PromptPrepared { id: RequestId },
-    Arrived { id: RequestId },
     ModelResolved { id: RequestId },
+    Arrived { id: RequestId },
 }
 
 /// A queued event. Events at the same time are ordered by kind, then by content, then by history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     at: Stamp,
-    kind: u8,
+    kind: EventKind,
     tie: u64,
     serial: u64,
     event: Event,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CoreError {
-    #[error(
-        "server {server} is placed on device {device}, but the profile has {devices}; \
-         give indices below that, or none for the CPU"
-    )]
-    NoSuchDevice {
-        server: usize,
-        device: usize,
-        devices: usize,
-    },
-    #[error(transparent)]
-    Settings(#[from] ProfileError),
-}
-
 impl Core {
-    pub(crate) fn new(profile: Profile, servers: Vec<ServerSpec>) -> Result<Self, CoreError> {
-        for (i, server) in servers.iter().enumerate() {
+    /// Servers of their own on devices of the profile. Fails when the settings of one are out of range.
+    pub(crate) fn new(profile: Profile, servers: Vec<ServerSpec>) -> Result<Self, ProfileError> {
+        for server in &servers {
             server.settings.check(&profile.name)?;
-            let missing = |d: &&usize| **d >= profile.devices.len();
-            if let Some(&device) = server.devices.iter().find(missing) {
-                return Err(CoreError::NoSuchDevice {
-                    server: i,
-                    device,
-                    devices: profile.devices.len(),
-                });
-            }
         }
         let devices = profile.devices.iter().cloned().map(Device::new).collect();
         let servers = servers
@@ -125,11 +104,11 @@ impl Core {
     /// The context that a runner with these options would have; `None` for an unknown model.
     pub(crate) fn context(
         &self,
-        server: ServerId,
+        server: usize,
         model: &str,
         options: &RunnerOptions,
     ) -> Option<u32> {
-        let wanted = self.wanted(server.0, self.model(model)?, options);
+        let wanted = self.wanted(server, self.model(model)?, options);
         Some(wanted.num_ctx)
     }
 
@@ -139,12 +118,17 @@ impl Core {
 
     pub(super) fn wanted(&self, server: usize, model: usize, options: &RunnerOptions) -> Launch {
         let spec = &self.servers[server].spec;
-        let vram = total_vram(&self.profile.devices, &spec.devices);
+        // The total memory of its devices decides the default context.
+        let devices = spec
+            .devices
+            .iter()
+            .map(|&device| &self.profile.devices[device]);
+        let vram = devices.map(|device| device.memory_bytes).sum();
         Launch::wanted(&spec.settings, &self.profile.models[model], vram, options)
     }
 
     /// Processes events up to `at`, then sends a request, which arrives after a seeded latency.
-    pub(crate) fn submit(&mut self, at: Stamp, server: ServerId, work: Work) {
+    pub(crate) fn submit(&mut self, at: Stamp, server: usize, work: Work) {
         self.advance(whole_micros(at));
         let (id, tag) = (work.id, work.tag);
         let Some(model) = self.model(&work.model) else {
@@ -152,17 +136,60 @@ impl Core {
             self.notify(id, NoticeKind::LoadFailed { message });
             return;
         };
-        let latency = self.latency(server.0, tag);
+        let latency = self.latency(server, tag);
         let arrives = whole_micros(self.now + latency);
         let request = Request {
             work,
-            server: server.0,
+            server,
             model,
             arrived: arrives,
             ..Request::default()
         };
         self.requests.insert(id, request);
         self.schedule(arrives, tag, Event::Arrived { id });
+    }
+
+    /// Cancels a request whose client has closed the connection. Does nothing for one that has ended.
+    pub(crate) fn cancel(&mut self, at: Stamp, id: RequestId) {
+        self.advance(whole_micros(at));
+        let Some(request) = self.requests.get_mut(&id) else {
+            return;
+        };
+        if request.gone {
+            return;
+        }
+        let (server, state) = (request.server, request.state);
+        let early = self.servers[server].spec.settings.release() < (0, 30, 0);
+        request.gone = true;
+        let name = state.into();
+        self.log_request(id, Happened::Cancelled { state: name });
+        self.notify(id, NoticeKind::Dropped);
+        match state {
+            RequestState::Arriving => {
+                self.requests.swap_remove(&id);
+            }
+            // The entry keeps its place in the queue and is skipped when it reaches the head.
+            RequestState::Queued | RequestState::Head => {}
+            RequestState::Loading => {
+                if let Head::Loading(_, uid) = self.servers[server].head {
+                    self.forget_runner(uid);
+                    self.log_request(id, Happened::LoadAborted);
+                }
+                self.requests.swap_remove(&id);
+                self.servers[server].leave_head(id);
+                self.take_pending(server);
+            }
+            RequestState::Waiting(uid) => {
+                self.runners[&uid].waiting.retain(|other| *other != id);
+                self.requests.swap_remove(&id);
+                self.detach(uid);
+            }
+            // Runners before llama-server notice a closed connection only when they write to it.
+            RequestState::Prefill(..) if early => {}
+            RequestState::Prefill(uid, slot) | RequestState::Decode(uid, slot) => {
+                self.leave_slot(id, uid, slot);
+            }
+        }
     }
 
     /// Latency drawn from the request's content and the number of equal requests in progress.
@@ -184,10 +211,10 @@ impl Core {
     }
 
     /// Kills the runner of a model, or every runner of the server; their requests fail.
-    pub(crate) fn crash_runner(&mut self, at: Stamp, server: ServerId, model: Option<&str>) {
+    pub(crate) fn crash_runner(&mut self, at: Stamp, server: usize, model: Option<&str>) {
         self.advance(whole_micros(at));
         let doomed = self.runners.iter().filter(|(_, runner)| {
-            runner.server == server.0
+            runner.server == server
                 && matches!(runner.state, RunnerState::Ready | RunnerState::Loading)
                 && model.is_none_or(|name| runner.name == name)
         });
@@ -212,7 +239,7 @@ impl Core {
         self.log_runner(uid, Happened::Crashed { lost: count });
         self.stop_computing(uid);
         for device in &mut self.devices {
-            device.release(uid);
+            device.held.remove(&uid);
         }
         let runner = &mut self.runners[&uid];
         runner.state = RunnerState::Crashed;
@@ -232,8 +259,8 @@ impl Core {
     }
 
     /// Makes the server's next load fail with this message when it would have been ready.
-    pub(crate) fn fail_next_load(&mut self, server: ServerId, message: &str) {
-        self.servers[server.0].fail_next = Some(message.to_owned());
+    pub(crate) fn fail_next_load(&mut self, server: usize, message: &str) {
+        self.servers[server].fail_next = Some(message.to_owned());
     }
 
     /// The time of the next event; `None` while none is scheduled.
@@ -271,7 +298,10 @@ impl Core {
             Event::BatchDone { runner, .. } => self.batch_done(runner),
             Event::LoadEnded { runner } => self.load_ended(runner),
             Event::Unloaded { runner } => self.unloaded(runner),
-            Event::KeepAliveExpired { runner, .. } => self.keep_alive_expired(runner),
+            Event::KeepAliveExpired { runner, .. } => {
+                self.log_runner(runner, Happened::Expired);
+                self.expire(runner);
+            }
             Event::PromptPrepared { id } => self.prepared(id),
             Event::Arrived { id } => self.arrived(id),
             Event::ModelResolved { id } => self.resolved(id),
@@ -299,20 +329,10 @@ impl Core {
     }
 
     pub(super) fn schedule(&mut self, at: Stamp, tie: u64, event: Event) {
-        let kind = match event {
-            Event::Throttling { .. } => 0,
-            Event::BatchDone { .. } => 1,
-            Event::LoadEnded { .. } => 2,
-            Event::Unloaded { .. } => 3,
-            Event::KeepAliveExpired { .. } => 4,
-            Event::PromptPrepared { .. } => 5,
-            Event::ModelResolved { .. } => 6,
-            Event::Arrived { .. } => 7,
-        };
         let serial = self.next_serial();
         self.events.push(Reverse(Entry {
             at,
-            kind,
+            kind: event.into(),
             tie,
             serial,
             event,
@@ -333,8 +353,7 @@ impl Core {
     }
 
     fn arrived(&mut self, id: RequestId) {
-        let request = &mut self.requests[&id];
-        request.state = RequestState::Resolving;
+        let request = &self.requests[&id];
         let tag = request.work.tag;
         let resolve = self.profile.models[request.model].load.resolve_s;
         self.log_request(id, Happened::Arrived);
@@ -360,7 +379,7 @@ impl Core {
         let model = happened.names_model().then(|| request.work.model.clone());
         self.log.push(SchedulerEvent {
             at: self.now,
-            server: ServerId(request.server),
+            server: request.server,
             id: Some(id),
             tag: happened.has_tag().then_some(request.work.tag),
             model,
@@ -372,7 +391,7 @@ impl Core {
         let runner = &self.runners[&uid];
         self.log.push(SchedulerEvent {
             at: self.now,
-            server: ServerId(runner.server),
+            server: runner.server,
             id: None,
             tag: None,
             model: Some(runner.name.clone()),
@@ -381,15 +400,15 @@ impl Core {
     }
 
     /// The loaded models of a server, by expiry, latest first.
-    pub(crate) fn loaded(&self, server: ServerId, at: Stamp) -> Vec<LoadedView> {
-        let runners = self.servers[server.0].loaded.values();
+    pub(crate) fn loaded(&self, server: usize, at: Stamp) -> Vec<LoadedView> {
+        let runners = self.servers[server].loaded.values();
         let runners = runners.map(|uid| &self.runners[uid]);
         let mut views: Vec<LoadedView> = runners
             .filter(|runner| runner.state != RunnerState::Loading)
             .map(|runner| LoadedView {
                 model: runner.name.clone(),
-                size: runner.size,
-                size_vram: runner.size_vram,
+                size: runner.placement.size,
+                size_vram: runner.placement.size_vram,
                 context_length: runner.launch.num_ctx,
                 expires_at: match (runner.session, runner.expires) {
                     (KeepAlive::Forever, _) => None,

@@ -1,7 +1,7 @@
 //! Placement of models: devices, number of layers, and whether they fit.
 
 use super::reload::Launch;
-use crate::profile::{DeviceSpec, ModelSpec};
+use crate::profile::ModelSpec;
 
 /// A device as a loading runner sees it.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +20,13 @@ pub(super) struct Placement {
     pub(super) all_layers: u32,
     pub(super) size: u64,
     pub(super) size_vram: u64,
+}
+
+impl Placement {
+    /// Share of the layers on devices.
+    pub(super) fn gpu_share(&self) -> f64 {
+        f64::from(self.gpu_layers) / f64::from(self.all_layers)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,9 +139,4 @@ fn spread(rooms: &[Room], bytes: u64) -> Vec<(usize, u64)> {
         held.push((room.device, part));
     }
     held
-}
-
-/// Total memory of a server's devices, which decides the default context.
-pub(super) fn total_vram(devices: &[DeviceSpec], of: &[usize]) -> u64 {
-    of.iter().map(|&d| devices[d].memory_bytes).sum()
 }

@@ -20,13 +20,9 @@ impl Core {
             all_layers: 1,
             ..Placement::default()
         };
-        let uid = self.start_runner(id, launch, nothing);
-        self.runners[&uid].doomed = Some(message);
-        let server = self.requests[&id].server;
-        let poll_s = self.servers[server].spec.settings.ready_poll_s;
         // It dies while allocating memory, which the next poll detects.
-        let at = whole_micros(self.now + whole_polls(0.0, poll_s));
-        self.schedule(at, uid.0, Event::LoadEnded { runner: uid });
+        let uid = self.start_runner(id, launch, nothing, 0.0);
+        self.runners[&uid].doomed = Some(message);
     }
 
     pub(super) fn begin_load(&mut self, id: RequestId, launch: Launch, placement: Placement) {
@@ -34,13 +30,17 @@ impl Core {
         let model = &self.profile.models[request.model];
         let first = self.page_cache.insert(model.key().to_owned());
         let seconds = model.load.load_s + if first { model.load.first_load_s } else { 0.0 };
-        let poll_s = self.servers[request.server].spec.settings.ready_poll_s;
-        let at = whole_micros(self.now + whole_polls(seconds, poll_s));
-        let uid = self.start_runner(id, launch, placement);
-        self.schedule(at, uid.0, Event::LoadEnded { runner: uid });
+        self.start_runner(id, launch, placement, seconds);
     }
 
-    fn start_runner(&mut self, id: RequestId, launch: Launch, placement: Placement) -> RunnerId {
+    /// Starts a runner whose load ends at the first poll after these seconds.
+    fn start_runner(
+        &mut self,
+        id: RequestId,
+        launch: Launch,
+        placement: Placement,
+        seconds: f64,
+    ) -> RunnerId {
         let request = &self.requests[&id];
         let (server, model) = (request.server, request.model);
         let key = self.profile.models[model].key().to_owned();
@@ -54,7 +54,7 @@ impl Core {
         };
         self.log_request(id, happened);
         for &(device, bytes) in &placement.held {
-            self.devices[device].hold(uid, bytes);
+            self.devices[device].held.insert(uid, bytes);
         }
         let slots = (0..launch.parallel).map(|_| Slot::default()).collect();
         self.runners.insert(
@@ -66,10 +66,7 @@ impl Core {
                 key,
                 launch,
                 state: RunnerState::Loading,
-                held: placement.held,
-                size: placement.size,
-                size_vram: placement.size_vram,
-                gpu_share: f64::from(placement.gpu_layers) / f64::from(placement.all_layers),
+                placement,
                 session: self.servers[server].spec.settings.keep_alive(),
                 in_flight: 0,
                 expires: None,
@@ -85,6 +82,9 @@ impl Core {
         );
         self.requests[&id].state = RequestState::Loading;
         self.servers[server].head = Head::Loading(id, uid);
+        let poll_s = self.servers[server].spec.settings.ready_poll_s;
+        let at = whole_micros(self.now + whole_polls(seconds, poll_s));
+        self.schedule(at, uid.0, Event::LoadEnded { runner: uid });
         uid
     }
 
@@ -125,7 +125,7 @@ impl Core {
     /// Ends a runner's process.
     pub(super) fn forget_runner(&mut self, uid: RunnerId) -> Runner {
         for device in &mut self.devices {
-            device.release(uid);
+            device.held.remove(&uid);
         }
         let runner = self.runners.shift_remove(&uid);
         runner.expect("only runners that exist are forgotten")
@@ -137,7 +137,7 @@ impl Core {
         let request = &mut self.requests[&id];
         request.attached = now;
         request.load = now.since(request.arrived);
-        request.state = RequestState::Preparing(uid);
+        request.state = RequestState::Waiting(uid);
         let (tag, load) = (request.work.tag, request.load);
         let keep_alive = request.work.keep_alive;
         let preload = matches!(request.work.kind, WorkKind::Preload);
@@ -185,11 +185,6 @@ impl Core {
         }
     }
 
-    pub(super) fn keep_alive_expired(&mut self, uid: RunnerId) {
-        self.log_runner(uid, Happened::Expired);
-        self.expire(uid);
-    }
-
     /// An unload request: answered at once, carried out when no request is in progress.
     pub(super) fn unload_wanted(&mut self, id: RequestId) {
         let request = &self.requests[&id];
@@ -214,7 +209,7 @@ impl Core {
         let mut took = Nanos::ZERO;
         if !crashed {
             took += Nanos::from_secs_f64(times.unload_s);
-            if runner.size_vram > 0 {
+            if runner.placement.size_vram > 0 {
                 let waited = whole_polls(times.recovery_s, settings.recovery_poll_s);
                 took += waited.min(Nanos::from_secs_f64(settings.recovery_cap_s));
             }

@@ -53,7 +53,7 @@ impl Core {
             match self.matching(id) {
                 Match::Fits(uid) => return self.attach(id, uid, true),
                 Match::Draining(uid) => {
-                    self.requests[&id].state = RequestState::Blocked;
+                    self.requests[&id].state = RequestState::Queued;
                     return self.runners[&uid].blocked.push(id);
                 }
                 Match::Absent | Match::Differs(..) => {}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use domain::backend::KeepAlive;
 use domain::{Nanos, Stamp};
 
+use super::placement::Placement;
 use super::reload::Launch;
 use super::types::{RequestId, StopReason, Timings, Work, WorkKind};
 use crate::profile::ServerSpec;
@@ -13,38 +14,26 @@ use crate::profile::ServerSpec;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct RunnerId(pub(super) u64);
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// How far a request is; as text the words of the log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub(super) enum RequestState {
+    /// On its way to the scheduler.
     #[default]
-    Travelling,
-    Resolving,
-    /// Waiting for the lock of a runner that is being unloaded.
-    Blocked,
+    Arriving,
+    /// In the queue, or waiting for the lock of a runner that is being unloaded.
     Queued,
-    /// At the head, waiting for a runner to unload.
+    /// At the head of the queue.
+    #[strum(serialize = "waiting for an eviction")]
     Head,
     /// At the head, its model is loading.
     Loading,
-    /// It has a runner; its prompt is being templated.
-    Preparing(RunnerId),
-    /// It waits for a slot.
+    /// It has a runner; its prompt is being templated, or all slots are taken.
+    #[strum(serialize = "waiting for a slot")]
     Waiting(RunnerId),
     Prefill(RunnerId, usize),
+    #[strum(serialize = "decoding")]
     Decode(RunnerId, usize),
-}
-
-impl RequestState {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Travelling | Self::Resolving => "arriving",
-            Self::Blocked | Self::Queued => "queued",
-            Self::Head => "waiting for an eviction",
-            Self::Loading => "loading",
-            Self::Preparing(_) | Self::Waiting(_) => "waiting for a slot",
-            Self::Prefill(..) => "prefill",
-            Self::Decode(..) => "decoding",
-        }
-    }
 }
 
 #[derive(Debug, Default)]
@@ -82,8 +71,7 @@ impl Request {
 
     pub(super) fn runner(&self) -> Option<RunnerId> {
         match self.state {
-            RequestState::Preparing(uid)
-            | RequestState::Waiting(uid)
+            RequestState::Waiting(uid)
             | RequestState::Prefill(uid, _)
             | RequestState::Decode(uid, _) => Some(uid),
             _ => None,
@@ -157,12 +145,7 @@ pub(super) struct Runner {
     pub(super) key: String,
     pub(super) launch: Launch,
     pub(super) state: RunnerState,
-    /// Device memory it holds, by device.
-    pub(super) held: Vec<(usize, u64)>,
-    pub(super) size: u64,
-    pub(super) size_vram: u64,
-    /// Share of the layers on devices.
-    pub(super) gpu_share: f64,
+    pub(super) placement: Placement,
     pub(super) session: KeepAlive,
     pub(super) in_flight: usize,
     /// Set when it was last idle.

@@ -44,7 +44,7 @@ fn an_unknown_model_has_no_options() {
     let servers = vec![profile.server()];
     let core = Core::new(profile, servers).unwrap();
     let options = RunnerOptions::default();
-    assert_eq!(core.context(ServerId(0), "unknown:latest", &options), None);
+    assert_eq!(core.context(0, "unknown:latest", &options), None);
 }
 
 #[test]
@@ -56,11 +56,6 @@ fn impossible_servers_are_refused() {
         Core::new(profile, vec![spec]).unwrap_err().to_string()
     };
     for (found, expected) in [
-        (
-            refusal(&|spec| spec.devices = vec![0, 2]),
-            "server 0 is placed on device 2, but the profile has 2; give indices below that, or \
-             none for the CPU",
-        ),
         (
             refusal(&|spec| spec.settings.num_parallel = 0),
             "round: server.num_parallel: 0 is out of range; give 1 or more",

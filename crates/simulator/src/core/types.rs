@@ -5,15 +5,11 @@ use std::sync::Arc;
 use domain::backend::KeepAlive;
 use domain::{ModelOptions, Nanos, Stamp};
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// A request's number, chosen by the caller and unique in one core.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct RequestId(pub u64);
-
-/// One server (one port), counted from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ServerId(pub usize);
 
 /// A request as the scheduler sees it.
 #[derive(Debug, Clone, Default)]
@@ -55,29 +51,22 @@ pub(crate) struct Generation {
 }
 
 /// Options that decide how a runner is started. `None`: not sent.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunnerOptions {
     /// Context length per slot, tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub num_ctx: Option<u32>,
     /// Layers on the GPU; negative is the same as not sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub num_gpu: Option<i64>,
     /// Prompt batch, tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub num_batch: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub num_thread: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub main_gpu: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub use_mmap: Option<bool>,
     /// Speculative draft length.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub draft_num_predict: Option<i64>,
     /// Context shift (the request's `shift`, not one of its options).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub shift: Option<bool>,
 }
 
@@ -141,7 +130,9 @@ impl NoticeKind {
     }
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Why a generation ended, as its final object says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub(crate) enum StopReason {
     #[default]
     Stop,
@@ -150,22 +141,22 @@ pub(crate) enum StopReason {
 }
 
 /// The counters of a final object.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Timings {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Timings {
     /// From arrival to the end. The only counter that includes the wait for a slot.
-    pub total: Nanos,
+    pub(crate) total: Nanos,
     /// From arrival until the model was ready for this request.
-    pub load: Nanos,
+    pub(crate) load: Nanos,
     /// Prompt tokens, counted as this version counts them.
-    pub prompt_eval_count: u32,
+    pub(crate) prompt_eval_count: u32,
     /// Prompt tokens taken from the cache.
-    pub cached: u32,
+    pub(crate) cached: u32,
     /// Evaluation of the prompt tokens that were not cached, up to the first token.
-    pub prompt_eval: Nanos,
+    pub(crate) prompt_eval: Nanos,
     /// Generated tokens, the end-of-text token included.
-    pub eval_count: u32,
+    pub(crate) eval_count: u32,
     /// First token to last token.
-    pub eval: Nanos,
+    pub(crate) eval: Nanos,
 }
 
 /// A loaded model as `/api/ps` shows it.

@@ -1,10 +1,60 @@
-//! Rules that select requests: by number, path, model, agent, time, and by rate.
+//! The kinds of faults, and the rules that select requests for them: by number, path, model, agent, time,
+//! and by rate. `docs/faults.md` has the outcome that a client should report for each kind.
 
 use domain::Nanos;
 use domain::plan::Refused;
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_with::{DeserializeAs, SerializeAs, serde_as, skip_serializing_none};
 
-use super::FaultKind;
+/// What happens on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    /// No process listens on the port.
+    Refuse,
+    /// The connection is reset before a byte of the response.
+    ResetBeforeHeaders,
+    /// Half an object, then a reset.
+    ResetMidToken,
+    /// Nothing more is sent; the connection stays open.
+    Stall,
+    /// One byte of body every 20 ms.
+    SlowDrip,
+    /// Half of the last object, then the body ends in good order (on /v1, without `[DONE]`).
+    TruncatedFinal,
+    /// An object that is not JSON.
+    MalformedJson,
+    /// An object whose text is not UTF-8.
+    InvalidUtf8,
+    /// An error line ends the stream; whole answers are status 500. /v1 swallows it: an empty chunk
+    /// and no `[DONE]`.
+    ErrorLine,
+    /// The body ends in good order without its last object; whole answers say `done: false`. /v1
+    /// leaves `finish_reason` and `[DONE]` out.
+    EofWithoutDone,
+    /// The model says one word over and over; after 31 of them the server ends the body in good
+    /// order, without its last object. Whole answers say `done: false`.
+    Repetition,
+    /// Status 503.
+    Busy,
+    /// Status 404, no such model.
+    NotFound,
+    /// Status 200 and a web page.
+    WrongContentType,
+    /// An object of 16 MiB.
+    HugeLine,
+    /// The model does not fit into memory: status 500 when this request has to load it.
+    OomOnLoad,
+    /// The runner dies: an error line, or status 500 when nothing has been sent. Others on it die
+    /// too.
+    RunnerCrash,
+    /// The last object twice; a client is done with the first, unless it takes the whole body for
+    /// one value.
+    DuplicateFinal,
+    /// Durations off by an hour; the client's own clock is not. /v1 has no durations.
+    ClockJump,
+}
 
 /// A list of rules; the first that selects a request is played.
 ///
@@ -32,56 +82,40 @@ pub struct FaultRules {
 }
 
 /// One rule. Every given condition must hold.
+#[serde_as]
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRule {
     pub kind: FaultKind,
     /// Only requests to this path; if absent, generations and embeddings on any path.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// Only requests for this model.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Only requests whose `x-tandem-agent` or `user-agent` header contains this text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
     /// Only requests to this server, counted from 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<usize>,
     /// Only these, counted from 1 among the requests that meet the conditions above.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<u64>,
     /// Only every n-th of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every: Option<u64>,
     /// Only this share of them, 0 to 1, drawn from the simulator's seed and the request's number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
     /// Only from this simulated time on.
-    #[serde(
-        default,
-        with = "opt_duration",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde_as(as = "Option<DurationText>")]
     pub from: Option<Nanos>,
     /// Only for this long after that.
-    #[serde(
-        default,
-        rename = "for",
-        with = "opt_duration",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde_as(as = "Option<DurationText>")]
+    #[serde(rename = "for")]
     pub lasts: Option<Nanos>,
     /// Played after this many objects with text were sent; 0 is before the response head.
     #[serde(default = "three")]
     pub after_tokens: u64,
     /// Length of a stall, endless when absent; pause between the bytes of a slow drip, 20 ms when
     /// absent.
-    #[serde(
-        default,
-        with = "opt_duration",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde_as(as = "Option<DurationText>")]
     pub pause: Option<Nanos>,
     /// Bytes of a huge line.
     #[serde(default = "sixteen_mib")]
@@ -161,24 +195,21 @@ impl FaultRules {
     }
 }
 
-mod opt_duration {
-    use super::{Deserialize, Deserializer, Nanos, Serializer};
+/// Writes and reads a duration as text, such as `2s`.
+struct DurationText;
 
-    #[expect(clippy::ref_option, reason = "serde's signature")]
-    pub(super) fn serialize<S: Serializer>(d: &Option<Nanos>, to: S) -> Result<S::Ok, S::Error> {
-        match d {
-            Some(d) => to.serialize_str(&humantime::format_duration(d.as_duration()).to_string()),
-            None => to.serialize_none(),
-        }
+impl SerializeAs<Nanos> for DurationText {
+    fn serialize_as<S: Serializer>(time: &Nanos, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&humantime::format_duration(time.as_duration()))
     }
+}
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Nanos>, D::Error> {
+impl<'de> DeserializeAs<'de, Nanos> for DurationText {
+    fn deserialize_as<D: Deserializer<'de>>(from: D) -> Result<Nanos, D::Error> {
         let text = String::deserialize(from)?;
-        humantime::parse_duration(&text)
-            .map(|d| Some(d.into()))
-            .map_err(|e| serde::de::Error::custom(format!("{text:?} is no duration: {e}")))
+        let time = humantime::parse_duration(&text);
+        let time = time.map_err(|e| D::Error::custom(format!("{text:?} is no duration: {e}")))?;
+        Ok(time.into())
     }
 }
 

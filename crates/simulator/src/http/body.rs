@@ -16,7 +16,7 @@ use super::encode::{Encoder, FinalObject};
 use super::exchange::Exchange;
 use super::refusal::Refusal;
 use super::text::{Message, Script};
-use crate::core::{Notice, NoticeKind, RUNNER_STOPPED, StopReason, Timings};
+use crate::core::{Notice, NoticeKind, RUNNER_STOPPED, Timings};
 use crate::driver::Ticket;
 use crate::faults::{FaultKind, FaultRule};
 
@@ -200,7 +200,7 @@ impl Reply {
         let Notice { at, what, .. } = notice;
         match (what, &mut generation.output) {
             (NoticeKind::Attached, _) => {
-                if generation.whole || self.fault.as_ref().is_some_and(|f| f.after_tokens == 0) {
+                if generation.whole || self.fault_is_after(|after| after == 0) {
                     self.crash();
                 }
             }
@@ -238,14 +238,10 @@ impl Reply {
                 self.finish_document();
             }
             (NoticeKind::Done { timings, reason }, Output::Text(text)) => {
-                let reason = match reason {
-                    StopReason::Stop => "stop",
-                    StopReason::Length => "length",
-                };
                 if generation.whole {
-                    self.whole(text, at, reason, &timings);
+                    self.whole(text, at, reason.into(), &timings);
                 } else {
-                    self.last(text, at, reason, &timings);
+                    self.last(text, at, reason.into(), &timings);
                 }
             }
             (NoticeKind::Failed { message }, Output::Text(text))
@@ -271,13 +267,6 @@ impl Reply {
         self.spoil_document();
     }
 
-    fn jump(&self) -> i64 {
-        match &self.fault {
-            Some(fault) if fault.kind == FaultKind::ClockJump => (fault.jump_s * 1e9) as i64,
-            _ => 0,
-        }
-    }
-
     /// Sends the text up to an offset as one object, and plays a fault that is due.
     fn show(&mut self, text: &mut TextOutput, at: Stamp, to: u32) {
         if to <= text.shown {
@@ -287,14 +276,35 @@ impl Reply {
         let message = text.script.between(text.shown, to);
         text.encoder.chunk(at, &message, &mut self.out);
         text.shown = to;
-        let chunks = self.exchange.line.chunks;
+        let is_due = self.fault_is_after(|after| after == self.exchange.line.chunks);
         self.exchange.line.chunks += 1;
-        if self
+        if is_due {
+            self.play(&mut text.encoder, from);
+        }
+    }
+
+    /// The final object of an answer; one that is cut off has neither a reason nor counters.
+    fn finale<'a>(
+        &self,
+        script: &'a Script,
+        context: Option<&'a [u32]>,
+        at: Stamp,
+        reason: &'static str,
+        timings: &'a Timings,
+        cut: bool,
+    ) -> FinalObject<'a> {
+        let tokens = timings.eval_count;
+        let jump = self
             .fault
             .as_ref()
-            .is_some_and(|f| f.after_tokens == chunks)
-        {
-            self.play(&mut text.encoder, from);
+            .filter(|fault| fault.kind == FaultKind::ClockJump);
+        FinalObject {
+            at,
+            reason: (!cut).then_some(reason),
+            timings: (!cut).then_some(timings),
+            context: context.map(|prompt| [prompt, script.ids_of(tokens)]),
+            jump: jump.map_or(0, |fault| (fault.jump_s * 1e9) as i64),
+            tool_called: !cut && script.tool_after(tokens).is_some(),
         }
     }
 
@@ -310,11 +320,7 @@ impl Reply {
             return;
         }
         let from = self.out.len();
-        let chunks = self.exchange.line.chunks;
-        let unplayed = self
-            .fault
-            .as_ref()
-            .is_some_and(|f| chunks <= f.after_tokens);
+        let unplayed = self.fault_is_after(|after| after >= self.exchange.line.chunks);
         let tool = text.script.tool_after(tokens);
         if tool.is_some() {
             let message = Message {
@@ -325,17 +331,8 @@ impl Reply {
             self.exchange.line.chunks += 1;
         }
         let tail = self.out.len();
-        let context = text.context.take();
-        let finale = FinalObject {
-            at,
-            reason: Some(reason),
-            timings: Some(timings),
-            context: context
-                .as_deref()
-                .map(|prompt| [prompt, text.script.ids_of(tokens)]),
-            jump: self.jump(),
-            tool_called: tool.is_some(),
-        };
+        let context = text.context.as_deref();
+        let finale = self.finale(&text.script, context, at, reason, timings, false);
         text.encoder.last(&finale, &mut self.out);
         self.end = Some(End::Clean);
         let stalled = self.stall.take();
@@ -349,22 +346,11 @@ impl Reply {
     fn whole(&mut self, text: &mut TextOutput, at: Stamp, reason: &'static str, timings: &Timings) {
         let script = &text.script;
         let tokens = timings.eval_count;
-        let tool = script.tool_after(tokens);
         let cut = self.plays(FaultKind::EofWithoutDone) || script.hangs_up_after(tokens);
-        let context = text.context.take();
-        let finale = FinalObject {
-            at,
-            reason: (!cut).then_some(reason),
-            timings: (!cut).then_some(timings),
-            context: context
-                .as_deref()
-                .map(|prompt| [prompt, script.ids_of(tokens)]),
-            jump: self.jump(),
-            tool_called: tool.is_some() && !cut,
-        };
+        let finale = self.finale(script, text.context.as_deref(), at, reason, timings, cut);
         self.exchange.line.chunks += 1;
         let message = Message {
-            tool,
+            tool: script.tool_after(tokens),
             ..script.between(0, script.generated_after(tokens))
         };
         text.encoder.whole(&finale, &message, &mut self.out);
@@ -373,6 +359,13 @@ impl Reply {
 
     fn plays(&self, kind: FaultKind) -> bool {
         self.fault.as_ref().is_some_and(|fault| fault.kind == kind)
+    }
+
+    /// Whether there is a fault that is played after such a number of objects with text.
+    fn fault_is_after(&self, fits: impl Fn(u64) -> bool) -> bool {
+        self.fault
+            .as_ref()
+            .is_some_and(|fault| fits(fault.after_tokens))
     }
 
     /// The bytes that may be sent now: all of them, or one byte of a slow drip.

@@ -15,20 +15,17 @@ use super::keep_alive;
 use super::options::ParsedOptions;
 use super::refusal::Refusal;
 use super::wire::{self, EmbedWire, EmbeddingsWire, OpenAiEmbedWire};
-use crate::core::{RunnerOptions, ServerId, Timings, Work, WorkKind, tokens};
+use crate::core::{RunnerOptions, Timings, Work, WorkKind, tokens};
 use crate::faults::FaultRule;
 
 /// The engine's error when it was started for completions.
 const NO_EMBEDDINGS: &str = "This server does not support embeddings. Start it with `--embeddings`";
 
-#[derive(Default)]
 struct EmbedRequest {
-    model: String,
+    /// The body in the form of `/api/embed`.
+    wire: EmbedWire,
     inputs: Vec<String>,
-    no_truncation: bool,
-    dimensions: Option<i64>,
     keep_alive: Option<KeepAlive>,
-    options: serde_json::Map<String, Value>,
     /// /v1 clients may ask for packed numbers.
     base64: bool,
 }
@@ -50,56 +47,52 @@ fn inputs(value: Option<Value>) -> Result<Vec<String>, Refusal> {
 }
 
 fn read(path: &str, body: &[u8]) -> Result<EmbedRequest, Refusal> {
-    match path {
-        "/api/embed" => {
-            let wire: EmbedWire = wire::read(body)?;
-            Ok(EmbedRequest {
-                inputs: inputs(wire.input)?,
-                model: wire.model,
-                no_truncation: wire.truncate == Some(false),
-                dimensions: wire.dimensions,
-                keep_alive: keep_alive::read(wire.keep_alive.as_ref())?,
-                options: wire.options,
-                ..EmbedRequest::default()
-            })
-        }
+    let mut base64 = false;
+    let mut wire = match path {
+        "/api/embed" => wire::read(body)?,
         "/api/embeddings" => {
-            let wire: EmbeddingsWire = wire::read(body)?;
-            Ok(EmbedRequest {
-                inputs: inputs(Some(Value::String(wire.prompt)))?,
-                model: wire.model,
-                keep_alive: keep_alive::read(wire.keep_alive.as_ref())?,
-                options: wire.options,
-                ..EmbedRequest::default()
-            })
+            let old: EmbeddingsWire = wire::read(body)?;
+            EmbedWire {
+                model: old.model,
+                input: Some(Value::String(old.prompt)),
+                keep_alive: old.keep_alive,
+                options: old.options,
+                ..EmbedWire::default()
+            }
         }
         _ => {
-            let wire: OpenAiEmbedWire = wire::read_v1(body)?;
-            let format = wire.encoding_format;
-            let base64 = format.eq_ignore_ascii_case("base64");
+            let v1: OpenAiEmbedWire = wire::read_v1(body)?;
+            let format = v1.encoding_format;
+            base64 = format.eq_ignore_ascii_case("base64");
             if !(format.is_empty() || base64 || format.eq_ignore_ascii_case("float")) {
                 return Err(Refusal::bad(format!(
                     "Invalid value for 'encoding_format' = {format}. Supported values: \
                      ['float', 'base64']."
                 )));
             }
-            let inputs = match wire.input {
-                // An empty text is embedded here, where the native route has nothing to do.
-                Some(Value::String(text)) => vec![text],
-                other => inputs(other)?,
-            };
-            if inputs.is_empty() {
-                return Err(Refusal::bad("invalid input"));
+            EmbedWire {
+                model: v1.model,
+                input: v1.input,
+                dimensions: v1.dimensions,
+                ..EmbedWire::default()
             }
-            Ok(EmbedRequest {
-                dimensions: wire.dimensions,
-                base64,
-                model: wire.model,
-                inputs,
-                ..EmbedRequest::default()
-            })
         }
+    };
+    let is_v1 = path == "/v1/embeddings";
+    let inputs = match wire.input.take() {
+        // An empty text is embedded here, where the native routes have nothing to do.
+        Some(Value::String(text)) if is_v1 => vec![text],
+        other => inputs(other)?,
+    };
+    if is_v1 && inputs.is_empty() {
+        return Err(Refusal::bad("invalid input"));
     }
+    Ok(EmbedRequest {
+        inputs,
+        keep_alive: keep_alive::read(wire.keep_alive.as_ref())?,
+        base64,
+        wire,
+    })
 }
 
 /// A vector of length one, drawn from the text.
@@ -127,27 +120,27 @@ pub(super) fn start(
 ) -> Result<Generation, Refusal> {
     let path = exchange.line.path.clone();
     let ask = read(&path, body)?;
-    exchange.line.model = Some(ask.model.clone());
-    let model = app.profile.find_model(&ask.model).ok_or_else(|| {
-        let words = format!("model {:?} not found, try pulling it first", ask.model);
+    exchange.line.model = Some(ask.wire.model.clone());
+    let model = app.profile.find_model(&ask.wire.model).ok_or_else(|| {
+        let words = format!("model {:?} not found, try pulling it first", ask.wire.model);
         Refusal::new(404, words)
     })?;
     let ParsedOptions {
         options,
         unknown,
         wrong,
-    } = ParsedOptions::read(&ask.options);
+    } = ParsedOptions::read(&ask.wire.options);
     if let Some(words) = wrong {
         return Err(Refusal::new(500, words));
     }
     exchange.line.unknown_options = unknown;
     let runner = RunnerOptions::from(&options);
-    let server = ServerId(exchange.line.server);
+    let server = exchange.line.server;
     let limit = exchange.world.context(server, &model.name, &runner);
     let mut ids = Vec::new();
     for input in &ask.inputs {
         let mut input = tokens::ids(input);
-        if input.len() > limit && ask.no_truncation {
+        if input.len() > limit && ask.wire.truncate == Some(false) {
             return Err(Refusal::bad("the input length exceeds the context length"));
         }
         input.truncate(limit);
@@ -175,7 +168,7 @@ pub(super) fn start(
         if cannot_embed {
             return Err(Refusal::new(501, NO_EMBEDDINGS));
         }
-        let width = match ask.dimensions {
+        let width = match ask.wire.dimensions {
             Some(n) if n > 0 => width.min(usize::try_from(n).unwrap_or(width)),
             _ => width,
         };
@@ -195,7 +188,7 @@ fn packed(vector: &[f32]) -> String {
 
 fn answer(path: &str, ask: &EmbedRequest, vectors: &[Vec<f32>], timings: &Timings) -> Value {
     let count = timings.prompt_eval_count;
-    let model = &ask.model;
+    let model = &ask.wire.model;
     match path {
         "/api/embed" => {
             let mut answer = json!({"model": model, "embeddings": vectors});

@@ -5,9 +5,8 @@ use std::io::Write as _;
 use domain::Stamp;
 use serde_json::{Value, json};
 
-use super::dialect::Dialect;
-use super::request::GenerationRequest;
-use super::stamp::Epoch;
+use super::app::Epoch;
+use super::request::{Dialect, GenerationRequest};
 use super::text::{Message, ToolCall, likelihood};
 use crate::core::Timings;
 

@@ -7,14 +7,13 @@ use domain::hash::{derive, sha256_hex};
 
 use super::app::App;
 use super::body::{Generation, Output, TextOutput};
-use super::dialect::Dialect;
 use super::encode::Encoder;
 use super::exchange::Exchange;
 use super::refusal::Refusal;
 use super::reply;
-use super::request::{Format, GenerationRequest, MEDIUM_THINKING, Turn};
+use super::request::{Dialect, Format, GenerationRequest, MEDIUM_THINKING, Turn};
 use super::text::{Answer, Script, ScriptSpec};
-use crate::core::{self, RunnerOptions, ServerId, Work, WorkKind, tokens};
+use crate::core::{self, RunnerOptions, Work, WorkKind, tokens};
 use crate::faults::{FaultKind, FaultRule};
 use crate::profile::{ModelSpec, OutputDraw};
 
@@ -77,7 +76,7 @@ pub(super) fn start(
         shift: ask.shift,
         ..RunnerOptions::from(options)
     };
-    let server = ServerId(exchange.line.server);
+    let server = exchange.line.server;
     let empty = ask.turns.is_empty();
     let whole = empty || !ask.stream;
     let mut script = Script::default();
@@ -140,9 +139,10 @@ pub(super) fn submit(
     whole: bool,
     output: Output,
 ) -> Generation {
-    let server = ServerId(exchange.line.server);
+    let server = exchange.line.server;
     if fault.is_some_and(|fault| fault.kind == FaultKind::OomOnLoad) {
-        exchange.world.fail_next_load(server, OUT_OF_MEMORY);
+        let world = &exchange.world;
+        world.with_core(|core, _| core.fail_next_load(server, OUT_OF_MEMORY));
     }
     let ticket = exchange.world.submit(server, !whole, work);
     exchange.line.id = Some(ticket.id());
@@ -167,11 +167,7 @@ fn prompt_within(
     let mut rendered = ask.rendered(&ask.turns);
     let mut ids = ids_of(&rendered);
     // The engine keeps room for the first token of the answer.
-    let longest = if llama_server {
-        limit.saturating_sub(1)
-    } else {
-        limit
-    };
+    let longest = limit.saturating_sub(usize::from(llama_server));
     if ids.len() <= longest {
         return Ok((rendered, ids));
     }

@@ -6,12 +6,9 @@ use serde_json::Value;
 
 use super::go_types;
 
-pub(crate) fn read(value: Option<&Value>) -> Result<Option<KeepAlive>, String> {
-    value.map_or(Ok(None), parse)
-}
-
 /// Reads a `keep_alive` value: seconds as a number, or a Go duration as text. `null` is absent.
-fn parse(value: &Value) -> Result<Option<KeepAlive>, String> {
+pub(crate) fn read(value: Option<&Value>) -> Result<Option<KeepAlive>, String> {
+    let Some(value) = value else { return Ok(None) };
     match value {
         Value::Null => Ok(None),
         Value::Number(number) => {
@@ -109,12 +106,12 @@ mod tests {
             (r#""-1m""#, Ok(Some(KeepAlive::Forever))),
         ] {
             let value: Value = serde_json::from_str(value).expect("JSON");
-            assert_eq!(parse(&value), expected, "{value}");
+            assert_eq!(read(Some(&value)), expected, "{value}");
         }
         // The conformance suite has the other messages.
         for text in ["-", ".s", "1..5s"] {
             let words = format!("time: invalid duration {text:?}");
-            assert_eq!(parse(&json!(text)), Err(words));
+            assert_eq!(read(Some(&json!(text))), Err(words));
         }
     }
 }

@@ -2,11 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::app::App;
+use super::app::{App, Epoch};
 use super::refusal::Refusal;
-use super::stamp::Epoch;
 use super::wire::{self, ShowWire};
-use crate::core::ServerId;
 use crate::profile::{ModelSpec, with_tag};
 
 fn details(model: &ModelSpec) -> Value {
@@ -39,7 +37,10 @@ pub(super) fn ps(app: &App, server: usize) -> Value {
     let reports_context = profile.server.release() >= (0, 10, 0);
     let models: Vec<Value> = app
         .world
-        .loaded(ServerId(server))
+        .with_core(|core, now| {
+            core.advance(now);
+            core.loaded(server, now)
+        })
         .into_iter()
         .filter_map(|loaded| {
             let model = profile.find_model(&loaded.model)?;

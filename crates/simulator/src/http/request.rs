@@ -6,7 +6,6 @@ use domain::ModelOptions;
 use domain::backend::KeepAlive;
 use serde_json::Value;
 
-use super::dialect::Dialect;
 use super::go_types;
 use super::keep_alive;
 use super::options::ParsedOptions;
@@ -14,6 +13,26 @@ use super::refusal::Refusal;
 use super::wire::{
     self, ChatWire, CommonWire, GenerateWire, OpenAiMessageWire, OpenAiWire, ToolWire,
 };
+
+/// The ways to ask for a generation, by path.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::EnumString)]
+pub(crate) enum Dialect {
+    #[default]
+    #[strum(serialize = "/api/generate")]
+    Generate,
+    #[strum(serialize = "/api/chat")]
+    Chat,
+    #[strum(serialize = "/v1/chat/completions")]
+    V1Chat,
+    #[strum(serialize = "/v1/completions")]
+    V1Completion,
+}
+
+impl Dialect {
+    pub(crate) fn is_v1(self) -> bool {
+        matches!(self, Self::V1Chat | Self::V1Completion)
+    }
+}
 
 /// Levels of thinking, as thinking tokens for each token of the answer.
 pub(crate) const MEDIUM_THINKING: f64 = 1.0;

@@ -13,11 +13,10 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::app::App;
 use super::body::{Generation, Reply, ReplyBody};
-use super::dialect::Dialect;
 use super::exchange::{Control, Exchange};
 use super::refusal::Refusal;
 use super::reply;
-use super::request::GenerationRequest;
+use super::request::{Dialect, GenerationRequest};
 use super::{embed, generate, host, models};
 use crate::driver::RequestLog;
 use crate::faults::{FaultKind, FaultRule, RequestFacts};
@@ -171,7 +170,7 @@ impl App {
         if !allow.split(", ").any(|known| known == method.as_str()) {
             return Ok(Answer::NotAllowed(allow));
         }
-        if let Some(dialect) = Dialect::of_path(path) {
+        if let Ok(dialect) = path.parse::<Dialect>() {
             let ask = GenerationRequest::read(dialect, body)?;
             let (generation, content_type) = generate::start(self, exchange, fault, &ask)?;
             return Ok(Answer::Generation(generation, content_type));
@@ -211,7 +210,7 @@ enum Answer {
 }
 
 fn is_inference(path: &str) -> bool {
-    Dialect::of_path(path).is_some() || is_embedding(path)
+    path.parse::<Dialect>().is_ok() || is_embedding(path)
 }
 
 fn is_embedding(path: &str) -> bool {

@@ -10,12 +10,6 @@ const FIRST_SCHEDULER: (u32, u32, u32) = (0, 1, 33);
 
 pub type ProfileError = Refused<String>;
 
-pub(super) fn unreadable(origin: &str, error: &std::io::Error) -> ProfileError {
-    let shipped = super::SHIPPED.map(|(name, _)| name).join(", ");
-    let problem = format!("cannot be read ({error}); give a file or one of {shipped}");
-    Refused::whole(origin, problem)
-}
-
 /// A lower bound, whether it is exclusive, and the names of the numbers it applies to.
 const LEAST: [(u32, bool, &str); 4] = [
     (
@@ -39,17 +33,13 @@ const LEAST: [(u32, bool, &str); 4] = [
     (4, false, "train_ctx"),
 ];
 
-/// Fails with the key and what is wrong with it unless the condition holds.
-fn ensure(
-    holds: bool,
-    origin: &str,
-    key: impl Into<String>,
-    problem: impl Into<String>,
-) -> Result<(), ProfileError> {
-    if holds {
-        return Ok(());
-    }
-    Err(Refused::key(origin, key.into(), problem.into()))
+/// Fails with what is wrong with the key `at` followed by `key`.
+fn refuse(origin: &str, at: &str, key: &str, problem: &str) -> Result<(), ProfileError> {
+    Err(Refused::key(
+        origin,
+        format!("{at}{key}"),
+        problem.to_owned(),
+    ))
 }
 
 /// Checks every number in the value at this path; `name` is the last part of the path.
@@ -85,115 +75,121 @@ fn check_numbers(
     } else {
         format!("{least} or more")
     };
-    let problem = format!("{number} is out of range; give {right}");
-    ensure(fits && number.is_finite(), origin, at, problem)
+    if !fits || !number.is_finite() {
+        let problem = format!("{number} is out of range; give {right}");
+        return refuse(origin, at, "", &problem);
+    }
+    Ok(())
 }
 
 fn table(part: &impl Serialize) -> toml::Value {
     toml::Value::try_from(part).expect("a profile holds nothing that TOML lacks")
 }
 
-pub(super) fn parse(origin: &str, text: &str) -> Result<Profile, ProfileError> {
-    let profile = toml::from_str(text).map_err(|e| Refused::toml(origin, text, &e))?;
-    check(origin, &profile)?;
-    Ok(profile)
-}
+impl Profile {
+    /// Reads a profile. `origin` is the file's name for messages. Fails with the line of what is invalid.
+    pub fn parse(origin: &str, text: &str) -> Result<Self, ProfileError> {
+        let profile: Self = toml::from_str(text).map_err(|e| Refused::toml(origin, text, &e))?;
+        profile.check(origin)?;
+        Ok(profile)
+    }
 
-fn check(origin: &str, profile: &Profile) -> Result<(), ProfileError> {
-    let schema = profile.schema;
-    let problem = format!("{schema} is not understood here; this program reads {SCHEMA}");
-    ensure(schema == SCHEMA, origin, "schema", problem)?;
-    check_numbers(origin, "", "", &table(profile))?;
-    settings(origin, &profile.server)?;
-    let net = &profile.network;
-    let grows = net.latency_max_ms.is_finite() && net.latency_max_ms >= net.latency_min_ms;
-    let key = "network.latency_max_ms";
-    ensure(grows, origin, key, "must not be below latency_min_ms")?;
-    for (i, device) in profile.devices.iter().enumerate() {
-        let key = |name: &str| format!("devices[{i}].{name}");
-        let has_room = device.reserved_bytes < device.memory_bytes;
-        ensure(
-            has_room,
-            origin,
-            key("reserved_bytes"),
-            "must be below memory_bytes",
-        )?;
-        if let Some(thermal) = &device.thermal {
-            let is_share = thermal.throttled_speed <= 1.0;
-            let speed = key("thermal.throttled_speed");
-            ensure(is_share, origin, speed, "is a share; give 1 or less")?;
+    fn check(&self, origin: &str) -> Result<(), ProfileError> {
+        let schema = self.schema;
+        if schema != SCHEMA {
+            let problem = format!("{schema} is not understood here; this program reads {SCHEMA}");
+            return refuse(origin, "", "schema", &problem);
+        }
+        check_numbers(origin, "", "", &table(self))?;
+        self.server.check(origin)?;
+        let net = &self.network;
+        if !net.latency_max_ms.is_finite() || net.latency_max_ms < net.latency_min_ms {
+            let problem = "must not be below latency_min_ms";
+            return refuse(origin, "network.", "latency_max_ms", problem);
+        }
+        for (i, device) in self.devices.iter().enumerate() {
+            let refuse = |key, problem| refuse(origin, &format!("devices[{i}]."), key, problem);
+            if device.reserved_bytes >= device.memory_bytes {
+                return refuse("reserved_bytes", "must be below memory_bytes");
+            }
+            let Some(thermal) = &device.thermal else {
+                continue;
+            };
+            if thermal.throttled_speed > 1.0 {
+                return refuse("thermal.throttled_speed", "is a share; give 1 or less");
+            }
             let falls = thermal.throttle_at_c > thermal.resume_below_c;
-            let resume = key("thermal.resume_below_c");
-            let falls = falls && thermal.ambient_c.is_finite();
-            ensure(falls, origin, resume, "must be below throttle_at_c")?;
+            if !falls || !thermal.ambient_c.is_finite() {
+                return refuse("thermal.resume_below_c", "must be below throttle_at_c");
+            }
         }
-    }
-    let problem = "the profile has no model; add a [[models]] entry";
-    ensure(!profile.models.is_empty(), origin, "models", problem)?;
-    for (i, model) in profile.models.iter().enumerate() {
-        let key = |name: &str| format!("models[{i}].{name}");
-        let name = &model.name;
-        let problem = format!("`{name}` has no tag; write name:tag");
-        ensure(name.contains(':'), origin, key("name"), problem)?;
-        let is_new = profile.models[..i].iter().all(|m| m.name != *name);
-        ensure(
-            is_new,
-            origin,
-            key("name"),
-            format!("`{name}` is there twice"),
-        )?;
-        let is_hash =
-            model.digest.len() == 64 && model.digest.bytes().all(|b| b.is_ascii_hexdigit());
-        ensure(
-            is_hash,
-            origin,
-            key("digest"),
-            "must be 64 hexadecimal digits",
-        )?;
-        let last = model.outputs.last();
-        let matches_all = last.is_some_and(|class| class.contains.is_empty());
-        let problem =
-            "end with a class whose `contains` is empty, so that every prompt has a length";
-        ensure(matches_all, origin, key("outputs"), problem)?;
-        for (j, class) in model.outputs.iter().enumerate() {
-            let key = |name: &str| key(&format!("outputs[{j}].{name}"));
-            ensure(
-                class.max >= class.min,
-                origin,
-                key("max"),
-                "must not be below min",
-            )?;
-            let is_fixed = class.distribution == Distribution::Fixed;
-            let problem = format!("{} is out of range; give a number above 0", class.sd);
-            let spreads = class.sd.is_finite() && class.sd > 0.0;
-            ensure(is_fixed || spreads, origin, key("sd"), problem)?;
+        if self.models.is_empty() {
+            let problem = "the profile has no model; add a [[models]] entry";
+            return refuse(origin, "", "models", problem);
         }
+        for (i, model) in self.models.iter().enumerate() {
+            let refuse =
+                |key: &str, problem: &str| refuse(origin, &format!("models[{i}]."), key, problem);
+            let name = &model.name;
+            if !name.contains(':') {
+                return refuse("name", &format!("`{name}` has no tag; write name:tag"));
+            }
+            if self.models[..i].iter().any(|other| other.name == *name) {
+                return refuse("name", &format!("`{name}` is there twice"));
+            }
+            let is_hex = model.digest.bytes().all(|b| b.is_ascii_hexdigit());
+            if model.digest.len() != 64 || !is_hex {
+                return refuse("digest", "must be 64 hexadecimal digits");
+            }
+            let last = model.outputs.last();
+            if last.is_none_or(|class| !class.contains.is_empty()) {
+                let problem =
+                    "end with a class whose `contains` is empty, so that every prompt has a length";
+                return refuse("outputs", problem);
+            }
+            for (j, class) in model.outputs.iter().enumerate() {
+                if class.max < class.min {
+                    return refuse(&format!("outputs[{j}].max"), "must not be below min");
+                }
+                let spreads = class.sd.is_finite() && class.sd > 0.0;
+                if class.distribution != Distribution::Fixed && !spreads {
+                    let problem = format!("{} is out of range; give a number above 0", class.sd);
+                    return refuse(&format!("outputs[{j}].sd"), &problem);
+                }
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
-pub(super) fn settings(origin: &str, server: &ServerSettings) -> Result<(), ProfileError> {
-    check_numbers(origin, "server", "server", &table(server))?;
-    let context = server.context_length;
-    let problem = format!("{context} is out of range; give 4 or more");
-    // 0 leaves the context to the release.
-    ensure(
-        !(1..4).contains(&context),
-        origin,
-        "server.context_length",
-        problem,
-    )?;
-    let is_time = server.keep_alive_s.is_finite();
-    ensure(
-        is_time,
-        origin,
-        "server.keep_alive_s",
-        "give seconds, or -1 for ever",
-    )?;
-    let (key, version, release) = ("server.version", &server.version, server.release());
-    let problem = format!("`{version}` is not a release; write x.y.z");
-    ensure(release != (0, 0, 0), origin, key, problem)?;
-    let problem =
-        format!("{version} had no scheduler yet and is not simulated; give 0.1.33 or later");
-    ensure(release >= FIRST_SCHEDULER, origin, key, problem)
+impl ServerSettings {
+    /// Checks settings that were changed after reading. `origin` is their source, for messages. Fails with the
+    /// first setting that is out of range.
+    pub fn check(&self, origin: &str) -> Result<(), ProfileError> {
+        check_numbers(origin, "server", "server", &table(self))?;
+        let refuse = |key: &str, problem: &str| refuse(origin, "server.", key, problem);
+        let context = self.context_length;
+        // 0 leaves the context to the release.
+        if (1..4).contains(&context) {
+            let problem = format!("{context} is out of range; give 4 or more");
+            return refuse("context_length", &problem);
+        }
+        if !self.keep_alive_s.is_finite() {
+            return refuse("keep_alive_s", "give seconds, or -1 for ever");
+        }
+        let (version, release) = (&self.version, self.release());
+        if release == (0, 0, 0) {
+            return refuse(
+                "version",
+                &format!("`{version}` is not a release; write x.y.z"),
+            );
+        }
+        if release < FIRST_SCHEDULER {
+            let problem = format!(
+                "{version} had no scheduler yet and is not simulated; give 0.1.33 or later"
+            );
+            return refuse("version", &problem);
+        }
+        Ok(())
+    }
 }

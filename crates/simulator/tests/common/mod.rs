@@ -14,13 +14,6 @@ use simulator::{Simulator, SimulatorConfig};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
-    Whole,
-    /// The connection broke or closed before the body was whole.
-    Broken,
-}
-
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -29,7 +22,8 @@ pub(crate) struct Answer {
     pub(crate) head_at: Stamp,
     pub(crate) frames: Vec<(Stamp, Vec<u8>)>,
     pub(crate) body: Vec<u8>,
-    pub(crate) end: End,
+    /// False when the connection broke or closed before the end of the body.
+    pub(crate) whole: bool,
     pub(crate) ended: Stamp,
 }
 
@@ -107,13 +101,6 @@ pub(crate) fn call(text: &str) -> Call<'_> {
     }
 }
 
-pub(crate) fn get(path: &str) -> Call<'_> {
-    Call {
-        method: "GET",
-        ..post(path, "")
-    }
-}
-
 impl Call<'_> {
     /// Sends it on a connection of its own.
     pub(crate) async fn send(&self, clock: &Clock, endpoint: &str) -> io::Result<Answer> {
@@ -153,7 +140,7 @@ impl Call<'_> {
             head_at: clock.now(),
             frames: Vec::new(),
             body: Vec::new(),
-            end: End::Broken,
+            whole: false,
             ended: clock.now(),
         };
         let mut left = match self.method {
@@ -166,7 +153,7 @@ impl Call<'_> {
             match part {
                 Ok(part) if part.is_empty() => {
                     took(1);
-                    answer.end = End::Whole;
+                    answer.whole = true;
                     return Ok(answer);
                 }
                 Ok(part) => {
@@ -240,10 +227,6 @@ impl Bench {
         call.send(&self.clock, &self.endpoint)
             .await
             .expect("a response")
-    }
-
-    pub(crate) async fn generate(&self, body: Value) -> Answer {
-        self.send(post("/api/generate", body)).await
     }
 }
 

@@ -9,14 +9,14 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod figures;
 mod script;
 mod suite;
 
 use clock::Clock;
 use common::{paced, virtually};
+use serde_json::{Value, json};
 use simulator::{Simulator, SimulatorConfig};
-use suite::{Server, Verdicts};
+use suite::{Checked, Server, Verdicts, not_here, object, objects, same, text_of};
 
 const SCRIPTS: [&str; 6] = [
     include_str!("models.txt"),
@@ -41,15 +41,48 @@ async fn check(server: &Server) -> Verdicts {
             .await;
     }
     let name = "a stop string ends the answer before it";
-    verdicts.add(server, name, figures::stop(server)).await;
+    verdicts
+        .add(server, name, a_stop_string_ends_the_answer(server))
+        .await;
     let name = "two requests at once are both served";
     verdicts
-        .add(server, name, figures::two_at_once(server))
+        .add(server, name, two_requests_are_served(server))
         .await;
     let name = "the model can be unloaded at the end";
     verdicts.add(server, name, server.unload()).await;
     println!("{verdicts:?}");
     verdicts
+}
+
+async fn a_stop_string_ends_the_answer(server: &Server) -> Checked {
+    let whole = async |stop: Value| {
+        let options = json!({"num_predict": 12, "stop": stop});
+        let more = json!({"stream": false, "think": server.unthinking(), "options": options});
+        object(&server.ask("/api/generate", &more).await?)
+    };
+    let plain = whole(Value::Null).await?;
+    let text = text_of(&plain["response"]);
+    let mut letters = text.char_indices();
+    let Some((at, stop)) = letters.find(|(at, c)| *at > 4 && c.is_ascii_lowercase()) else {
+        return not_here(format!("no letter to stop at in {text:?}"));
+    };
+    let at = text[..at].find(stop).unwrap_or(at);
+    let stopped = whole(json!([stop.to_string()])).await?;
+    same("response", text_of(&stopped["response"]), &text[..at])?;
+    same("done_reason", &stopped["done_reason"], "stop")
+}
+
+async fn two_requests_are_served(server: &Server) -> Checked {
+    let ask = json!({});
+    let (one, two) = tokio::join!(
+        server.ask("/api/generate", &ask),
+        server.ask("/api/chat", &ask)
+    );
+    for answer in [one?, two?] {
+        let last = objects(&answer)?.pop().unwrap_or_default();
+        same("done", &last["done"], true)?;
+    }
+    Ok(())
 }
 
 fn simulator_conforms(model: &str) {

@@ -26,7 +26,7 @@
 //! | `refused PATTERN` | a refusal, and its JSON |
 //! | `object PATTERN` | status 200 and one JSON object |
 //! | `each`, `first`, `rest`, `before`, `last` and a PATTERN | objects of a stream: all, the first, all but the first, all but the last, the last |
-//! | `said PATTERN` | `text`, `thinking` and tool `calls` of all objects together |
+//! | `joined PATTERN` | `text`, `thinking` and tool `calls` of all objects together |
 //! | `where A OP B` | two sums of products compare so; of numbers, of values that patterns have named with `<as NAME>`, and of the nanoseconds from the request to the `head`, to the `first` frame and to the end (`seen`) |
 //! | `if EXPECTATION` | the rest of the check applies only where this holds |
 //! | `left` | the client left before the end, or there were two frames at most |
@@ -38,7 +38,7 @@ use std::collections::BTreeMap;
 use domain::Stamp;
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Call, End, call, post};
+use crate::common::{Answer, Call, call, post};
 use crate::suite::{
     Checked, Miss, Server, holds, named, not_here, object, objects, same, seconds, text_of, wrong,
 };
@@ -152,8 +152,8 @@ fn refusal(request: &str, status: u16, words: &str) -> Value {
 }
 
 /// The text, the thinking and the tool calls of all objects together, in any protocol.
-fn said(objects: &[Value]) -> Value {
-    let joined = |places: &str| -> String {
+fn joined(objects: &[Value]) -> Value {
+    let texts = |places: &str| -> String {
         let of = |object: &Value| -> String {
             let found = places.split(' ').filter_map(|place| object.pointer(place));
             found.map(text_of).map(str::to_owned).collect()
@@ -165,9 +165,9 @@ fn said(objects: &[Value]) -> Value {
         .filter_map(|object| object["message"]["tool_calls"].as_array())
         .flatten();
     json!({
-        "text": joined("/response /message/content /choices/0/text /choices/0/delta/content \
-                        /choices/0/message/content"),
-        "thinking": joined("/thinking /message/thinking"),
+        "text": texts("/response /message/content /choices/0/text /choices/0/delta/content \
+                       /choices/0/message/content"),
+        "thinking": texts("/thinking /message/thinking"),
         "calls": calls.cloned().collect::<Value>(),
     })
 }
@@ -201,7 +201,7 @@ impl Known {
             }
             "where" => return self.compare(answer, rest),
             "left" => {
-                let left = answer.end == End::Broken || answer.frames.len() <= 2;
+                let left = !answer.whole || answer.frames.len() <= 2;
                 return holds(left, "the client did not leave");
             }
             "sized" => {
@@ -230,7 +230,7 @@ impl Known {
             ("rest", [_, rest @ ..]) => rest,
             ("before", [before @ .., _]) => before,
             ("last", [.., last]) => std::slice::from_ref(last),
-            ("said", all) => return self.like(&said(all), &pattern),
+            ("joined", all) => return self.like(&joined(all), &pattern),
             _ => return wrong(format!("no object for {line}")),
         };
         of.iter().try_for_each(|seen| self.like(seen, &pattern))

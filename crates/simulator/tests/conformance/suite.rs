@@ -6,7 +6,7 @@ use clock::Clock;
 use domain::Nanos;
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Call, End, get, post};
+use crate::common::{Answer, Call, call, post};
 
 /// Longest wait for one check, on the clock of the server under test.
 const PATIENCE: Nanos = Nanos::from_secs(180);
@@ -136,7 +136,7 @@ impl Server {
         if loopback.any(|name| host.starts_with(name)) {
             server.capabilities.push("loopback".to_owned());
         }
-        let version = object(&server.send(get("/api/version")).await?)?;
+        let version = object(&server.send(call("GET /api/version")).await?)?;
         text_of(&version["version"]).clone_into(&mut server.version);
         Ok(server)
     }
@@ -214,13 +214,13 @@ impl Server {
 
     pub(crate) async fn ask(&self, path: &str, more: &Value) -> Checked<Answer> {
         let answer = self.send(post(path, self.body(path, more))).await?;
-        same("status", (answer.status, answer.end), (200, End::Whole))?;
+        same("status and end", (answer.status, answer.whole), (200, true))?;
         Ok(answer)
     }
 
     /// This model's entry of /api/ps.
     pub(crate) async fn loaded(&self) -> Checked<Option<Value>> {
-        let ps = self.send(get("/api/ps")).await?;
+        let ps = self.send(call("GET /api/ps")).await?;
         same("status of /api/ps", ps.status, 200)?;
         let ps = object(&ps)?;
         let Some(models) = ps["models"].as_array() else {
@@ -231,17 +231,11 @@ impl Server {
         Ok(found.cloned())
     }
 
-    /// This model's entry of /api/ps, which must be there.
-    pub(crate) async fn entry(&self) -> Checked<Value> {
-        match self.loaded().await? {
-            Some(entry) => Ok(entry),
-            None => wrong("not in /api/ps"),
-        }
-    }
-
     /// Seconds until the model is unloaded, as /api/ps states it, by the server's own clock.
     pub(crate) async fn expiry(&self) -> Checked<i64> {
-        let entry = self.entry().await?;
+        let Some(entry) = self.loaded().await? else {
+            return wrong("not in /api/ps");
+        };
         let load = json!({"model": self.model});
         let now = object(&self.send(post("/api/generate", load)).await?)?;
         // Loading again restarts the idle time, so the moment stated before is at most a little early.
@@ -307,29 +301,8 @@ pub(crate) fn objects(answer: &Answer) -> Checked<Vec<Value>> {
     Ok(objects)
 }
 
-/// The last object of a generation.
-pub(crate) fn last(answer: &Answer) -> Checked<Value> {
-    match objects(answer)?.pop() {
-        Some(line) if line["done"] == true => Ok(line),
-        other => wrong(format!("the last object is {other:?}")),
-    }
-}
-
 /// Seconds since 1970 of a moment as RFC 3339 writes it, in any zone.
 pub(crate) fn seconds(value: &Value) -> Option<i64> {
-    let (text, zone) = text_of(value).split_at_checked(19)?;
-    let utc = humantime::parse_rfc3339(&format!("{text}Z")).ok()?;
-    let utc = utc.duration_since(std::time::UNIX_EPOCH).ok()?;
-    let utc = utc.as_secs().cast_signed();
-    if zone.ends_with('Z') {
-        return Some(utc);
-    }
-    let at = zone.find(['+', '-'])?;
-    let (hours, minutes) = zone[at + 1..].split_once(':')?;
-    let ahead = hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60;
-    Some(if zone[at..].starts_with('-') {
-        utc + ahead
-    } else {
-        utc - ahead
-    })
+    let moment = chrono::DateTime::parse_from_rfc3339(text_of(value)).ok()?;
+    Some(moment.timestamp())
 }

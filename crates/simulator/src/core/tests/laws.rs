@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use domain::backend::KeepAlive;
 use domain::{Nanos, Stamp};
 
-use super::rig::{Job, Kind, generate};
+use super::rig::{Job, generate};
 use super::*;
 
 const MODELS: [&str; 3] = ["round:latest", "second:latest", "third:latest"];
@@ -33,14 +33,14 @@ prop_compose! {
         cancel_after_ms in prop_oneof![3 => Just(None), 1 => (0_u32..8000).prop_map(Some)],
     ) -> Drawn {
         let mut job = Job::new(match kind {
-            0 => Kind::Preload,
-            1 => Kind::Unload,
+            0 => WorkKind::Preload,
+            1 => WorkKind::Unload,
             _ => generate((0..prompt).map(|t| t + (tokens % 3) * 5000), tokens),
         });
         job.server = server;
-        job.model = MODELS[model].to_owned();
-        job.options = RunnerOptions { num_ctx, num_gpu, ..RunnerOptions::default() };
-        job.keep_alive = match keep {
+        job.work.model = MODELS[model].to_owned();
+        job.work.runner = RunnerOptions { num_ctx, num_gpu, ..RunnerOptions::default() };
+        job.work.keep_alive = match keep {
             0 => Some(KeepAlive::Unload),
             1 => Some(KeepAlive::For(Nanos::from_secs(1))),
             _ => None,
@@ -161,12 +161,12 @@ proptest! {
     #[test]
     fn no_slot_is_used_twice_and_one_load_runs_at_a_time(setup in setup()) {
         let log = run(&setup, false).log;
-        let mut serving: BTreeMap<RequestId, (ServerId, usize)> = BTreeMap::new();
+        let mut serving: BTreeMap<RequestId, (usize, usize)> = BTreeMap::new();
         let mut runner_of: BTreeMap<RequestId, String> = BTreeMap::new();
         let mut loading = [false; 2];
         let mut loaded: [Vec<String>; 2] = [Vec::new(), Vec::new()];
         for event in &log {
-            let server = event.server.0;
+            let server = event.server;
             // Events of runners have no id.
             let id = event.id.unwrap_or(RequestId(0));
             let model = event.model.clone().unwrap_or_default();
@@ -221,7 +221,7 @@ proptest! {
     fn memory_comes_back(setup in setup()) {
         let rig = run(&setup, false);
         let end = Stamp(rig.core.now.0 + 1_000_000_000);
-        let held: u64 = rig.core.runners.values().map(|r| r.size_vram).sum();
+        let held: u64 = rig.core.runners.values().map(|r| r.placement.size_vram).sum();
         let used = rig.core.readings(end)[0].memory_used_bytes.unwrap();
         let crashed = setup.crash_at_ms.is_some();
         prop_assert!(used == held || crashed && used <= held);

@@ -35,29 +35,21 @@ impl Rig {
     pub(super) fn submit(&mut self, at: f64, job: &Job) -> RequestId {
         self.next += 1;
         let id = RequestId(self.next);
-        let own = |n: u32| (0..n).map(|i| id.0 as u32 * 100_000 + i).collect();
-        let kind = match job.kind.clone() {
-            Kind::Generate(mut generation) => {
-                if generation.prompt.is_empty() {
-                    generation.prompt = own(100);
-                }
-                WorkKind::Generate(generation)
-            }
-            Kind::Embed(tokens) => WorkKind::Embed {
-                prompt: own(tokens),
-            },
-            Kind::Preload => WorkKind::Preload,
-            Kind::Unload => WorkKind::Unload,
-        };
-        let work = Work {
+        let tag = id.0;
+        let own = |n: usize| (0..n as u32).map(|i| id.0 as u32 * 100_000 + i).collect();
+        let mut work = Work {
             id,
-            kind,
-            model: job.model.clone(),
-            runner: job.options,
-            keep_alive: job.keep_alive,
-            tag: id.0,
+            tag,
+            ..job.work.clone()
         };
-        self.core.submit(s(at), ServerId(job.server), work);
+        match &mut work.kind {
+            WorkKind::Generate(generation) if generation.prompt.is_empty() => {
+                generation.prompt = own(100);
+            }
+            WorkKind::Embed { prompt } => *prompt = own(prompt.len()),
+            _ => {}
+        }
+        self.core.submit(s(at), job.server, work);
         self.collect();
         id
     }
@@ -68,7 +60,7 @@ impl Rig {
     }
 
     pub(super) fn crash(&mut self, at: f64) {
-        self.core.crash_runner(s(at), ServerId(0), None);
+        self.core.crash_runner(s(at), 0, None);
         self.collect();
     }
 
@@ -86,28 +78,16 @@ impl Rig {
     }
 }
 
+/// A request and its server. A generation without a prompt gets one of 100 tokens of its own when it
+/// is submitted, which is 0.1 s of prefill and one step; of an embedding's, only the length counts.
 #[derive(Debug, Clone)]
 pub(super) struct Job {
-    pub(super) kind: Kind,
+    pub(super) work: Work,
     pub(super) server: usize,
-    pub(super) model: String,
-    pub(super) options: RunnerOptions,
-    pub(super) keep_alive: Option<KeepAlive>,
 }
 
-/// As [`WorkKind`], with the prompt's own tokens still to come.
-#[derive(Debug, Clone)]
-pub(super) enum Kind {
-    /// Without a prompt: one of 100 tokens of its own, which is 0.1 s of prefill and one step.
-    Generate(Generation),
-    Preload,
-    Unload,
-    /// A prompt of so many tokens.
-    Embed(u32),
-}
-
-pub(super) fn generate(prompt: impl Iterator<Item = u32>, tokens: u32) -> Kind {
-    Kind::Generate(Generation {
+pub(super) fn generate(prompt: impl Iterator<Item = u32>, tokens: u32) -> WorkKind {
+    WorkKind::Generate(Generation {
         prompt: prompt.collect(),
         output: (0..tokens).map(|i| 7_000_000 + i).collect(),
         num_predict: None,
@@ -115,14 +95,14 @@ pub(super) fn generate(prompt: impl Iterator<Item = u32>, tokens: u32) -> Kind {
 }
 
 impl Job {
-    pub(super) fn new(kind: Kind) -> Self {
-        Self {
+    pub(super) fn new(kind: WorkKind) -> Self {
+        let model = "round:latest".to_owned();
+        let work = Work {
             kind,
-            server: 0,
-            model: "round:latest".to_owned(),
-            options: RunnerOptions::default(),
-            keep_alive: None,
-        }
+            model,
+            ..Work::default()
+        };
+        Self { work, server: 0 }
     }
 
     /// `generate 90 ctx 8192 keep 60`, for example: the kind, then names and values.
@@ -131,30 +111,33 @@ impl Job {
         let number = |word: Option<&str>| word.and_then(|w| w.parse().ok()).expect("a number");
         let mut job = Self::new(match words.next() {
             Some("generate") => generate(0..0, number(words.next())),
-            Some("embed") => Kind::Embed(number(words.next())),
-            Some("preload") => Kind::Preload,
-            Some("unload") => Kind::Unload,
+            Some("embed") => WorkKind::Embed {
+                prompt: (0..number(words.next())).collect(),
+            },
+            Some("preload") => WorkKind::Preload,
+            Some("unload") => WorkKind::Unload,
             other => panic!("{other:?} is no request: {text}"),
         });
         while let Some(name) = words.next() {
             let value = words.next().expect("a value for each name");
-            match (name, &mut job.kind) {
-                ("ctx", _) => job.options.num_ctx = value.parse().ok(),
-                ("gpu", _) => job.options.num_gpu = value.parse().ok(),
-                ("shift", _) => job.options.shift = Some(value == "on"),
-                ("model", _) => job.model = format!("{value}:latest"),
+            let work = &mut job.work;
+            match (name, &mut work.kind) {
+                ("ctx", _) => work.runner.num_ctx = value.parse().ok(),
+                ("gpu", _) => work.runner.num_gpu = value.parse().ok(),
+                ("shift", _) => work.runner.shift = Some(value == "on"),
+                ("model", _) => work.model = format!("{value}:latest"),
                 ("on", _) => job.server = value.parse().expect("a server"),
                 ("keep", _) => {
-                    job.keep_alive = Some(match value {
+                    work.keep_alive = Some(match value {
                         "ever" => KeepAlive::Forever,
                         "0" => KeepAlive::Unload,
                         seconds => KeepAlive::For(Nanos::from_secs(seconds.parse().unwrap())),
                     });
                 }
-                ("predict", Kind::Generate(generation)) => {
+                ("predict", WorkKind::Generate(generation)) => {
                     generation.num_predict = value.parse().ok();
                 }
-                ("prompt", Kind::Generate(generation)) => {
+                ("prompt", WorkKind::Generate(generation)) => {
                     let ids = value.split(',').flat_map(|range| {
                         let (from, to) = range.split_once("..").expect("a range of ids");
                         from.parse::<u32>().unwrap()..to.parse().unwrap()

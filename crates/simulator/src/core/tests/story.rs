@@ -87,7 +87,7 @@ impl Story {
         let (word, rest) = step.split_once(' ').unwrap_or((step, ""));
         match word {
             "" | "#" | "set" | "servers" => return,
-            "fail" => return self.rig.core.fail_next_load(ServerId(0), rest),
+            "fail" => return self.rig.core.fail_next_load(0, rest),
             "run" => {
                 match rest.parse() {
                     Ok(until) => {
@@ -199,7 +199,7 @@ impl Story {
     }
 
     fn show_loaded(&self, seen: &mut String) {
-        for view in self.rig.core.loaded(ServerId(0), s(self.now)) {
+        for view in self.rig.core.loaded(0, s(self.now)) {
             let expires = view
                 .expires_at
                 .map_or("never".to_owned(), |at| at.as_secs_f64().to_string());

@@ -3,7 +3,7 @@
 use domain::Nanos;
 
 use super::{End, RUNNER_ERROR, Reply};
-use crate::core::{RUNNER_STOPPED, ServerId};
+use crate::core::RUNNER_STOPPED;
 use crate::faults::{FaultKind, FaultRule};
 use crate::http::encode::Encoder;
 use crate::profile::with_tag;
@@ -48,8 +48,9 @@ impl Reply {
         if self.plays(FaultKind::RunnerCrash) {
             let line = &self.exchange.line;
             let model = line.model.as_deref().map(with_tag).unwrap_or_default();
+            let server = line.server;
             let world = &self.exchange.world;
-            world.crash_runner(ServerId(line.server), &model);
+            world.with_core(|core, now| core.crash_runner(now, server, Some(&model)));
         }
     }
 
