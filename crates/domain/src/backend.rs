@@ -19,7 +19,6 @@ use crate::units::Nanos;
 pub struct GenerateCall {
     /// Model name as the server knows it.
     pub model: String,
-    pub system: Option<String>,
     /// The conversation before the prompt; `None` for an independent prompt. With `Some`, even if empty, the prompt
     /// is a turn of a chat and goes to the server's chat endpoint.
     pub history: Option<Vec<Message>>,
@@ -27,32 +26,38 @@ pub struct GenerateCall {
     pub prompt: String,
     /// Options; empty sends none.
     pub options: ModelOptions,
-    /// How long the server should keep the model loaded; `None` for the server's default.
-    pub keep_alive: Option<KeepAlive>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+impl GenerateCall {
+    /// The messages of a chat: the conversation, and the prompt.
+    pub fn messages(&self) -> Vec<Message> {
+        let earlier = self.history.iter().flatten().cloned();
+        let last = Message {
+            role: Role::User,
+            text: self.prompt.clone(),
+        };
+        earlier.chain([last]).collect()
+    }
+}
+
+/// A message of a chat; its JSON is that of the servers' APIs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Message {
     pub role: Role,
+    #[serde(rename = "content")]
     pub text: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::AsRefStr)]
+#[strum(serialize_all = "snake_case")]
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     User,
     Assistant,
 }
 
-impl Role {
-    /// The name in the servers' APIs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Assistant => "assistant",
-        }
-    }
-}
-
+/// How long a server keeps a model loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeepAlive {
     /// Unload when the last request in flight has ended.
@@ -165,7 +170,6 @@ pub const SIMULATOR: &str = "tandem-simulator";
 pub struct ServerIdentity {
     /// `ollama`, `tandem-simulator`, …
     pub kind: String,
-    /// Its version.
     pub version: String,
 }
 
@@ -204,7 +208,6 @@ pub fn has_one_slot(family: &str) -> bool {
 #[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelIdentity {
-    /// Its name.
     pub name: String,
     /// Content digest, if the server reports it.
     pub digest: Option<String>,
@@ -220,7 +223,6 @@ pub struct ModelIdentity {
 #[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadedModel {
-    /// Its name.
     pub name: String,
     /// Memory in all, bytes.
     pub size_bytes: Option<u64>,
@@ -251,7 +253,19 @@ pub enum BackendError {
     },
 }
 
-/// A model server.
+/// A call other than a generation.
+pub type BackendFuture<'a, T> = BoxFuture<'a, Result<T, BackendError>>;
+
+/// A call of an operation that the protocol does not have.
+pub fn unsupported<'a, T: Send + 'a>(endpoint: String, what: &str) -> BackendFuture<'a, T> {
+    Box::pin(ready(Err(BackendError::Failed {
+        endpoint,
+        failure: FailureKind::Unsupported,
+        message: format!("a server of this protocol {what}"),
+    })))
+}
+
+/// A model server. An operation that a backend does not implement is [`unsupported`].
 ///
 /// Dropping a future that a method returned closes its connection, which cancels the request.
 pub trait ChatBackend: Send + Sync + fmt::Debug {
@@ -265,48 +279,27 @@ pub trait ChatBackend: Send + Sync + fmt::Debug {
         exchange: &'a mut Exchange,
     ) -> BoxFuture<'a, Outcome>;
 
-    /// The error of an operation that the protocol does not have. The operations below fail with it unless a backend
-    /// implements them.
-    fn unsupported(&self, what: &str) -> BackendError {
-        BackendError::Failed {
-            endpoint: self.endpoint(),
-            failure: FailureKind::Unsupported,
-            message: format!("a server of this protocol {what}"),
-        }
-    }
-
-    fn identify(&self) -> BoxFuture<'_, Result<ServerIdentity, BackendError>> {
-        Box::pin(ready(Err(
-            self.unsupported("does not report its kind and version")
-        )))
+    fn identify(&self) -> BackendFuture<'_, ServerIdentity> {
+        unsupported(self.endpoint(), "does not report its kind and version")
     }
 
     /// `None` if the server does not have the model.
-    fn find_model<'a>(
-        &'a self,
-        _model: &'a str,
-    ) -> BoxFuture<'a, Result<Option<ModelIdentity>, BackendError>> {
-        Box::pin(ready(Err(self.unsupported("does not list its models"))))
+    fn find_model<'a>(&'a self, _model: &'a str) -> BackendFuture<'a, Option<ModelIdentity>> {
+        unsupported(self.endpoint(), "does not list its models")
     }
 
-    fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>> {
-        Box::pin(ready(Err(
-            self.unsupported("does not list the models in memory")
-        )))
+    fn loaded(&self) -> BackendFuture<'_, Vec<LoadedModel>> {
+        unsupported(self.endpoint(), "does not list the models in memory")
     }
 
     /// Returns when the model is ready.
-    fn preload<'a>(
-        &'a self,
-        _model: &'a str,
-        _options: &'a ModelOptions,
-    ) -> BoxFuture<'a, Result<(), BackendError>> {
-        Box::pin(ready(Err(self.unsupported("cannot preload a model"))))
+    fn preload<'a>(&'a self, _model: &'a str, _options: &'a ModelOptions) -> BackendFuture<'a, ()> {
+        unsupported(self.endpoint(), "cannot preload a model")
     }
 
     /// Returns when the server no longer lists the model.
-    fn unload<'a>(&'a self, _model: &'a str) -> BoxFuture<'a, Result<(), BackendError>> {
-        Box::pin(ready(Err(self.unsupported("cannot unload a model"))))
+    fn unload<'a>(&'a self, _model: &'a str) -> BackendFuture<'a, ()> {
+        unsupported(self.endpoint(), "cannot unload a model")
     }
 }
 

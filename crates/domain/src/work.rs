@@ -13,9 +13,7 @@ use crate::units::Nanos;
 #[skip_serializing_none]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Work {
-    /// Work for a processor.
     pub cpu: Option<CpuWork>,
-    /// Work for a disk.
     pub file: Option<FileWork>,
 }
 
@@ -39,10 +37,7 @@ impl Work {
 #[schemars(try_from = "String")]
 pub enum CpuWork {
     /// Sums the primes below a bound, each number tried by division up to its root.
-    Primes {
-        /// The bound.
-        below: u32,
-    },
+    Primes { below: u32 },
 }
 
 impl CpuWork {
@@ -150,9 +145,7 @@ pub struct WorkRecord {
     /// Waiting for a thread that was free to do it.
     #[serde(default)]
     pub queue_ns: Nanos,
-    /// The CPU work.
     pub cpu_ns: Option<Nanos>,
-    /// The file work.
     pub file_ns: Option<Nanos>,
 }
 

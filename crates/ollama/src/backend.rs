@@ -1,11 +1,11 @@
 //! [`ChatBackend`] on top of the typed calls.
 
 use domain::backend::{
-    BackendError, ChatBackend, Exchange, GenerateCall, KeepAlive, LoadedModel, ModelIdentity,
+    BackendError, BackendFuture, ChatBackend, Exchange, GenerateCall, LoadedModel, ModelIdentity,
     ServerIdentity,
 };
 use domain::record::ResponseNote;
-use domain::{ModelOptions, Nanos, Outcome};
+use domain::{ModelOptions, Nanos, Outcome, TimeoutPhase};
 use futures_core::future::BoxFuture;
 
 use crate::client::{Client, generation, same_model};
@@ -18,7 +18,7 @@ const UNLOAD_POLL: Nanos = Nanos::from_millis(50);
 
 impl ChatBackend for Client {
     fn endpoint(&self) -> String {
-        self.base_url().to_owned()
+        self.transport.base_url().to_owned()
     }
 
     fn generate<'a>(
@@ -43,49 +43,38 @@ impl ChatBackend for Client {
         })
     }
 
-    fn identify(&self) -> BoxFuture<'_, Result<ServerIdentity, BackendError>> {
+    fn identify(&self) -> BackendFuture<'_, ServerIdentity> {
         Box::pin(async move {
-            let version: Version = self.get("/api/version").await?;
+            let Version { version, server } = self.get("/api/version").await?;
+            let server: Option<String> =
+                server.and_then(|raw| serde_json::from_str(raw.get()).ok());
             Ok(ServerIdentity {
-                kind: (version.server)
-                    .map_or("ollama".to_owned(), |server| self.transport.name(server)),
-                version: self.transport.name(version.version),
+                kind: server.map_or("ollama".to_owned(), |server| self.transport.name(server)),
+                version: self.transport.name(version),
             })
         })
     }
 
-    fn find_model<'a>(
-        &'a self,
-        model: &'a str,
-    ) -> BoxFuture<'a, Result<Option<ModelIdentity>, BackendError>> {
+    fn find_model<'a>(&'a self, model: &'a str) -> BackendFuture<'a, Option<ModelIdentity>> {
         Box::pin(async move {
             let mut models = self.tags().await?.into_iter();
             Ok(models.find(|found| same_model(&found.name, model)))
         })
     }
 
-    fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>> {
+    fn loaded(&self) -> BackendFuture<'_, Vec<LoadedModel>> {
         Box::pin(self.running())
     }
 
-    fn preload<'a>(
-        &'a self,
-        model: &'a str,
-        options: &'a ModelOptions,
-    ) -> BoxFuture<'a, Result<(), BackendError>> {
-        Box::pin(async move {
-            let mut request = Request::generate(model, "");
-            request.options = options.clone();
-            self.load_or_unload(&request).await
-        })
+    fn preload<'a>(&'a self, model: &'a str, options: &'a ModelOptions) -> BackendFuture<'a, ()> {
+        Box::pin(self.load_or_unload(model, options.clone(), None))
     }
 
-    fn unload<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<(), BackendError>> {
+    fn unload<'a>(&'a self, model: &'a str) -> BackendFuture<'a, ()> {
         Box::pin(async move {
-            let mut request = Request::generate(model, "");
-            request.keep_alive = Some(KeepAlive::Unload);
             let unloading = async {
-                self.load_or_unload(&request).await?;
+                let options = ModelOptions::default();
+                self.load_or_unload(model, options, Some(0)).await?;
                 loop {
                     let running = self.running().await?;
                     if !running.iter().any(|found| same_model(&found.name, model)) {
@@ -94,7 +83,8 @@ impl ChatBackend for Client {
                     self.transport.limits().clock().sleep(UNLOAD_POLL).await;
                 }
             };
-            let unloaded = self.transport.limits().within_total(unloading).await;
+            let limits = self.transport.limits();
+            let unloaded = limits.within(TimeoutPhase::Total, unloading).await;
             unloaded.map_err(|error| self.transport.backend_error(error))?
         })
     }
@@ -102,8 +92,20 @@ impl ChatBackend for Client {
 
 impl Client {
     /// A generation with an empty prompt.
-    async fn load_or_unload(&self, request: &Request) -> Result<(), BackendError> {
-        let generation = generation(request, &request.model);
+    async fn load_or_unload(
+        &self,
+        model: &str,
+        options: ModelOptions,
+        keep_alive: Option<u32>,
+    ) -> Result<(), BackendError> {
+        let call = GenerateCall {
+            model: model.to_owned(),
+            options,
+            ..GenerateCall::default()
+        };
+        let mut request = Request::from(&call);
+        request.keep_alive = keep_alive;
+        let generation = generation(&request, model);
         self.transport.load::<Reading>(generation, &JSON).await
     }
 }

@@ -2,7 +2,8 @@
 
 use domain::Outcome;
 use domain::backend::{
-    BackendError, ChatBackend, Exchange, GenerateCall, LoadedModel, ModelIdentity, ServerIdentity,
+    BackendFuture, ChatBackend, Exchange, GenerateCall, LoadedModel, ModelIdentity, ServerIdentity,
+    unsupported,
 };
 use futures_core::future::BoxFuture;
 
@@ -28,73 +29,49 @@ impl ChatBackend for Client {
         })
     }
 
-    fn identify(&self) -> BoxFuture<'_, Result<ServerIdentity, BackendError>> {
+    fn identify(&self) -> BackendFuture<'_, ServerIdentity> {
         Box::pin(async move { Ok(self.server_facts().await?.identity) })
     }
 
     /// Finds a model that the server lists. llama.cpp serves its one model under every name. A name may end
     /// in a variant that the server knows and does not list (`:nitro` of OpenRouter).
-    fn find_model<'a>(
-        &'a self,
-        model: &'a str,
-    ) -> BoxFuture<'a, Result<Option<ModelIdentity>, BackendError>> {
+    fn find_model<'a>(&'a self, model: &'a str) -> BackendFuture<'a, Option<ModelIdentity>> {
         Box::pin(async move {
             let mut models = self.models().await?.data;
-            let named = models
-                .iter()
-                .position(|m| m.id == model || m.aliases.iter().any(|alias| alias == model));
+            let is_named =
+                |m: &Model| m.identity.name == model || m.aliases.iter().any(|a| a == model);
+            let named = models.iter().position(is_named);
             let plain = model.rsplit_once(':').map(|(name, _)| name);
             let place = match named {
                 None if self.dialect == Dialect::LlamaCpp && models.len() == 1 => Some(0),
-                None => models.iter().position(|m| Some(m.id.as_str()) == plain),
+                None => models
+                    .iter()
+                    .position(|m| Some(m.identity.name.as_str()) == plain),
                 named => named,
             };
-            Ok(place.map(|place| models.swap_remove(place).into()))
+            Ok(place.map(|place| models.swap_remove(place).identity))
         })
     }
 
     /// A llama.cpp server has the models that it lists in memory; other servers do not report theirs.
-    fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>> {
+    fn loaded(&self) -> BackendFuture<'_, Vec<LoadedModel>> {
         Box::pin(async move {
             let facts = match self.dialect {
                 Dialect::LlamaCpp => Some(self.server_facts().await?),
                 Dialect::Plain => None,
             };
             let Some(facts) = facts.filter(|facts| facts.identity.holds_model()) else {
-                return Err(self.unsupported("does not tell which models are in memory"));
+                let what = "does not tell which models are in memory";
+                return unsupported(self.endpoint(), what).await;
             };
             let models = self.models().await?.data.into_iter();
             let loaded = models.map(|model| LoadedModel {
-                name: model.id,
-                size_bytes: model.size,
-                size_vram_bytes: None,
+                name: model.identity.name,
+                size_bytes: model.identity.size_bytes,
                 context_length: facts.context_length,
-                expires_at: None,
+                ..LoadedModel::default()
             });
             Ok(loaded.collect())
         })
-    }
-}
-
-impl From<Model> for ModelIdentity {
-    fn from(model: Model) -> Self {
-        Self {
-            name: model.id,
-            size_bytes: model.size,
-            parameter_size: model.n_params.map(format_weights),
-            ..Self::default()
-        }
-    }
-}
-
-/// A number of weights as model names write it: `4.3B`, `270.0M`.
-fn format_weights(weights: u64) -> String {
-    let n = weights as f64;
-    if n >= 1e9 {
-        format!("{:.1}B", n / 1e9)
-    } else if n >= 1e6 {
-        format!("{:.1}M", n / 1e6)
-    } else {
-        format!("{:.1}K", n / 1e3)
     }
 }

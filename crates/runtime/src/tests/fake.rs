@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use clock::Clock;
 use domain::backend::{
-    BackendError, ChatBackend, Exchange, GenerateCall, LoadedModel, ModelIdentity, ServerIdentity,
+    BackendFuture, ChatBackend, Exchange, GenerateCall, LoadedModel, ModelIdentity, ServerIdentity,
 };
 use domain::{FailureKind, ModelOptions, Nanos, Outcome};
 use futures_util::FutureExt as _;
@@ -188,17 +188,14 @@ impl ChatBackend for Fake {
         self.reply(call, exchange).boxed()
     }
 
-    fn identify(&self) -> BoxFuture<'_, Result<ServerIdentity, BackendError>> {
+    fn identify(&self) -> BackendFuture<'_, ServerIdentity> {
         let has_changed = self.calls.lock().unwrap().len() >= self.changes_after;
         let (kind, version) = ("fake".to_owned(), 1 + u32::from(has_changed));
         let version = version.to_string();
         ready(Ok(ServerIdentity { kind, version })).boxed()
     }
 
-    fn find_model<'a>(
-        &'a self,
-        model: &'a str,
-    ) -> BoxFuture<'a, Result<Option<ModelIdentity>, BackendError>> {
+    fn find_model<'a>(&'a self, model: &'a str) -> BackendFuture<'a, Option<ModelIdentity>> {
         let found = ModelIdentity {
             name: model.to_owned(),
             ..ModelIdentity::default()
@@ -206,7 +203,7 @@ impl ChatBackend for Fake {
         ready(Ok(self.has_model.then_some(found))).boxed()
     }
 
-    fn loaded(&self) -> BoxFuture<'_, Result<Vec<LoadedModel>, BackendError>> {
+    fn loaded(&self) -> BackendFuture<'_, Vec<LoadedModel>> {
         async {
             let loaded = self.runner.lock().await;
             let model = |options: &ModelOptions| LoadedModel {
@@ -219,11 +216,7 @@ impl ChatBackend for Fake {
         .boxed()
     }
 
-    fn preload<'a>(
-        &'a self,
-        _model: &'a str,
-        options: &'a ModelOptions,
-    ) -> BoxFuture<'a, Result<(), BackendError>> {
+    fn preload<'a>(&'a self, _model: &'a str, options: &'a ModelOptions) -> BackendFuture<'a, ()> {
         async {
             self.note("preload", Some(options));
             let mut loaded = self.runner.lock().await;
@@ -233,7 +226,7 @@ impl ChatBackend for Fake {
         .boxed()
     }
 
-    fn unload<'a>(&'a self, _model: &'a str) -> BoxFuture<'a, Result<(), BackendError>> {
+    fn unload<'a>(&'a self, _model: &'a str) -> BackendFuture<'a, ()> {
         async {
             self.note("unload", None);
             if !self.keeps_model {
