@@ -3,7 +3,7 @@
 use domain::plan::Topology;
 use domain::record::capacity::Verdict as LevelVerdict;
 use metrics::compare::{
-    FEWEST_RUNS, GateOutcome, GateReason, Limit, MOST_REPETITIONS, Reading, Shown,
+    FEWEST_RUNS, GateOutcome, GateReason, GatedValue, Limit, MOST_REPETITIONS, Reading,
 };
 use metrics::summary::{ConfigSummary, Verdicts};
 use metrics::{Decoding, Gain, Verdict};
@@ -167,7 +167,7 @@ pub fn gate_reason(reason: GateReason) -> String {
     }
 }
 
-fn numbers(shown: Shown) -> String {
+fn numbers(shown: GatedValue) -> String {
     let one = |value: f64| match shown.limit {
         Limit::Relative(_) => format!("{:+.1} %", 100.0 * value),
         Limit::Change(_) => format!("{value:+.3}"),

@@ -42,7 +42,7 @@ pub enum CpuWork {
 
 impl CpuWork {
     /// Bounds above this would take an agent hours.
-    const MOST: u32 = 100_000_000;
+    const MOST_BELOW: u32 = 100_000_000;
 
     /// The time that it takes in virtual time: the 10.7 ms that the article states for 200,000 on one core, scaled by
     /// the bound and its root. A stated figure, not a measured one.
@@ -68,12 +68,12 @@ impl FromStr for CpuWork {
         let wrong = || format!("`{text}` is no CPU work; write primes:N, such as primes:200000");
         let below = text.trim().strip_prefix("primes:").ok_or_else(wrong)?;
         let below: u32 = below.replace('_', "").parse().map_err(|_| wrong())?;
-        if (2..=Self::MOST).contains(&below) {
+        if (2..=Self::MOST_BELOW).contains(&below) {
             Ok(Self::Primes { below })
         } else {
             Err(format!(
                 "primes:{below} is out of range; 2 to {}",
-                Self::MOST
+                Self::MOST_BELOW
             ))
         }
     }
@@ -89,11 +89,13 @@ pub struct FileWork {
 
 impl FileWork {
     /// A buffer of this size is held while the work runs.
-    const MOST: u32 = 1 << 30;
+    const MOST_BYTES: u32 = 1 << 30;
 
     /// `None` for 0 bytes and for more than 1 GiB.
     pub fn new(bytes: u32) -> Option<Self> {
-        (1..=Self::MOST).contains(&bytes).then_some(Self { bytes })
+        (1..=Self::MOST_BYTES)
+            .contains(&bytes)
+            .then_some(Self { bytes })
     }
 
     pub fn bytes(self) -> u32 {

@@ -38,7 +38,7 @@ pub(super) fn figures(
                 "where": d.place,
                 "from": d.from,
                 "published": d.published.json(),
-                "recomputed": d.recomputed.as_ref().map(crate::tables::Shown::json),
+                "recomputed": d.recomputed.as_ref().map(crate::tables::DisplayedFigure::json),
             })
         })
         .collect();

@@ -17,16 +17,16 @@ pub struct Difference {
     pub place: String,
     /// What it was recomputed from.
     pub from: &'static str,
-    pub published: Shown,
+    pub published: DisplayedFigure,
     /// As recomputed; none where it cannot be computed.
-    pub recomputed: Option<Shown>,
+    pub recomputed: Option<DisplayedFigure>,
     /// Whether the recomputed figure is off by more than half a unit of the last published place.
     pub differs: bool,
 }
 
 /// A figure as it is shown.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Shown {
+pub enum DisplayedFigure {
     /// A number with its decimals.
     Number(f64, usize),
     Word(String),
@@ -34,7 +34,7 @@ pub enum Shown {
     Printed(String, Option<f64>),
 }
 
-impl Shown {
+impl DisplayedFigure {
     fn show(&self) -> String {
         match self {
             Self::Number(value, decimals) => plain(*value, *decimals),
@@ -80,7 +80,7 @@ pub(crate) fn differences(view: &View<'_>) -> Vec<Difference> {
             // Half a unit of the last printed place, plus rounding of floats.
             let half = 0.5 / 10_f64.powf(figure.decimals as f64);
             let tolerance = half + 1e-9 * published.abs().max(1.0);
-            let shown = |value| Shown::Number(value, figure.decimals);
+            let shown = |value| DisplayedFigure::Number(value, figure.decimals);
             let differs = recomputed.is_some_and(|v| (v - published).abs() > tolerance);
             add(
                 figure.name,
@@ -90,7 +90,7 @@ pub(crate) fn differences(view: &View<'_>) -> Vec<Difference> {
             );
         }
         let [published, recorded] = [row, own].map(|row| row.contended.map(|share| share > 0.0));
-        let word = |flag: bool| Shown::Word(if flag { "yes" } else { "no" }.to_owned());
+        let word = |flag: bool| DisplayedFigure::Word(if flag { "yes" } else { "no" }.to_owned());
         let differs = recorded.is_some() && recorded != published;
         let published = word(published.unwrap_or_default());
         add("contention", published, recorded.map(word), differs);
@@ -108,13 +108,13 @@ pub(crate) fn cell_difference(check: &CellCheck) -> Difference {
         Some(t) => (-(2.0 * t).log10()).round().max(0.0) as usize,
     };
     let recomputed = check.recomputed.as_ref().map(|value| match value {
-        Value::Number(v) => Shown::Number(*v, decimals),
-        Value::Text(word) => Shown::Word(word.clone()),
+        Value::Number(v) => DisplayedFigure::Number(*v, decimals),
+        Value::Text(word) => DisplayedFigure::Word(word.clone()),
     });
     Difference {
         place: format!("{} {}: {}", cell.section, cell.row, cell.column),
         from: "published rows",
-        published: Shown::Printed(
+        published: DisplayedFigure::Printed(
             cell.printed.clone(),
             match &cell.value {
                 Published::One(Value::Number(v)) => Some(*v),
@@ -137,7 +137,7 @@ pub(crate) fn differences_table(
         json!({
             "where": d.place,
             "published": d.published.show(),
-            "recomputed": d.recomputed.as_ref().map(Shown::show),
+            "recomputed": d.recomputed.as_ref().map(DisplayedFigure::show),
             "from": d.from,
             "differs": if d.differs { "yes" } else { "no" },
         })
