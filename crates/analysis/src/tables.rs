@@ -27,7 +27,7 @@ pub(crate) use column::table_of;
 pub(crate) use facts::scenario_title;
 pub(crate) use frame::frame;
 pub(crate) use settings::{Setting, Settings};
-pub use truth::{Difference, Shown};
+pub use truth::{Difference, DisplayedFigure};
 pub(crate) use truth::{cell_difference, differences, differences_table};
 pub(crate) use view::View;
 

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use domain::record::capacity::{
     CapacityRecord, Judged, LevelEnd, LevelRecord, RunEnd, SearchEnd, Verdict,
 };
-use metrics::capacity::{Course, Criterion, LevelFigures, Located, Objective, Scaling, search};
+use metrics::capacity::{
+    Course, Criterion, LevelFigures, Objective, Scaling, ScalingEstimate, search,
+};
 use metrics::stats::LawKind;
 
 use crate::number::{plain, three_digits};
@@ -44,8 +46,8 @@ pub fn answer(
     scaling: Option<&Scaling>,
 ) -> Answer {
     let seen = record.observed();
-    let carries = search::carried(&seen);
-    let breaks = search::breaks(&seen);
+    let carries = search::most_passing(&seen);
+    let breaks = search::fewest_failing(&seen);
     let is_open = |p: &&LevelRecord| {
         let is_between =
             carries.is_none_or(|c| p.agents > c) && breaks.is_none_or(|b| p.agents < b);
@@ -235,7 +237,7 @@ fn course(scaling: &Scaling) -> String {
 }
 
 /// `261 tok/s [259 .. 263]`.
-fn rate_at(located: &Located) -> String {
+fn rate_at(located: &ScalingEstimate) -> String {
     let at = located.at.unwrap_or_default();
     let decimals = usize::from(at < 99.95);
     let interval = located.lo.zip(located.hi);
@@ -246,11 +248,11 @@ fn rate_at(located: &Located) -> String {
 }
 
 /// `8.7 [8.5 .. 9.0] agents`.
-fn place(located: &Located) -> String {
+fn place(located: &ScalingEstimate) -> String {
     format!("{} agents", in_brackets(located, 1))
 }
 
-fn in_brackets(located: &Located, decimals: usize) -> String {
+fn in_brackets(located: &ScalingEstimate, decimals: usize) -> String {
     let number = |value: Option<f64>| known(value.map(|value| plain(value, decimals)));
     let [at, lo, hi] = [located.at, located.lo, located.hi].map(number);
     format!("{at} [{lo} .. {hi}]")

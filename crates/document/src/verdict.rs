@@ -2,7 +2,7 @@
 
 use domain::plan::Topology;
 use metrics::compare::{
-    FEWEST_RUNS, GateOutcome, GateReason, Limit, MOST_REPETITIONS, Reading, Shown,
+    FEWEST_RUNS, GateOutcome, GateReason, GatedValue, Limit, MOST_REPETITIONS, Reading,
 };
 use metrics::summary::{ConfigSummary, Verdicts};
 use metrics::{Decoding, Gain, Verdict};
@@ -162,7 +162,7 @@ pub fn gate_reason(reason: GateReason) -> String {
     }
 }
 
-fn numbers(shown: Shown) -> String {
+fn numbers(shown: GatedValue) -> String {
     let one = |value: f64| match shown.limit {
         Limit::Relative(_) => format!("{:+.1} %", 100.0 * value),
         Limit::Change(_) => format!("{value:+.3}"),

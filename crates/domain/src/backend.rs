@@ -18,7 +18,6 @@ use crate::units::Nanos;
 pub struct GenerateCall {
     /// Model name as the server knows it.
     pub model: String,
-    pub system: Option<String>,
     /// The conversation before the prompt; `None` for an independent prompt. With `Some`, even if empty, the prompt
     /// is a turn of a chat and goes to the server's chat endpoint.
     pub history: Option<Vec<Message>>,
@@ -26,32 +25,38 @@ pub struct GenerateCall {
     pub prompt: String,
     /// Options; empty sends none.
     pub options: ModelOptions,
-    /// How long the server should keep the model loaded; `None` for the server's default.
-    pub keep_alive: Option<KeepAlive>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+impl GenerateCall {
+    /// The messages of a chat: the conversation, and the prompt.
+    pub fn messages(&self) -> Vec<Message> {
+        let earlier = self.history.iter().flatten().cloned();
+        let last = Message {
+            role: Role::User,
+            text: self.prompt.clone(),
+        };
+        earlier.chain([last]).collect()
+    }
+}
+
+/// A message of a chat; its JSON is that of the servers' APIs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Message {
     pub role: Role,
+    #[serde(rename = "content")]
     pub text: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::AsRefStr)]
+#[strum(serialize_all = "snake_case")]
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     User,
     Assistant,
 }
 
-impl Role {
-    /// The name in the servers' APIs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Assistant => "assistant",
-        }
-    }
-}
-
+/// How long a server keeps a model loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeepAlive {
     /// Unload when the last request in flight has ended.
@@ -164,7 +169,6 @@ pub const SIMULATOR: &str = "tandem-simulator";
 pub struct ServerIdentity {
     /// `ollama`, `tandem-simulator`, …
     pub kind: String,
-    /// Its version.
     pub version: String,
 }
 
@@ -203,7 +207,6 @@ pub fn has_one_slot(family: &str) -> bool {
 #[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelIdentity {
-    /// Its name.
     pub name: String,
     /// Content digest, if the server reports it.
     pub digest: Option<String>,
@@ -219,7 +222,6 @@ pub struct ModelIdentity {
 #[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadedModel {
-    /// Its name.
     pub name: String,
     /// Memory in all, bytes.
     pub size_bytes: Option<u64>,

@@ -155,18 +155,23 @@ pub fn causes<'e>(
     })
 }
 
+/// A text with the messages of an error and its causes, but for those that it repeats already.
+pub fn with_causes(mut text: String, error: &(dyn Error + 'static)) -> String {
+    for cause in causes(error) {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            let colon = if text.is_empty() { "" } else { ": " };
+            text = format!("{text}{colon}{words}");
+        }
+    }
+    text
+}
+
 impl fmt::Display for Fatal {
     /// The error with its causes; a cause that the error repeats in its own text is left out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = self.doing.clone().unwrap_or_default();
-        for error in causes(self.error.as_ref()) {
-            let words = error.to_string();
-            if !text.contains(&words) {
-                let colon = if text.is_empty() { "" } else { ": " };
-                text = format!("{text}{colon}{words}");
-            }
-        }
-        f.write_str(&text)
+        let doing = self.doing.clone().unwrap_or_default();
+        f.write_str(&with_causes(doing, self.error.as_ref()))
     }
 }
 

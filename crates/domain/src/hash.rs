@@ -16,9 +16,8 @@ pub fn derive(parts: &[&str]) -> u64 {
         hasher.update(part.as_bytes());
     }
     let digest = hasher.finalize();
-    let mut first = [0_u8; 8];
-    first.copy_from_slice(&digest[..8]);
-    u64::from_le_bytes(first)
+    let first = digest.first_chunk().expect("a digest has 32 bytes");
+    u64::from_le_bytes(*first)
 }
 
 /// SHA-256 of a text as lowercase hexadecimal.
@@ -28,12 +27,5 @@ pub fn derive(parts: &[&str]) -> u64 {
 /// assert!(sha256_hex(b"abc").starts_with("ba7816bf8f01cfea414140de5dae2223"));
 /// ```
 pub fn sha256_hex(text: &[u8]) -> String {
-    let digits =
-        |byte: u8| [byte >> 4, byte & 15].map(|digit| b"0123456789abcdef"[usize::from(digit)]);
-    let digest = Sha256::digest(text);
-    digest
-        .iter()
-        .flat_map(|&byte| digits(byte))
-        .map(char::from)
-        .collect()
+    format!("{:x}", Sha256::digest(text))
 }

@@ -219,10 +219,8 @@ impl ModelOptions {
     /// runner option, except that an absent or negative `num_gpu` in `other` accepts what is loaded.
     pub fn reloads_for(&self, other: &Self) -> bool {
         let accepts_layers = other.num_gpu.is_none_or(|layers| layers < 0);
-        OPTIONS
-            .iter()
-            .filter(|option| option.reloads && !(accepts_layers && option.name == "num_gpu"))
-            .any(|option| option.get(self) != option.get(other))
+        let mut differing = self.runner_differences(other).into_iter();
+        differing.any(|option| !(accepts_layers && option.name == "num_gpu"))
     }
 }
 

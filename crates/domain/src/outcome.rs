@@ -3,10 +3,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-mod counts;
-
-pub use counts::OutcomeCounts;
-
 /// How a request ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
@@ -20,7 +16,6 @@ pub enum Outcome {
     Incomplete,
     /// The request failed.
     Failed {
-        /// Kind of failure.
         failure: FailureKind,
         /// Message of the server or the transport.
         message: String,
@@ -29,10 +24,7 @@ pub enum Outcome {
     #[default]
     Cancelled,
     /// A time limit of the client was exceeded.
-    TimedOut {
-        /// The limit.
-        phase: TimeoutPhase,
-    },
+    TimedOut { phase: TimeoutPhase },
 }
 
 impl Outcome {
@@ -66,10 +58,7 @@ pub enum FailureKind {
     /// 503: the server's queue is full.
     Busy,
     /// Any other HTTP status that is not a success.
-    Http {
-        /// The status code.
-        status: u16,
-    },
+    Http { status: u16 },
     /// An `{"error": ...}` line after the stream had started.
     MidStream,
     /// A line that violates the protocol.
@@ -84,7 +73,7 @@ pub enum FailureKind {
 
 /// A time limit of the client.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, strum::Display,
+    Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum TimeoutPhase {
@@ -101,4 +90,68 @@ pub enum TimeoutPhase {
     /// The whole request.
     #[strum(to_string = "before the answer was complete")]
     Total,
+}
+
+/// Requests by how they ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OutcomeCounts {
+    /// The final object arrived.
+    pub completed: u32,
+    /// The stream ended without its final object.
+    pub incomplete: u32,
+    /// Refused, broken off or malformed.
+    pub failed: u32,
+    /// Stopped by this side.
+    pub cancelled: u32,
+    /// A limit of ours ran out.
+    pub timed_out: u32,
+}
+
+impl OutcomeCounts {
+    pub fn of<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> Self {
+        let mut counts = Self::default();
+        for outcome in outcomes {
+            counts.count(outcome);
+        }
+        counts
+    }
+
+    pub fn count(&mut self, outcome: &Outcome) {
+        *match outcome {
+            Outcome::Completed => &mut self.completed,
+            Outcome::Incomplete => &mut self.incomplete,
+            Outcome::Failed { .. } => &mut self.failed,
+            Outcome::Cancelled => &mut self.cancelled,
+            Outcome::TimedOut { .. } => &mut self.timed_out,
+        } += 1;
+    }
+
+    pub fn total(&self) -> u32 {
+        self.completed + self.not_completed()
+    }
+
+    pub fn not_completed(&self) -> u32 {
+        self.incomplete + self.failed + self.cancelled + self.timed_out
+    }
+
+    /// The counts with the words of the outcomes, completed first.
+    pub fn in_words(&self) -> [(&'static str, u32); 5] {
+        [
+            ("completed", self.completed),
+            ("incomplete", self.incomplete),
+            ("failed", self.failed),
+            ("cancelled", self.cancelled),
+            ("timed out", self.timed_out),
+        ]
+    }
+}
+
+impl std::ops::AddAssign for OutcomeCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.completed += other.completed;
+        self.incomplete += other.incomplete;
+        self.failed += other.failed;
+        self.cancelled += other.cancelled;
+        self.timed_out += other.timed_out;
+    }
 }

@@ -10,6 +10,7 @@ mod reference;
 use std::fmt;
 use std::num::NonZeroU32;
 
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -99,7 +100,6 @@ impl fmt::Display for ConfigId {
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SweepPlan {
-    /// The plan's name.
     pub name: String,
     /// What the plan is for, in a sentence.
     pub description: String,
@@ -134,13 +134,11 @@ const fn keeps_text() -> bool {
 /// How a configuration is measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Protocol {
-    /// The protocol's name.
     pub kind: ProtocolKind,
     /// Repetitions on a real server.
     pub repetitions: NonZeroU32,
     /// Repetitions on the simulator.
     pub repetitions_simulated: NonZeroU32,
-    /// The arms of each repetition.
     pub arms: Vec<Arm>,
     /// The server's state before each arm.
     pub state: StatePolicy,
@@ -301,7 +299,6 @@ impl Default for Timeouts {
 /// One configuration: a scenario and its agents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Config {
-    /// The id.
     pub id: ConfigId,
     /// The scenario it belongs to: `baseline_vs_chimera`, `chimera_hetero`, `chimera_homo`, …
     pub scenario: String,
@@ -310,7 +307,6 @@ pub struct Config {
     /// with different ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// The agents, in order.
     pub agents: Vec<AgentSpec>,
 }
 
@@ -321,7 +317,6 @@ pub struct AgentSpec {
     pub name: String,
     /// The options it sends; empty sends none.
     pub options: ModelOptions,
-    /// What it does.
     pub workflow: WorkflowKind,
     /// Generations one after another; more than one lets differing options reload the model at
     /// every alternation.
@@ -435,14 +430,11 @@ impl SweepPlan {
 
     /// The scenarios, in order of first appearance, with the number of configurations of each.
     pub fn scenarios(&self) -> Vec<(&str, usize)> {
-        let mut found: Vec<(&str, usize)> = Vec::new();
+        let mut found = IndexMap::new();
         for config in &self.configs {
-            match found.iter_mut().find(|(name, _)| *name == config.scenario) {
-                Some((_, count)) => *count += 1,
-                None => found.push((&config.scenario, 1)),
-            }
+            *found.entry(config.scenario.as_str()).or_insert(0) += 1;
         }
-        found
+        found.into_iter().collect()
     }
 }
 

@@ -4,9 +4,7 @@
 //! requests, steps and arms end) and `telemetry.jsonl` (one [`Sample`] a line).
 
 mod budget;
-mod calibration;
 pub mod capacity;
-mod counters;
 mod header;
 pub mod load;
 mod nonce;
@@ -27,13 +25,14 @@ use crate::telemetry::Sample;
 use crate::units::{Nanos, Stamp};
 use crate::work::WorkRecord;
 
-pub use budget::{Bias, BudgetDepth, BudgetEnd, BudgetStep, ClientBudget};
-pub use calibration::{CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibration};
-pub use counters::ServerCounters;
+pub use budget::{
+    Bias, BudgetDepth, BudgetEnd, BudgetStep, CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibration,
+    ClientBudget,
+};
 pub use header::{EndpointFacts, Environment, Provenance, RunHeader, SimulatorSettings, TimeScale};
 pub use nonce::{NonceRoot, NonceRootError};
 pub use runtime::{HttpClient, RuntimeFacts, RuntimeFlavour};
-pub use times::{RequestTimes, ResponseNote, StampSource, TokenSource};
+pub use times::{RequestTimes, ResponseNote, ServerCounters, StampSource, TokenSource};
 
 /// Version of the results folder's format. A folder with a higher number is refused.
 pub const RESULTS_SCHEMA: u32 = 2;
@@ -63,7 +62,6 @@ pub struct SweepRecords {
 pub struct Manifest {
     /// [`RESULTS_SCHEMA`].
     pub schema: u32,
-    /// The header of the sweep.
     pub header: RunHeader,
     /// The client that ran the agents: `rust-tokio`; the Python client writes its own name.
     pub runner: String,
@@ -111,9 +109,7 @@ pub enum JournalLine {
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 pub struct RunKey {
-    /// Configuration.
     pub config: ConfigId,
-    /// Topology.
     pub topology: Topology,
     /// Repetition, from 1.
     pub repetition: u32,
@@ -134,25 +130,19 @@ impl RunKey {
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestRecord {
-    /// The run.
     pub run: RunKey,
-    /// The arm.
     pub arm: Arm,
     /// Which attempt at this arm, from 1; a resumed sweep starts a new attempt.
     pub attempt: u32,
-    /// The purpose of the request.
     pub role: RequestRole,
     /// The agent's place in the configuration, from 0.
     pub agent: u32,
-    /// The agent's name.
     pub agent_name: String,
-    /// The workflow step.
     pub step: String,
     /// The call's place among this agent's main requests, from 0.
     pub call: u32,
     /// Index into the manifest's endpoints.
     pub endpoint: u32,
-    /// Requested model.
     pub model: String,
     /// Options sent, without those that the server's protocol does not support.
     pub options: ModelOptions,
@@ -199,21 +189,14 @@ pub enum RequestRole {
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepRecord {
-    /// The run.
     pub run: RunKey,
-    /// The arm.
     pub arm: Arm,
-    /// Which attempt at this arm.
     pub attempt: u32,
-    /// The agent's place in the configuration.
     pub agent: u32,
-    /// The step's name.
     pub step: String,
     /// What the step does: `ingest`, `generate`, `think`, `write`.
     pub kind: String,
-    /// It began.
     pub started: Stamp,
-    /// It ended.
     pub ended: Stamp,
     /// Part of the step that was spent waiting for a thread for CPU or file work.
     pub queue_ns: Option<Nanos>,
@@ -235,15 +218,11 @@ impl StepRecord {
 /// One arm of one run. An arm with a complete record need not be run again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ArmRecord {
-    /// The run.
     pub run: RunKey,
-    /// The arm.
     pub arm: Arm,
-    /// Which attempt at this arm.
     pub attempt: u32,
     /// Start, after the server's state was set.
     pub started: Stamp,
-    /// It ended.
     pub ended: Stamp,
     /// Whether every agent ran to its end, successfully or not.
     pub complete: bool,
@@ -275,20 +254,15 @@ pub struct ChangedServer {
 /// The time of an agent in an arm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AgentSpan {
-    /// Its workflow began.
     pub started: Stamp,
-    /// Its workflow ended.
     pub ended: Stamp,
 }
 
 /// An event of a sweep as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mark {
-    /// When.
     pub at: Stamp,
-    /// What.
     pub what: MarkKind,
-    /// Details.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
     /// Root of the nonces of the following prompts, when a sweep starts or resumes; absent if prompts have none.

@@ -11,31 +11,15 @@ use serde::de::IgnoredAny;
 ///
 /// Moments, revisions and ports of this machine are recognised by their shape and keep their width, so that columns
 /// stay aligned. Paths, versions and figures are named by the caller.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Redactor {
-    texts: Vec<(String, String)>,
-    labels: Vec<String>,
+    /// Texts, such as paths, and their placeholders.
+    pub texts: Vec<(String, &'static str)>,
+    /// Labels, such as `peak memory `; the number or the JSON object after one is replaced.
+    pub labels: &'static [&'static str],
 }
 
 impl Redactor {
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Also replaces a text, such as a path.
-    #[must_use]
-    pub fn text(mut self, text: impl Into<String>, placeholder: impl Into<String>) -> Self {
-        self.texts.push((text.into(), placeholder.into()));
-        self
-    }
-
-    /// Also replaces the number, or the JSON object, that follows a label such as `peak memory `.
-    #[must_use]
-    pub fn value_after(mut self, label: impl Into<String>) -> Self {
-        self.labels.push(label.into());
-        self
-    }
-
     /// The transcript of a command that has ended: the typed line, its exit code and both outputs, with placeholders.
     pub fn transcript(&self, typed: &str, output: &Output) -> String {
         let code = output
@@ -56,7 +40,7 @@ impl Redactor {
         for (from, to) in &self.texts {
             text = text.replace(from, to);
         }
-        for label in &self.labels {
+        for label in self.labels {
             let value = format!(r"{}(\{{|[0-9.]+)", regex::escape(label));
             let value = Regex::new(&value).expect("an escaped label and a fixed end");
             while let Some(found) = value.captures(&text).and_then(|found| found.get(1)) {
@@ -67,21 +51,25 @@ impl Redactor {
                 text.replace_range(found.start()..found.start() + length, "N");
             }
         }
+        for (shape, placeholder) in &*SHAPES {
+            text = shape.replace_all(&text, *placeholder).into_owned();
+        }
         let revision = |git: &Captures<'_>| format!("(git {})", "x".repeat(git[1].len()));
-        let text = REVISION.replace_all(&text, revision);
-        let text = PORT.replace_all(&text, "127.0.0.1:PORT");
-        let text = MOMENT.replace_all(&text, "0000-00-00T00:00:00Z");
-        FOLDER_DATE
-            .replace_all(&text, "00000000-000000")
-            .into_owned()
+        REVISION.replace_all(&text, revision).into_owned()
     }
 }
 
 static REVISION: LazyLock<Regex> = LazyLock::new(|| fixed(r"\(git ([^)]*)\)"));
-static PORT: LazyLock<Regex> = LazyLock::new(|| fixed(r"127\.0\.0\.1:[0-9]+"));
-static MOMENT: LazyLock<Regex> =
-    LazyLock::new(|| fixed(r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\b"));
-static FOLDER_DATE: LazyLock<Regex> = LazyLock::new(|| fixed(r"\b[0-9]{8}-[0-9]{6}\b"));
+
+/// Ports of this machine, moments, and dates in the names of folders.
+static SHAPES: LazyLock<[(Regex, &str); 3]> = LazyLock::new(|| {
+    let moment = r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\b";
+    [
+        (fixed(r"127\.0\.0\.1:[0-9]+"), "127.0.0.1:PORT"),
+        (fixed(moment), "0000-00-00T00:00:00Z"),
+        (fixed(r"\b[0-9]{8}-[0-9]{6}\b"), "00000000-000000"),
+    ]
+});
 
 fn fixed(pattern: &str) -> Regex {
     Regex::new(pattern).expect("fixed patterns are valid")
@@ -115,10 +103,10 @@ mod tests {
 
     #[test]
     fn what_differs_from_run_to_run_is_replaced_and_all_else_stays() {
-        let redactor = Redactor::new()
-            .text("/tmp/x1", "DIR")
-            .value_after("peak memory ")
-            .value_after("\"environment\":");
+        let redactor = Redactor {
+            texts: vec![("/tmp/x1".to_owned(), "DIR")],
+            labels: &["peak memory ", "\"environment\":"],
+        };
         for (text, redacted) in [
             ("at 2026-11-30T02:10:58Z, é", "at 0000-00-00T00:00:00Z, é"),
             ("2026-11-30 stays", "2026-11-30 stays"),

@@ -35,17 +35,13 @@ pub struct GpuReading {
     pub part_of: Option<u32>,
     /// Share of the last sample period in which a kernel ran, 0..100.
     pub utilisation_percent: Option<f64>,
-    /// Memory in use, bytes.
     pub memory_used_bytes: Option<u64>,
-    /// Memory in all, bytes.
     pub memory_total_bytes: Option<u64>,
     /// Board power, watts.
     pub power_w: Option<f64>,
     /// Energy counter since the driver loaded, joules.
     pub energy_j: Option<f64>,
-    /// SM clock, MHz.
     pub sm_clock_mhz: Option<u32>,
-    /// Memory clock, MHz.
     pub memory_clock_mhz: Option<u32>,
     /// Core temperature, degrees Celsius.
     pub temperature_c: Option<f64>,
@@ -62,7 +58,6 @@ pub struct GpuReading {
 #[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GpuProcess {
-    /// Process id.
     pub pid: u32,
     /// Device memory it holds, bytes, when the driver reports it.
     pub memory_bytes: Option<u64>,
@@ -79,13 +74,10 @@ pub struct GpuProcess {
 pub struct HostReading {
     /// CPU use over all cores, 0..100.
     pub cpu_percent: f64,
-    /// Memory in use, bytes.
     pub memory_used_bytes: u64,
-    /// Memory in all, bytes.
     pub memory_total_bytes: u64,
     /// One-minute load average, where the system has one.
     pub load_1m: Option<f64>,
-    /// Swap in use, bytes.
     pub swap_used_bytes: Option<u64>,
 }
 

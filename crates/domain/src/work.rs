@@ -13,9 +13,7 @@ use crate::units::Nanos;
 #[skip_serializing_none]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Work {
-    /// Work for a processor.
     pub cpu: Option<CpuWork>,
-    /// Work for a disk.
     pub file: Option<FileWork>,
 }
 
@@ -39,15 +37,12 @@ impl Work {
 #[schemars(try_from = "String")]
 pub enum CpuWork {
     /// Sums the primes below a bound, each number tried by division up to its root.
-    Primes {
-        /// The bound.
-        below: u32,
-    },
+    Primes { below: u32 },
 }
 
 impl CpuWork {
     /// Bounds above this would take an agent hours.
-    const MOST: u32 = 100_000_000;
+    const MOST_BELOW: u32 = 100_000_000;
 
     /// The time that it takes in virtual time: the 10.7 ms that the article states for 200,000 on one core, scaled by
     /// the bound and its root. A stated figure, not a measured one.
@@ -73,12 +68,12 @@ impl FromStr for CpuWork {
         let wrong = || format!("`{text}` is no CPU work; write primes:N, such as primes:200000");
         let below = text.trim().strip_prefix("primes:").ok_or_else(wrong)?;
         let below: u32 = below.replace('_', "").parse().map_err(|_| wrong())?;
-        if (2..=Self::MOST).contains(&below) {
+        if (2..=Self::MOST_BELOW).contains(&below) {
             Ok(Self::Primes { below })
         } else {
             Err(format!(
                 "primes:{below} is out of range; 2 to {}",
-                Self::MOST
+                Self::MOST_BELOW
             ))
         }
     }
@@ -94,11 +89,13 @@ pub struct FileWork {
 
 impl FileWork {
     /// A buffer of this size is held while the work runs.
-    const MOST: u32 = 1 << 30;
+    const MOST_BYTES: u32 = 1 << 30;
 
     /// `None` for 0 bytes and for more than 1 GiB.
     pub fn new(bytes: u32) -> Option<Self> {
-        (1..=Self::MOST).contains(&bytes).then_some(Self { bytes })
+        (1..=Self::MOST_BYTES)
+            .contains(&bytes)
+            .then_some(Self { bytes })
     }
 
     pub fn bytes(self) -> u32 {
@@ -150,9 +147,7 @@ pub struct WorkRecord {
     /// Waiting for a thread that was free to do it.
     #[serde(default)]
     pub queue_ns: Nanos,
-    /// The CPU work.
     pub cpu_ns: Option<Nanos>,
-    /// The file work.
     pub file_ns: Option<Nanos>,
 }
 

@@ -43,7 +43,7 @@ fn folder(files: &[(&str, &[u8])], name: &str, input: &[u8], read: impl FnOnce(&
 }
 
 /// Reads a sweep and computes what its report says.
-fn sweep(name: &str, input: &[u8]) {
+pub(crate) fn sweep(name: &str, input: &[u8]) {
     folder(&SWEEP, name, input, |path| {
         let _ = analysis::load::load(path, false);
         if let Ok(loaded) = analysis::load::load(path, true) {
@@ -54,31 +54,11 @@ fn sweep(name: &str, input: &[u8]) {
     });
 }
 
-pub(crate) fn manifest(input: &[u8]) {
-    sweep("manifest.json", input);
-}
-
-pub(crate) fn journal(input: &[u8]) {
-    sweep("journal.jsonl", input);
-}
-
-pub(crate) fn telemetry(input: &[u8]) {
-    sweep("telemetry.jsonl", input);
-}
-
-fn load_folder(name: &str, input: &[u8]) {
+pub(crate) fn load(name: &str, input: &[u8]) {
     folder(&LOAD, name, input, |path| {
         let _ = analysis::load::read(path, false);
         let _ = analysis::load::read(path, true);
     });
-}
-
-pub(crate) fn load(input: &[u8]) {
-    load_folder("load.json", input);
-}
-
-pub(crate) fn requests(input: &[u8]) {
-    load_folder("requests.jsonl", input);
 }
 
 pub(crate) fn capacity(input: &[u8]) {

@@ -25,15 +25,19 @@ impl Target {
         Self::new("faults", files::faults),
         Self::new("flags", files::flags),
         Self::new("http", servers::http),
-        Self::new("journal", folders::journal),
-        Self::new("load", folders::load),
-        Self::new("manifest", folders::manifest),
-        Self::new("ndjson", servers::ndjson),
+        Self::new("journal", |input| folders::sweep("journal.jsonl", input)),
+        Self::new("load", |input| folders::load("load.json", input)),
+        Self::new("manifest", |input| folders::sweep("manifest.json", input)),
+        Self::new("ndjson", |input| {
+            servers::body("application/x-ndjson", input)
+        }),
         Self::new("plan", files::plan),
         Self::new("profile", files::profile),
-        Self::new("requests", folders::requests),
-        Self::new("sse", servers::sse),
-        Self::new("telemetry", folders::telemetry),
+        Self::new("requests", |input| folders::load("requests.jsonl", input)),
+        Self::new("sse", |input| servers::body("text/event-stream", input)),
+        Self::new("telemetry", |input| {
+            folders::sweep("telemetry.jsonl", input)
+        }),
         Self::new("trace", files::trace),
     ];
 

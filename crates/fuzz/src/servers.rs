@@ -15,8 +15,7 @@ use tokio::runtime::Runtime;
 struct Rig {
     runtime: Runtime,
     listener: TcpListener,
-    ollama: ollama::Client,
-    openai: openai::Client,
+    clients: [Box<dyn ChatBackend>; 2],
 }
 
 impl Rig {
@@ -37,9 +36,11 @@ impl Rig {
             total: limit,
         };
         let clock = runtime.block_on(async { Clock::real() });
+        let settings = ollama::Settings::new(clock, timeouts);
+        let ollama = ollama::Client::new(settings.clone(), &server).expect("a client");
+        let openai = openai::Client::new(settings, &server).expect("a client");
         Self {
-            ollama: ollama::Client::new(&server, clock.clone(), timeouts).expect("a client"),
-            openai: openai::Client::new(&server, clock, timeouts).expect("a client"),
+            clients: [Box::new(ollama), Box::new(openai)],
             runtime,
             listener,
         }
@@ -51,13 +52,11 @@ impl Rig {
         let size = reply.len();
         let reply: Arc<[u8]> = reply.into();
         self.runtime.block_on(async {
-            tokio::select! {
-                never = serve(&self.listener, &reply) => never,
-                () = ask(&self.ollama, size, control) => {}
-            }
-            tokio::select! {
-                never = serve(&self.listener, &reply) => never,
-                () = ask(&self.openai, size, control) => {}
+            for client in &self.clients {
+                tokio::select! {
+                    never = serve(&self.listener, &reply) => never,
+                    () = ask(&**client, size, control) => {}
+                }
             }
         });
     }
@@ -118,15 +117,7 @@ pub(crate) fn http(input: &[u8]) {
     RIG.with(|rig| rig.play(input.to_vec(), true));
 }
 
-fn body(content_type: &str, body: &[u8]) {
+pub(crate) fn body(content_type: &str, body: &[u8]) {
     let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n\r\n");
     RIG.with(|rig| rig.play([head.as_bytes(), body].concat(), false));
-}
-
-pub(crate) fn ndjson(input: &[u8]) {
-    body("application/x-ndjson", input);
-}
-
-pub(crate) fn sse(input: &[u8]) {
-    body("text/event-stream", input);
 }

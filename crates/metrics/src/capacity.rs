@@ -17,7 +17,7 @@ pub use decide::Rule;
 pub use level::{Fairness, LevelFigures};
 pub use probe::probe;
 pub use sample::{Sample, steady_window};
-pub use scaling::{Course, Located, Scaling, saturation};
+pub use scaling::{Course, Scaling, ScalingEstimate, saturation};
 pub use search::Next;
 pub use watch::{Watch, Watched};
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 pub use crate::limit::Limit;
 pub use gate::{
-    Gate, GateCase, GateOutcome, GateReason, GateReport, MOST_REPETITIONS, Shown, check,
+    Gate, GateCase, GateOutcome, GateReason, GateReport, GatedValue, MOST_REPETITIONS, check,
 };
 pub use side::{ConfigRuns, Run, Side};
 

@@ -10,6 +10,7 @@ use domain::backend::{ChatBackend, Exchange, GenerateCall};
 use domain::plan::Timeouts;
 use domain::{ModelOptions, Nanos};
 use metronome::{MODEL, Pace, Server, StreamLog};
+use ollama::Settings;
 
 const PACE: Pace = Pace {
     ttft: Nanos::from_millis(5),
@@ -60,8 +61,9 @@ fn check(exchange: &Exchange, log: &StreamLog) {
 async fn what_both_clients_see_is_what_was_sent() {
     let clock = Clock::real();
     let server = start(&clock);
-    let ollama = ollama::Client::new(&server.url(), clock.clone(), Timeouts::default()).unwrap();
-    let openai = openai::Client::new(&server.url(), clock.clone(), Timeouts::default()).unwrap();
+    let settings = Settings::new(clock.clone(), Timeouts::default());
+    let ollama = ollama::Client::new(settings.clone(), &server.url()).unwrap();
+    let openai = openai::Client::new(settings, &server.url()).unwrap();
     let clients: [&dyn ChatBackend; 2] = [&ollama, &openai];
     let mut seen = BTreeMap::new();
     for (protocol, client) in (0..).zip(clients) {
@@ -92,7 +94,8 @@ async fn what_both_clients_see_is_what_was_sent() {
 async fn a_preload_is_done_at_once_and_is_no_stream() {
     let clock = Clock::real();
     let server = start(&clock);
-    let client = ollama::Client::new(&server.url(), clock, Timeouts::default()).unwrap();
+    let settings = Settings::new(clock, Timeouts::default());
+    let client = ollama::Client::new(settings, &server.url()).unwrap();
     client
         .preload(MODEL, &ModelOptions::default())
         .await

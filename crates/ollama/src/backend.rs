@@ -2,11 +2,10 @@
 
 use async_trait::async_trait;
 use domain::backend::{
-    BackendError, ChatBackend, Exchange, GenerateCall, KeepAlive, LoadedModel, ModelIdentity,
-    ServerIdentity,
+    BackendError, ChatBackend, Exchange, GenerateCall, LoadedModel, ModelIdentity, ServerIdentity,
 };
 use domain::record::ResponseNote;
-use domain::{ModelOptions, Nanos, Outcome};
+use domain::{ModelOptions, Nanos, Outcome, TimeoutPhase};
 
 use crate::client::{Client, generation, same_model};
 use crate::error::JSON;
@@ -19,7 +18,7 @@ const UNLOAD_POLL: Nanos = Nanos::from_millis(50);
 #[async_trait]
 impl ChatBackend for Client {
     fn endpoint(&self) -> String {
-        self.base_url().to_owned()
+        self.transport.base_url().to_owned()
     }
 
     async fn generate(&self, call: &GenerateCall, exchange: &mut Exchange) -> Outcome {
@@ -57,16 +56,13 @@ impl ChatBackend for Client {
     }
 
     async fn preload(&self, model: &str, options: &ModelOptions) -> Result<(), BackendError> {
-        let mut request = Request::generate(model, "");
-        request.options = options.clone();
-        self.load_or_unload(&request).await
+        self.load_or_unload(model, options.clone(), None).await
     }
 
     async fn unload(&self, model: &str) -> Result<(), BackendError> {
-        let mut request = Request::generate(model, "");
-        request.keep_alive = Some(KeepAlive::Unload);
         let unloading = async {
-            self.load_or_unload(&request).await?;
+            let options = ModelOptions::default();
+            self.load_or_unload(model, options, Some(0)).await?;
             loop {
                 let running = self.running().await?;
                 if !running.iter().any(|found| same_model(&found.name, model)) {
@@ -75,15 +71,28 @@ impl ChatBackend for Client {
                 self.transport.limits().clock().sleep(UNLOAD_POLL).await;
             }
         };
-        let unloaded = self.transport.limits().within_total(unloading).await;
+        let limits = self.transport.limits();
+        let unloaded = limits.within(TimeoutPhase::Total, unloading).await;
         unloaded.map_err(|error| self.transport.backend_error(error))?
     }
 }
 
 impl Client {
     /// A generation with an empty prompt.
-    async fn load_or_unload(&self, request: &Request) -> Result<(), BackendError> {
-        let generation = generation(request, &request.model);
+    async fn load_or_unload(
+        &self,
+        model: &str,
+        options: ModelOptions,
+        keep_alive: Option<u32>,
+    ) -> Result<(), BackendError> {
+        let call = GenerateCall {
+            model: model.to_owned(),
+            options,
+            ..GenerateCall::default()
+        };
+        let mut request = Request::from(&call);
+        request.keep_alive = keep_alive;
+        let generation = generation(&request, model);
         self.transport.load::<Reading>(generation, &JSON).await
     }
 }

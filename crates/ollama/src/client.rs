@@ -1,18 +1,18 @@
 //! The client and its typed calls.
 
-use clock::Clock;
+use std::collections::BTreeMap;
+
 use domain::Outcome;
 use domain::backend::{BackendError, Exchange, LoadedModel, ModelIdentity};
-use domain::plan::Timeouts;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use transport::{
-    BuildError, Builder, Endpoint, EndpointError, Generation, Members, Rules, Transport, json_body,
+    BuildError, Endpoint, EndpointError, Generation, Members, Rules, Settings, Transport, json_body,
 };
 
 use crate::error::JSON;
 use crate::stream::Reading;
-use crate::wire::{Models, Request, Shown};
+use crate::wire::{Models, Request};
 
 /// The port of an address without a port and without a scheme.
 pub const DEFAULT_PORT: u16 = 11434;
@@ -53,24 +53,13 @@ pub struct Client {
 }
 
 impl Client {
-    /// Makes a client for a server given like `OLLAMA_HOST` (see [`endpoint`]). Does not connect yet. Fails when
-    /// the endpoint is invalid.
-    pub fn new(server: &str, clock: Clock, timeouts: Timeouts) -> Result<Self, BuildError> {
-        Self::build(Builder::new(clock).timeouts(timeouts), server)
-    }
-
     /// Makes a client with these settings for a server given like `OLLAMA_HOST` (see [`endpoint`]). Does not
     /// connect yet. Installs rustls's ring provider for the process where none is installed. Fails when the
     /// endpoint or a setting is invalid.
-    pub fn build(settings: Builder, server: &str) -> Result<Self, BuildError> {
+    pub fn new(settings: Settings, server: &str) -> Result<Self, BuildError> {
         Ok(Self {
-            transport: settings.build(&endpoint(server)?)?,
+            transport: Transport::new(settings, &endpoint(server)?)?,
         })
-    }
-
-    /// The server's base URL; it holds no credentials.
-    pub fn base_url(&self) -> &str {
-        self.transport.base_url()
     }
 
     /// Runs a generation or a chat turn to its end, streamed or not, filling
@@ -117,18 +106,18 @@ impl Client {
         Some(self.transport.name(text))
     }
 
-    /// A model's description; `verbose` adds the long lists of its `model_info`. Fails when the server does not
-    /// have the model.
-    pub async fn show(&self, model: &str, verbose: bool) -> Result<Shown, BackendError> {
-        let body = json_body(&serde_json::json!({ "model": model, "verbose": verbose }));
-        let shown = (self.transport).value("/api/show", Some(body), &JSON, Some(model));
-        let mut shown: Shown = shown.await?.0;
-        for value in shown.model_info.values_mut() {
+    /// A model's GGUF keys and values, without the long lists. Fails when the server does not have the model.
+    pub async fn model_info(&self, model: &str) -> Result<BTreeMap<String, Value>, BackendError> {
+        let body = json_body(&serde_json::json!({ "model": model, "verbose": false }));
+        let reply = (self.transport).value("/api/show", Some(body), &JSON, Some(model));
+        let (members, _): (Members, _) = reply.await?;
+        let mut info: BTreeMap<String, Value> = members.get("model_info").unwrap_or_default();
+        for value in info.values_mut() {
             if let Value::String(words) = value {
                 *words = self.transport.name(std::mem::take(words));
             }
         }
-        Ok(shown)
+        Ok(info)
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, BackendError> {

@@ -25,9 +25,11 @@
 //! use clock::Clock;
 //! use domain::backend::{ChatBackend, Exchange, GenerateCall};
 //! use domain::plan::Timeouts;
+//! use ollama::Settings;
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = ollama::Client::new("127.0.0.1:11434", Clock::real(), Timeouts::default())?;
+//! let settings = Settings::new(Clock::real(), Timeouts::default());
+//! let client = ollama::Client::new(settings, "127.0.0.1:11434")?;
 //! let call = GenerateCall {
 //!     model: "gemma3:latest".to_owned(),
 //!     prompt: "Why is the sky blue?".to_owned(),
@@ -52,7 +54,7 @@ mod stream;
 pub mod wire;
 
 pub use client::{Client, DEFAULT_PORT, endpoint};
-pub use transport::{ApiKey, BuildError, Builder, Endpoint, EndpointError, KeyError};
+pub use transport::{ApiKey, BuildError, Endpoint, EndpointError, KeyError, Settings};
 
 /// Public only for the repository's benchmark of decoding.
 #[doc(hidden)]

@@ -2,28 +2,26 @@
 //! both clients do.
 
 use clock::Clock;
-use domain::backend::{BackendError, ChatBackend, Exchange};
+use domain::backend::{BackendError, ChatBackend, Exchange, GenerateCall};
 use domain::plan::Timeouts;
 use domain::{ModelOptions, Nanos, Outcome, Stamp, TimeoutPhase};
-use scripted::{Server, Step, json};
+use scripted::{Server, Step, json, ok};
 
-use crate::wire::{Message, Request};
+use crate::Settings;
+use crate::wire::Request;
 
 /// A server that follows these scripts in virtual time, and its client.
 async fn served(scripts: Vec<Vec<Step>>, limits: Timeouts) -> (Server, crate::Client) {
     let clock = Clock::start_virtual();
     let server = Server::start(&clock, scripts).await;
-    let client = crate::Client::new(&server.address.to_string(), clock, limits).unwrap();
+    let settings = Settings::new(clock, limits);
+    let client = crate::Client::new(settings, &server.address.to_string()).unwrap();
     (server, client)
 }
 
 const PS: &str = r#"{"models":[{"name":"gemma3:latest","size":6,"size_vram":5,
     "expires_at":"2318-01-01T00:00:00Z","context_length":4096}]}"#;
 const UNLOADED: &str = r#"{"done":true,"done_reason":"unload"}"#;
-
-fn ok(body: &str) -> Vec<Step> {
-    json("200 OK", body)
-}
 
 #[tokio::test(start_paused = true)]
 async fn the_server_and_its_models_are_read() {
@@ -44,7 +42,7 @@ async fn the_server_and_its_models_are_read() {
         client.find_model("Gemma3").await,
         client.find_model("gemma3:1b").await,
         client.loaded().await,
-        client.show("gemma3", false).await,
+        client.model_info("gemma3").await,
     );
     insta::assert_debug_snapshot!("read", read);
     let requests = (0..6)
@@ -108,7 +106,7 @@ async fn calls_that_fail_name_the_endpoint_and_the_reason() {
     let (server, client) = served(replies, Timeouts::default()).await;
     let options = ModelOptions::default();
     let errors = [
-        client.show("nope", false).await.map(|_| ()),
+        client.model_info("nope").await.map(|_| ()),
         client.preload("nope", &options).await,
         client.tags().await.map(|_| ()),
         client.loaded().await.map(|_| ()),
@@ -133,7 +131,12 @@ async fn a_reply_that_is_not_streamed_takes_the_same_path() {
     let reply = r#"{"message":{"role":"assistant","content":"ab","thinking":"t"},"done":true,"eval_count":3}"#;
     let script = [vec![Step::Wait(700)], ok(reply)].concat();
     let (server, client) = served(vec![script], Timeouts::default()).await;
-    let mut request = Request::chat("m", vec![Message::new("user", "hi")]);
+    let mut request = Request::from(&GenerateCall {
+        model: "m".to_owned(),
+        prompt: "hi".to_owned(),
+        history: Some(Vec::new()),
+        ..GenerateCall::default()
+    });
     request.stream = false;
     let mut exchange = Exchange::default();
     let outcome = client.run(&request, &mut exchange).await;

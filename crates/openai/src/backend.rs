@@ -7,7 +7,7 @@ use domain::backend::{
 };
 
 use crate::client::Client;
-use crate::wire::{ChatRequest, Dialect, Model};
+use crate::wire::{ChatRequest, Dialect};
 
 #[async_trait]
 impl ChatBackend for Client {
@@ -33,14 +33,16 @@ impl ChatBackend for Client {
         let mut models = self.models().await?.data;
         let named = models
             .iter()
-            .position(|m| m.id == model || m.aliases.iter().any(|alias| alias == model));
+            .position(|m| m.identity.name == model || m.aliases.iter().any(|alias| alias == model));
         let plain = model.rsplit_once(':').map(|(name, _)| name);
         let place = match named {
             None if self.dialect == Dialect::LlamaCpp && models.len() == 1 => Some(0),
-            None => models.iter().position(|m| Some(m.id.as_str()) == plain),
+            None => models
+                .iter()
+                .position(|m| Some(m.identity.name.as_str()) == plain),
             named => named,
         };
-        Ok(place.map(|place| models.swap_remove(place).into()))
+        Ok(place.map(|place| models.swap_remove(place).identity))
     }
 
     /// A llama.cpp server has the models that it lists in memory; other servers do not report theirs.
@@ -54,34 +56,11 @@ impl ChatBackend for Client {
         };
         let models = self.models().await?.data.into_iter();
         let loaded = models.map(|model| LoadedModel {
-            name: model.id,
-            size_bytes: model.size,
+            name: model.identity.name,
+            size_bytes: model.identity.size_bytes,
             context_length: facts.context_length,
             ..LoadedModel::default()
         });
         Ok(loaded.collect())
-    }
-}
-
-impl From<Model> for ModelIdentity {
-    fn from(model: Model) -> Self {
-        Self {
-            name: model.id,
-            size_bytes: model.size,
-            parameter_size: model.n_params.map(format_weights),
-            ..Self::default()
-        }
-    }
-}
-
-/// A number of weights as model names write it: `4.3B`, `270.0M`.
-fn format_weights(weights: u64) -> String {
-    let n = weights as f64;
-    if n >= 1e9 {
-        format!("{:.1}B", n / 1e9)
-    } else if n >= 1e6 {
-        format!("{:.1}M", n / 1e6)
-    } else {
-        format!("{:.1}K", n / 1e3)
     }
 }

@@ -1,12 +1,10 @@
 //! The client and its typed calls.
 
-use clock::Clock;
 use domain::Outcome;
 use domain::backend::{BackendError, Exchange, ServerIdentity};
-use domain::plan::Timeouts;
 use serde::de::DeserializeOwned;
 use transport::{
-    BuildError, Builder, Endpoint, EndpointError, Generation, Members, Rules, Transport, json_body,
+    BuildError, Endpoint, EndpointError, Generation, Members, Rules, Settings, Transport, json_body,
 };
 
 use crate::error::{EVENTS, JSON};
@@ -61,7 +59,8 @@ pub fn unknown_server() -> ServerIdentity {
 #[derive(Debug)]
 pub struct Client {
     pub(crate) transport: Transport,
-    pub(crate) dialect: Dialect,
+    /// The server's additions to the protocol.
+    pub dialect: Dialect,
 }
 
 /// Facts that a server reports about itself.
@@ -77,27 +76,14 @@ pub struct ServerFacts {
 }
 
 impl Client {
-    /// Makes a client with a server's base URL (see [`endpoint`]) and nothing else set. Does not connect
-    /// yet. Fails when the address cannot be parsed.
-    pub fn new(server: &str, clock: Clock, timeouts: Timeouts) -> Result<Self, BuildError> {
-        Self::build(Builder::new(clock).timeouts(timeouts), server)
-    }
-
-    /// Makes a client with these settings and the plain protocol. Does not connect yet. Installs
-    /// rustls's ring provider for the process where none is installed. Fails when the address or a setting cannot be
-    /// used.
-    pub fn build(settings: Builder, server: &str) -> Result<Self, BuildError> {
+    /// Makes a client with these settings and the plain protocol for a server's base URL (see [`endpoint`]). Does not
+    /// connect yet. Installs rustls's ring provider for the process where none is installed. Fails when the address
+    /// or a setting cannot be used.
+    pub fn new(settings: Settings, server: &str) -> Result<Self, BuildError> {
         Ok(Self {
-            transport: settings.build(&endpoint(server)?)?,
+            transport: Transport::new(settings, &endpoint(server)?)?,
             dialect: Dialect::Plain,
         })
-    }
-
-    /// Enables a server's additions to the protocol.
-    #[must_use]
-    pub fn with_dialect(mut self, dialect: Dialect) -> Self {
-        self.dialect = dialect;
-        self
     }
 
     /// Runs a chat turn to its end and fills `exchange` as events happen.
@@ -116,7 +102,7 @@ impl Client {
     pub async fn models(&self) -> Result<Models, BackendError> {
         let (mut models, _): (Models, _) = self.get("/v1/models").await?;
         for model in &mut models.data {
-            let names = std::iter::once(&mut model.id).chain(&mut model.aliases);
+            let names = std::iter::once(&mut model.identity.name).chain(&mut model.aliases);
             names.for_each(|name| *name = self.transport.name(std::mem::take(name)));
         }
         Ok(models)
@@ -138,23 +124,19 @@ impl Client {
                 let router = if is_router { " router" } else { "" };
                 (format!("{LLAMA_CPP}{router}"), props.get("build_info"))
             }
-            Some(owner @ "vllm") => {
-                let found = self.first_object(&["/version"]).await;
-                (owner.to_owned(), found.get("version"))
-            }
-            Some(owner @ "sglang") => {
-                let found = self
-                    .first_object(&["/get_server_info", "/server_info"])
-                    .await;
+            Some(owner @ ("vllm" | "sglang")) => {
+                let paths: &[&str] = match owner {
+                    "vllm" => &["/version"],
+                    _ => &["/get_server_info", "/server_info"],
+                };
+                let found = self.first_object(paths).await;
                 (owner.to_owned(), found.get("version"))
             }
             Some("library") => {
                 let found = self.first_object(&["/api/version"]).await;
                 // The server's name, where another server answers Ollama's path: the simulator gives its own.
-                let server = found
-                    .get("server")
-                    .map(|name: String| self.transport.name(name));
-                let server = server.unwrap_or_else(|| "ollama".to_owned());
+                let server = found.get::<String>("server");
+                let server = server.map_or("ollama".to_owned(), |name| self.transport.name(name));
                 (format!("{server}{ON_V1}"), found.get("version"))
             }
             _ => (COMPATIBLE.to_owned(), None),

@@ -32,9 +32,9 @@
 //!
 //! ```no_run
 //! # fn example() -> Result<(), openai::BuildError> {
-//! let settings = openai::Builder::new(clock::Clock::real());
-//! let client = openai::Client::build(settings, "127.0.0.1:8080/v1")?
-//!     .with_dialect(openai::Dialect::LlamaCpp);
+//! let settings = openai::Settings::new(clock::Clock::real(), domain::plan::Timeouts::default());
+//! let mut client = openai::Client::new(settings, "127.0.0.1:8080/v1")?;
+//! client.dialect = openai::Dialect::LlamaCpp;
 //! # Ok(())
 //! # }
 //! ```
@@ -50,7 +50,7 @@ mod texts;
 pub mod wire;
 
 pub use client::{Client, DEFAULT_PORT, ServerFacts, endpoint, unknown_server};
-pub use transport::{ApiKey, BuildError, Builder, Endpoint, EndpointError, KeyError};
+pub use transport::{ApiKey, BuildError, Endpoint, EndpointError, KeyError, Settings};
 pub use wire::Dialect;
 
 #[cfg(test)]

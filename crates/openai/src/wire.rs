@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::backend::GenerateCall;
+use domain::backend::{GenerateCall, Message, ModelIdentity};
 use domain::{ModelOptions, OnV1, OptionSpec, OptionValue};
 use serde::de::Error as _;
 use serde::ser::SerializeMap;
@@ -73,32 +73,11 @@ impl Serialize for ChatRequest {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Message {
-    /// `system`, `user` or `assistant`.
-    pub role: &'static str,
-    pub content: String,
-}
-
 impl ChatRequest {
     /// The request of a call, and the options of the call that it carries. This protocol cannot carry
-    /// how the model is loaded (`num_ctx`, `num_gpu`, …), how long it stays (`keep_alive`), and
-    /// sampling options that only llama.cpp takes; see [`not_sent`].
+    /// how the model is loaded (`num_ctx`, `num_gpu`, …), and sampling options that only llama.cpp takes; see
+    /// [`not_sent`].
     pub fn from_call(call: &GenerateCall, dialect: Dialect) -> (Self, ModelOptions) {
-        let mut messages = Vec::new();
-        let mut say = |role, content: &String| {
-            messages.push(Message {
-                role,
-                content: content.clone(),
-            });
-        };
-        if let Some(system) = &call.system {
-            say("system", system);
-        }
-        for said in call.history.iter().flatten() {
-            say(said.role.as_str(), &said.text);
-        }
-        say("user", &call.prompt);
         let mut sent = ModelOptions::default();
         let options = call.options.iter().filter_map(|(option, value)| {
             let left_to_server = matches!(option.on_v1, OnV1::Unsigned(_))
@@ -109,7 +88,7 @@ impl ChatRequest {
         });
         let request = Self {
             model: call.model.clone(),
-            messages,
+            messages: call.messages(),
             options: options.collect(),
         };
         (request, sent)
@@ -159,31 +138,42 @@ impl<'de> Deserialize<'de> for Models {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Model {
-    /// The model's name.
-    pub id: String,
+    pub identity: ModelIdentity,
     /// Other names that the server accepts for it.
     pub aliases: Vec<String>,
     /// `llamacpp`, `vllm`, `sglang`, `library` (Ollama), …
     pub owned_by: Option<String>,
     /// Longest context of a request, tokens (vLLM, SGLang).
     pub max_model_len: Option<u64>,
-    /// Size of the weights, bytes (llama.cpp).
-    pub size: Option<u64>,
-    /// Number of weights (llama.cpp).
-    pub n_params: Option<u64>,
 }
 
 impl From<Members> for Model {
     fn from(members: Members) -> Self {
+        // From llama.cpp, about the weights.
         let meta = members.object("meta");
         Self {
-            id: members.get("id").unwrap_or_default(),
+            identity: ModelIdentity {
+                name: members.get("id").unwrap_or_default(),
+                size_bytes: meta.count("size"),
+                parameter_size: meta.count("n_params").map(format_weights),
+                ..ModelIdentity::default()
+            },
             aliases: members.get("aliases").unwrap_or_default(),
             owned_by: members.get("owned_by"),
             max_model_len: members.count("max_model_len"),
-            size: meta.count("size"),
-            n_params: meta.count("n_params"),
         }
+    }
+}
+
+/// A number of weights as model names write it: `4.3B`, `270.0M`.
+fn format_weights(weights: u64) -> String {
+    let n = weights as f64;
+    if n >= 1e9 {
+        format!("{:.1}B", n / 1e9)
+    } else if n >= 1e6 {
+        format!("{:.1}M", n / 1e6)
+    } else {
+        format!("{:.1}K", n / 1e3)
     }
 }
 

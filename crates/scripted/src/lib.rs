@@ -1,4 +1,5 @@
-//! A server for tests: it follows a script, and keeps its side of the ledger.
+//! A server for tests: it follows a script, and keeps its side of the ledger. Also what tests of the protocols' streams
+//! share.
 //!
 //! A script lists the steps that answer one request; requests take scripts in order of arrival. The
 //! server knows no protocol but HTTP's framing.
@@ -17,6 +18,7 @@ use domain::backend::Exchange;
 use domain::{Nanos, Stamp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use transport::{Recorder, RequestError};
 
 #[derive(Debug, Clone)]
 pub enum Step {
@@ -43,6 +45,10 @@ pub fn chunk(text: &str) -> Step {
 
 pub fn json(status: &'static str, body: &str) -> Vec<Step> {
     vec![Step::Head(status, JSON), chunk(body), Step::End]
+}
+
+pub fn ok(body: &str) -> Vec<Step> {
+    json("200 OK", body)
 }
 
 /// The record of a request on one line; stamps in `unit` nanoseconds.
@@ -75,6 +81,30 @@ pub fn recorded(exchange: &Exchange, unit: u64) -> String {
         exchange.times.counters,
     )
     .replace("Some(", "(")
+}
+
+/// How a stream that arrives in pieces ends, and its record. The first piece arrives at `first`, each further one a
+/// nanosecond later.
+pub fn replay<'p, R: Recorder>(
+    pieces: impl IntoIterator<Item = &'p [u8]>,
+    first: Stamp,
+) -> (Result<(), RequestError>, Exchange) {
+    let (mut recorder, mut exchange) = (R::default(), Exchange::default());
+    let (mut at, mut taken) = (first, Ok(false));
+    for (piece, arrives) in pieces.into_iter().zip(first.0..) {
+        at = Stamp(arrives);
+        taken = recorder.take(piece, at);
+        if taken != Ok(false) {
+            break;
+        }
+    }
+    let ended = match taken {
+        Ok(false) => recorder.finish(at),
+        Ok(true) => recorder.ended(),
+        Err(error) => Err(error),
+    };
+    recorder.answer().move_to(&mut exchange, None);
+    (ended, exchange)
 }
 
 pub fn cut(bytes: &[u8], places: impl IntoIterator<Item = usize>) -> Vec<&[u8]> {

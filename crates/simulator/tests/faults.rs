@@ -6,7 +6,8 @@ use common::{Bench, post, virtually};
 use domain::backend::{ChatBackend as _, Exchange, GenerateCall};
 use domain::plan::Timeouts;
 use domain::{Nanos, Outcome};
-use ollama::wire::{Message, Request};
+use ollama::Settings;
+use ollama::wire::Request;
 use serde_json::{Value, json};
 use simulator::faults::{FaultKind, FaultRule};
 
@@ -24,24 +25,24 @@ const LIMITS: Timeouts = Timeouts {
 async fn seen(bench: &Bench, column: &str) -> String {
     let (url, clock) = (&bench.endpoint, bench.clock.clone());
     let mut exchange = Exchange::default();
+    let settings = Settings::new(clock, LIMITS);
     let (api, way) = column.split_once(", ").expect("an API and a way");
-    let mut request = match api {
-        "generate" => Request::generate(MODEL, PROMPT),
-        "chat" => Request::chat(MODEL, vec![Message::new("user", PROMPT)]),
-        _ if way == "whole" => return v1_whole(bench).await,
-        _ => {
-            let client =
-                openai::Client::new(&format!("{url}/v1"), clock, LIMITS).expect("a client");
-            let call = GenerateCall {
-                model: MODEL.to_owned(),
-                prompt: PROMPT.to_owned(),
-                ..GenerateCall::default()
-            };
-            return words(client.generate(&call, &mut exchange).await);
-        }
+    let call = GenerateCall {
+        model: MODEL.to_owned(),
+        prompt: PROMPT.to_owned(),
+        history: (api == "chat").then(Vec::new),
+        ..GenerateCall::default()
     };
+    if !matches!(api, "generate" | "chat") {
+        if way == "whole" {
+            return v1_whole(bench).await;
+        }
+        let client = openai::Client::new(settings, &format!("{url}/v1")).expect("a client");
+        return words(client.generate(&call, &mut exchange).await);
+    }
+    let mut request = Request::from(&call);
     request.stream = way == "streamed";
-    let client = ollama::Client::new(url, clock, LIMITS).expect("a client");
+    let client = ollama::Client::new(settings, url).expect("a client");
     words(client.run(&request, &mut exchange).await)
 }
 

@@ -73,10 +73,14 @@ pub(crate) fn header(
     now: SystemTime,
     environment: Environment,
 ) -> RunHeader {
-    let started_at = format_rfc3339_seconds(now).to_string();
     RunHeader {
+        name,
+        provenance,
+        tool: tool(),
+        command: command_line(),
+        started_at: format_rfc3339_seconds(now).to_string(),
         environment: Some(environment),
-        ..RunHeader::new(name, provenance, tool(), command_line(), started_at)
+        ..RunHeader::default()
     }
 }
 

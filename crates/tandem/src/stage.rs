@@ -154,8 +154,8 @@ impl Stage {
         let mut backends = Vec::new();
         let mut endpoints = Vec::new();
         for url in simulator.endpoints() {
-            let client =
-                ollama::Client::new(&url, clock.clone(), setup.timeouts).map_err(Fatal::usage)?;
+            let settings = ollama::Settings::new(clock.clone(), setup.timeouts);
+            let client = ollama::Client::new(settings, &url).map_err(Fatal::usage)?;
             let backend: Arc<dyn ChatBackend> = Arc::new(client);
             let server = backend.identify().await.map_err(Fatal::environment)?;
             let model = backend.find_model(setup.model).await;

@@ -178,13 +178,12 @@ pub(crate) fn settings(
     http: &HttpFlags,
     clock: &Clock,
     timeouts: Timeouts,
-) -> Result<ollama::Builder, Fatal> {
-    let settings = ollama::Builder::new(clock.clone());
-    Ok(settings
-        .http(http.http.unwrap_or_default())
-        .proxy(http.proxy.clone())
-        .timeouts(timeouts)
-        .api_key(api_key()?))
+) -> Result<ollama::Settings, Fatal> {
+    let mut settings = ollama::Settings::new(clock.clone(), timeouts);
+    settings.http = http.http.unwrap_or_default();
+    settings.proxy.clone_from(&http.proxy);
+    settings.key = api_key()?;
+    Ok(settings)
 }
 
 /// The key for the servers, if it is set. Fails when it cannot be sent.
@@ -206,10 +205,10 @@ pub(crate) fn client(
 ) -> Result<Arc<dyn ChatBackend>, Fatal> {
     let settings = settings(http, clock, timeouts)?;
     if openai::wire::is_kind(&facts.server.kind) {
-        let dialect = openai::Dialect::of_kind(&facts.server.kind);
-        let client = openai::Client::build(settings, &facts.url).map_err(Fatal::usage)?;
-        return Ok(Arc::new(client.with_dialect(dialect)));
+        let mut client = openai::Client::new(settings, &facts.url).map_err(Fatal::usage)?;
+        client.dialect = openai::Dialect::of_kind(&facts.server.kind);
+        return Ok(Arc::new(client));
     }
-    let client = ollama::Client::build(settings, &facts.url).map_err(Fatal::usage)?;
+    let client = ollama::Client::new(settings, &facts.url).map_err(Fatal::usage)?;
     Ok(Arc::new(client))
 }

@@ -86,7 +86,8 @@ async fn load(
         between_chunks: Nanos::from_secs(5),
         ..Timeouts::default()
     };
-    let client = ollama::Client::new(endpoint, clock.clone(), timeouts).unwrap();
+    let settings = ollama::Settings::new(clock.clone(), timeouts);
+    let client = ollama::Client::new(settings, endpoint).unwrap();
     let model = profile().models[0].name.clone();
     client
         .preload(&model, &ModelOptions::default())

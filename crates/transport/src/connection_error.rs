@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io;
 
 use domain::FailureKind;
-use domain::exit::causes;
+use domain::exit::{causes, with_causes};
 
 use crate::error_text::ErrorText;
 use crate::request_error::RequestError;
@@ -13,7 +13,7 @@ use crate::request_error::RequestError;
 /// The error of a connection that could not be made. `step` names what failed, where the error does not.
 pub(crate) fn not_connected(step: &str, error: &(dyn StdError + 'static)) -> RequestError {
     let (kind, advice) = while_connecting(error);
-    let mut words = format!("{step}{}", with_causes(error));
+    let mut words = format!("{step}{}", with_causes(String::new(), error));
     if let Some(advice) = advice {
         let _ = write!(words, "; {advice}");
     }
@@ -36,7 +36,7 @@ pub(crate) const BEFORE_ANSWER: &str = "before it had answered";
 
 /// The error of a connection that cannot be read or written.
 pub(crate) fn broken(error: &io::Error) -> RequestError {
-    let words = format!("the connection broke: {}", with_causes(error));
+    let words = with_causes("the connection broke".to_owned(), error);
     RequestError::Failed(FailureKind::ConnectionReset, ErrorText::message(words))
 }
 
@@ -151,19 +151,6 @@ fn port_range() -> Option<(u16, u16)> {
     let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
     let mut numbers = text.split_whitespace().map(str::parse);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
-}
-
-/// An error's message and those of its causes, without messages that repeat their cause.
-fn with_causes(error: &(dyn StdError + 'static)) -> String {
-    let mut words = String::new();
-    for cause in causes(error) {
-        let text = cause.to_string();
-        if !words.ends_with(&text) {
-            let separator = if words.is_empty() { "" } else { ": " };
-            let _ = write!(words, "{separator}{text}");
-        }
-    }
-    words
 }
 
 #[cfg(test)]

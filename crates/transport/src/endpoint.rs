@@ -34,28 +34,16 @@ pub enum EndpointError {
          reports; {instead}"
     )]
     Credentials {
-        /// The part of the URL.
         part: &'static str,
-        /// The advice.
         instead: &'static str,
     },
-    /// A scheme other than http and https.
     #[error("endpoint scheme `{scheme}` is not http or https")]
     Scheme { scheme: String },
-    /// The port is not a number from 1 to 65535.
     #[error("endpoint port `{port}` is not a number from 1 to 65535")]
-    Port {
-        /// As given.
-        port: String,
-    },
+    Port { port: String },
     /// Anything else.
     #[error("endpoint `{text}` is not HOST, HOST:PORT, PORT or a URL: {why}")]
-    Form {
-        /// As given.
-        text: String,
-        /// The reason.
-        why: String,
-    },
+    Form { text: String, why: String },
 }
 
 impl fmt::Display for Endpoint {

@@ -1,7 +1,7 @@
 //! HTTP for measuring: what the clients of the protocols have in common.
 //!
 //! - [`Endpoint`] reads where a server is and refuses what may be a credential.
-//! - [`Builder`] makes a [`Transport`]: one server, its connections, its limits, its key.
+//! - A [`Transport`] is one server with its connections, made with [`Settings`]: limits, key, proxy.
 //! - [`Transport::generation`] hands a stream's bytes to a [`Recorder`] as they arrive,
 //!   [`Transport::value`] reads a reply that is one JSON value.
 //! - [`Expectation`] is what a protocol expects of a response, [`RequestError`] what can go wrong,
@@ -32,36 +32,36 @@
 mod api_key;
 mod body;
 mod bounds;
-mod builder;
 mod connection_error;
 mod direct;
 mod endpoint;
 mod error_text;
 mod headers;
-mod lenient;
 mod limits;
+mod members;
 mod output;
 mod recorder;
 mod request_error;
 mod reqwest_client;
 mod response;
 mod response_head;
+mod settings;
 mod template;
 mod transport;
 
 pub use api_key::{ApiKey, KeyError};
 pub use body::{Sink, StreamStage};
 pub use bounds::{ANSWER_BYTES, ANSWER_CHUNKS};
-pub use builder::Builder;
 pub use endpoint::{Endpoint, EndpointError, Rules};
 pub use error_text::ErrorText;
-pub use lenient::{Members, lenient, list};
 pub use limits::Limits;
+pub use members::{Members, list};
 pub use output::Output;
 pub use recorder::{Answer, Recorder, decode, element_too_long, malformed, of_whole};
 pub use request_error::{
-    BuildError, ErrorResponse, RequestError, error_message, failure_of_reason,
+    BuildError, ErrorResponse, IsDone, RequestError, error_message, failure_of_reason,
 };
 pub use response::Expectation;
+pub use settings::Settings;
 pub use template::{Delta, SharedTemplate, StreamTemplate};
 pub use transport::{Generation, Transport, json_body};

@@ -66,8 +66,8 @@ impl<'a> Limits<'a> {
         }
     }
 
-    /// Runs a future within a limit and within the rest of the total.
-    pub(crate) async fn within<F: Future>(
+    /// Runs a future within a limit and within the rest of the total. Fails when the time is over first.
+    pub async fn within<F: Future>(
         &self,
         phase: TimeoutPhase,
         future: F,
@@ -78,11 +78,6 @@ impl<'a> Limits<'a> {
             .timeout(due.since(now), future)
             .await
             .map_err(|clock::Elapsed| RequestError::TimedOut(phase))
-    }
-
-    /// Runs a future within the rest of the total. Fails when the time is over first.
-    pub async fn within_total<F: Future>(&self, future: F) -> Result<F::Output, RequestError> {
-        self.within(TimeoutPhase::Total, future).await
     }
 }
 

@@ -1,13 +1,11 @@
 //! The errors of requests, and the domain's kinds that they map to.
 
-use domain::backend::BackendError;
 use domain::record::ResponseNote;
-use domain::{FailureKind, Outcome, TimeoutPhase};
+use domain::{FailureKind, TimeoutPhase};
 use http::StatusCode;
 use http::header::{LOCATION, RETRY_AFTER, VIA};
 use serde_json::value::RawValue;
 
-use crate::api_key::ApiKey;
 use crate::endpoint::EndpointError;
 use crate::error_text::ErrorText;
 use crate::response_head::Head;
@@ -33,6 +31,9 @@ pub enum RequestError {
     Incomplete(ResponseNote),
 }
 
+/// True once no more of a stream is wanted.
+pub type IsDone = Result<bool, RequestError>;
+
 impl RequestError {
     pub(crate) fn is_of_kind(&self, kind: FailureKind) -> bool {
         matches!(self, Self::Failed(failure, _) if *failure == kind)
@@ -44,36 +45,6 @@ impl RequestError {
         match self {
             Self::Failed(_, words) => words.redacted(None),
             other => panic!("{other:?}"),
-        }
-    }
-
-    /// The outcome, without the key in its text.
-    pub(crate) fn into_outcome(self, key: Option<&ApiKey>) -> Outcome {
-        match self {
-            Self::Failed(failure, words) => Outcome::Failed {
-                failure,
-                message: words.redacted(key),
-            },
-            Self::TimedOut(phase) => Outcome::TimedOut { phase },
-            Self::Incomplete(_) => Outcome::Incomplete,
-        }
-    }
-
-    /// The error of a call, without the key in its text.
-    pub(crate) fn into_backend_error(self, endpoint: &str, key: Option<&ApiKey>) -> BackendError {
-        let endpoint = endpoint.to_owned();
-        match self {
-            Self::Failed(failure, words) => BackendError::Failed {
-                endpoint,
-                failure,
-                message: words.redacted(key),
-            },
-            Self::TimedOut(phase) => BackendError::TimedOut { endpoint, phase },
-            Self::Incomplete(missing) => BackendError::Failed {
-                endpoint,
-                failure: FailureKind::Malformed,
-                message: missing.in_words().to_owned(),
-            },
         }
     }
 }

@@ -11,10 +11,9 @@ use domain::record::ResponseNote;
 use domain::{FailureKind, Nanos, Stamp, TimeoutPhase};
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use parking_lot::Mutex;
-use reqwest::{Certificate, Client, ClientBuilder, Proxy};
+use reqwest::{Client, ClientBuilder, Proxy};
 use tower::util::MapFutureLayer;
 
-use crate::api_key::ApiKey;
 use crate::body::{Incoming, Received, Sink};
 use crate::bounds::{self, HEADERS, KEEPALIVE};
 use crate::connection_error::of_reqwest;
@@ -24,6 +23,7 @@ use crate::limits::{Limiter, Limits};
 use crate::request_error::RequestError;
 use crate::response::Expectation;
 use crate::response_head::Head;
+use crate::settings::Settings;
 
 pub(crate) const USER_AGENT: &str = concat!("tandem/", env!("CARGO_PKG_VERSION"));
 
@@ -34,19 +34,14 @@ pub(crate) struct ReqwestClient {
 
 /// Makes the client. It follows no redirects, retries nothing, decompresses nothing, and ignores the proxies of
 /// the environment.
-pub(crate) fn build(
-    clock: &Clock,
-    key: Option<&ApiKey>,
-    is_https: bool,
-    certificates: Vec<Certificate>,
-    proxy: Option<&Endpoint>,
-) -> reqwest::Result<ReqwestClient> {
+pub(crate) fn build(settings: &Settings, is_https: bool) -> reqwest::Result<ReqwestClient> {
+    let (clock, proxy) = (&settings.clock, settings.proxy.as_ref());
     let mut headers = HeaderMap::new();
     headers.insert(
         header::ACCEPT_ENCODING,
         HeaderValue::from_static("identity"),
     );
-    if let Some(key) = key {
+    if let Some(key) = &settings.key {
         let bearer = HeaderValue::try_from(key.bearer());
         let mut bearer = bearer.expect("a key that is built can be sent");
         bearer.set_sensitive(true);
@@ -76,7 +71,7 @@ pub(crate) fn build(
         None => builder,
     };
     let builder = if is_https || proxy.is_some_and(Endpoint::is_https) {
-        builder.tls_certs_merge(certificates)
+        builder.tls_certs_merge(settings.certificates.clone())
     } else {
         // Plain HTTP must not depend on the system's certificates.
         builder.tls_certs_only([])

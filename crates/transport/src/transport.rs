@@ -5,39 +5,43 @@ use std::fmt;
 use clock::{Clock, LedgerEntry};
 use domain::backend::{BackendError, Exchange};
 use domain::plan::Timeouts;
-use domain::record::ResponseNote;
+use domain::record::{HttpClient, ResponseNote};
 use domain::{FailureKind, Outcome};
 use http::header::SERVER;
+use rustls::crypto::CryptoProvider;
 use serde::de::DeserializeOwned;
+use url::Position;
 
 use crate::api_key::ApiKey;
 use crate::body::{Page, Received, StreamEnd};
-use crate::direct::Direct;
+use crate::direct::{Connector, Direct, Reactors};
+use crate::endpoint::Endpoint;
 use crate::error_text::ErrorText;
 use crate::limits::Limits;
 use crate::recorder::{Recorder, Recording};
-use crate::request_error::RequestError;
-use crate::reqwest_client::{ReqwestClient, USER_AGENT};
+use crate::request_error::{BuildError, RequestError};
+use crate::reqwest_client::{self, ReqwestClient, USER_AGENT};
 use crate::response::Expectation;
+use crate::settings::Settings;
 use crate::template::SharedTemplate;
 
 /// One server, with its kept connections and the clock.
 pub struct Transport {
     /// Reads measured streams; `None` where reqwest does.
-    pub(crate) direct: Option<Direct>,
-    pub(crate) reqwest: ReqwestClient,
+    direct: Option<Direct>,
+    reqwest: ReqwestClient,
     /// The value of the `Host` header.
-    pub(crate) host: String,
+    host: String,
     /// The base URL without its path.
-    pub(crate) origin: String,
+    origin: String,
     /// The base URL's path, which precedes each request's; no trailing slash.
-    pub(crate) path: String,
-    pub(crate) base: String,
-    pub(crate) clock: Clock,
-    pub(crate) timeouts: Timeouts,
-    pub(crate) key: Option<ApiKey>,
+    path: String,
+    base: String,
+    clock: Clock,
+    timeouts: Timeouts,
+    key: Option<ApiKey>,
     /// What streams have learned of the form of their lines, for the next ones.
-    pub(crate) last: SharedTemplate,
+    last: SharedTemplate,
 }
 
 impl fmt::Debug for Transport {
@@ -58,6 +62,36 @@ pub struct Generation<'g> {
 }
 
 impl Transport {
+    /// Makes the transport without connecting. Installs rustls's ring provider for the process where none is
+    /// installed. Fails when the endpoint's name or the proxy cannot be used.
+    pub fn new(settings: Settings, endpoint: &Endpoint) -> Result<Self, BuildError> {
+        if CryptoProvider::get_default().is_none() {
+            // Another thread may have installed one meanwhile, which is equally good.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
+        let reqwest = reqwest_client::build(&settings, endpoint.is_https());
+        let url = endpoint.parsed();
+        let is_direct =
+            settings.http == HttpClient::Direct && !endpoint.is_https() && settings.proxy.is_none();
+        let connector = Connector {
+            host: url.host().expect("http URLs have a host").to_owned(),
+            port: url.port_or_known_default().expect("http has a port"),
+            reactors: Reactors::default(),
+        };
+        Ok(Self {
+            direct: is_direct.then(|| Direct::new(connector, &settings.clock)),
+            reqwest: reqwest.map_err(BuildError::Client)?,
+            host: url[Position::BeforeHost..Position::AfterPort].to_owned(),
+            path: url.path().trim_end_matches('/').to_owned(),
+            origin: url[..Position::BeforePath].to_owned(),
+            base: endpoint.to_string(),
+            clock: settings.clock,
+            timeouts: settings.timeouts,
+            key: settings.key,
+            last: SharedTemplate::default(),
+        })
+    }
+
     /// The server's base URL; it holds no credentials.
     pub fn base_url(&self) -> &str {
         &self.base
@@ -109,7 +143,12 @@ impl Transport {
         let followed = self.follow::<R>(generation, true, expectation, exchange);
         match followed.await {
             Ok(()) => Outcome::Completed,
-            Err(error) => error.into_outcome(self.key.as_ref()),
+            Err(RequestError::Failed(failure, words)) => Outcome::Failed {
+                failure,
+                message: words.redacted(self.key.as_ref()),
+            },
+            Err(RequestError::TimedOut(phase)) => Outcome::TimedOut { phase },
+            Err(RequestError::Incomplete(_)) => Outcome::Incomplete,
         }
     }
 
@@ -212,7 +251,19 @@ impl Transport {
 
     /// The error of a failed call, without the key in its text.
     pub fn backend_error(&self, error: RequestError) -> BackendError {
-        error.into_backend_error(&self.base, self.key.as_ref())
+        let endpoint = self.base.clone();
+        let (failure, message) = match error {
+            RequestError::Failed(failure, words) => (failure, words.redacted(self.key.as_ref())),
+            RequestError::TimedOut(phase) => return BackendError::TimedOut { endpoint, phase },
+            RequestError::Incomplete(missing) => {
+                (FailureKind::Malformed, missing.in_words().to_owned())
+            }
+        };
+        BackendError::Failed {
+            endpoint,
+            failure,
+            message,
+        }
     }
 
     /// A server's name for something, without the key and cut to length.

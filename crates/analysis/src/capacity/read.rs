@@ -121,7 +121,7 @@ fn judge_again(
     let rule = Rule {
         error: record.asked.error,
     };
-    let decision = probe.window.map_or_else(Decision::unknown, |window| {
+    let decision = probe.window.map_or_else(Decision::default, |window| {
         rule.judge(&Sample::of(rows, window), objective, &probe.looks)
     });
     let window = probe.window;

@@ -2,7 +2,9 @@
 
 use document::{Origin, Table};
 use domain::record::capacity::{Judged, LevelEnd};
-use metrics::capacity::{Course, Criterion, LevelFigures, Located, Objective, Scaling, Statistic};
+use metrics::capacity::{
+    Course, Criterion, LevelFigures, Objective, Scaling, ScalingEstimate, Statistic,
+};
 use serde_json::{Value, json};
 
 use super::Material;
@@ -113,7 +115,7 @@ fn scaling(scaling: &Scaling) -> Vec<Value> {
         Course::Grows { .. } => "still grows".to_owned(),
         Course::Open { .. } => "may still grow".to_owned(),
     };
-    let row = |quantity: &str, decimals: usize, at: Located, note: Option<String>| {
+    let row = |quantity: &str, decimals: usize, at: ScalingEstimate, note: Option<String>| {
         json!({
             "quantity": quantity, "decimals": decimals, "note": note,
             "at": at.at, "lo": at.lo, "hi": at.hi,
@@ -125,9 +127,9 @@ fn scaling(scaling: &Scaling) -> Vec<Value> {
         row(earliest, 1, scaling.n_star, None),
     ];
     if let Some(fit) = &scaling.fit {
-        let chance = Located {
+        let chance = ScalingEstimate {
             at: Some(fit.p),
-            ..Located::NOWHERE
+            ..ScalingEstimate::NOWHERE
         };
         let rejected = if fit.is_rejected() {
             ", the nearest, is rejected"

@@ -8,7 +8,7 @@ use domain::plan::ConfigId;
 use domain::record::load::Shape;
 use domain::record::{NonceRoot, Provenance, RunHeader};
 use itertools::Itertools as _;
-use metrics::capacity::search::carried;
+use metrics::capacity::search::most_passing;
 use metrics::compare::{Run, Side};
 use results::Kind;
 use serde_json::Value;
@@ -166,7 +166,7 @@ impl Input {
         self.side
             .configs
             .sort_by_cached_key(|c| natural_key(c.config.as_str()));
-        if let Some(agents) = carried(&read.record.observed()) {
+        if let Some(agents) = most_passing(&read.record.observed()) {
             let mut whole = run(Run::default());
             whole.set("agents_carried", Some(f64::from(agents)));
             self.side.add(&config("capacity"), None, whole);

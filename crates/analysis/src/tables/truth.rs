@@ -19,7 +19,7 @@ use super::frame::{columns, frame, join, means, with_columns};
 use super::view::{View, agents_of};
 use super::{Table, topology_word};
 
-pub use self::differences::{Difference, Shown};
+pub use self::differences::{Difference, DisplayedFigure};
 pub(crate) use self::differences::{cell_difference, differences, differences_table};
 
 pub(super) fn tables(view: &View<'_>) -> Vec<Table> {

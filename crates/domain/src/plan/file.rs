@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
+use itertools::Itertools as _;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -273,29 +274,23 @@ fn expand_axes(
     if let Some(group) = &config.group {
         name(&format!("{key}.group"), group)?;
     }
-    let mut points: Vec<toml::Table> = vec![toml::Table::new()];
+    let mut combinations = 1;
+    let mut axes = Vec::new();
     for (axis, values) in &config.axes {
         let axis_key = format!("{key}.axes.{axis}");
         let values = match values {
-            toml::Value::Array(values) if values.is_empty() => {
-                return Err(at(axis_key, PlanErrorKind::EmptyAxis));
-            }
-            toml::Value::Array(values) => values.clone(),
-            single => vec![single.clone()],
+            toml::Value::Array(values) => values,
+            single => std::slice::from_ref(single),
         };
-        let combinations = points.len().saturating_mul(values.len()) as u64;
-        count(&axis_key, combinations, limits::CONFIGS)?;
-        let mut combined = Vec::new();
-        for point in points {
-            for value in &values {
-                combined.push(point.clone());
-                let point = combined.last_mut().expect("it was just added");
-                point.insert(axis.clone(), value.clone());
-            }
+        if values.is_empty() {
+            return Err(at(axis_key, PlanErrorKind::EmptyAxis));
         }
-        points = combined;
+        combinations *= values.len() as u64;
+        count(&axis_key, combinations, limits::CONFIGS)?;
+        axes.push(values.iter().map(|value| (axis.clone(), value.clone())));
     }
-    for point in points {
+    for point in axes.into_iter().multi_cartesian_product() {
+        let point = toml::Table::from_iter(point);
         let varied: ModelOptions =
             serde_path_to_error::deserialize(toml::Value::Table(point.clone())).map_err(|e| {
                 let kind = PlanErrorKind::Syntax(e.inner().message().to_owned());

@@ -3,18 +3,31 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::RuntimeFacts;
+use super::{RunHeader, RuntimeFacts};
 use crate::units::Nanos;
+
+/// Version of `calibration.json`; raised when a key changes its meaning or goes. Readers refuse a higher one.
+pub const CALIBRATION_SCHEMA: u32 = 2;
+
+pub const CALIBRATION_FILE: &str = "calibration.json";
+
+/// `calibration.json`, and what `tandem calibrate --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Calibration {
+    /// [`CALIBRATION_SCHEMA`].
+    pub schema: u32,
+    /// Machine, versions and start of the calibration.
+    pub header: RunHeader,
+    pub budget: ClientBudget,
+}
 
 /// The client's error budget: its error at rising load, against a server that notes when it really
 /// sent each token. Steps are in the order in which they were measured, the load rising.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientBudget {
-    /// How thoroughly it was measured.
     pub depth: BudgetDepth,
     /// The client's protocol: `ollama`, `openai`.
     pub api: String,
-    /// The client's async runtime.
     pub runtime: RuntimeFacts,
     /// Cores the process may use.
     pub cores: u32,
@@ -25,7 +38,6 @@ pub struct ClientBudget {
     pub load_average: Option<f64>,
     /// The measurements, from the lowest load to the highest.
     pub steps: Vec<BudgetStep>,
-    /// Why no higher load was tried.
     pub ended: BudgetEnd,
 }
 
@@ -96,12 +108,9 @@ pub struct BudgetStep {
 pub struct Bias {
     /// Observations.
     pub n: u64,
-    /// Arithmetic mean.
     pub mean_ns: i64,
-    /// The median.
     pub p50_ns: i64,
     /// The 99th percentile; none when the sample cannot carry it.
     pub p99_ns: Option<i64>,
-    /// The most.
     pub max_ns: i64,
 }

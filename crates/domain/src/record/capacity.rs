@@ -21,9 +21,7 @@ pub const CAPACITY_SCHEMA: u32 = 2;
 pub struct CapacityRecord {
     /// [`CAPACITY_SCHEMA`].
     pub schema: u32,
-    /// The header of the run.
     pub header: RunHeader,
-    /// The settings.
     pub asked: CapacitySettings,
     /// The levels, in the order they were run.
     pub probes: Vec<LevelRecord>,
@@ -38,7 +36,6 @@ pub struct CapacityRecord {
 pub struct CapacitySettings {
     /// The limits in their canonical form.
     pub slo: String,
-    /// The model.
     pub model: String,
     /// Most tokens of each answer.
     pub num_predict: i64,
@@ -53,9 +50,7 @@ pub struct CapacitySettings {
     pub think_s: f64,
     /// Warm-up requests of each agent, which do not count.
     pub warmup: u32,
-    /// Budget of a level.
     pub budget: Budget,
-    /// How far and how finely to search.
     pub search: Search,
     /// The chance that a level is decided wrongly.
     pub error: f64,
@@ -93,18 +88,14 @@ impl Budget {
 pub struct LevelRecord {
     /// Its folder under `levels/`.
     pub folder: String,
-    /// Its agents.
     #[serde(deserialize_with = "limits::agents")]
     pub agents: u32,
-    /// The phase of the search.
     pub phase: Phase,
-    /// Why it ended.
     pub end: LevelEnd,
     /// The window of its figures; none if it never was steady.
     pub window: Option<Window>,
     /// Counted requests at each look before the last.
     pub looks: Vec<u32>,
-    /// The decision.
     pub decision: Decision,
     /// Whether more than the allowed share of its requests did not complete.
     pub failing: bool,
@@ -186,7 +177,6 @@ pub struct Search {
 /// A level as the search sees it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Observed {
-    /// Its agents.
     pub agents: u32,
     pub verdict: Verdict,
     /// Whether too many requests failed, so that no higher level is tried.
@@ -284,7 +274,6 @@ pub struct Decision {
     pub look: u32,
     /// Counted requests.
     pub requests: u32,
-    /// The decision on each limit.
     pub judged: Vec<Judged>,
     /// Approximate number of further requests that would decide it; none if it is decided or too close to a limit.
     pub needs: Option<u64>,
@@ -295,7 +284,6 @@ pub struct Decision {
 pub struct Judged {
     /// The limit in its canonical form.
     pub limit: String,
-    /// The verdict.
     pub verdict: Verdict,
     /// The observed value of the limited figure: seconds, or a share in 0..=1. A percentile is that of completed
     /// requests; none without any.
@@ -321,19 +309,11 @@ pub struct Judged {
     pub needs: Option<u64>,
 }
 
-impl Decision {
-    /// The decision on a level that never was steady.
-    pub fn unknown() -> Self {
-        Self::default()
-    }
-}
-
 /// A level whose agents only wait more than those of a lower one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Saturation {
     /// The lower level's agents.
     pub from: u32,
-    /// The level's agents.
     pub agents: u32,
     /// The level's throughput over the lower one's.
     pub throughput: f64,

@@ -21,7 +21,6 @@ pub struct RunHeader {
     pub provenance: Provenance,
     /// The program: `tandem 0.1.0 (git 1234abc)`.
     pub tool: String,
-    /// The command line.
     pub command: String,
     /// Start of the run, RFC 3339 in UTC; the only wall-clock reading of a run.
     pub started_at: String,
@@ -53,24 +52,6 @@ pub struct RunHeader {
 }
 
 impl RunHeader {
-    /// A header without servers, machine and settings, which the caller adds.
-    pub fn new(
-        name: String,
-        provenance: Provenance,
-        tool: String,
-        command: String,
-        started_at: String,
-    ) -> Self {
-        Self {
-            name,
-            provenance,
-            tool,
-            command,
-            started_at,
-            ..Self::default()
-        }
-    }
-
     pub fn is_simulated(&self) -> bool {
         self.provenance == Provenance::Simulated
     }
@@ -112,21 +93,10 @@ pub struct SimulatorSettings {
 }
 
 /// The source of the figures.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    Default,
-    PartialEq,
-    Eq,
-    Hash,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-    strum::Display,
-)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, strum::Display)]
 #[strum(serialize_all = "snake_case")]
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Provenance {
     /// On a real server.
     #[default]
@@ -174,11 +144,9 @@ pub struct EndpointFacts {
 pub struct Environment {
     /// Operating system and version.
     pub os: String,
-    /// Processor.
     pub cpu: String,
     /// Cores the process may use.
     pub cores: u32,
-    /// Memory, bytes.
     pub memory_bytes: u64,
     /// The source of GPU readings, or why there is none.
     pub gpu: GpuSource,

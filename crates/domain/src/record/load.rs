@@ -25,9 +25,7 @@ pub const REQUESTS_FILE: &str = "requests.jsonl";
 pub struct LoadFile {
     /// [`LOAD_SCHEMA`].
     pub schema: u32,
-    /// The header of the load.
     pub header: RunHeader,
-    /// The settings.
     pub asked: LoadSettings,
     /// The result; none until the load has ended.
     pub result: Option<LoadResult>,
@@ -38,11 +36,8 @@ pub struct LoadFile {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Asked")]
 pub struct LoadSettings {
-    /// The model.
     pub model: String,
-    /// The planned starts of requests.
     pub shape: Shape,
-    /// Number of requests.
     pub requests: u32,
     /// Most tokens of each answer, unless the trace has its own.
     pub num_predict: i64,
@@ -85,7 +80,6 @@ impl LoadSettings {
 pub enum Shape {
     /// Closed loop: each agent sends its next request when its last one has ended.
     Closed {
-        /// The agents.
         agents: u32,
         /// Pause between an answer and the agent's next request, seconds.
         think_s: f64,
@@ -99,7 +93,6 @@ pub enum Shape {
         cv: Option<f64>,
         /// Starts per second; after a ramp, its last rate.
         rate: f64,
-        /// The ramp to that rate.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ramp: Option<RampSettings>,
         /// Most requests in flight; none without a limit.
@@ -165,9 +158,7 @@ pub struct LoadResult {
     /// Whether every server had loaded the model before the first request; absent if it was not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warmed: Option<bool>,
-    /// The figures.
     pub figures: Figures,
-    /// Cost of the client.
     pub client: ClientCost,
 }
 
@@ -178,7 +169,6 @@ pub struct ClientCost {
     pub cpu_s: Option<f64>,
     /// The same per received token, microseconds.
     pub cpu_us_per_token: Option<f64>,
-    /// Peak memory.
     pub peak_memory_bytes: Option<u64>,
     /// Whether the simulator ran in this process, so that these figures include it.
     pub shared_with_simulator: bool,
@@ -193,7 +183,6 @@ pub struct ClientCost {
 /// A load's figures. `docs/load.md` says what each is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Figures {
-    /// Requests by how they ended.
     pub outcomes: OutcomeCounts,
     /// Failed requests by message.
     pub failures: BTreeMap<String, u32>,
@@ -268,19 +257,12 @@ pub struct Goodput {
 pub struct Spread {
     /// Observations.
     pub n: usize,
-    /// Arithmetic mean.
     pub mean: f64,
-    /// The least.
     pub min: f64,
-    /// The median.
     pub p50: f64,
-    /// The 90th percentile.
     pub p90: Option<f64>,
-    /// The 95th percentile.
     pub p95: Option<f64>,
-    /// The 99th percentile.
     pub p99: Option<f64>,
-    /// The most.
     pub max: f64,
     /// Observations that each missing percentile requires.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -308,8 +290,6 @@ pub struct TurnFigures {
 pub struct WorkFigures {
     /// Wait for a free thread, ms.
     pub queue_ms: Option<Spread>,
-    /// CPU work, ms.
     pub cpu_ms: Option<Spread>,
-    /// File work, ms.
     pub file_ms: Option<Spread>,
 }

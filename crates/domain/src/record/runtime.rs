@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 /// The async runtime that a client ran on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RuntimeFacts {
-    /// Which one.
     pub flavour: RuntimeFlavour,
     /// Threads that run tasks.
     pub workers: u32,

@@ -1,10 +1,9 @@
-//! The times of a request: the type that clients fill in and records keep.
+//! The times of a request, and the server's own counts: the types that clients fill in and records keep.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use super::counters::ServerCounters;
 use crate::outcome::Outcome;
 use crate::units::{Nanos, Stamp};
 
@@ -29,13 +28,9 @@ pub struct RequestTimes {
     pub headers: Option<Stamp>,
     /// First chunk with output: content, thinking, a tool call or a refusal.
     pub first_token: Option<Stamp>,
-    /// First chunk with thinking text.
     pub first_thinking: Option<Stamp>,
-    /// First chunk with content text.
     pub first_content: Option<Stamp>,
-    /// First chunk with a tool call.
     pub first_tool_call: Option<Stamp>,
-    /// First chunk with a refusal.
     pub first_refusal: Option<Stamp>,
     /// Last chunk with output.
     pub last_token: Option<Stamp>,
@@ -47,19 +42,42 @@ pub struct RequestTimes {
     pub outcome: Outcome,
     /// Tokens generated: the server's count, or the number of chunks when it gave none.
     pub tokens: u64,
-    /// The source of `tokens`.
     pub tokens_from: TokenSource,
-    /// The server's counters.
     pub counters: ServerCounters,
     /// Arrival of each chunk with output, stamped before its bytes are decoded; empty if it was not recorded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chunks: Vec<Stamp>,
-    /// The source of the stamps.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub stamps: StampSource,
     /// Peculiarities of the response; usually none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<ResponseNote>,
+}
+
+/// Counters of the final object. Ollama omits zero values, so each is optional.
+#[skip_serializing_none]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ServerCounters {
+    /// From the request's arrival at the server to its end.
+    #[serde(rename = "total_ns")]
+    pub total: Option<Nanos>,
+    /// Until the model was ready for this request. Holds queueing for a reload, unloading and
+    /// loading; it is not disk time.
+    #[serde(rename = "load_ns")]
+    pub load: Option<Nanos>,
+    /// Prompt tokens, cached ones included.
+    pub prompt_eval_count: Option<u64>,
+    /// Prefill of the tokens that were not cached.
+    #[serde(rename = "prompt_eval_ns")]
+    pub prompt_eval: Option<Nanos>,
+    /// Prompt tokens served from the cache, on servers that report it.
+    pub prompt_eval_cached_count: Option<u64>,
+    /// Generated tokens.
+    pub eval_count: Option<u64>,
+    /// Decoding.
+    #[serde(rename = "eval_ns")]
+    pub eval: Option<Nanos>,
 }
 
 /// A peculiarity of a response: what an incomplete one lacks, or what is unusual about a completed one.

@@ -105,7 +105,7 @@ fn search(server: Server, (holds, slope): (f64, f64), searches: u32) -> Outcomes
             out.levels += 1;
             out.requests += u64::from(requests);
         }
-        let (carries, breaks) = (search::carried(&seen), search::breaks(&seen));
+        let (carries, breaks) = (search::most_passing(&seen), search::fewest_failing(&seen));
         let too_many = carries.is_some_and(|n| f64::from(n) > holds);
         let too_few = breaks.is_some_and(|n| f64::from(n) <= holds);
         out.too_many += u32::from(too_many);

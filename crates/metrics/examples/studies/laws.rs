@@ -1,7 +1,7 @@
 //! Servers whose throughput by number of agents is known, and what is said of their levels.
 
 use metrics::Estimate;
-use metrics::capacity::{Course, Located, Scaling};
+use metrics::capacity::{Course, Scaling, ScalingEstimate};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
@@ -123,7 +123,7 @@ impl Claims {
     }
 
     fn add(&mut self, server: Server, scaling: &Scaling) {
-        let holds = |place: Located, truth: f64| {
+        let holds = |place: ScalingEstimate, truth: f64| {
             place.lo.is_none_or(|lo| lo <= truth) && place.hi.is_none_or(|hi| truth <= hi)
         };
         let [saturates, peaks] = server.saturates_and_peaks();

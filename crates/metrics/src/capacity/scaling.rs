@@ -20,7 +20,7 @@ const NORMAL: f64 = 1e4;
 
 /// A place on the axis of agents, or a throughput, with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Located {
+pub struct ScalingEstimate {
     /// None where there is no such place.
     pub at: Option<f64>,
     pub lo: Option<f64>,
@@ -30,7 +30,7 @@ pub struct Located {
     pub unbounded: bool,
 }
 
-impl Located {
+impl ScalingEstimate {
     pub const NOWHERE: Self = Self {
         at: None,
         lo: None,
@@ -86,7 +86,7 @@ pub enum Course {
         from: u32,
         to: u32,
         /// The highest level's throughput over the lower one's.
-        ratio: Located,
+        ratio: ScalingEstimate,
     },
 }
 
@@ -97,23 +97,23 @@ pub struct Scaling {
     pub course: Course,
     /// The highest throughput, tok/s: the mean of the levels where it is flat, else the best level's. Without
     /// an upper bound where it may still grow.
-    pub x_max: Located,
+    pub x_max: ScalingEstimate,
     /// Agents at which `x_max` would be reached if each added as much as the first: `x_max` over one's throughput.
-    pub n_star: Located,
+    pub n_star: ScalingEstimate,
     /// The chosen law; none where there are too few levels.
     pub fit: Option<LawFit>,
     /// Throughput of one agent by the law, tok/s.
-    pub lambda: Located,
-    pub sigma: Located,
-    pub kappa: Located,
+    pub lambda: ScalingEstimate,
+    pub sigma: ScalingEstimate,
+    pub kappa: ScalingEstimate,
     /// Agents from which on more only wait; where throughput is flat and a law with such a bound is not rejected.
-    pub batch: Located,
+    pub batch: ScalingEstimate,
     /// The knee of a law that is not rejected, where Kleinrock's power is highest, agents; none where its
     /// interval reaches beyond the levels.
-    pub knee: Located,
+    pub knee: ScalingEstimate,
     /// The number of agents with the highest throughput by a law that is not rejected and has one, where a
     /// higher level has less throughput.
-    pub peak: Located,
+    pub peak: ScalingEstimate,
 }
 
 /// A level's agents and its throughput or the logarithm of that.
@@ -137,7 +137,7 @@ impl Scaling {
         let place = |fit: Option<&LawFit>, of: fn(&Law) -> Option<f64>| {
             let interval = |fit: &LawFit| fit.interval(|law| of(law).unwrap_or(f64::INFINITY));
             let at = fit.and_then(|fit| of(&fit.law));
-            Located::new(at, fit.and_then(interval))
+            ScalingEstimate::new(at, fit.and_then(interval))
         };
         let found = fit.as_ref();
         let held =
@@ -152,7 +152,7 @@ impl Scaling {
             sigma: place(found, |law| Some(law.sigma)),
             kappa: place(found, |law| Some(law.kappa)),
             batch: held(matches!(course, Course::Flat { .. }), |law| law.batch),
-            knee: knee.unwrap_or(Located::NOWHERE),
+            knee: knee.unwrap_or(ScalingEstimate::NOWHERE),
             peak: held(matches!(course, Course::Peak { .. }), Law::peak),
             fit,
         })
@@ -164,7 +164,7 @@ impl Scaling {
     }
 
     /// The law, where it is the Universal Scalability Law, and its peak lies where the levels have it.
-    pub fn usl_peak(&self) -> Option<Located> {
+    pub fn usl_peak(&self) -> Option<ScalingEstimate> {
         let Course::Peak { above, below, .. } = self.course else {
             return None;
         };
@@ -198,14 +198,14 @@ fn log(x: Location) -> Location {
 }
 
 /// The course, the highest throughput and the number of agents that could reach it; `levels` by their agents.
-fn course(levels: &[Level]) -> Option<(Course, [Located; 2])> {
+fn course(levels: &[Level]) -> Option<(Course, [ScalingEstimate; 2])> {
     let (first, x_first) = *levels.first()?;
     let one = Location {
         centre: x_first.centre - f64::from(first).ln(),
         ..x_first
     };
     let bounds = |x: Location, confidence: f64| {
-        [x, x.minus(one)].map(|log| Located::of_log(log, confidence))
+        [x, x.minus(one)].map(|log| ScalingEstimate::of_log(log, confidence))
     };
     let top =
         (0..levels.len()).max_by(|a, b| levels[*a].1.centre.total_cmp(&levels[*b].1.centre))?;
@@ -222,7 +222,7 @@ fn course(levels: &[Level]) -> Option<(Course, [Located; 2])> {
         };
         return Some((course, chosen));
     }
-    let open = chosen.map(|place| Located {
+    let open = chosen.map(|place| ScalingEstimate {
         hi: None,
         unbounded: true,
         ..place
@@ -248,7 +248,7 @@ fn course(levels: &[Level]) -> Option<(Course, [Located; 2])> {
         return Some((Course::Flat { from: levels[i].0 }, bounds));
     }
     let (from, to) = (*from, *to);
-    let ratio = Located::of_log(x_to.minus(*x_from), CONFIDENCE);
+    let ratio = ScalingEstimate::of_log(x_to.minus(*x_from), CONFIDENCE);
     let course = if ratio.lo.is_some_and(|lo| lo > 1.0) {
         Course::Grows { from, to }
     } else {

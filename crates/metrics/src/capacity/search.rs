@@ -16,7 +16,7 @@ pub fn next(search: &Search, seen: &[Observed]) -> Next {
     }
     let highest = seen.iter().map(|o| o.agents).max().unwrap_or(search.start);
     let ceiling = seen.iter().any(|o| o.failing || o.saturated);
-    let Some(fail) = breaks(seen) else {
+    let Some(fail) = fewest_failing(seen) else {
         return if seen.iter().any(|o| o.failing) {
             Next::Done(SearchEnd::Failing)
         } else if ceiling {
@@ -35,7 +35,7 @@ pub fn next(search: &Search, seen: &[Observed]) -> Next {
         return Next::Level(twice(search, highest), Phase::Beyond);
     }
     let open = with(seen, Verdict::Unresolved).any(|agents| agents < fail);
-    let bracketed = carried(seen).is_some() || open;
+    let bracketed = most_passing(seen).is_some() || open;
     Next::Done(if bracketed {
         SearchEnd::Bracketed
     } else {
@@ -50,7 +50,7 @@ fn twice(search: &Search, agents: u32) -> u32 {
 /// The middle of the widest gap that is still too wide below the least level that fails and
 /// above the most agents that pass below it.
 fn between(search: &Search, seen: &[Observed], fail: u32) -> Option<u32> {
-    let pass = carried(seen).unwrap_or(0);
+    let pass = most_passing(seen).unwrap_or(0);
     let known = seen.iter().map(|o| o.agents).chain([pass, fail]);
     let known = known.filter(|agents| (pass..=fail).contains(agents));
     let gaps = known
@@ -76,21 +76,21 @@ fn with(seen: &[Observed], verdict: Verdict) -> impl Iterator<Item = u32> {
 }
 
 /// The most agents that pass below every level that fails.
-pub fn carried(seen: &[Observed]) -> Option<u32> {
-    let fail = breaks(seen).unwrap_or(u32::MAX);
+pub fn most_passing(seen: &[Observed]) -> Option<u32> {
+    let fail = fewest_failing(seen).unwrap_or(u32::MAX);
     with(seen, Verdict::Pass)
         .filter(|agents| *agents < fail)
         .max()
 }
 
 /// The fewest agents that fail.
-pub fn breaks(seen: &[Observed]) -> Option<u32> {
+pub fn fewest_failing(seen: &[Observed]) -> Option<u32> {
     with(seen, Verdict::Fail).min()
 }
 
 /// Levels that pass although fewer agents fail.
 pub fn out_of_order(seen: &[Observed]) -> Vec<u32> {
-    let fail = breaks(seen).unwrap_or(u32::MAX);
+    let fail = fewest_failing(seen).unwrap_or(u32::MAX);
     let above = with(seen, Verdict::Pass).filter(|agents| *agents > fail);
     above.sorted().collect()
 }
@@ -172,16 +172,19 @@ mod tests {
             _ => 'f',
         });
         assert_eq!(end, SearchEnd::Bracketed);
-        assert_eq!((carried(&seen), breaks(&seen)), (Some(9), Some(13)));
+        assert_eq!(
+            (most_passing(&seen), fewest_failing(&seen)),
+            (Some(9), Some(13))
+        );
         let odd = [(1, 'p'), (4, 'f'), (8, 'p')].map(|(agents, says)| observed(agents, says));
-        assert_eq!((out_of_order(&odd), carried(&odd)), (vec![8], Some(1)));
+        assert_eq!((out_of_order(&odd), most_passing(&odd)), (vec![8], Some(1)));
     }
 
     proptest! {
         #[test]
         fn it_finds_any_boundary_once_and_in_few_levels(most in 0_u32..600) {
             let (seen, _) = run(SEARCH, |n| if n <= most { 'p' } else { 'f' });
-            prop_assert_eq!(carried(&seen), (most > 0).then_some(most.min(512)));
+            prop_assert_eq!(most_passing(&seen), (most > 0).then_some(most.min(512)));
             prop_assert!(seen.len() <= 20);
         }
     }

@@ -59,10 +59,10 @@ pub struct GateCase {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum GateReason {
     /// The interval decides it.
-    Decided(Shown),
+    Decided(GatedValue),
     /// The interval reaches across the limit; repetitions of each side that would probably decide it, none where
     /// [`MOST_REPETITIONS`] might not.
-    Across(Shown, Option<u32>),
+    Across(GatedValue, Option<u32>),
     /// The servers' caches held these shares of the prompts of the first and the second side.
     OtherCacheHelp([f64; 2]),
     /// Runs of the first and of the second side, fewer than [`FEWEST_RUNS`].
@@ -81,7 +81,7 @@ pub enum GateReason {
 
 /// A value and its one-sided intervals in the terms of a gate's limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Shown {
+pub struct GatedValue {
     /// What it is held against.
     pub limit: Limit,
     pub value: f64,
@@ -298,7 +298,7 @@ impl Gate {
             let (lo, hi) = (within.lo, beyond.hi);
             (lo, hi, hi < limit, lo >= limit)
         };
-        let shown = Shown {
+        let shown = GatedValue {
             limit: self.limit,
             value: back(at.centre),
             lo: back(lo),

@@ -75,7 +75,7 @@ fn described(c: &Comparison, gates: &[&str], each: bool) -> String {
             let cases = report.cases.iter();
             let reasons = cases.map(|case| match case.outcome {
                 GateOutcome::Undecided => match case.reason {
-                    GateReason::Across(Shown { value, lo, hi, .. }, repetitions) => {
+                    GateReason::Across(GatedValue { value, lo, hi, .. }, repetitions) => {
                         format!("{value:.4} from {lo:.4} to {hi:.4}, decided by {repetitions:?}")
                     }
                     reason => format!("{reason:?}"),

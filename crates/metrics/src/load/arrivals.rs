@@ -5,7 +5,7 @@ use domain::{Nanos, Stamp};
 const FINEST: Nanos = Nanos::from_millis(1);
 
 /// Windows that are still little memory.
-const MOST: u64 = 2_000_000;
+const MOST_WINDOWS: u64 = 2_000_000;
 
 /// How many tokens arrived in each window of time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Arrivals {
             }
             let end = self.first + self.counts.len() as u64;
             let needed = place.max(end.saturating_sub(1)) - place.min(self.first) + 1;
-            if needed > MOST {
+            if needed > MOST_WINDOWS {
                 self.coarsen();
                 continue;
             }

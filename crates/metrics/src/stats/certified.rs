@@ -8,7 +8,7 @@ use super::{least, percentile};
 const CERTIFIED_AT: f64 = 0.99;
 
 /// More observations than any percentile needs.
-const MOST: u64 = 1 << 20;
+const MOST_OBSERVATIONS: u64 = 1 << 20;
 
 /// The fewest observations with which percentile `p` (above 50, below 100) can be stated at 99 % confidence with one
 /// value to spare above it: 64 for p90, 130 for p95, 662 for p99. None for a `p` out of that range.
@@ -19,7 +19,7 @@ pub fn samples_needed(p: f64) -> Option<usize> {
         above.is_ok_and(|above| above.cdf(1) <= 1.0 - CERTIFIED_AT)
     };
     let in_range = (50.0..=99.999).contains(&p);
-    in_range.then(|| least(2, MOST, enough) as usize)
+    in_range.then(|| least(2, MOST_OBSERVATIONS, enough) as usize)
 }
 
 /// Percentile `p` where it may be printed: the median always, a tail only when the sample can carry it.

@@ -112,7 +112,8 @@ impl Location {
             error: spread / (n as f64).sqrt(),
             freedom: (n - 2 * trimmed(n) - 1) as f64,
         };
-        let enough = (n + 1..=MOST).find(|n| *n >= 3 && decides(of(*n).interval(CONFIDENCE)))?;
+        let enough =
+            (n + 1..=MOST_REPETITIONS).find(|n| *n >= 3 && decides(of(*n).interval(CONFIDENCE)))?;
         u32::try_from(enough).ok()
     }
 
@@ -140,7 +141,7 @@ impl Location {
 }
 
 /// More repetitions than this are not practical.
-const MOST: usize = 1000;
+const MOST_REPETITIONS: usize = 1000;
 
 /// How many of `n` values are left out at each end.
 fn trimmed(n: usize) -> usize {

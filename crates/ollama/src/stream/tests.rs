@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use domain::backend::Exchange;
 use proptest::prelude::*;
-use scripted::{cut, recorded};
+use scripted::{cut, recorded, replay};
 
 use super::*;
 
@@ -12,24 +12,7 @@ type StreamResult = (Result<(), RequestError>, Exchange);
 
 /// The result of a stream's pieces; piece `i` arrives at stamp `i + 1`.
 fn follow<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> StreamResult {
-    let mut reading = Reading::default();
-    let mut at = Stamp::ZERO;
-    let mut taken = Ok(false);
-    for piece in pieces {
-        at = Stamp(at.0 + 1);
-        taken = reading.take(piece, at);
-        if taken != Ok(false) {
-            break;
-        }
-    }
-    let ended = match taken {
-        Ok(false) => reading.finish(at),
-        Ok(true) => reading.ended(),
-        Err(error) => Err(error),
-    };
-    let mut exchange = Exchange::default();
-    reading.answer().move_to(&mut exchange, None);
-    (ended, exchange)
+    replay::<Reading>(pieces, Stamp(1))
 }
 
 fn shown((ended, exchange): StreamResult) -> String {
@@ -112,17 +95,30 @@ fn odd_lines() {
     insta::assert_snapshot!(text);
 }
 
+/// Checks that a stream in pieces is recorded as in one piece, but for its stamps, which never fall.
+fn check_cut(name: &str, bytes: &[u8], pieces: Vec<&[u8]>) {
+    let lengths: Vec<_> = pieces.iter().map(|piece| piece.len()).collect();
+    let found = follow(pieces);
+    let times = &found.1.times;
+    assert!(times.chunks.is_sorted(), "{name} in {lengths:?}");
+    let ends = [times.first_token, times.last_token];
+    assert_eq!(
+        ends,
+        [times.chunks.first(), times.chunks.last()].map(Option::<&Stamp>::copied)
+    );
+    assert!(times.done.is_none_or(|done| Some(done) >= times.last_token));
+    let whole = timeless(follow([bytes]));
+    assert_eq!(timeless(found), whole, "{name} in {lengths:?}");
+}
+
 #[test]
 fn a_cut_at_any_byte_changes_nothing_but_stamps() {
     for name in FIXTURES {
         let bytes = fixture(name);
-        let expected = timeless(follow([bytes.as_slice()]));
         for at in 0..=bytes.len() {
-            let cut = timeless(follow(cut(&bytes, [at])));
-            assert_eq!(cut, expected, "{name} cut at {at}");
+            check_cut(name, &bytes, cut(&bytes, [at]));
         }
-        let in_bytes = timeless(follow(bytes.chunks(1)));
-        assert_eq!(in_bytes, expected, "{name} in bytes");
+        check_cut(name, &bytes, bytes.chunks(1).collect());
     }
 }
 
@@ -162,6 +158,16 @@ fn a_line_without_escapes_is_borrowed() {
 }
 
 proptest! {
+    #[test]
+    fn several_cuts_change_nothing_but_stamps(
+        name in prop::sample::select(FIXTURES.to_vec()),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
+    ) {
+        let bytes = fixture(name);
+        let cuts = cuts.iter().map(|place| place.index(bytes.len() + 1));
+        check_cut(name, &bytes, cut(&bytes, cuts));
+    }
+
     /// Lines that servers send, and lines with a few bytes changed: a template gives what decoding gives, or nothing.
     #[test]
     fn a_template_gives_what_decoding_gives(

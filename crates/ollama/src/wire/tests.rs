@@ -1,5 +1,5 @@
-use domain::Nanos;
-use serde_json::json;
+use domain::backend::Role;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -9,14 +9,17 @@ fn as_json(value: &impl Serialize) -> Value {
 
 #[test]
 fn a_bare_request_sends_only_what_was_set() {
-    assert_eq!(
-        as_json(&Request::generate("m", "hi")),
-        json!({"model": "m", "prompt": "hi", "stream": true})
-    );
-    assert_eq!(
-        as_json(&Request::chat("m", vec![Message::new("user", "hi")])),
-        json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": true})
-    );
+    let mut call = GenerateCall {
+        model: "m".to_owned(),
+        prompt: "hi".to_owned(),
+        ..GenerateCall::default()
+    };
+    let generate = json!({"model": "m", "prompt": "hi", "stream": true});
+    assert_eq!(as_json(&Request::from(&call)), generate);
+    call.history = Some(Vec::new());
+    let messages = json!([{"role": "user", "content": "hi"}]);
+    let chat = json!({"model": "m", "messages": messages, "stream": true});
+    assert_eq!(as_json(&Request::from(&call)), chat);
 }
 
 #[test]
@@ -30,56 +33,30 @@ fn every_option_goes_out_under_its_own_name() {
     });
     let call = GenerateCall {
         model: "m".to_owned(),
-        system: Some("be brief".to_owned()),
         prompt: "hi".to_owned(),
         options: serde_json::from_value(options.clone()).unwrap(),
-        keep_alive: Some(KeepAlive::Forever),
         ..GenerateCall::default()
     };
     let sent = as_json(&Request::from(&call));
     assert_eq!(sent["options"], options);
-    assert_eq!(sent["system"], "be brief");
-    assert_eq!(sent["keep_alive"], -1);
 
-    let turn = |role, text: &str| domain::backend::Message {
+    let turns = [(Role::User, "hello"), (Role::Assistant, "hello you")];
+    let history = turns.map(|(role, text)| Message {
         role,
         text: text.to_owned(),
-    };
-    let history = vec![
-        turn(domain::backend::Role::User, "hello"),
-        turn(domain::backend::Role::Assistant, "hello you"),
-    ];
+    });
     let call = GenerateCall {
-        history: Some(history),
+        history: Some(history.to_vec()),
         ..call
     };
     let sent = as_json(&Request::from(&call));
     assert_eq!(
         sent["messages"],
         json!([
-            { "role": "system", "content": "be brief" },
             { "role": "user", "content": "hello" },
             { "role": "assistant", "content": "hello you" },
             { "role": "user", "content": "hi" },
         ])
     );
-    assert_eq!(
-        (&sent["options"], &sent["keep_alive"]),
-        (&options, &json!(-1))
-    );
-}
-
-#[test]
-fn keep_alive_has_the_forms_the_server_reads() {
-    for (value, form) in [
-        (KeepAlive::Unload, json!(0)),
-        (KeepAlive::Forever, json!(-1)),
-        (KeepAlive::For(Nanos::from_secs(300)), json!(300)),
-        (KeepAlive::For(Nanos::from_millis(1500)), json!("1500ms")),
-        (KeepAlive::For(Nanos(1_000_001)), json!("1000001ns")),
-    ] {
-        let mut request = Request::generate("m", "");
-        request.keep_alive = Some(value);
-        assert_eq!(as_json(&request)["keep_alive"], form);
-    }
+    assert_eq!(sent["options"], options);
 }

@@ -3,29 +3,13 @@ use std::fmt::Write as _;
 
 use domain::backend::Exchange;
 use proptest::prelude::*;
-use scripted::{cut, recorded};
+use scripted::{cut, recorded, replay};
 
 use super::*;
 
-/// Records pieces, one per millisecond.
+/// Records pieces, one per nanosecond from 0.
 fn record<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> (Result<(), RequestError>, Exchange) {
-    let mut reading = Reading::default();
-    let (mut at, mut taken) = (Stamp::ZERO, Ok(false));
-    for (piece, n) in pieces.into_iter().zip(0..) {
-        at = Stamp(n * 1_000_000);
-        taken = reading.take(piece, at);
-        if taken != Ok(false) {
-            break;
-        }
-    }
-    let ended = match taken {
-        Ok(false) => reading.finish(at),
-        Ok(true) => reading.ended(),
-        Err(error) => Err(error),
-    };
-    let mut exchange = Exchange::default();
-    reading.answer().move_to(&mut exchange, None);
-    (ended, exchange)
+    replay::<Reading>(pieces, Stamp::ZERO)
 }
 
 fn whole(stream: &str) -> (Result<(), RequestError>, Exchange) {
@@ -100,7 +84,7 @@ fn shown(stream: &str) -> String {
     let mut call = domain::backend::GenerateCall::default();
     call.options.num_predict = Some(100);
     exchange.drop_impossible_counts(&call);
-    format!("{ended:?}\n  {}", recorded(&exchange, 1_000_000))
+    format!("{ended:?}\n  {}", recorded(&exchange, 1))
 }
 
 #[test]
@@ -162,7 +146,7 @@ fn every_stream_says_what_it_should() {
                 .to_string(),
             _ => String::new(),
         };
-        let recorded = recorded(&exchange, 1_000_000);
+        let recorded = recorded(&exchange, 1);
         writeln!(all, "{name} {shown}\n  {ended:?}\n  {recorded}").unwrap();
     }
     insta::assert_snapshot!(all);

@@ -2,15 +2,16 @@ use clock::Clock;
 use domain::backend::{BackendError, ChatBackend};
 use domain::plan::Timeouts;
 use domain::{FailureKind, ModelOptions};
-use scripted::{Server, Step, chunk, json};
+use scripted::{Server, Step, chunk, json, ok};
 
-use crate::{Client, Dialect};
+use crate::{Client, Dialect, Settings};
 
 /// A server that follows these scripts in virtual time, and its client.
 async fn served(scripts: Vec<Vec<Step>>) -> (Server, Client) {
     let clock = Clock::start_virtual();
     let server = Server::start(&clock, scripts).await;
-    let client = Client::new(&server.address.to_string(), clock, Timeouts::default()).unwrap();
+    let settings = Settings::new(clock, Timeouts::default());
+    let client = Client::new(settings, &server.address.to_string()).unwrap();
     (server, client)
 }
 
@@ -31,10 +32,6 @@ const LLAMA_PROPS: &str = r#"{"build_info":"b6500-1a2b3c4d","total_slots":2,"mod
 
 fn models(owner: &str) -> String {
     format!(r#"{{"data":[{{"id":"m","owned_by":"{owner}","max_model_len":8192}}]}}"#)
-}
-
-fn ok(body: &str) -> Vec<Step> {
-    json("200 OK", body)
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,8 +103,8 @@ async fn models_are_found_as_each_server_lists_them() {
     }
     // llama.cpp serves its model under every name.
     for name in ["random.gguf", "other", "gemma3:latest"] {
-        let (_server, client) = served(vec![ok(LLAMA_MODELS)]).await;
-        let client = client.with_dialect(Dialect::LlamaCpp);
+        let (_server, mut client) = served(vec![ok(LLAMA_MODELS)]).await;
+        client.dialect = Dialect::LlamaCpp;
         let found = client.find_model(name).await.unwrap().unwrap();
         assert_eq!(found.name, "random.gguf");
         assert_eq!(found.parameter_size.as_deref(), Some("21.0M"));
@@ -119,8 +116,9 @@ async fn models_are_found_as_each_server_lists_them() {
 #[tokio::test(start_paused = true)]
 async fn a_loaded_model_has_its_size_and_context() {
     let replies = [LLAMA_MODELS, LLAMA_PROPS, LLAMA_MODELS];
-    let (_server, client) = served(replies.map(ok).to_vec()).await;
-    let loaded = client.with_dialect(Dialect::LlamaCpp).loaded().await;
+    let (_server, mut client) = served(replies.map(ok).to_vec()).await;
+    client.dialect = Dialect::LlamaCpp;
+    let loaded = client.loaded().await;
     let expected = r#"[{"name":"random.gguf","size_bytes":43000000,"context_length":4096}]"#;
     assert_eq!(serde_json::to_string(&loaded.unwrap()).unwrap(), expected);
 }
@@ -133,7 +131,7 @@ async fn names_are_cut() {
     let list = format!(r#"{{"data":[{{"id":"{long}","owned_by":"vllm"}}]}}"#);
     let (_server, client) = served(vec![ok(&list), ok(&version), ok(&list)]).await;
     let version = client.identify().await.unwrap().version;
-    let name = &client.models().await.unwrap().data[0].id;
+    let name = &client.models().await.unwrap().data[0].identity.name;
     assert_eq!((version.chars().count(), name.chars().count()), (201, 201));
 }
 

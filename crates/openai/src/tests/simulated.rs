@@ -7,14 +7,7 @@ use domain::{ModelOptions, Nanos, Outcome};
 use simulator::profile::Profile;
 use simulator::{LogLine, RequestLog, Simulator, SimulatorConfig};
 
-use crate::Client;
-
-const LIMITS: Timeouts = Timeouts {
-    connect: Nanos::from_secs(1),
-    first_byte: Nanos::from_secs(60),
-    between_chunks: Nanos::from_secs(10),
-    total: Nanos::from_secs(600),
-};
+use crate::{Client, Settings};
 
 /// A simulator in virtual time, and its client.
 async fn start(chunk_tokens: usize) -> (Simulator, Client, Clock) {
@@ -28,7 +21,7 @@ async fn start(chunk_tokens: usize) -> (Simulator, Client, Clock) {
     config.chunk_tokens = chunk_tokens;
     let simulator = Simulator::start(config).await.unwrap();
     let url = format!("{}/v1", simulator.endpoints()[0]);
-    let client = Client::new(&url, clock.clone(), LIMITS).unwrap();
+    let client = Client::new(Settings::new(clock.clone(), Timeouts::default()), &url).unwrap();
     (simulator, client, clock)
 }
 
@@ -91,16 +84,13 @@ fn the_same_run_has_the_same_stamps_and_native_agrees() {
             let mut exchange = Exchange::default();
             let outcome = if is_native {
                 let url = &simulator.endpoints()[0];
-                let client = ollama::Client::new(url, clock, LIMITS).unwrap();
-                let prompt = ollama::wire::Message::new("user", "say something long");
-                let mut request = ollama::wire::Request::chat("gemma3:latest", vec![prompt]);
+                let client =
+                    ollama::Client::new(Settings::new(clock, Timeouts::default()), url).unwrap();
+                let mut call = call(30);
+                call.history = Some(Vec::new());
                 // The defaults of `/v1`.
-                request.options = ModelOptions {
-                    temperature: Some(1.0),
-                    top_p: Some(1.0),
-                    ..call(30).options
-                };
-                client.run(&request, &mut exchange).await
+                (call.options.temperature, call.options.top_p) = (Some(1.0), Some(1.0));
+                client.generate(&call, &mut exchange).await
             } else {
                 client.generate(&call(30), &mut exchange).await
             };

@@ -1,12 +1,11 @@
 use domain::ModelOptions;
-use domain::backend::{GenerateCall, KeepAlive};
+use domain::backend::GenerateCall;
 
 use super::*;
 
 fn call() -> GenerateCall {
     GenerateCall {
         model: "m".to_owned(),
-        system: Some("be brief".to_owned()),
         history: None,
         prompt: "why?".to_owned(),
         options: ModelOptions {
@@ -26,11 +25,10 @@ fn call() -> GenerateCall {
             frequency_penalty: Some(0.2),
             ..ModelOptions::default()
         },
-        keep_alive: Some(KeepAlive::Forever),
     }
 }
 
-const PLAIN: &str = r#"{"model":"m","messages":[{"role":"system","content":"be brief"},{"role":"user","content":"why?"}],"stream":true,"stream_options":{"include_usage":true},"temperature":0.5,"top_p":0.9"#;
+const PLAIN: &str = r#"{"model":"m","messages":[{"role":"user","content":"why?"}],"stream":true,"stream_options":{"include_usage":true},"temperature":0.5,"top_p":0.9"#;
 const LLAMA_CPP_ONLY: &str = r#","top_k":40,"min_p":0.05,"repeat_penalty":1.1,"repeat_last_n":64"#;
 const PENALTIES: &str = r#","presence_penalty":0.1,"frequency_penalty":0.2"#;
 const LAST: &str = r#","max_tokens":64,"seed":7,"stop":["\n"]}"#;
@@ -68,20 +66,15 @@ fn earlier_turns_come_before_the_prompt() {
     let history = Some(turns.to_vec());
     let call = GenerateCall { history, ..call() };
     let (request, _) = ChatRequest::from_call(&call, Dialect::Plain);
-    let messages = request.messages.iter();
-    let shown: Vec<_> = messages
-        .map(|m| format!("{}: {}", m.role, m.content))
-        .collect();
     assert_eq!(
-        shown.join(", "),
-        "system: be brief, user: a, assistant: b, user: why?"
+        serde_json::to_string(&request.messages).unwrap(),
+        r#"[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"why?"}]"#
     );
 }
 
 #[test]
 fn what_means_the_servers_own_choice_is_not_sent() {
     let mut call = call();
-    call.system = None;
     call.options = ModelOptions {
         num_predict: Some(-1),
         seed: Some(-1),

@@ -170,7 +170,7 @@ fn sha256_of(call: &GenerateCall) -> String {
     };
     let mut all = String::new();
     for message in history {
-        all.extend([message.role.as_str(), "\0", &message.text, "\0"]);
+        all.extend([message.role.as_ref(), "\0", &message.text, "\0"]);
     }
     all.extend(["user\0", &call.prompt]);
     sha256_hex(all.as_bytes())

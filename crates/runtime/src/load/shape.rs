@@ -89,13 +89,13 @@ pub struct Speed(f64);
 
 impl Rate {
     /// The greatest rate, requests per second: more than any machine sends.
-    pub const MOST: f64 = 1e6;
+    pub const MOST_PER_SECOND: f64 = 1e6;
     /// The least: one request in some hours.
     pub const LEAST: f64 = 1e-4;
 
     /// `None` out of range.
     pub fn new(per_second: f64) -> Option<Self> {
-        (Self::LEAST..=Self::MOST)
+        (Self::LEAST..=Self::MOST_PER_SECOND)
             .contains(&per_second)
             .then_some(Self(per_second))
     }

@@ -120,14 +120,13 @@ fn client(
         between_chunks: pace.gap + PATIENCE,
         total: pace.length() + PATIENCE,
     };
-    let settings = ollama::Builder::new(clock.clone())
-        .timeouts(limits)
-        .http(setting.http);
+    let mut settings = ollama::Settings::new(clock.clone(), limits);
+    settings.http = setting.http;
     let url = server.url();
     Ok(if setting.compatible {
-        Arc::new(openai::Client::build(settings, &url).map_err(Fatal::environment)?)
+        Arc::new(openai::Client::new(settings, &url).map_err(Fatal::environment)?)
     } else {
-        Arc::new(ollama::Client::build(settings, &url).map_err(Fatal::environment)?)
+        Arc::new(ollama::Client::new(settings, &url).map_err(Fatal::environment)?)
     })
 }
 

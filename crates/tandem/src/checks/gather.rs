@@ -55,10 +55,9 @@ impl Inspection<'_> {
         let mut info = None;
         if let (Some(model), false) = (&endpoint.model, compatible) {
             let settings = target::settings(self.http, self.clock, LIMITS)?;
-            let client = ollama::Client::build(settings, &endpoint.url).map_err(Fatal::usage)?;
-            info = client.show(&model.name, false).await.ok();
+            let client = ollama::Client::new(settings, &endpoint.url).map_err(Fatal::usage)?;
+            info = client.model_info(&model.name).await.ok();
         }
-        let info = info.map(|shown| shown.model_info);
         let mut report = ServerReport {
             server: endpoint.server.clone(),
             loads_on_demand: !compatible,

@@ -205,7 +205,7 @@ fn rate(text: &str) -> Result<Rate, String> {
 fn ramp(text: &str) -> Result<(f64, Rate), String> {
     let ends = text.split_once("..").and_then(|(from, to)| {
         let from = from.trim().parse().ok()?;
-        let is_in_range = (0.0..=Rate::MOST).contains(&from);
+        let is_in_range = (0.0..=Rate::MOST_PER_SECOND).contains(&from);
         is_in_range.then_some((from, rate(to.trim()).ok()?))
     });
     let hint = "give two rates of at most 1000000, such as 1..20; the last is 0.0001 or more";

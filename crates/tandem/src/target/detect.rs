@@ -7,7 +7,7 @@ use domain::exit::Fatal;
 use domain::plan::Timeouts;
 use domain::record::EndpointFacts;
 use domain::{FailureKind, Nanos};
-use openai::{BuildError, Builder};
+use openai::{BuildError, Settings};
 use serde::{Deserialize, Serialize};
 
 use crate::flags::ApiArg;
@@ -135,8 +135,8 @@ impl DetectError {
         }
     }
 
-    fn native(error: BackendError, settings: &Builder) -> Self {
-        let hint = if settings.has_proxy() {
+    fn native(error: BackendError, settings: &Settings) -> Self {
+        let hint = if settings.proxy.is_some() {
             "requests go through --proxy: check that it runs and reaches the server"
         } else {
             "start it with `ollama serve`, or use --simulate"
@@ -149,7 +149,7 @@ impl DetectError {
 pub(crate) async fn detect(
     endpoint: &str,
     api: ApiArg,
-    settings: &Builder,
+    settings: &Settings,
     model: &str,
 ) -> Result<Found, DetectError> {
     let base = match api {
@@ -157,7 +157,7 @@ pub(crate) async fn detect(
         ApiArg::Ollama => endpoint,
         ApiArg::Auto => without_v1(endpoint),
     };
-    let client = ollama::Client::build(settings.clone(), base)?;
+    let client = ollama::Client::new(settings.clone(), base)?;
     let error = match client.identify().await {
         Ok(server) => return native(&client, server, settings, model).await,
         Err(error) => error,
@@ -172,7 +172,7 @@ pub(crate) async fn detect(
         return Err(absent);
     }
     // The address is complete by now, with its default port.
-    let found = compatible(client.base_url(), settings, model, false).await;
+    let found = compatible(&client.endpoint(), settings, model, false).await;
     found.map_err(|DetectError { why, fatal }| {
         let fatal = fatal.and(format!(
             "not Ollama's API either (/api/version: {reason}); --api names what it speaks"
@@ -191,7 +191,7 @@ fn without_v1(endpoint: &str) -> &str {
 async fn native(
     client: &ollama::Client,
     server: ServerIdentity,
-    settings: &Builder,
+    settings: &Settings,
     model: &str,
 ) -> Result<Found, DetectError> {
     let models = async { Ok((client.find_model(model).await?, client.tags().await?)) };
@@ -210,7 +210,7 @@ async fn native(
 /// many gateways have no such list, or not all models in it.
 async fn compatible(
     endpoint: &str,
-    settings: &Builder,
+    settings: &Settings,
     model: &str,
     is_named: bool,
 ) -> Result<Found, DetectError> {
@@ -221,11 +221,10 @@ async fn compatible(
          --simulate"
     };
     let failed = |error| DetectError::backend(error, hint);
-    let client = openai::Client::build(settings.clone(), endpoint)?;
+    let mut client = openai::Client::new(settings.clone(), endpoint)?;
     let url = client.endpoint();
     let found = |server, model| Found::new(EndpointFacts { url, server, model });
-    let looked_at = client.with_dialect(openai::Dialect::Plain);
-    let server = match looked_at.server_facts().await.map_err(failed) {
+    let server = match client.server_facts().await.map_err(failed) {
         Ok(server) => server,
         Err(absent) if is_named && absent.why == Absence::NoModelServer => {
             let error = absent.fatal;
@@ -234,12 +233,12 @@ async fn compatible(
         }
         Err(absent) => return Err(absent),
     };
-    let client = looked_at.with_dialect(openai::Dialect::of_kind(&server.identity.kind));
+    client.dialect = openai::Dialect::of_kind(&server.identity.kind);
     let listed = client.find_model(model).await.map_err(failed)?;
     let models = client.models().await.map_err(failed)?;
     let is_listed = listed.is_some();
     let mut found = found(server.identity, listed);
-    found.models = models.data.into_iter().map(|m| m.id).collect();
+    found.models = models.data.into_iter().map(|m| m.identity.name).collect();
     if is_named && !is_listed {
         let why = format!("{model} is asked for although /v1/models does not list it");
         return Ok(found.with_unlisted(model, why));

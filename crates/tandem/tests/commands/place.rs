@@ -142,15 +142,21 @@ impl Place {
     /// Replaces what differs from run to run.
     fn redactor(&self) -> Redactor {
         let folder = fs::canonicalize(self.0.path()).unwrap();
-        Redactor::new()
-            .text(folder.to_str().unwrap(), "FOLDER")
-            .text(FIXTURES, "FIXTURES")
-            .text(SCRIPTS, "SCRIPTS")
-            .text(env!("CARGO_PKG_VERSION"), "VERSION")
-            .value_after("peak memory ")
-            .value_after("may open; ")
-            .value_after("\"peak_memory_bytes\":")
-            .value_after("\"environment\":")
+        let texts = [
+            (folder.to_str().unwrap(), "FOLDER"),
+            (FIXTURES, "FIXTURES"),
+            (SCRIPTS, "SCRIPTS"),
+            (env!("CARGO_PKG_VERSION"), "VERSION"),
+        ];
+        Redactor {
+            texts: texts.map(|(text, name)| (text.to_owned(), name)).to_vec(),
+            labels: &[
+                "peak memory ",
+                "may open; ",
+                "\"peak_memory_bytes\":",
+                "\"environment\":",
+            ],
+        }
     }
 
     /// The lines of a command's outputs that contain one of these words, without what differs from run to run.

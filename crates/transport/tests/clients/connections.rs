@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use scripted::json;
+
 use super::*;
 
 /// `connect` of two requests in a row.
@@ -128,8 +130,8 @@ async fn with_key(
     scripts: Vec<Vec<Step>>,
 ) -> (Server, AnyClient) {
     let server = Server::start(clock, scripts).await;
-    let key = key.map(|key| transport::ApiKey::new(key).unwrap());
-    let settings = protocol.settings(clock).api_key(key);
+    let mut settings = protocol.settings(clock, Timeouts::default());
+    settings.key = key.map(|key| transport::ApiKey::new(key).unwrap());
     let client = (protocol.build)(settings, &server.address.to_string());
     (server, client.unwrap())
 }

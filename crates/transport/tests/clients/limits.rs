@@ -48,8 +48,7 @@ async fn a_connection_that_is_never_made_runs_into_the_connect_limit() {
 async fn a_port_without_a_listener_refuses_the_connection() {
     let clock = Clock::start_virtual();
     for protocol in CLIENTS {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
+        let (listener, address) = listening();
         drop(listener);
         let (seen, error) = unreached(protocol, &address, &clock).await;
         let (failure, message) = seen.failure();

@@ -14,8 +14,8 @@ use domain::backend::{ChatBackend, Exchange, GenerateCall};
 use domain::plan::Timeouts;
 use domain::record::HttpClient;
 use domain::{FailureKind, Nanos, Outcome, Stamp};
-use scripted::{NDJSON, SSE, Server, Step, chunk, json};
-use transport::{BuildError, Builder, Endpoint, EndpointError};
+use scripted::{NDJSON, SSE, Server, Step, chunk, ok};
+use transport::{BuildError, Endpoint, EndpointError, Settings};
 
 /// Short limits, all different, so that a test shows which one ran out.
 const LIMITS: Timeouts = Timeouts {
@@ -46,7 +46,7 @@ struct Protocol {
     error: &'static str,
     http: HttpClient,
     endpoint: fn(&str) -> Result<Endpoint, EndpointError>,
-    build: fn(Builder, &str) -> Result<AnyClient, BuildError>,
+    build: fn(Settings, &str) -> Result<AnyClient, BuildError>,
     /// What only this protocol has, a line each: a name and a script, or a reply of one JSON object.
     of_its_own: &'static str,
 }
@@ -61,7 +61,7 @@ const OLLAMA: Protocol = Protocol {
     error: "{\"error\":\"runner died\"}\n",
     http: HttpClient::Direct,
     endpoint: ollama::endpoint,
-    build: |settings, url| Ok(Box::new(ollama::Client::build(settings, url)?)),
+    build: |settings, url| Ok(Box::new(ollama::Client::new(settings, url)?)),
     // One object is a stream of one line, as with `stream: false`.
     of_its_own: r#"
 one object | {"response":"ab","done":true,"done_reason":"stop","eval_count":2}
@@ -82,7 +82,7 @@ const OPENAI: Protocol = Protocol {
     error: "data: {\"error\":{\"message\":\"runner died\"}}\n\ndata: [DONE]\n\n",
     http: HttpClient::Direct,
     endpoint: openai::endpoint,
-    build: |settings, url| Ok(Box::new(openai::Client::build(settings, url)?)),
+    build: |settings, url| Ok(Box::new(openai::Client::new(settings, url)?)),
     of_its_own: r#"
 a reason without [DONE] | BEGUN REASON END
 a reason, and the stream left open | BEGUN REASON 60000ms
@@ -131,6 +131,13 @@ fn call() -> GenerateCall {
     }
 }
 
+/// A listener on a port of its own, and its address.
+fn listening() -> (std::net::TcpListener, String) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    (listener, address)
+}
+
 /// The outcome of one request, and its record.
 #[derive(Debug)]
 struct Seen {
@@ -161,8 +168,10 @@ impl Protocol {
         }
     }
 
-    fn settings(&self, clock: &Clock) -> Builder {
-        Builder::new(clock.clone()).http(self.http)
+    fn settings(&self, clock: &Clock, limits: Timeouts) -> Settings {
+        let mut settings = Settings::new(clock.clone(), limits);
+        settings.http = self.http;
+        settings
     }
 
     fn client(&self, url: &str, clock: &Clock) -> AnyClient {
@@ -170,7 +179,7 @@ impl Protocol {
     }
 
     fn limited(&self, url: &str, clock: &Clock, limits: Timeouts) -> AnyClient {
-        (self.build)(self.settings(clock).timeouts(limits), url).unwrap()
+        (self.build)(self.settings(clock, limits), url).unwrap()
     }
 
     /// A server that follows these scripts, and its client.
@@ -188,7 +197,7 @@ impl Protocol {
     /// one token and goes on after 20 ms.
     fn script(&self, words: &str) -> Vec<Step> {
         if words.starts_with('{') {
-            return json("200 OK", words);
+            return ok(words);
         }
         let mut words = words.to_owned();
         for (word, stands_for, times) in [

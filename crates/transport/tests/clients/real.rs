@@ -26,8 +26,7 @@ fn accept(server: &std::net::TcpListener) -> std::net::TcpStream {
 #[tokio::test]
 async fn a_flood_ends_at_the_total_limit() {
     for protocol in CLIENTS {
-        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = server.local_addr().unwrap().to_string();
+        let (server, address) = listening();
         let tokens = protocol.token.repeat(1000);
         let serving = std::thread::spawn(move || {
             let mut stream = accept(&server);
@@ -105,8 +104,7 @@ async fn a_dropped_request_leaves_what_it_has_seen() {
 async fn a_busy_runtime_delays_no_stamp() {
     for protocol in PROTOCOLS {
         let clock = Clock::real();
-        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = server.local_addr().unwrap().to_string();
+        let (server, address) = listening();
         let (go_on, written) = (std::sync::mpsc::channel::<()>(), std::sync::mpsc::channel());
         let serving = std::thread::spawn(move || {
             let mut stream = accept(&server);

@@ -15,7 +15,7 @@ const KEY: &str = include_str!("tls/key.pem");
 
 /// A client; `None` on a system without certificates.
 fn client(protocol: Protocol, url: &str, pem: Option<&str>) -> Option<AnyClient> {
-    let mut settings = protocol.settings(&Clock::real());
+    let mut settings = protocol.settings(&Clock::real(), Timeouts::default());
     if let Some(pem) = pem {
         settings = settings.certificate(pem.as_bytes()).unwrap();
     }
@@ -108,7 +108,7 @@ async fn a_self_signed_certificate_is_refused_until_it_is_trusted() {
 fn what_is_no_certificate_is_refused() {
     let pem = b"-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n";
     for protocol in PROTOCOLS {
-        let settings = Builder::new(Clock::real()).certificate(pem);
+        let settings = protocol.settings(&Clock::real(), LIMITS).certificate(pem);
         let built = settings.and_then(|settings| (protocol.build)(settings, "https://h"));
         let error = built.map(|_| ()).unwrap_err();
         let words = format!("{error} {:?}", std::error::Error::source(&error));

@@ -20,7 +20,7 @@ fn urls_are_read_as_people_write_them() {
             };
             assert!(!read.contains("hunter2"), "{read}");
             writeln!(text, "  {}: {read}", protocol.name).unwrap();
-            let built = (protocol.build)(Builder::new(Clock::real()), &written);
+            let built = (protocol.build)(protocol.settings(&Clock::real(), LIMITS), &written);
             assert_eq!(
                 built.is_ok(),
                 (protocol.endpoint)(&written).is_ok(),

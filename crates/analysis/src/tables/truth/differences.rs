@@ -19,9 +19,9 @@ pub struct Difference {
     pub place: String,
     /// What it was recomputed from.
     pub from: &'static str,
-    pub published: Shown,
+    pub published: DisplayedFigure,
     /// As recomputed; none where it cannot be computed.
-    pub recomputed: Option<Shown>,
+    pub recomputed: Option<DisplayedFigure>,
     /// Whether the recomputed figure is off by more than half a unit of the last published place.
     #[serde(skip)]
     pub differs: bool,
@@ -29,13 +29,13 @@ pub struct Difference {
 
 /// A figure as it is shown.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Shown {
+pub struct DisplayedFigure {
     text: String,
     /// None where it is no single number.
     value: Option<f64>,
 }
 
-impl Shown {
+impl DisplayedFigure {
     fn number(value: f64, decimals: usize) -> Self {
         Self {
             text: plain(value, decimals),
@@ -52,7 +52,7 @@ impl Shown {
 }
 
 /// The number, or the text where there is none.
-impl Serialize for Shown {
+impl Serialize for DisplayedFigure {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.value {
             Some(value) => value.serialize(serializer),
@@ -99,13 +99,13 @@ pub(crate) fn differences(view: &View<'_>) -> Vec<Difference> {
             // Half a unit of the last printed place, plus rounding of floats.
             let half = 0.5 / 10_f64.powf(decimals as f64);
             let tolerance = half + 1e-9 * published.abs().max(1.0);
-            let shown = |value| Shown::number(value, decimals);
+            let shown = |value| DisplayedFigure::number(value, decimals);
             let differs = recomputed.is_some_and(|v| (v - published).abs() > tolerance);
             add(name, shown(published), recomputed.map(shown), differs);
         }
         let flag = |place| view.number(place, "contended").map(|share| share > 0.0);
         let (published, recorded) = (flag(place), flag(own_place));
-        let word = |flag: bool| Shown::word(if flag { "yes" } else { "no" });
+        let word = |flag: bool| DisplayedFigure::word(if flag { "yes" } else { "no" });
         let differs = recorded.is_some() && recorded != published;
         let published = word(published.unwrap_or_default());
         add("contention", published, recorded.map(word), differs);
@@ -123,13 +123,13 @@ pub(crate) fn cell_difference(check: &CellCheck) -> Difference {
         Some(t) => (-(2.0 * t).log10()).round().max(0.0) as usize,
     };
     let recomputed = check.recomputed.as_ref().map(|value| match value {
-        Value::Number(v) => Shown::number(*v, decimals),
-        Value::Text(word) => Shown::word(word),
+        Value::Number(v) => DisplayedFigure::number(*v, decimals),
+        Value::Text(word) => DisplayedFigure::word(word),
     });
     Difference {
         place: format!("{} {}: {}", cell.section, cell.row, cell.column),
         from: "published rows",
-        published: Shown {
+        published: DisplayedFigure {
             text: cell.printed.clone(),
             value: match &cell.value {
                 Published::One(Value::Number(v)) => Some(*v),

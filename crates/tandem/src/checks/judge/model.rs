@@ -53,10 +53,10 @@ fn nearest<'h>(wanted: &str, has: &'h [String]) -> Vec<&'h str> {
 }
 
 fn few(names: &[String]) -> String {
-    const MOST: usize = 6;
-    match names.get(MOST..) {
+    const MOST_NAMES: usize = 6;
+    match names.get(MOST_NAMES..) {
         None | Some([]) => names.join(", "),
-        Some(more) => format!("{} and {} more", names[..MOST].join(", "), more.len()),
+        Some(more) => format!("{} and {} more", names[..MOST_NAMES].join(", "), more.len()),
     }
 }
 

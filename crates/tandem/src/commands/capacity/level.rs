@@ -221,7 +221,7 @@ fn judge(
         let think = Nanos::from_secs_f64(asked.think_s);
         let records = &observed.records;
         let window = steady_window(records, agents, asked.warmup, think, observed.stopped);
-        let decision = window.map_or_else(Decision::unknown, |window| {
+        let decision = window.map_or_else(Decision::default, |window| {
             let sample = Sample::of(records, window);
             rule.judge(&sample, objective, &observed.looks)
         });

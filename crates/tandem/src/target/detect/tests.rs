@@ -34,7 +34,7 @@ fn look(endpoint: &str, api: ApiArg, model: &str) -> Result<Found, Fatal> {
         .enable_all()
         .build()
         .unwrap();
-    let settings = Builder::new(clock::Clock::real()).timeouts(LIMITS);
+    let settings = Settings::new(clock::Clock::real(), LIMITS);
     let found = runtime.block_on(detect(endpoint, api, &settings, model));
     found.map_err(|absent| absent.fatal)?.require(model)
 }
