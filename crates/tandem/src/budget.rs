@@ -87,14 +87,12 @@ pub(crate) async fn climb(
     setting.memory = process::memory();
     let clock = Clock::real();
     let began = clock.now();
-    loop {
+    budget.ended = loop {
         let Some(load) = ladder.next(clock.now().since(began)) else {
-            budget.ended = ladder.end();
-            break;
+            break ladder.end();
         };
         let Some(step) = measure::step(load, &setting, stop).await? else {
-            budget.ended = BudgetEnd::Interrupted;
-            break;
+            break BudgetEnd::Interrupted;
         };
         if budget.depth == BudgetDepth::Full {
             let (streams, rate) = (step.streams, step.tokens_per_s);
@@ -102,7 +100,7 @@ pub(crate) async fn climb(
         }
         ladder.learn(load, &step);
         budget.steps.push(step);
-    }
+    };
     let steps = &mut budget.steps;
     steps.sort_by(|a, b| a.tokens_per_s.total_cmp(&b.tokens_per_s));
     Ok(budget)

@@ -2,9 +2,6 @@
 
 mod calibrate;
 mod capacity;
-mod doctor;
-mod http;
-mod init;
 mod load;
 mod runtime;
 mod serve;
@@ -22,14 +19,11 @@ use serde::de::value::{Error, StringDeserializer};
 
 pub(crate) use self::calibrate::{BudgetFlag, CalibrateArgs};
 pub(crate) use self::capacity::CapacityArgs;
-pub(crate) use self::doctor::DoctorArgs;
-pub(crate) use self::http::HttpFlags;
-pub(crate) use self::init::InitArgs;
 pub(crate) use self::load::{ArrivalsArg, LoadArgs};
 pub(crate) use self::runtime::{CpuList, RuntimeFlags};
 pub(crate) use self::serve::{CalibrateProfileArgs, ServeArgs};
-pub(crate) use self::server::{ApiArg, ServerArgs};
-pub(crate) use self::sweep::{Common, RunArgs, SweepArgs};
+pub(crate) use self::server::{ApiArg, HttpFlags, ServerArgs};
+pub(crate) use self::sweep::{Common, DoctorArgs, InitArgs, RunArgs, SweepArgs};
 
 /// Measure whether running LLM agents concurrently pays, on this server, with these options.
 #[derive(Debug, Parser)]

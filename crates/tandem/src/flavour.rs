@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use document::words::plural;
 use domain::exit::{Fatal, OrFatal as _};
 use domain::record::{RuntimeFacts, RuntimeFlavour};
 use itertools::Itertools as _;
@@ -73,8 +74,7 @@ impl RuntimeFlags {
 pub(crate) fn in_words(facts: &RuntimeFacts) -> String {
     let threads = match (facts.flavour, facts.workers) {
         (RuntimeFlavour::Current, _) => "one thread for all agents".to_owned(),
-        (RuntimeFlavour::Multi, 1) => "multi-thread runtime of 1 thread".to_owned(),
-        (RuntimeFlavour::Multi, n) => format!("multi-thread runtime of {n} threads"),
+        (RuntimeFlavour::Multi, n) => format!("multi-thread runtime of {}", plural(n, "thread")),
     };
     let http = facts.http_in_words();
     let http = http.map_or_else(String::new, |http| format!(", through {http}"));

@@ -9,12 +9,9 @@ use domain::record::{Environment, Provenance, RunHeader};
 use humantime::format_rfc3339_seconds;
 use results::{Kind, Lock};
 
-/// The one wall-clock reading of a command; everything else is stamped by the clock.
+/// The wall clock's time, for names and dates; everything that is measured is stamped by the clock.
+#[expect(clippy::disallowed_methods, reason = "the one reading of it")]
 pub(crate) fn wall_clock() -> SystemTime {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one wall-clock reading of a command"
-    )]
     SystemTime::now()
 }
 

@@ -24,8 +24,6 @@ pub(crate) struct Progress {
 
 #[derive(Debug, Default)]
 struct State {
-    arms: usize,
-    ended: usize,
     current: Option<ArmSpec>,
     /// Chunks of the current arm, and the window that the live rate is taken over.
     window: Option<(Stamp, u64)>,
@@ -67,7 +65,7 @@ impl Progress {
         self.bar.set_message(message);
     }
 
-    fn ended(&self, state: &State, record: &ArmRecord, completed: u32, not_completed: u32) {
+    fn ended(&self, record: &ArmRecord, completed: u32, not_completed: u32) {
         self.bar.inc(1);
         let took = record.ended.since(record.started).as_secs_f64();
         let (run, arm) = (&record.run, record.arm);
@@ -84,9 +82,10 @@ impl Progress {
                 0 => String::new(),
                 n => format!(", {n} not completed"),
             };
+            let (ended, arms) = (self.bar.position(), self.bar.length().unwrap_or_default());
             output::say(format_args!(
-                "[{}/{}] {} repetition {} {arm}: {took:.1} s, {completed} completed{failed}",
-                state.ended, state.arms, run.config, run.repetition,
+                "[{ended}/{arms}] {} repetition {} {arm}: {took:.1} s, {completed} completed{failed}",
+                run.config, run.repetition,
             ));
         }
         for note in &record.notes {
@@ -103,7 +102,6 @@ impl Observer for Progress {
                 arms,
                 already_complete,
             } => {
-                state.arms = *arms;
                 self.bar.set_length(*arms as u64);
                 self.bar.enable_steady_tick(terminal::TICK);
                 if self.json {
@@ -135,10 +133,7 @@ impl Observer for Progress {
                 record,
                 completed,
                 not_completed,
-            } => {
-                state.ended += 1;
-                self.ended(&state, record, *completed, *not_completed);
-            }
+            } => self.ended(record, *completed, *not_completed),
             Event::Warning(text) if self.json => {
                 print_json(&json!({ "event": "warning", "text": text }));
             }

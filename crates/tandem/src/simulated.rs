@@ -13,6 +13,7 @@ use simulator::profile::Profile;
 use simulator::{Simulator, SimulatorConfig};
 
 use crate::flags::{ServeArgs, ServerArgs};
+use crate::folder;
 
 pub(crate) async fn embedded(
     flags: &ServerArgs,
@@ -22,34 +23,15 @@ pub(crate) async fn embedded(
 ) -> Result<Simulator, Fatal> {
     let profile = Profile::load(flags.profile())?;
     let log = flags.simulator_log.as_deref();
-    let settings = config(
-        profile,
-        clock.clone(),
-        flags.num_parallel,
-        &flags.faults,
-        log,
-    )?;
     let config = SimulatorConfig {
         servers,
         seed: Some(seed),
-        ..settings
+        num_parallel: flags.num_parallel.map(|n| n as usize),
+        faults: faults(&flags.faults)?,
+        log: log.map(log_file).transpose()?,
+        ..SimulatorConfig::new(profile, clock.clone())
     };
     Ok(Simulator::start(config).await?)
-}
-
-fn config(
-    profile: Profile,
-    clock: Clock,
-    num_parallel: Option<u32>,
-    fault_flags: &[String],
-    log: Option<&Path>,
-) -> Result<SimulatorConfig, Fatal> {
-    Ok(SimulatorConfig {
-        num_parallel: num_parallel.map(|n| n as usize),
-        faults: faults(fault_flags)?,
-        log: log.map(log_file).transpose()?,
-        ..SimulatorConfig::new(profile, clock)
-    })
 }
 
 pub(crate) fn settings(flags: &ServerArgs) -> Result<SimulatorSettings, Fatal> {
@@ -99,11 +81,6 @@ pub(crate) fn serve_config(args: &ServeArgs) -> Result<SimulatorConfig, Fatal> {
     if let Some(version) = &args.ollama_version {
         profile.server.version.clone_from(version);
     }
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "created_at in the answers of `tandem serve`"
-    )]
-    let epoch = std::time::SystemTime::now();
     // The clock is replaced by `serve`, which starts time with the server.
     let (clock, log) = (Clock::real(), args.log.as_deref());
     Ok(SimulatorConfig {
@@ -111,8 +88,11 @@ pub(crate) fn serve_config(args: &ServeArgs) -> Result<SimulatorConfig, Fatal> {
         seed: args.seed,
         address: args.host,
         port: args.port,
-        epoch,
-        ..config(profile, clock, args.num_parallel, &args.faults, log)?
+        epoch: folder::wall_clock(),
+        num_parallel: args.num_parallel.map(|n| n as usize),
+        faults: faults(&args.faults)?,
+        log: log.map(log_file).transpose()?,
+        ..SimulatorConfig::new(profile, clock)
     })
 }
 

@@ -14,10 +14,10 @@ use domain::telemetry::{GpuSampler, GpuSource};
 use domain::{FailureKind, ModelOptions, Nanos};
 use simulator::Simulator;
 
-use crate::flags::{HttpFlags, ServerArgs};
+use crate::flags::ServerArgs;
 use crate::folder;
 use crate::simulated;
-use crate::target::{self, Fitted, Found, Target};
+use crate::target::{self, Fitted, Target};
 
 pub(crate) struct Stage {
     pub(crate) provenance: Provenance,
@@ -104,22 +104,14 @@ impl Stage {
         setup: &StageSetup<'_>,
         offset: Nanos,
     ) -> Result<Self, Fatal> {
-        match target {
-            Target::Real(found) => Self::real(found, &flags.http, setup.timeouts, offset),
-            Target::Simulator { .. } => Self::simulated(flags, setup, offset).await,
-        }
-    }
-
-    fn real(
-        found: Vec<Found>,
-        http: &HttpFlags,
-        timeouts: Timeouts,
-        offset: Nanos,
-    ) -> Result<Self, Fatal> {
+        let Target::Real(found) = target else {
+            return Self::simulated(flags, setup, offset).await;
+        };
         let clock = Clock::real_from(offset);
         let endpoints: Vec<_> = found.into_iter().map(|server| server.facts).collect();
         let clients = endpoints.iter();
-        let clients = clients.map(|facts| target::client(facts, http, &clock, timeouts));
+        let clients =
+            clients.map(|facts| target::client(facts, &flags.http, &clock, setup.timeouts));
         let backends = clients.collect::<Result<Vec<_>, _>>()?;
         // The devices of this machine do not affect simulators.
         let (gpu, gpu_source) = if endpoints.iter().all(|facts| facts.server.is_simulator()) {

@@ -7,7 +7,7 @@ use std::path::Path;
 use document::json::lifted;
 use document::table::Origin;
 use document::words::{not_completed, plural};
-use document::{Cell, Field, Invocation, Table, choice, findings, notes, verdict};
+use document::{Cell, Invocation, choice, findings, notes, verdict};
 use domain::exit::Fatal;
 use domain::plan::SweepPlan;
 use domain::record::{JOURNAL_FILE, MANIFEST_FILE, Provenance, TELEMETRY_FILE};
@@ -54,7 +54,7 @@ pub(crate) fn print(dir: &Path, sweep: &SweepSummary, json: bool) -> Result<(), 
     }
     let mut out = String::new();
     let simulated = dataset.provenance == Provenance::Simulated;
-    let _ = writeln!(out, "\n{}", table(&summary).to_text(terminal::width()));
+    let _ = writeln!(out, "\n{}", table(&summary));
     if let Some(choice) = &summary.choice {
         let simulated = if simulated { "SIMULATED: " } else { "" };
         let said = choice::in_words(choice, &summary.topologies, "");
@@ -91,38 +91,28 @@ pub(crate) fn print(dir: &Path, sweep: &SweepSummary, json: bool) -> Result<(), 
     terminal::write(&out)
 }
 
-fn table(summary: &Summary) -> Table {
-    let origin = Origin::Derived;
-    let number =
-        |key, heading, cell: fn(&ConfigSummary) -> Cell| Field::number(key, heading, origin, cell);
-    let mut fields = vec![Field::label(
-        "config",
-        "configuration",
-        |c: &ConfigSummary| Cell::text(c.id.as_str()),
-    )];
-    if summary.overall.len() > 1 {
-        let topology = |c: &ConfigSummary| c.topology.map(|t| Cell::text(t.to_string()));
-        let topology = move |c: &ConfigSummary| topology(c).unwrap_or(Cell::Unknown);
-        fields.push(Field::label("topology", "servers", topology));
-    }
-    fields.extend([
-        Field::label("verdict", "verdict", |c: &ConfigSummary| {
-            Cell::text(c.verdict.word())
-        }),
-        number("speedup", "speedup [95 %]", |c| {
-            with_interval(c.stats.speedup.as_ref())
-        }),
-        Field::label("lost", "lost mostly to", main_loss),
-        number("overlap", "overlap %", |c| {
-            let overlap = c.stats.decode_overlap.as_ref();
-            Cell::known(overlap.map(|e| 100.0 * e.mean), 0)
-        }),
-        number("wall_s", "wall s", |c| mean(c.stats.wall_s.as_ref(), 1)),
-        number("speedup_est", "TR113's speedup", |c| {
-            mean(c.stats.speedup_est.as_ref(), 2)
-        }),
-    ]);
-    Table::of("summary", "", fields, &summary.configs)
+fn table(summary: &Summary) -> String {
+    let several = summary.overall.len() > 1;
+    let row = |config: &ConfigSummary| {
+        let stats = &config.stats;
+        let topology = config.topology.map(|t| Cell::text(t.to_string()));
+        let overlap = stats.decode_overlap.as_ref();
+        let mut row = vec![Cell::text(config.id.as_str())];
+        row.extend(several.then(|| topology.unwrap_or(Cell::Unknown)));
+        row.extend([
+            Cell::text(config.verdict.word()),
+            with_interval(stats.speedup.as_ref()),
+            main_loss(config),
+            Cell::known(overlap.map(|e| 100.0 * e.mean), 0),
+            mean(stats.wall_s.as_ref(), 1),
+            mean(stats.speedup_est.as_ref(), 2),
+        ]);
+        row
+    };
+    let servers = if several { "<servers | " } else { "" };
+    let figures = "speedup [95 %] | <lost mostly to | overlap % | wall s | TR113's speedup";
+    let headings = format!("<configuration | {servers}<verdict | {figures}");
+    terminal::table(&headings, summary.configs.iter().map(row))
 }
 
 fn mean(estimate: Option<&Estimate>, decimals: usize) -> Cell {

@@ -107,15 +107,12 @@ fn with_apis(endpoints: Vec<String>, apis: &[ApiArg]) -> Result<Vec<Address>, Fa
     Ok(endpoints.into_iter().zip(apis).collect())
 }
 
-/// A server at each endpoint, or the reason why none could be detected.
-type Detected = Vec<(String, Result<Found, DetectError>)>;
-
-/// Detects the server at each address. Fails when a flag cannot be used.
+/// Detects the server at each address, or why there is none. Fails when a flag cannot be used.
 pub(crate) async fn detect(
     addresses: Vec<Address>,
     http: &HttpFlags,
     model: &str,
-) -> Result<Detected, Fatal> {
+) -> Result<Vec<(String, Result<Found, DetectError>)>, Fatal> {
     let settings = settings(http, &Clock::real(), LIMITS)?;
     let mut servers = Vec::new();
     for (endpoint, api) in addresses {

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use document::output;
+use document::{Cell, Kind, Origin, Table, output};
 use domain::exit::{Fatal, OrFatal as _};
 use domain::record::Provenance;
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
@@ -127,6 +127,20 @@ pub(crate) async fn until_stopped<T>(
         end = measurement => end,
         error = stop.on_signal(on_signal) => Err(Fatal::environment(error)),
     }
+}
+
+/// A table as wide as the terminal. Its headings have ` | ` between them, and `<` before those of words, which are aligned
+/// to the left.
+pub(crate) fn table(headings: &str, rows: impl IntoIterator<Item = Vec<Cell>>) -> String {
+    let mut table = Table::default();
+    for heading in headings.split(" | ") {
+        match heading.strip_prefix('<') {
+            Some(heading) => table.label("", heading),
+            None => table.column("", heading, Kind::Number, Origin::Derived),
+        }
+    }
+    table.rows.extend(rows);
+    table.to_text(width())
 }
 
 /// Width of a line on standard output, characters: COLUMNS, else the terminal's width, else 80.

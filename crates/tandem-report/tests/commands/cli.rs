@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::fixtures::{run, succeeds, with_fixtures, write_slower};
-use crate::place::Place;
+use crate::place::{Place, unread};
 
 #[test]
 fn a_report_is_written_and_checked_and_a_change_is_shown() {
@@ -27,7 +27,11 @@ fn a_report_is_written_and_checked_and_a_change_is_shown() {
     assert!(out.contains("differ from the committed report"), "{out}");
 
     let check = json(&place, "report --check --json", 1);
-    assert_eq!(check["reports"][0]["match"], false);
+    let check = &check["reports"][0];
+    assert_eq!(check["match"], false);
+    let differing = check["differences"].as_array().unwrap().len();
+    let line = format!("{differing} of {} files differ", check["compared"]);
+    assert!(differing > 1 && out.contains(&line), "{line}: {out}");
 }
 
 /// Runs a command line that must end with this exit code, and reads its standard output.
@@ -166,14 +170,6 @@ fn a_sweep_without_telemetry_has_a_report_and_a_bad_level_leaves_the_others() {
     assert!(place.read("c/report.md").contains("requests.jsonl line 1"));
 }
 
-/// Runs a command whose reader has closed standard output and standard error.
-fn unread(place: &Place, line: &str) -> i32 {
-    let closed = || std::io::pipe().unwrap().1;
-    let mut command = place.command(line);
-    let status = command.stdout(closed()).stderr(closed()).status().unwrap();
-    status.code().unwrap()
-}
-
 #[test]
 fn without_a_reader_every_command_ends_as_if_it_were_read() {
     let place = with_fixtures();
@@ -190,7 +186,7 @@ fn without_a_reader_every_command_ends_as_if_it_were_read() {
         ("compare --help", 0),
         ("report --input gone", 2),
     ] {
-        assert_eq!(unread(&place, line), code, "{line}");
+        assert_eq!(unread(place.command(line), &[1, 2]), code, "{line}");
         assert_eq!(run(&place, line).0, code, "{line}");
     }
     assert!(place.path("r/report.md").is_file());

@@ -155,12 +155,10 @@ pub(crate) fn sample(
         connects.extend(rows.iter().filter_map(|row| row.connect_ns).map(ms));
     }
     let late = streams.iter().filter_map(|stream| stream.latest(PACE));
-    let tokens = streams
-        .iter()
-        .map(|stream| stream.writes.len() as u64)
-        .sum();
+    let tokens = streams.iter().map(|stream| stream.writes.len() as u64);
+    let tokens = tokens.sum::<u64>();
     let spent = cpu.zip(start.cpu).map(|(all, start)| all.0 as f64 - start);
-    let fresh = u64::saturating_sub(tokens, start.tokens).max(1);
+    let fresh = tokens.saturating_sub(start.tokens).max(1);
     Ok(Sample {
         cpu,
         tokens,
@@ -173,10 +171,8 @@ pub(crate) fn sample(
 
 /// TTFT as the server knows it, from the request read to the first token on its way, ms.
 fn true_ttft(stream: &StreamLog) -> f64 {
-    stream
-        .writes
-        .first()
-        .map_or(0.0, |first| ms(first.started.since(stream.asked).0))
+    let first = stream.writes.first();
+    first.map_or(0.0, |first| ms(first.started.since(stream.asked).0))
 }
 
 fn bias(report: &Report, streams: &[StreamLog]) -> Result<Bias> {
@@ -258,15 +254,14 @@ impl Server {
         let usable = cpus::usable();
         let ends = usable.first().zip(usable.last());
         let ends = ends.filter(|(server, client)| server != client);
-        let placement = match ends {
+        match ends {
             Some((server, client)) => {
-                format!("Server on CPU {server}, each client on CPU {client}.")
+                println!("Server on CPU {server}, each client on CPU {client}.");
             }
             None => {
-                "Server and client disturb each other: pinning needs Linux and two CPUs.".to_owned()
+                println!("Server and client disturb each other: pinning needs Linux and two CPUs.")
             }
-        };
-        println!("{placement}");
+        }
         let (server, client_cpu) = ends.unzip();
         let client_cpu = client_cpu.copied();
         let (clock, any) = (Clock::real(), ([127, 0, 0, 1], 0).into());

@@ -7,22 +7,14 @@
 #[path = "../../src/cpus.rs"]
 mod cpus;
 #[path = "../../src/descriptors.rs"]
-#[expect(
-    dead_code,
-    unused_imports,
-    reason = "the binary and its tests use more of it"
-)]
+#[expect(dead_code, unused_imports, reason = "the binary uses more of it")]
 mod descriptors;
 mod floor;
 mod kit;
 mod memory;
 mod peers;
 #[path = "../../src/process.rs"]
-#[expect(
-    dead_code,
-    unused_imports,
-    reason = "the binary and its tests use more of it"
-)]
+#[expect(dead_code, unused_imports, reason = "the binary uses more of it")]
 mod process;
 mod product;
 mod startup;

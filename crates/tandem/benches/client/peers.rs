@@ -152,32 +152,28 @@ fn print(args: &Args, mut rows: Vec<Row>) -> String {
     let floors: Vec<_> = floors.collect();
     let heads = "client | streams | CPU us/token | times the floor | TTFT bias ms mean | p99 | start-up CPU ms";
     let rows = rows.iter().map(|row| {
-        let cells = match &row.measured {
+        let mut cells = vec![row.client.clone(), row.streams.to_string()];
+        match &row.measured {
             Ok((start, sample)) => {
                 let floor = floors.iter().find(|(streams, _)| *streams == row.streams);
                 let ratio = sample.per_token.zip(floor);
-                [
+                cells.extend([
                     one(sample.per_token, 1),
                     one(ratio.map(|(per_token, (_, floor))| per_token / floor), 1),
                     one(sample.bias.mean, 2),
                     one(sample.bias.p99, 2),
                     one(start.cpu.map(|ns| ns / 1e6), 0),
-                ]
+                ]);
             }
             Err(why) => {
                 // In a cell, on one line.
                 let words: Vec<_> = why.split_whitespace().collect();
                 let why = words.join(" ").replace('|', "/");
-                let mut cells = [const { String::new() }; 5];
-                cells[0] = format!("not measured: {why}");
-                cells
+                cells.push(format!("not measured: {why}"));
+                cells.resize(heads.split(" | ").count(), String::new());
             }
-        };
-        [
-            vec![row.client.clone(), row.streams.to_string()],
-            cells.into(),
-        ]
-        .concat()
+        }
+        cells
     });
     let requests = args.streams.iter().map(|&streams| {
         let requests = args.work(streams).requests;

@@ -42,16 +42,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let figures = [50.0, 90.0, 100.0].map(|p| one(percentile(values, p), 1));
         [vec![what.to_owned()], figures.into()].concat()
     });
-    println!(
-        "\n{} processes, each looks at the server first.\n",
-        args.runs
-    );
+    let runs = args.runs;
+    println!("\n{runs} processes, each looks at the server first.\n");
     println!("{}", table("ms | median | p90 | max", rows));
-    print_goal(
-        "start-up to first request",
-        median(&first),
-        Some(50.0),
-        " ms",
-    );
+    let first = median(&first);
+    print_goal("start-up to first request", first, Some(50.0), " ms");
     Ok(())
 }

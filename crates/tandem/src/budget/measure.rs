@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, mpsc};
 
 use clock::Clock;
 use domain::Nanos;
@@ -57,16 +57,15 @@ pub(super) async fn step(
     let backend = client(&server, &clock, setting, load.pace)?;
     let streams = NonZeroU32::new(load.streams).ok_or_else(|| Fatal::usage("no streams"))?;
     let requests = load.streams.saturating_mul(load.rounds);
-    let records = Arc::new(Mutex::new(Vec::with_capacity(requests as usize)));
     let shape = LoadShape::Closed {
         agents: streams,
         think: Nanos::ZERO,
     };
     let plan = LoadPlan::new(shape, requests, MODEL, "tick");
-    let kept = Arc::clone(&records);
+    let (sender, records) = mpsc::channel();
     let on_record: OnRecord = Arc::new(move |record: RequestRecord| {
-        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.push(record);
+        // The receiver is dropped after the last request.
+        let _ = sender.send(record);
     });
     let setup = LoadSetup::new(plan, vec![backend], clock.clone(), on_record);
     let cpu = || process::cpu_time().zip(server.cpu_time());
@@ -82,9 +81,8 @@ pub(super) async fn step(
         return Ok(None);
     }
     let mut log = by_seed(server.shutdown(), load.pace);
-    let records = std::mem::take(&mut *records.lock().unwrap_or_else(PoisonError::into_inner));
     let mut compared = Compared::default();
-    for record in &records {
+    for record in records.try_iter() {
         let streams = record.options.seed.and_then(|seed| log.get_mut(&seed));
         // Each stream is used once.
         let truth = streams.and_then(Vec::pop);

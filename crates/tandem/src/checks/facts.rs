@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use domain::ModelOptions;
 use domain::backend::{LoadedModel, ModelIdentity, ServerIdentity};
 use domain::plan::{StatePolicy, SweepPlan};
+use itertools::Itertools as _;
 use serde::{Deserialize, Serialize};
 
 use super::memory::{Need, Shape};
@@ -23,9 +24,8 @@ pub(crate) struct Facts {
 
 impl Facts {
     pub(crate) fn is_simulated(&self) -> bool {
-        self.servers.iter().any(|server| {
-            matches!(&server.state, ServerState::Answers(report) if report.server.is_simulator())
-        })
+        let mut reports = self.servers.iter().filter_map(ServerFacts::report);
+        reports.any(|report| report.server.is_simulator())
     }
 }
 
@@ -64,13 +64,12 @@ impl PlanFacts {
             let mut reloads = false;
             for topology in &plan.topologies {
                 let server = |agent| topology.endpoint_of(agent, servers);
-                for (k, other) in config.agents.iter().enumerate() {
-                    for (i, one) in config.agents[..k].iter().enumerate() {
-                        let (a, b) = (&one.options, &other.options);
-                        if server(i) == server(k) && (a.reloads_for(b) || b.reloads_for(a)) {
-                            reloads = true;
-                            differing.extend(a.runner_differences(b).iter().map(|o| o.name));
-                        }
+                let agents = config.agents.iter().enumerate();
+                for ((i, one), (k, other)) in agents.tuple_combinations() {
+                    let (a, b) = (&one.options, &other.options);
+                    if server(i) == server(k) && (a.reloads_for(b) || b.reloads_for(a)) {
+                        reloads = true;
+                        differing.extend(a.runner_differences(b).iter().map(|o| o.name));
                     }
                 }
             }
@@ -117,6 +116,14 @@ pub(crate) struct ServerFacts {
 }
 
 impl ServerFacts {
+    /// What a server that answers has reported.
+    pub(super) fn report(&self) -> Option<&ServerReport> {
+        match &self.state {
+            ServerState::Answers(report) => Some(report),
+            ServerState::Absent { .. } => None,
+        }
+    }
+
     pub(super) fn answering(found: Found, report: ServerReport) -> Self {
         let url = found.facts.url;
         Self {

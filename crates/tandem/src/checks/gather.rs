@@ -13,6 +13,7 @@ use super::keep_alive;
 use super::memory::{self, Need, Shape};
 use super::slots::{self, Probe, Slots, Window};
 use crate::flags::HttpFlags;
+use crate::folder;
 use crate::target::{self, Found, LIMITS};
 
 /// Maximum time of the probe's first request, which may load the model, and of the others.
@@ -155,7 +156,10 @@ impl Inspection<'_> {
         if report.loads_on_demand && !report.simulated && probe.tokens_per_s_alone.is_some() {
             report.keep_alive_s = match &report.loaded {
                 None => Some(0.0),
-                Some(loaded) => loaded.expires_at.as_deref().and_then(keep_alive::from_now),
+                Some(loaded) => {
+                    let expiry = loaded.expires_at.as_deref();
+                    expiry.and_then(|expiry| keep_alive::left(folder::wall_clock(), expiry))
+                }
             };
         }
         let was_loaded = report.loaded_before.iter().flatten().any(same);

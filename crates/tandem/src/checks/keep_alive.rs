@@ -7,17 +7,8 @@ use chrono::DateTime;
 /// Longer means "for ever": Ollama then reports a time centuries away.
 const FOR_EVER: Duration = Duration::from_hours(24 * 365 * 10);
 
-/// Time until the expiry, seconds; -1 is for ever. None for an invalid time.
-pub(super) fn from_now(expires_at: &str) -> Option<f64> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "servers report the expiry in wall-clock time"
-    )]
-    let now = SystemTime::now();
-    between(now, expires_at)
-}
-
-fn between(now: SystemTime, expires_at: &str) -> Option<f64> {
+/// Time from now until the expiry, seconds; -1 is for ever. None for an invalid time.
+pub(super) fn left(now: SystemTime, expires_at: &str) -> Option<f64> {
     let at = DateTime::parse_from_rfc3339(expires_at).ok()?;
     let micros = u64::try_from(at.timestamp_micros()).ok()?;
     let left = (UNIX_EPOCH + Duration::from_micros(micros)).duration_since(now);
@@ -43,7 +34,7 @@ mod tests {
             ("soon", None),
             ("", None),
         ] {
-            assert_eq!(between(now, text), seconds, "{text}");
+            assert_eq!(left(now, text), seconds, "{text}");
         }
     }
 }

@@ -35,15 +35,12 @@ pub(super) fn look(servers: &[ServerFacts], results: &Path) -> MachineFacts {
 }
 
 fn gpu(name: &str, reading: &GpuReading) -> GpuFacts {
-    let others = reading
-        .processes
-        .iter()
-        .filter(|process| process.server.is_none());
+    let processes = reading.processes.iter();
+    let others = processes.filter(|process| process.server.is_none());
     let others = others.map(|process| {
         let name = process.name.as_deref().unwrap_or("a process");
-        let memory = process
-            .memory_bytes
-            .map_or_else(String::new, |bytes| format!(", {}", size(bytes)));
+        let memory = process.memory_bytes;
+        let memory = memory.map_or_else(String::new, |bytes| format!(", {}", size(bytes)));
         format!("{name} (pid {}{memory})", process.pid)
     });
     GpuFacts {
@@ -93,7 +90,29 @@ fn disk_free(_: &Path) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use domain::telemetry::GpuProcess;
+
     use super::*;
+
+    #[test]
+    fn processes_of_no_server_are_the_others_on_a_gpu() {
+        let process = |pid, name: Option<&str>, memory_bytes, server| GpuProcess {
+            pid,
+            name: name.map(str::to_owned),
+            memory_bytes,
+            server,
+        };
+        let reading = GpuReading {
+            processes: vec![
+                process(1, Some("ollama"), Some(1), Some(0)),
+                process(2, Some("game"), Some(2_000_000_000), None),
+                process(3, None, None, None),
+            ],
+            ..GpuReading::default()
+        };
+        let others = gpu("card", &reading).others;
+        assert_eq!(others, ["game (pid 2, 2.0 GB)", "a process (pid 3)"]);
+    }
 
     #[tokio::test]
     async fn disk_and_clock_have_plausible_values() {

@@ -6,7 +6,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use document::output;
 use document::words::plural;
 
-use super::facts::{Facts, ServerState};
+use super::facts::Facts;
 use super::judge::{Finding, Level, OF_PLAN};
 use crate::terminal;
 
@@ -40,10 +40,9 @@ pub(crate) fn report(facts: &Facts, findings: &[Finding]) -> String {
     };
     let mut text = String::new();
     for (place, server) in facts.servers.iter().enumerate() {
-        let name = match &server.state {
-            ServerState::Answers(report) if report.server.is_simulator() => " (SIMULATED)",
-            _ => "",
-        };
+        let report = server.report();
+        let is_simulator = report.is_some_and(|report| report.server.is_simulator());
+        let name = if is_simulator { " (SIMULATED)" } else { "" };
         let of_block = block(&|finding| finding.server == Some(place));
         let _ = write!(text, "{}{name}\n{of_block}", server.url);
     }

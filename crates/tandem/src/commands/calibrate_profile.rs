@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::Path;
 
-use document::{Cell, Field, Origin, Table};
+use document::Cell;
 use domain::exit::{Exit, Fatal, Hint as _, OrFatal as _};
 use domain::plan::{CachePolicy, StatePolicy};
 use metrics::{AgentObservation, Dataset};
@@ -16,9 +16,6 @@ use simulator::profile::Profile;
 use crate::flags::CalibrateProfileArgs;
 use crate::summary;
 use crate::terminal;
-
-/// A fitted constant: its name, its value, and the number of figures it was fitted to.
-type Constant = (&'static str, f64, usize);
 
 pub(crate) fn calibrate(args: &CalibrateProfileArgs) -> Result<Exit, Fatal> {
     let base = Profile::load(&args.profile)?;
@@ -34,16 +31,11 @@ pub(crate) fn calibrate(args: &CalibrateProfileArgs) -> Result<Exit, Fatal> {
         return Err(Fatal::usage(what));
     }
     let fitted = fit(&base, &model, &shared, &apart)?;
-    let number = |key, cell: fn(&Constant) -> Cell| Field::number(key, key, Origin::Derived, cell);
-    let fields = vec![
-        Field::label("constant", "constant", |(name, ..): &Constant| {
-            Cell::text(*name)
-        }),
-        number("fitted", |(_, value, _)| Cell::number(*value, 4)),
-        number("figures", |(.., figures)| Cell::number(*figures as f64, 0)),
-    ];
-    let constants = Table::of("constants", "", fields, &fitted.constants);
-    let mut text = constants.to_text(terminal::width());
+    let constants = fitted.constants.iter().map(|(name, value, figures)| {
+        let figures = Cell::number(*figures as f64, 0);
+        vec![Cell::text(*name), Cell::number(*value, 4), figures]
+    });
+    let mut text = terminal::table("<constant | fitted | figures", constants);
     for (title, runs, start) in [
         ("one shared server", &shared, Start::Cold),
         ("a server for each agent", &apart, Start::Warm),

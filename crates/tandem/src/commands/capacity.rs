@@ -24,6 +24,7 @@ use results::{FolderError, LeftOut};
 use runtime::{Shutdown, ShutdownLevel};
 use serde::Serialize;
 
+use self::level::Level;
 use self::show::Progress;
 use crate::budget;
 use crate::checks::{self, PlanFacts};
@@ -180,29 +181,33 @@ async fn run(
         };
         let agents = NonZeroU32::new(agents).expect("a search begins at one agent or more");
         let place = results::capacity::next_level(&dir, &record, agents.get());
-        let context = level::LevelContext {
+        let level = Level {
+            agents,
+            phase,
+            dir: &place,
             stage,
             nonce,
             record: &record,
+            others: &levels,
             objective: &objective,
             prompt: &args.request.prompt,
             stop,
             progress: &progress,
         };
-        let level = level::run(context, (agents, phase), &place, &levels).await?;
+        let (probe, figures) = level.run().await?;
         if !args.json {
-            progress.ended(&level.probe, level.figures.as_ref());
+            progress.ended(&probe, figures.as_ref());
         }
-        let cache = level.figures.as_ref().and_then(|f| f.load.cache);
+        let cache = figures.as_ref().and_then(|f| f.load.cache);
         let cache = cache.filter(|_| !record.asked.same_prompt);
         if let Some(helped) = cache.and_then(|c| c.warning()) {
             let agents = plural(agents.get(), "agent");
             progress.say(&format!("warning: {agents}: {helped}"));
         }
-        let stopped = level.probe.end == LevelEnd::Interrupted;
-        record.probes.push(level.probe);
+        let stopped = probe.end == LevelEnd::Interrupted;
+        record.probes.push(probe);
         if !stopped {
-            levels.extend(level.figures);
+            levels.extend(figures);
         }
         results::capacity::write(&dir, &record)?;
         if stop.level() > ShutdownLevel::Running {

@@ -4,11 +4,11 @@ mod restore;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
+use document::Cell;
 use document::output::say;
-use document::{Cell, Field, Origin, Table};
 use domain::Nanos;
 use domain::exit::{Exit, Fatal};
 use domain::plan::{ArmSpec, CachePolicy, Protocol, ProtocolKind, SweepPlan, Topology};
@@ -81,26 +81,19 @@ fn dry_run(mut plan: SweepPlan, common: &Common) -> Result<Exit, Fatal> {
     }
     let simulated = !target.is_real();
     let repetitions = plan.repetitions(simulated).get();
-    let arms: Vec<_> = (1_u32..).zip(plan.expand(repetitions)).collect();
-    let label = |key, heading, words: fn(&ArmSpec) -> String| {
-        Field::label(key, heading, move |(_, arm): &(u32, ArmSpec)| {
-            Cell::text(words(arm))
-        })
-    };
-    let number = |key, heading, number: fn(&(u32, ArmSpec)) -> u32| {
-        let cell = move |arm: &(u32, ArmSpec)| Cell::count(number(arm));
-        Field::number(key, heading, Origin::Derived, cell)
-    };
-    let fields = vec![
-        number("number", "", |(number, _)| *number),
-        label("config", "configuration", |arm| arm.run.config.to_string()),
-        label("topology", "servers", |arm| arm.run.topology.to_string()),
-        number("repetition", "repetition", |(_, arm)| arm.run.repetition),
-        label("arm", "arm", |arm| arm.arm.to_string()),
-    ];
-    let table = Table::of("arms", "", fields, &arms);
+    let arms = (1..).zip(plan.expand(repetitions));
+    let rows = arms.map(|(number, ArmSpec { run, arm })| {
+        vec![
+            Cell::count(number),
+            Cell::text(run.config.to_string()),
+            Cell::text(run.topology.to_string()),
+            Cell::count(run.repetition),
+            Cell::text(arm.to_string()),
+        ]
+    });
+    let arms = terminal::table(" | <configuration | <servers | repetition | <arm", rows);
     let plan = summary::describe_plan(&plan, repetitions, simulated);
-    terminal::write(&format!("{plan}\n{}", table.to_text(terminal::width())))?;
+    terminal::write(&format!("{plan}\n{arms}"))?;
     Ok(Exit::Done)
 }
 
@@ -182,7 +175,7 @@ fn run_on(
 
 impl Job<'_> {
     async fn execute(&self, stage: Stage, held: Option<ResultsDir>) -> Result<Exit, Fatal> {
-        let (common, progress) = (self.common, &self.progress);
+        let (plan, common, progress) = (&self.plan, self.common, &self.progress);
         // A resumed sweep keeps its budget.
         let mut budget = None;
         if held.is_none() {
@@ -195,10 +188,32 @@ impl Job<'_> {
             let runtime = self.runtime.as_ref();
             budget = budget::before_run(common.budget, runtime, &stage.endpoints).await;
         }
-        let nonce = stage.nonce(common.nonce.nonce, self.plan.seed);
-        let (mut manifest, dir) = self.manifest(&stage, held.as_ref())?;
-        manifest.header.client_budget = budget;
-        manifest.header.nonce = (self.plan.protocol.cache == CachePolicy::Nonce).then_some(nonce);
+        let nonce = stage.nonce(common.nonce.nonce, plan.seed);
+        let place = held.as_ref().map(|held| held.dir.as_path());
+        let place = place.or(common.out.as_deref());
+        let runtime = self.runtime.clone();
+        let (dir, mut header) = stage.begin(place, &plan.name, runtime, &common.server)?;
+        header.admission = common.admission;
+        header.client_budget = budget;
+        header.nonce = (plan.protocol.cache == CachePolicy::Nonce).then_some(nonce);
+        if let Some(environment) = &mut header.environment {
+            if !stage.is_embedded() {
+                let urls: Vec<String> = stage.endpoints.iter().map(|e| e.url.clone()).collect();
+                telemetry::describe_devices(environment, stage.gpu.as_deref(), &urls);
+            }
+            environment.facts.extend(self.fitted.facts.clone());
+        }
+        let tables = plan.reads_tables();
+        let tables = tables.then(|| restore::tables(common.benchmarks()));
+        let manifest = Manifest {
+            schema: RESULTS_SCHEMA,
+            header,
+            runner: "rust-tokio".to_owned(),
+            plan_hash: plan.hash(),
+            plan: plan.clone(),
+            repetitions: plan.repetitions(stage.is_embedded()).get(),
+            benchmarks: tables.transpose()?,
+        };
         let results = match held {
             Some(held) => {
                 held.check_same(&manifest)?;
@@ -237,37 +252,5 @@ impl Job<'_> {
         let summary = summary?;
         summary::print(&dir, &summary, common.json)?;
         Ok(Exit::of_run(summary.interrupted, !summary.is_whole()))
-    }
-
-    fn manifest(
-        &self,
-        stage: &Stage,
-        held: Option<&ResultsDir>,
-    ) -> Result<(Manifest, PathBuf), Fatal> {
-        let (plan, common) = (&self.plan, self.common);
-        let place = held.map(|held| held.dir.as_path());
-        let place = place.or(common.out.as_deref());
-        let runtime = self.runtime.clone();
-        let (dir, mut header) = stage.begin(place, &plan.name, runtime, &common.server)?;
-        header.admission = common.admission;
-        if let Some(environment) = &mut header.environment {
-            if !stage.is_embedded() {
-                let urls: Vec<String> = stage.endpoints.iter().map(|e| e.url.clone()).collect();
-                telemetry::describe_devices(environment, stage.gpu.as_deref(), &urls);
-            }
-            environment.facts.extend(self.fitted.facts.clone());
-        }
-        let tables = plan.reads_tables();
-        let tables = tables.then(|| restore::tables(common.benchmarks()));
-        let manifest = Manifest {
-            schema: RESULTS_SCHEMA,
-            header,
-            runner: "rust-tokio".to_owned(),
-            plan_hash: plan.hash(),
-            plan: plan.clone(),
-            repetitions: plan.repetitions(stage.is_embedded()).get(),
-            benchmarks: tables.transpose()?,
-        };
-        Ok((manifest, dir))
     }
 }

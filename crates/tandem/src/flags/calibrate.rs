@@ -7,10 +7,9 @@ use clap::Args;
 use domain::plan::limits;
 use domain::record::HttpClient;
 
-use super::http::HTTP_CLIENTS;
+use super::server::HTTP_CLIENTS;
 use super::{RuntimeFlags, word_of};
 
-/// Flags of `tandem calibrate`.
 #[derive(Debug, Args)]
 #[command(after_help = "The exit code is 1 when some streams could not be used.")]
 pub(crate) struct CalibrateArgs {

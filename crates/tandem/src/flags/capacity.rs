@@ -16,7 +16,6 @@ const FIXED: &str = "model slo start max_agents precision requests_per_agent tim
                      no_text same_prompt warmup max_failed beyond seed out name profile num_parallel faults runtime \
                      workers pin http proxy";
 
-/// Flags of `tandem capacity`.
 #[derive(Debug, Clone, Args)]
 #[command(
     after_help = "A level is a number of agents that run at the same time. The exit code is 1 also when the \

@@ -15,7 +15,6 @@ use super::{
     BudgetFlag, NonceFlag, RequestArgs, RuntimeFlags, ServerArgs, TextFlag, folder_name, number,
 };
 
-/// Flags of `tandem load`.
 #[derive(Debug, Args)]
 #[command(after_help = "docs/load.md describes the load shapes and every figure.")]
 pub(crate) struct LoadArgs {
@@ -86,7 +85,7 @@ pub(crate) struct StartArgs {
     #[arg(long, value_enum, value_name = "DISTRIBUTION")]
     pub(crate) arrivals: Option<ArrivalsArg>,
     /// Coefficient of variation of the gaps of --arrivals gamma: 1 is Poisson, higher values are burstier.
-    #[arg(long, value_name = "N", value_parser = variation)]
+    #[arg(long, value_name = "N", value_parser = |text: &str| number(text, Variation::new, "give a number from 0.01 to 100"))]
     pub(crate) cv: Option<Variation>,
     /// Replay a recorded trace: JSON lines or CSV with start times and lengths, as Azure and Mooncake
     /// publish them, or the folder of a load or a sweep.
@@ -210,10 +209,6 @@ fn ramp(text: &str) -> Result<(f64, Rate), String> {
     });
     let hint = "give two rates of at most 1000000, such as 1..20; the last is 0.0001 or more";
     ends.ok_or_else(|| hint.to_owned())
-}
-
-fn variation(text: &str) -> Result<Variation, String> {
-    number(text, Variation::new, "give a number from 0.01 to 100")
 }
 
 fn speed(text: &str) -> Result<Speed, String> {

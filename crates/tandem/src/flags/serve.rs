@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::Args;
 use domain::plan::limits;
 
-/// Flags of `tandem serve`.
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     /// A shipped profile (rtx4080-laptop, instant) or a file.
@@ -40,7 +39,6 @@ pub(crate) struct ServeArgs {
     pub(crate) log: Option<PathBuf>,
 }
 
-/// Flags of `tandem calibrate-profile`.
 #[derive(Debug, Args)]
 pub(crate) struct CalibrateProfileArgs {
     /// Recorded runs: a figures table (CSV) such as fixtures/tr113/recorded.csv, or a results

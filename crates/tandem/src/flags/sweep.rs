@@ -1,4 +1,4 @@
-//! Flags of `tandem sweep` and `tandem run`.
+//! Flags of the commands on plans: `tandem init`, `doctor`, `sweep` and `run`.
 
 use std::path::{Path, PathBuf};
 
@@ -7,11 +7,57 @@ use domain::plan::{ProtocolKind, limits};
 
 use super::{BudgetFlag, NonceFlag, RuntimeFlags, ServerArgs, TextFlag, word_of};
 
+const INIT_HELP: &str = "\
+Run the plan with `tandem sweep --plan FILE`, or try it without a server with --simulate.
+docs/plans.md describes every key.
+
+The exit code is 2 when the file exists already, 3 when it cannot be written.";
+
+const DOCTOR_HELP: &str = "\
+Without --endpoint the server is OLLAMA_HOST, else 127.0.0.1:11434; the simulator is used only with
+--simulate. To find how many requests a server decodes at the same time (its slots), the doctor sends a
+few short ones with the options of the plan's largest configuration. That loads the model; a model that
+was not loaded before is unloaded again.
+
+The exit code is 1 when something would distort or stop a sweep, 3 when a server cannot be reached.";
+
 const TERMS: &str = "\
 A configuration is a set of agents with their options. An arm runs its agents once: `sequential` one after
 another, `together` all at the same time. The speedup compares the two arms of a repetition.";
 
-/// Flags of `tandem sweep`.
+#[derive(Debug, Args)]
+#[command(after_help = INIT_HELP)]
+pub(crate) struct InitArgs {
+    /// The file to write. A file that exists is never overwritten.
+    #[arg(value_name = "FILE", default_value = "plan.toml")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = DOCTOR_HELP)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// The plan to check: a shipped one or a plan file.
+    #[arg(long, default_value = "tr113", value_name = "NAME|FILE")]
+    pub(crate) plan: String,
+    /// Only configurations whose id matches; may be repeated.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) only: Vec<String>,
+    /// The model, instead of the plan's.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Do not send generation requests, and load no model.
+    #[arg(long)]
+    pub(crate) no_probe: bool,
+    /// The folder for results; only its free space is checked.
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub(crate) out: PathBuf,
+    /// Print one JSON object on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = TERMS)]
 pub(crate) struct SweepArgs {
@@ -33,7 +79,6 @@ pub(crate) struct SweepArgs {
     pub(crate) common: Common,
 }
 
-/// Flags of `tandem run`.
 #[derive(Debug, Args)]
 #[command(after_help = TERMS)]
 pub(crate) struct RunArgs {

@@ -3,11 +3,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 
 use serde_json::Value;
 
-use crate::place::{FIXTURES, Place, code, ended, json, started, text};
+use crate::place::{FIXTURES, Place, code, ended, json, started, text, unread};
 use crate::support::{closed_port, interrupt, requests, signal, until};
 
 const SWEEP: &str = "sweep --simulate --only homo* --repeats 2 --time-scale 10 --out r";
@@ -139,20 +139,6 @@ fn every_long_command_stops_when_its_terminal_is_closed() {
     let before = length();
     until(&mut child, || length() > before);
     assert_eq!(code(&interrupt(child)), 130);
-}
-
-/// Runs a command with these streams closed at the reader's end: 1 is standard output, 2 standard error.
-fn unread(mut command: Command, closed: &[u32]) -> i32 {
-    let pipe = |number| {
-        let (reader, writer) = std::io::pipe().unwrap();
-        if closed.contains(&number) {
-            drop(reader);
-            return Stdio::from(writer);
-        }
-        Stdio::null()
-    };
-    let child = command.stdout(pipe(1)).stderr(pipe(2)).spawn();
-    code(&child.unwrap().wait_with_output().unwrap())
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Output of the commands as snapshots: help, figures, and errors with their exit codes. In the scripts `SERVER` stands for
-//! the URL of a running simulator, and `CLOSED` for an address without a listener.
+//! the URL of a running simulator, `CLOSED` for an address without a listener, and `PROXY` for one to which no command may
+//! connect.
+
+use std::net::TcpListener;
 
 use crate::place::Place;
 use crate::support::{Serving, closed_port};
@@ -10,8 +13,16 @@ fn pin(name: &str, transcript: &str) {
 
 fn script(name: &str) {
     let server = Serving::start();
-    let values = [("SERVER", &*server.url), ("CLOSED", &closed_port())];
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = proxy.local_addr().unwrap().to_string();
+    let values = [
+        ("SERVER", &*server.url),
+        ("CLOSED", &closed_port()),
+        ("PROXY", &address),
+    ];
     pin(name, &Place::new().script(name, &values));
+    proxy.set_nonblocking(true).unwrap();
+    assert!(proxy.accept().is_err(), "a connection to a proxy");
 }
 
 #[test]

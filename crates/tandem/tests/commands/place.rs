@@ -190,6 +190,19 @@ pub(crate) fn started(mut command: Command) -> Child {
     command.spawn().unwrap()
 }
 
+/// The exit code of a command with these streams closed at the reader's end: 1 is standard output, 2 standard error.
+pub(crate) fn unread(mut command: Command, closed: &[u32]) -> i32 {
+    let pipe = |number| {
+        if closed.contains(&number) {
+            Stdio::from(std::io::pipe().unwrap().1)
+        } else {
+            Stdio::null()
+        }
+    };
+    let status = command.stdout(pipe(1)).stderr(pipe(2)).status();
+    status.unwrap().code().unwrap()
+}
+
 /// Checks the exit code of a command, and that its standard error contains all of these words.
 #[track_caller]
 pub(crate) fn ended(line: &str, output: Output, expected: i32, words: &[&str]) -> Output {

@@ -4,7 +4,7 @@ use document::words::plural;
 use itertools::Itertools as _;
 
 use super::{Finding, finding};
-use crate::checks::facts::{ClockFacts, Facts, MachineFacts, PlanFacts, ServerFacts, ServerState};
+use crate::checks::facts::{ClockFacts, Facts, MachineFacts, PlanFacts, ServerFacts};
 use crate::checks::memory::size;
 use crate::descriptors::{self, FileLimit};
 use crate::target;
@@ -17,8 +17,9 @@ const DISK_LEAST: u64 = 100_000_000;
 const DISK_LITTLE: u64 = 1_000_000_000;
 
 pub(super) fn plan(Facts { plan, servers, .. }: &Facts) -> impl Iterator<Item = Finding> {
-    let loads = |server: &ServerFacts| matches!(&server.state, ServerState::Answers(report) if report.loads_on_demand);
-    let reloads = (plan.reloading > 0 && servers.iter().any(loads)).then(|| {
+    let mut reports = servers.iter().filter_map(ServerFacts::report);
+    let loads = reports.any(|report| report.loads_on_demand);
+    let reloads = (plan.reloading > 0 && loads).then(|| {
         let configs = plural(plan.configs as u64, "configuration");
         let options = plan.reloading_options.join(", ");
         finding("reloads", &[&plan.reloading, &configs, &options])

@@ -4,7 +4,7 @@ use document::words::plural;
 use itertools::Itertools as _;
 
 use super::{Case, Finding, finding};
-use crate::checks::facts::{Facts, MachineFacts, ServerReport, ServerState};
+use crate::checks::facts::{Facts, MachineFacts, ServerReport};
 use crate::checks::memory::{Need, size};
 
 /// Share of a device's memory that Ollama fills before it keeps layers on the CPU.
@@ -65,11 +65,8 @@ pub(super) fn together(facts: &Facts) -> Option<Finding> {
     let gpu = gpu_memory(facts.machine.as_ref()?);
     let used = facts.servers.iter().take(facts.plan.servers);
     let local: Vec<_> = used.filter(|server| server.local).collect();
-    let needs = local.iter().filter_map(|server| match &server.state {
-        ServerState::Answers(report) => Some(needed(report)?.0),
-        ServerState::Absent { .. } => None,
-    });
-    let needs: Vec<u64> = needs.collect();
+    let needs = local.iter().filter_map(|server| needed(server.report()?));
+    let needs: Vec<u64> = needs.map(|(bytes, _)| bytes).collect();
     let total: u64 = needs.iter().sum();
     let is_beyond = total as f64 > gpu as f64 * GPU_SHARE;
     if gpu == 0 || needs.len() < 2 || !is_beyond && needs.len() < local.len() {

@@ -1,9 +1,8 @@
 //! A calibration as text.
 
+use document::Cell;
 use document::budget::{ended_in_words, percentile_word};
-use document::table::Origin;
 use document::words::plural;
-use document::{Cell, Field, Table};
 use domain::record::{Bias, BudgetStep, Calibration};
 use metrics::budget::calibrated_to;
 
@@ -43,7 +42,7 @@ pub(super) fn block(calibration: &Calibration) -> String {
             "warning: {n} streams are left out: they did not complete or did not match the server's log\n"
         ),
     };
-    let steps = table(&budget.steps).to_text(terminal::width());
+    let steps = table(&budget.steps);
     let biases = budget
         .steps
         .iter()
@@ -66,46 +65,33 @@ pub(super) fn block(calibration: &Calibration) -> String {
 }
 
 /// The steps, the most important columns first: a narrow terminal drops the last ones.
-fn table(steps: &[BudgetStep]) -> Table {
-    type Of<T> = fn(&BudgetStep) -> T;
-    let number = |key, heading, cell: Of<Cell>| Field::number(key, heading, Origin::Measured, cell);
-    let time = |key, heading, ns: Of<Option<i64>>| {
-        let cell = move |step: &BudgetStep| Cell::text(percentile_word(ns(step)));
-        Field::number(key, heading, Origin::Measured, cell)
-    };
-    let words = |key, heading, words: Of<Option<String>>| {
-        let cell = move |step: &BudgetStep| Cell::text(words(step).unwrap_or("-".to_owned()));
-        Field::number(key, heading, Origin::Measured, cell)
-    };
-    let fields = vec![
-        number("streams", "streams", |s| Cell::count(s.streams)),
-        number("tokens_per_s", "tok/s", |s| Cell::number(s.tokens_per_s, 0)),
-        time("token", "token bias, ms", |s| Some(s.token_bias?.mean_ns)),
-        time("token_p99", "p99", |s| s.token_bias?.p99_ns),
-        time("ttft", "TTFT bias, ms", |s| Some(s.ttft_bias?.mean_ns)),
-        time("ttft_p99", "p99", |s| s.ttft_bias?.p99_ns),
-        time("jitter_p99", "jitter p99", |s| {
-            Some(s.jitter_p99_ns?.0.cast_signed())
-        }),
-        words("cpu_per_token", "CPU/token", |s| {
-            Some(format!("{:.1} us", s.cpu_per_token_ns?.0 as f64 / 1e3))
-        }),
-        words("cpu_used", "CPU used", |s| {
-            Some(format!("{:.0} %", 100.0 * s.cpu_used?))
-        }),
-        words("memory", "memory/agent", |s| {
-            Some(format!(
-                "{:.0} KiB",
-                s.memory_per_agent_bytes? as f64 / 1024.0
-            ))
-        }),
-        time("token_p50", "token bias p50", |s| {
-            Some(s.token_bias?.p50_ns)
-        }),
-        time("ttft_p50", "TTFT bias p50", |s| Some(s.ttft_bias?.p50_ns)),
-        time("gap", "ITL bias", |s| Some(s.gap_error?.mean_ns)),
-    ];
-    Table::of("steps", "", fields, steps)
+fn table(steps: &[BudgetStep]) -> String {
+    let headings = "streams | tok/s | token bias, ms | p99 | TTFT bias, ms | p99 | jitter p99 | CPU/token | CPU used \
+                    | memory/agent | token bias p50 | TTFT bias p50 | ITL bias";
+    let time = |ns| Cell::text(percentile_word(ns));
+    let words = |words: Option<String>| Cell::text(words.unwrap_or("-".to_owned()));
+    let rows = steps.iter().map(|step| {
+        let (token, ttft) = (step.token_bias, step.ttft_bias);
+        let cpu_us = step.cpu_per_token_ns.map(|cpu| cpu.0 as f64 / 1e3);
+        let memory = step.memory_per_agent_bytes;
+        let memory_kib = memory.map(|bytes| bytes as f64 / 1024.0);
+        vec![
+            Cell::count(step.streams),
+            Cell::number(step.tokens_per_s, 0),
+            time(token.map(|bias| bias.mean_ns)),
+            time(token.and_then(|bias| bias.p99_ns)),
+            time(ttft.map(|bias| bias.mean_ns)),
+            time(ttft.and_then(|bias| bias.p99_ns)),
+            time(step.jitter_p99_ns.map(|jitter| jitter.0.cast_signed())),
+            words(cpu_us.map(|us| format!("{us:.1} us"))),
+            words(step.cpu_used.map(|used| format!("{:.0} %", 100.0 * used))),
+            words(memory_kib.map(|kib| format!("{kib:.0} KiB"))),
+            time(token.map(|bias| bias.p50_ns)),
+            time(ttft.map(|bias| bias.p50_ns)),
+            time(step.gap_error.map(|bias| bias.mean_ns)),
+        ]
+    });
+    terminal::table(headings, rows)
 }
 
 #[cfg(test)]

@@ -32,10 +32,8 @@ const GRACE: Nanos = Nanos::from_secs(60);
 /// Requests planned for each agent: more than any budget, so that no agent is ever idle.
 const ENDLESS: u32 = 1 << 20;
 
-pub(super) struct Level {
-    pub(super) probe: LevelRecord,
-    pub(super) figures: Option<LevelFigures>,
-}
+/// What a level came to: its record, and its figures if it was ever steady.
+pub(super) type Outcome = (LevelRecord, Option<LevelFigures>);
 
 #[derive(Default)]
 struct Observed {
@@ -48,11 +46,17 @@ struct Observed {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct LevelContext<'a> {
+pub(super) struct Level<'a> {
+    pub(super) agents: NonZeroU32,
+    pub(super) phase: Phase,
+    /// The level's own folder.
+    pub(super) dir: &'a Path,
     pub(super) stage: &'a Stage,
     /// Seed of this process's nonces.
     pub(super) nonce: NonceRoot,
     pub(super) record: &'a CapacityRecord,
+    /// The levels before it.
+    pub(super) others: &'a [LevelFigures],
     pub(super) objective: &'a Objective,
     pub(super) prompt: &'a str,
     /// Stops the whole run.
@@ -60,191 +64,184 @@ pub(super) struct LevelContext<'a> {
     pub(super) progress: &'a Progress,
 }
 
-/// Runs a level and judges it. `others` are the levels before it.
-pub(super) async fn run(
-    context: LevelContext<'_>,
-    (agents, phase): (NonZeroU32, Phase),
-    dir: &Path,
-    others: &[LevelFigures],
-) -> Result<Level, Fatal> {
-    let LevelContext { stage, record, .. } = context;
-    let plan = plan(context, agents);
-    let mut file = LoadFile {
-        schema: LOAD_SCHEMA,
-        // The run's own file has runtime, budget and environment.
-        header: RunHeader {
-            name: format!("{}, {agents} agents", record.header.name),
-            runtime: None,
-            client_budget: None,
-            environment: None,
-            nonce: (plan.cache == CachePolicy::Nonce).then_some(plan.nonce),
-            ..record.header.clone()
-        },
-        asked: rows::asked(&plan, NonZeroU32::MIN),
-        result: None,
-    };
-    let stop = Shutdown::new(GRACE);
-    let opened = rows::create(dir, &file)?;
-    let (rows, keep) = Rows::start(Some(opened), None, ProgressBar::hidden(), stop.clone())?;
-    let (sender, rows_in) = unbounded_channel();
-    let on_record: OnRecord = Arc::new(move |row: RequestRecord| {
-        // The receiver is dropped after the last sender.
-        let _ = sender.send(row.clone());
-        keep(row);
-    });
-    context.progress.started(agents.get());
-    let setup = LoadSetup {
-        backlog: Some(Arc::clone(&rows.backlog)),
-        ..LoadSetup::new(plan, stage.backends.clone(), stage.clock.clone(), on_record)
-    };
-    let (end, observed) = tokio::join!(
-        run_load(setup, &stop),
-        observe(context, agents.get(), rows_in, &stop)
-    );
-    let end = end?;
-    let level = judge(context, (agents.get(), phase), dir, &observed, others);
-    let kept = rows.finish()?;
-    let rows_file = dir.join(REQUESTS_FILE);
-    kept.written.map_err(FolderError::write(&rows_file))?;
-    // All records of the level, including the warm-up. A level has no fixed number of requests: it is complete when
-    // it is judged.
-    file.result = Some(LoadResult {
-        interrupted: false,
-        not_begun: 0,
-        peak_in_flight: end.peak_in_flight,
-        warmed: None,
-        figures: kept.collected.figures(),
-        client: ClientCost::default(),
-    });
-    results::load::write(dir, &file)?;
-    Ok(level)
-}
-
-fn plan(context: LevelContext<'_>, agents: NonZeroU32) -> LoadPlan {
-    let LevelContext { record, nonce, .. } = context;
-    let asked = &record.asked;
-    let shape = LoadShape::Closed {
-        agents,
-        think: Nanos::from_secs_f64(asked.think_s),
-    };
-    let requests = agents.get().saturating_mul(ENDLESS);
-    let (number, count) = (record.probes.len().to_string(), agents.to_string());
-    let of_level = |root: u64| derive(&["capacity", &root.to_string(), &number, &count]);
-    LoadPlan {
-        cache: if asked.same_prompt {
-            CachePolicy::Warm
-        } else {
-            CachePolicy::Nonce
-        },
-        options: ModelOptions {
-            num_predict: Some(asked.num_predict),
-            ..ModelOptions::default()
-        },
-        seed: of_level(asked.seed),
-        // No level may find its prompts in the server's cache.
-        nonce: NonceRoot::new(of_level(nonce.value())),
-        ..LoadPlan::new(shape, requests, &asked.model, context.prompt)
+impl Level<'_> {
+    /// Runs the level and judges it.
+    pub(super) async fn run(self) -> Result<Outcome, Fatal> {
+        let Self {
+            agents,
+            dir,
+            stage,
+            record,
+            ..
+        } = self;
+        let plan = self.plan();
+        let mut file = LoadFile {
+            schema: LOAD_SCHEMA,
+            // The run's own file has runtime, budget and environment.
+            header: RunHeader {
+                name: format!("{}, {agents} agents", record.header.name),
+                runtime: None,
+                client_budget: None,
+                environment: None,
+                nonce: (plan.cache == CachePolicy::Nonce).then_some(plan.nonce),
+                ..record.header.clone()
+            },
+            asked: rows::asked(&plan, NonZeroU32::MIN),
+            result: None,
+        };
+        let stop = Shutdown::new(GRACE);
+        let opened = rows::create(dir, &file)?;
+        let (rows, keep) = Rows::start(Some(opened), None, ProgressBar::hidden(), stop.clone())?;
+        let (sender, rows_in) = unbounded_channel();
+        let on_record: OnRecord = Arc::new(move |row: RequestRecord| {
+            // The receiver is dropped after the last sender.
+            let _ = sender.send(row.clone());
+            keep(row);
+        });
+        self.progress.started(agents.get());
+        let setup = LoadSetup {
+            backlog: Some(Arc::clone(&rows.backlog)),
+            ..LoadSetup::new(plan, stage.backends.clone(), stage.clock.clone(), on_record)
+        };
+        let observed = self.observe(rows_in, &stop);
+        let (end, observed) = tokio::join!(run_load(setup, &stop), observed);
+        let end = end?;
+        let outcome = self.judge(&observed);
+        let kept = rows.finish()?;
+        let rows_file = dir.join(REQUESTS_FILE);
+        kept.written.map_err(FolderError::write(&rows_file))?;
+        // All records of the level, including the warm-up. A level has no fixed number of requests: it is complete when
+        // it is judged.
+        file.result = Some(LoadResult {
+            interrupted: false,
+            not_begun: 0,
+            peak_in_flight: end.peak_in_flight,
+            warmed: None,
+            figures: kept.collected.figures(),
+            client: ClientCost::default(),
+        });
+        results::load::write(dir, &file)?;
+        Ok(outcome)
     }
-}
 
-/// Collects the records and stops the level when it can be judged or its budget is used up.
-async fn observe(
-    context: LevelContext<'_>,
-    agents: u32,
-    mut rows_in: UnboundedReceiver<RequestRecord>,
-    stop: &Shutdown,
-) -> Observed {
-    let asked = &context.record.asked;
-    let mut watch = Watch::new(asked, context.objective, agents);
-    let mut out = Observed::default();
-    let limit = asked.budget.time_per_level_s.map(Nanos::from_secs_f64);
-    let time_is_up = async {
-        match limit {
-            Some(limit) => context.stage.clock.sleep(limit).await,
-            None => std::future::pending().await,
+    fn plan(&self) -> LoadPlan {
+        let Self { agents, record, .. } = self;
+        let asked = &record.asked;
+        let shape = LoadShape::Closed {
+            agents: *agents,
+            think: Nanos::from_secs_f64(asked.think_s),
+        };
+        let requests = agents.get().saturating_mul(ENDLESS);
+        let (number, count) = (record.probes.len().to_string(), agents.to_string());
+        let of_level = |root: u64| derive(&["capacity", &root.to_string(), &number, &count]);
+        LoadPlan {
+            cache: if asked.same_prompt {
+                CachePolicy::Warm
+            } else {
+                CachePolicy::Nonce
+            },
+            options: ModelOptions {
+                num_predict: Some(asked.num_predict),
+                ..ModelOptions::default()
+            },
+            seed: of_level(asked.seed),
+            // No level may find its prompts in the server's cache.
+            nonce: NonceRoot::new(of_level(self.nonce.value())),
+            ..LoadPlan::new(shape, requests, &asked.model, self.prompt)
         }
-    };
-    tokio::pin!(time_is_up);
-    let (mut timed, mut interrupted) = (false, false);
-    loop {
-        let row = tokio::select! {
-            biased;
-            () = context.stop.stopping().cancelled(), if !interrupted => {
-                interrupted = true;
-                stop.abort();
-                continue;
-            }
-            row = rows_in.recv() => row,
-            () = &mut time_is_up, if !timed => {
-                timed = true;
-                if stop.level() == ShutdownLevel::Running {
-                    out.stopped = Some(context.stage.clock.now());
-                    stop.stop();
-                }
-                continue;
+    }
+
+    /// Collects the records and stops the level when it can be judged or its budget is used up.
+    async fn observe(
+        &self,
+        mut rows_in: UnboundedReceiver<RequestRecord>,
+        stop: &Shutdown,
+    ) -> Observed {
+        let (asked, clock) = (&self.record.asked, &self.stage.clock);
+        let mut watch = Watch::new(asked, self.objective, self.agents.get());
+        let mut out = Observed::default();
+        let limit = asked.budget.time_per_level_s.map(Nanos::from_secs_f64);
+        let time_is_up = async {
+            match limit {
+                Some(limit) => clock.sleep(limit).await,
+                None => std::future::pending().await,
             }
         };
-        let Some(row) = row else { break };
-        out.records.push(row);
-        context.progress.heard(out.records.len());
-        if stop.level() != ShutdownLevel::Running {
-            continue;
-        }
-        match watch.see(&out.records) {
-            Watched::On => {}
-            Watched::Decided(window, decision) => {
-                out.decided = Some((window, decision));
-                stop.stop();
+        tokio::pin!(time_is_up);
+        let (mut timed, mut interrupted) = (false, false);
+        loop {
+            let row = tokio::select! {
+                biased;
+                () = self.stop.stopping().cancelled(), if !interrupted => {
+                    interrupted = true;
+                    stop.abort();
+                    continue;
+                }
+                row = rows_in.recv() => row,
+                () = &mut time_is_up, if !timed => {
+                    timed = true;
+                    if stop.level() == ShutdownLevel::Running {
+                        out.stopped = Some(clock.now());
+                        stop.stop();
+                    }
+                    continue;
+                }
+            };
+            let Some(row) = row else { break };
+            out.records.push(row);
+            self.progress.heard(out.records.len());
+            if stop.level() != ShutdownLevel::Running {
+                continue;
             }
-            Watched::Budget => {
-                out.stopped = Some(context.stage.clock.now());
-                stop.stop();
+            match watch.see(&out.records) {
+                Watched::On => {}
+                Watched::Decided(window, decision) => {
+                    out.decided = Some((window, decision));
+                    stop.stop();
+                }
+                Watched::Budget => {
+                    out.stopped = Some(clock.now());
+                    stop.stop();
+                }
             }
         }
+        out.looks = watch.looks().to_vec();
+        out
     }
-    out.looks = watch.looks().to_vec();
-    out
-}
 
-fn judge(
-    context: LevelContext<'_>,
-    (agents, phase): (u32, Phase),
-    dir: &Path,
-    observed: &Observed,
-    others: &[LevelFigures],
-) -> Level {
-    let (asked, objective) = (&context.record.asked, context.objective);
-    let rule = Rule { error: asked.error };
-    let (window, decision) = if let Some((window, decision)) = &observed.decided {
-        (Some(*window), decision.clone())
-    } else {
-        let think = Nanos::from_secs_f64(asked.think_s);
-        let records = &observed.records;
-        let window = steady_window(records, agents, asked.warmup, think, observed.stopped);
-        let decision = window.map_or_else(Decision::default, |window| {
-            let sample = Sample::of(records, window);
-            rule.judge(&sample, objective, &observed.looks)
-        });
-        (window, decision)
-    };
-    let end = if observed.decided.is_some() {
-        LevelEnd::Decided
-    } else if context.stop.level() > ShutdownLevel::Running {
-        LevelEnd::Interrupted
-    } else {
-        LevelEnd::Budget
-    };
-    let figures = window.map(|w| LevelFigures::of(&observed.records, agents, w, objective));
-    Level {
-        probe: capacity::probe(
-            folder::name_of(dir, ""),
-            (agents, phase, end),
+    fn judge(&self, observed: &Observed) -> Outcome {
+        let (asked, objective) = (&self.record.asked, self.objective);
+        let agents = self.agents.get();
+        let rule = Rule { error: asked.error };
+        let (window, decision) = if let Some((window, decision)) = &observed.decided {
+            (Some(*window), decision.clone())
+        } else {
+            let think = Nanos::from_secs_f64(asked.think_s);
+            let records = &observed.records;
+            let window = steady_window(records, agents, asked.warmup, think, observed.stopped);
+            let decision = window.map_or_else(Decision::default, |window| {
+                let sample = Sample::of(records, window);
+                rule.judge(&sample, objective, &observed.looks)
+            });
+            (window, decision)
+        };
+        let end = if observed.decided.is_some() {
+            LevelEnd::Decided
+        } else if self.stop.level() > ShutdownLevel::Running {
+            LevelEnd::Interrupted
+        } else {
+            LevelEnd::Budget
+        };
+        let figures = window.map(|w| LevelFigures::of(&observed.records, agents, w, objective));
+        let record = capacity::probe(
+            folder::name_of(self.dir, ""),
+            (agents, self.phase, end),
             observed.looks.clone(),
             decision,
             figures.as_ref(),
-            others,
+            self.others,
             asked.max_failed,
-        ),
-        figures,
+        );
+        (record, figures)
     }
 }

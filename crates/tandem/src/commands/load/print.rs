@@ -1,10 +1,10 @@
 //! A load's figures as text.
 
 use std::collections::BTreeMap;
+use std::iter;
 
-use document::table::Origin;
+use document::Cell;
 use document::words::{outcomes, plural};
-use document::{Cell, Field, Table};
 use domain::record::RuntimeFacts;
 use domain::record::load::{LoadFile, LoadResult, Shape, Spread};
 use metrics::budget;
@@ -130,7 +130,7 @@ fn add_times(lines: &mut Lines, result: &LoadResult) {
     });
     let measured = turns.chain(work).filter(|(_, spread)| spread.is_some());
     rows.extend(measured.map(|(name, spread)| (name, spread.as_ref())));
-    lines.0 += &times(&rows).to_text(terminal::width());
+    lines.0 += &times(&rows);
 
     let known = || rows.iter().filter_map(|(_, spread)| *spread);
     let needs: BTreeMap<_, _> = known().flat_map(|spread| &spread.needs).collect();
@@ -169,27 +169,28 @@ fn add_times(lines: &mut Lines, result: &LoadResult) {
 /// A row of times; a percentile that needs more requests is `-`.
 type Row<'a> = (String, Option<&'a Spread>);
 
-fn times(rows: &[Row]) -> Table {
-    let cell = |of: fn(&Spread) -> Option<f64>, decimals| {
-        move |(_, spread): &Row| match spread.map(of) {
-            None => Cell::Unknown,
-            Some(None) => Cell::text("-"),
-            Some(Some(value)) => Cell::number(value, decimals),
-        }
-    };
-    let ms = |key, of| Field::number(key, key, Origin::Derived, cell(of, 3));
-    let fields = vec![
-        Field::label("ms", "ms", |(name, _): &Row| Cell::text(name)),
-        ms("mean", |s| Some(s.mean)),
-        ms("p50", |s| Some(s.p50)),
-        ms("p90", |s| s.p90),
-        ms("p95", |s| s.p95),
-        ms("p99", |s| s.p99),
-        ms("max", |s| Some(s.max)),
-        Field::number("n", "n", Origin::Derived, cell(|s| Some(s.n as f64), 0)),
-        ms("min", |s| Some(s.min)),
-    ];
-    Table::of("times", "", fields, rows)
+fn times(rows: &[Row]) -> String {
+    let ms = |value| Cell::number(value, 3);
+    let percentile = |p: Option<f64>| p.map_or(Cell::text("-"), ms);
+    let rows = rows.iter().map(|(name, spread)| {
+        let figures = spread.map_or([const { Cell::Unknown }; 8], |s| {
+            let [p90, p95, p99] = [s.p90, s.p95, s.p99].map(percentile);
+            let n = Cell::number(s.n as f64, 0);
+            [
+                ms(s.mean),
+                ms(s.p50),
+                p90,
+                p95,
+                p99,
+                ms(s.max),
+                n,
+                ms(s.min),
+            ]
+        });
+        iter::once(Cell::text(name)).chain(figures).collect()
+    });
+    let headings = "<ms | mean | p50 | p90 | p95 | p99 | max | n | min";
+    terminal::table(headings, rows)
 }
 
 fn add_client(lines: &mut Lines, result: &LoadResult, runtime: Option<&RuntimeFacts>) {

@@ -54,26 +54,11 @@ const PROPS: (&str, &str) = (
     r#"{"build_info":"b1","total_slots":2,"default_generation_settings":{"n_ctx":512}}"#,
 );
 
-const UNAUTHORIZED: &str = "401 Unauthorized\r\n\r\n{\"error\":{\"message\":\"no key\"}}";
-const HTML: &str = "200 OK\r\nContent-Type: text/html\r\n\r\n<html>hi</html>";
-const NO_PAGE: &str = "404 Not Found\r\n\r\nno such page";
-
 #[test]
 fn the_protocol_is_detected_unless_the_flag_names_it() {
     use ApiArg::{Auto, Ollama, Openai};
-    let (ollama, llama) = (&[OLLAMA, TAGS, V1], &[LLAMA_CPP, PROPS]);
     let mut cases = Vec::new();
-    for (routes, path, api, model) in [
-        (&ollama[..], "", Auto, "m"),
-        (ollama, "/", Auto, "m"),
-        (ollama, "/v1", Auto, "m"),
-        (ollama, "/v1/", Auto, "m"),
-        (ollama, "", Openai, "m"),
-        (llama, "", Auto, "any name"),
-        (llama, "/v1", Auto, "any name"),
-        (llama, "", Ollama, "m"),
-        (&[V1], "", Auto, "gemma3"),
-    ] {
+    let mut add = |routes: &[_], path, api, model| {
         let address = server(routes);
         let found = look(&format!("http://{address}{path}"), api, model);
         let outcome = match found {
@@ -82,52 +67,32 @@ fn the_protocol_is_detected_unless_the_flag_names_it() {
         };
         let outcome = outcome.replace(&address, "ADDRESS");
         cases.push(format!("ADDRESS{path}, {api:?}, {model}:\n  {outcome}"));
+    };
+    let (ollama, llama) = (&[OLLAMA, TAGS, V1], &[LLAMA_CPP, PROPS]);
+    for path in ["", "/", "/v1", "/v1/"] {
+        add(ollama, path, Auto, "m");
+    }
+    add(ollama, "", Openai, "m");
+    add(llama, "", Auto, "any name");
+    add(llama, "/v1", Auto, "any name");
+    add(llama, "", Ollama, "m");
+    add(&[V1], "", Auto, "gemma3");
+    // With `--api openai` a model need not be listed. Else a server of neither protocol gives both reasons.
+    let list = ("/v1/models", "200 OK\r\n\r\n[{\"id\":\"a/b\"}]");
+    add(&[list], "", Openai, "a/b:nitro");
+    for reply in [
+        list.1,
+        "404 Not Found\r\n\r\nno such page",
+        "200 OK\r\nContent-Type: text/html\r\n\r\n<html>hi</html>",
+        "{\"models\":7}",
+        "401 Unauthorized\r\n\r\n{\"error\":{\"message\":\"no key\"}}",
+        "301 Moved Permanently\r\nLocation: /v1/models\r\n\r\n",
+        "429 Too Many Requests\r\nRetry-After: 9\r\n\r\nslow down",
+    ] {
+        add(&[("/v1/models", reply)], "", Openai, "x/y");
+        add(&[("/v1/models", reply)], "", Auto, "x/y");
     }
     insta::assert_snapshot!(cases.concat());
-}
-
-/// With `--api openai` a model need not be listed.
-#[test]
-fn a_named_protocol_needs_no_list_of_models() {
-    let list = "200 OK\r\n\r\n[{\"id\":\"a/b\"}]";
-    for (reply, why) in [
-        (NO_PAGE, "cannot be read"),
-        (HTML, "cannot be read"),
-        ("{\"models\":7}", "cannot be read"),
-        (list, "does not list it"),
-    ] {
-        let address = server(&[("/v1/models", reply)]);
-        let found = look(&address, ApiArg::Openai, "x/y").unwrap();
-        assert_eq!(found.facts.model.as_ref().unwrap().name, "x/y");
-        assert_eq!(found.facts.server.kind, "openai-compatible");
-        assert!(found.reported["unlisted"].contains(why), "{found:?}");
-        look(&address, ApiArg::Auto, "x/y").unwrap_err();
-    }
-    let address = server(&[("/v1/models", list)]);
-    let found = look(&address, ApiArg::Openai, "a/b:nitro").unwrap();
-    assert_eq!(found.reported.get("unlisted"), None);
-    let address = server(&[("/v1/models", UNAUTHORIZED)]);
-    look(&address, ApiArg::Openai, "x/y").unwrap_err();
-}
-
-#[test]
-fn a_server_of_neither_protocol_gives_both_reasons() {
-    let redirect = "301 Moved Permanently\r\nLocation: /v1/models\r\n\r\n";
-    let busy = "429 Too Many Requests\r\nRetry-After: 9\r\n\r\nslow down";
-    for (reply, words) in [
-        (NO_PAGE, "no such page"),
-        (UNAUTHORIZED, "no key; the server wants a key: "),
-        (UNAUTHORIZED, "set TANDEM_API_KEY"),
-        (HTML, "is this an OpenAI-compatible server?"),
-        (redirect, "redirects are not followed, "),
-        (redirect, "it points to /v1/models"),
-        (busy, "come back after 9 s"),
-    ] {
-        let error = look(&server(&[("/v1/models", reply)]), ApiArg::Auto, "m").unwrap_err();
-        let error = error.to_string();
-        assert!(error.contains(words), "{error}");
-        assert!(error.contains("not Ollama's API either"), "{error}");
-    }
 }
 
 #[test]

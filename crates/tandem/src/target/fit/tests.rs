@@ -1,5 +1,4 @@
 use domain::backend::ServerIdentity;
-use domain::plan::Protocol;
 use domain::record::EndpointFacts;
 
 use super::*;
@@ -30,21 +29,8 @@ fn a_plan_follows_what_its_servers_can_do() {
         let mut fitted = plan();
         let servers: Vec<_> = kinds.split(", ").map(found).collect();
         let differences = fit(&mut fitted, &servers);
-        let Protocol {
-            state,
-            warm_up,
-            probe,
-            ..
-        } = fitted.protocol.clone();
-        let protocol = Protocol {
-            state,
-            warm_up,
-            probe,
-            ..plan().protocol
-        };
-        assert_eq!(fitted.protocol, protocol, "nothing else is changed");
-        let protocol_words = format!("{state}, warm_up {warm_up}, probe {probe}");
-        cases.push(format!("{kinds}: {protocol_words}\n{differences:#?}\n"));
+        let protocol = fitted.protocol.clone();
+        cases.push(format!("{kinds}: {protocol:?}\n{differences:#?}\n"));
         // A second time there is nothing left to change.
         let again = fit(&mut fitted, &servers);
         assert_eq!(fitted.protocol, protocol);
