@@ -101,7 +101,7 @@ impl RequestMetrics {
 }
 
 /// A latency of [`RequestMetrics`] that can be limited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum LatencyFigure {
     Ttft,

@@ -38,11 +38,11 @@ impl ChatBackend for Client {
     }
 
     async fn identify(&self) -> Result<ServerIdentity, BackendError> {
-        let version: Version = self.get("/api/version").await?;
-        let server = version.server.map(|server| self.transport.name(server));
+        let Version { version, server } = self.get("/api/version").await?;
+        let server: Option<String> = server.and_then(|raw| serde_json::from_str(raw.get()).ok());
         Ok(ServerIdentity {
-            kind: server.unwrap_or_else(|| "ollama".to_owned()),
-            version: self.transport.name(version.version),
+            kind: server.map_or("ollama".to_owned(), |server| self.transport.name(server)),
+            version: self.transport.name(version),
         })
     }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use domain::exit::{Exit, Fails};
+use domain::record::Provenance;
 
 #[derive(Debug, thiserror::Error)]
 pub struct LoadError {
@@ -125,8 +126,8 @@ pub enum LoadErrorKind {
          use `tandem-report compare` to set them side by side"
     )]
     MixedProvenance {
-        found: &'static str,
-        other: &'static str,
+        found: Provenance,
+        other: Provenance,
     },
 }
 

@@ -2,8 +2,8 @@
 
 use domain::record::capacity::LevelEnd;
 use domain::record::load::Spread;
+use itertools::Itertools as _;
 use metrics::capacity::{Criterion, LatencyFigure, LevelFigures, Statistic};
-use metrics::in_order;
 
 use super::Material;
 use crate::album::{Album, value};
@@ -175,7 +175,7 @@ fn latency(material: &Material<'_>, album: &mut Album) {
         })
         .collect();
     let usual = [LatencyFigure::Ttft, LatencyFigure::E2e];
-    let figures = in_order(limits.iter().map(|limit| limit.0).chain(usual));
+    let figures = limits.iter().map(|limit| limit.0).chain(usual).unique();
     let panel = |figure: LatencyFigure| {
         let own = || limits.iter().filter(|limit| limit.0 == figure);
         let limit_of = |p: u8| own().find(|limit| limit.1 == Statistic::Percentile(p));
@@ -204,7 +204,7 @@ fn latency(material: &Material<'_>, album: &mut Album) {
         });
         Panel::new(format!("{} (ms)", figure.name()), series).lines_at(lines)
     };
-    let panels = figures.into_iter().map(panel).collect();
+    let panels = figures.map(panel).collect();
     let limits = material.run.objective.to_string();
     let chart = against_agents(panels, answer_marks(material));
     album.put("capacity/latency", &[("limits", &limits)], &chart);
