@@ -2,7 +2,7 @@
 
 use document::environment::{self, Line, line};
 use document::number::{decimals, short};
-use document::{Block, Cell, Document, Field, Front, Origin, Picture, Section, Table};
+use document::{Block, Cell, Document, Front, Origin, Picture, Section, Table};
 use domain::record::load::Spread;
 use domain::record::{RunHeader, RuntimeFacts, RuntimeFlavour, TimeScale};
 use serde_json::{Map, Value, json};
@@ -103,14 +103,14 @@ pub(crate) fn evidence(pictures: &[Picture]) -> Section {
 
 /// The three figures of a front page, each with name, value and unit.
 pub(crate) fn three_figures(figures: [(&str, Cell, &str); 3]) -> Table {
-    type Row<'r> = (&'r str, Cell, &'r str);
-    let value = |row: &Row<'_>| row.1.clone();
-    let fields = vec![
-        Field::label("figure", "figure", |row: &Row<'_>| Cell::text(row.0)),
-        Field::estimate("value", "value", Origin::Derived, value),
-        Field::label("unit", "unit", |row: &Row<'_>| Cell::text(row.2)),
-    ];
-    Table::of("front", "Figures", fields, figures)
+    let mut table = Table::new("front", "Figures");
+    table.label("figure", "figure");
+    table.column("value", "value", document::Kind::Estimate, Origin::Derived);
+    table.label("unit", "unit");
+    for (name, value, unit) in figures {
+        table.row(vec![Cell::text(name), value, Cell::text(unit)]);
+    }
+    table
 }
 
 /// A line for each statement that reports of a kind make of their method or their limits (`load:method`), for each

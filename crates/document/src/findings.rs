@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::choice::times;
 use crate::number::{bounds, plain, three_digits};
 use crate::safe;
-use crate::table::{Cell, Field, Origin, Table};
+use crate::table::{Cell, Kind, Origin, Table};
 use crate::verdict;
 use crate::words::{capital, fill, joined, plural};
 
@@ -325,54 +325,53 @@ fn numbers(group: &[&Finding], origin: Origin) -> Option<Table> {
     if headings.is_empty() {
         return None;
     }
-    let topology = |finding: &Finding| {
-        let topology = finding.topology.map(verdict::topology);
-        topology.map_or(Cell::Unknown, Cell::text)
-    };
-    let what = |finding: &Finding| {
-        let cause = finding.evidence.get(1).map_or("", |e| e.figure);
-        Cell::text(match &finding.kind {
-            FindingKind::OtherOptions(differing) => differing_words(differing),
-            _ => cause.replace('_', " "),
-        })
-    };
-    let mut fields = vec![Field::label("config", "config", |finding: &Finding| {
-        let config = finding.config.as_ref();
-        Cell::text(config.map_or("all", |c| c.as_str()))
-    })];
-    if group.iter().any(|f| f.topology != group[0].topology) {
-        fields.push(Field::label("topology", "servers", topology));
+    let kind = kind_word(&group[0].kind);
+    let mut table = Table::new(format!("finding-{kind}"), capital(&kind.replace('-', " ")));
+    let differs = group.iter().any(|f| f.topology != group[0].topology);
+    let has_what = matches!(
+        group[0].kind,
+        FindingKind::OtherOptions(_) | FindingKind::Costliest
+    );
+    table.label("config", "config");
+    if differs {
+        table.label("topology", "servers");
     }
-    if let FindingKind::OtherOptions(_) | FindingKind::Costliest = group[0].kind {
-        fields.push(Field::label("what", "what", what));
+    if has_what {
+        table.label("what", "what");
     }
-    let count = headings.len();
-    for (place, heading) in headings.into_iter().enumerate() {
+    for heading in &headings {
         let key = heading.split(" (").next().unwrap_or(heading);
-        let cell = move |finding: &Finding| {
+        table.column(&key.replace(' ', "_"), heading, Kind::Number, origin);
+    }
+    table.column("seen_in", "runs (n)", Kind::Number, origin);
+    for finding in group {
+        let config = finding.config.as_ref().map_or("all", |c| c.as_str());
+        let mut cells = vec![Cell::text(config)];
+        if differs {
+            let topology = finding.topology.map(verdict::topology);
+            cells.push(topology.map_or(Cell::Unknown, Cell::text));
+        }
+        if has_what {
+            let cause = finding.evidence.get(1).map_or("", |e| e.figure);
+            cells.push(Cell::text(match &finding.kind {
+                FindingKind::OtherOptions(differing) => differing_words(differing),
+                _ => cause.replace('_', " "),
+            }));
+        }
+        for (place, heading) in headings.iter().enumerate() {
             // The last pieces of evidence are the numbers.
-            let place = (finding.evidence.len() + place).checked_sub(count);
-            let e = place.and_then(|place| finding.evidence.get(place));
-            e.map_or(Cell::Unknown, |e| {
+            let place = (finding.evidence.len() + place).checked_sub(headings.len());
+            let evidence = place.and_then(|place| finding.evidence.get(place));
+            cells.push(evidence.map_or(Cell::Unknown, |e| {
                 let whole = !heading.ends_with("(s)") && e.value.fract() == 0.0;
                 Cell::number(e.value, if whole { 0 } else { 2 })
-            })
-        };
-        fields.push(Field::number(&key.replace(' ', "_"), heading, origin, cell));
+            }));
+        }
+        let last = finding.evidence.last();
+        cells.push(last.map_or(Cell::Unknown, |e| Cell::count(e.n)));
+        table.row(cells);
     }
-    fields.push(Field::number(
-        "seen_in",
-        "runs (n)",
-        origin,
-        |finding: &Finding| {
-            let last = finding.evidence.last();
-            last.map_or(Cell::Unknown, |e| Cell::count(e.n))
-        },
-    ));
-    let kind = kind_word(&group[0].kind);
-    let title = capital(&kind.replace('-', " "));
-    let rows = group.iter().copied();
-    Some(Table::of(format!("finding-{kind}"), title, fields, rows))
+    Some(table)
 }
 
 /// What would help, by the evidence; `slots` is how many an agent each would take on `server`.

@@ -21,4 +21,4 @@ pub mod words;
 
 pub use document::{Block, Content, Document, Front, MOST_LINES, Picture, REPORT_SCHEMA, Section};
 pub use invocation::Invocation;
-pub use table::{Cell, Column, Field, Kind, Origin, Table};
+pub use table::{Cell, Column, Kind, Origin, Table};

@@ -2,9 +2,6 @@
 
 mod render;
 
-use std::borrow::Borrow;
-use std::fmt;
-
 use domain::record::Provenance;
 use metrics::Estimate;
 use serde::Deserialize;
@@ -190,68 +187,12 @@ impl Cell {
     }
 }
 
-/// A column together with how its cell is made from a row's item.
-pub struct Field<'f, T: ?Sized> {
-    column: Column,
-    cell: Box<dyn Fn(&T) -> Cell + 'f>,
-}
-
-impl<T: ?Sized> fmt::Debug for Field<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Field").field(&self.column).finish()
-    }
-}
-
-impl<'f, T: ?Sized> Field<'f, T> {
-    fn new(column: Column, cell: impl Fn(&T) -> Cell + 'f) -> Self {
-        let cell = Box::new(cell);
-        Self { column, cell }
-    }
-
-    pub fn label(key: &str, heading: &str, cell: impl Fn(&T) -> Cell + 'f) -> Self {
-        Self::new(Column::new(key, heading, Kind::Text, Origin::Label), cell)
-    }
-
-    pub fn number(
-        key: &str,
-        heading: &str,
-        origin: Origin,
-        cell: impl Fn(&T) -> Cell + 'f,
-    ) -> Self {
-        Self::new(Column::new(key, heading, Kind::Number, origin), cell)
-    }
-
-    pub fn estimate(
-        key: &str,
-        heading: &str,
-        origin: Origin,
-        cell: impl Fn(&T) -> Cell + 'f,
-    ) -> Self {
-        Self::new(Column::new(key, heading, Kind::Estimate, origin), cell)
-    }
-}
-
 impl Table {
     pub fn new(id: impl Into<String>, title: impl Into<String>) -> Self {
         Self {
             id: id.into(),
             title: title.into(),
             ..Self::default()
-        }
-    }
-
-    pub fn of<T>(
-        id: impl Into<String>,
-        title: impl Into<String>,
-        fields: Vec<Field<'_, T>>,
-        items: impl IntoIterator<Item: Borrow<T>>,
-    ) -> Self {
-        let row = |item: &T| fields.iter().map(|f| (f.cell)(item)).collect();
-        let rows = items.into_iter().map(|item| row(item.borrow())).collect();
-        Self {
-            columns: fields.into_iter().map(|f| f.column).collect(),
-            rows,
-            ..Self::new(id, title)
         }
     }
 
@@ -307,20 +248,18 @@ impl Table {
 
 /// The column dictionary: heading, content and origin of every column of every table.
 pub fn dictionary<'t>(tables: impl IntoIterator<Item = &'t Table>) -> Table {
-    type Row<'t> = (&'t Table, &'t Column);
-    let label = |name: &'static str, words: fn(&Row<'_>) -> String| {
-        Field::label(name, name, move |row: &Row<'_>| Cell::text(words(row)))
-    };
-    let fields = vec![
-        label("table", |row| row.0.id.clone()),
-        label("column", |row| row.1.key.clone()),
-        label("heading", |row| row.1.heading.clone()),
-        label("holds", |row| row.1.content().to_owned()),
-        label("origin", |row| row.1.origin.word().to_owned()),
-    ];
-    let columns = |table: &'t Table| table.columns.iter().map(move |column| (table, column));
-    let rows = tables.into_iter().flat_map(columns);
-    Table::of("columns", "Columns", fields, rows)
+    let mut dictionary = Table::new("columns", "Columns");
+    for heading in ["table", "column", "heading", "holds", "origin"] {
+        dictionary.label(heading, heading);
+    }
+    for table in tables {
+        for column in &table.columns {
+            let (content, origin) = (column.content(), column.origin.word());
+            let words = [&*table.id, &*column.key, &*column.heading, content, origin];
+            dictionary.row(words.map(Cell::text).to_vec());
+        }
+    }
+    dictionary
 }
 
 #[cfg(test)]

@@ -1,28 +1,21 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::table::{Cell, Field, Origin};
-
-type Row = (&'static str, f64);
+use crate::table::{Cell, Kind, Origin};
 
 /// A report with everything in it, names that try to be markup included.
 fn document() -> Document {
-    let rows = [("a|b <i>", 1.25), ("plain", -2.0), ("third", 0.5)];
-    let table = Table::of(
+    let mut table = Table::new("speedup", "Speedup").note("At equal work.");
+    table.label("config", "config");
+    table.column(
         "speedup",
-        "Speedup",
-        vec![
-            Field::label("config", "config", |r: &Row| Cell::text(r.0)),
-            Field::number(
-                "speedup",
-                "true speedup (×)",
-                Origin::Simulated,
-                |r: &Row| Cell::number(r.1, 2),
-            ),
-        ],
-        rows,
-    )
-    .note("At equal work.");
+        "true speedup (×)",
+        Kind::Number,
+        Origin::Simulated,
+    );
+    for (config, speedup) in [("a|b <i>", 1.25), ("plain", -2.0), ("third", 0.5)] {
+        table.row(vec![Cell::text(config), Cell::number(speedup, 2)]);
+    }
     let hidden = Table {
         id: "hidden".to_owned(),
         title: "Shown nowhere".to_owned(),

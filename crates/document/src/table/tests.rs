@@ -1,30 +1,23 @@
 use super::*;
 
-type Row = (&'static str, Option<Option<Estimate>>, f64);
-
 fn table() -> Table {
-    let rows: [Row; 2] = [
-        ("a|b", Some(Estimate::of(&[1.0, 1.1, 1.2, 1.1])), 1_234.5),
-        ("<script>", None, -0.5),
-    ];
-    Table::of(
-        "example",
-        "An example",
-        vec![
-            Field::label("name", "name", |r: &Row| Cell::text(r.0)),
-            Field::estimate("speedup", "speedup (×)", Origin::Measured, |r: &Row| {
-                Cell::estimate(r.1.flatten().as_ref(), 2)
-            }),
-            Field::number("delta", "delta (s)", Origin::Derived, |r: &Row| {
-                Cell::signed(r.2, 1)
-            }),
-            Field::number("p", "p", Origin::Derived, |_: &Row| {
-                Cell::p_value(Some(0.000_2))
-            }),
-            Field::label("none", "none", |_: &Row| Cell::Empty),
-        ],
-        rows,
-    )
+    let mut table = Table::new("example", "An example");
+    table.label("name", "name");
+    table.column("speedup", "speedup (×)", Kind::Estimate, Origin::Measured);
+    table.column("delta", "delta (s)", Kind::Number, Origin::Derived);
+    table.column("p", "p", Kind::Number, Origin::Derived);
+    table.label("none", "none");
+    let speedup = Estimate::of(&[1.0, 1.1, 1.2, 1.1]);
+    for (name, speedup, delta) in [("a|b", speedup, 1_234.5), ("<script>", None, -0.5)] {
+        table.row(vec![
+            Cell::text(name),
+            Cell::estimate(speedup.as_ref(), 2),
+            Cell::signed(delta, 1),
+            Cell::p_value(Some(0.000_2)),
+            Cell::Empty,
+        ]);
+    }
+    table
 }
 
 #[test]

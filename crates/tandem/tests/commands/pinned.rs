@@ -1,5 +1,5 @@
 //! Output of the commands as snapshots: help, figures, and errors with their exit codes. In the scripts `SERVER` stands for
-//! the URL of a running simulator, `CLOSED` for an address without a listener, and `PROXY` for one to which no command may
+//! the URL of a running simulator, `CLOSED` for an address without a listener, and `LISTENER` for one to which no command may
 //! connect.
 
 use std::net::TcpListener;
@@ -18,7 +18,7 @@ fn script(name: &str) {
     let values = [
         ("SERVER", &*server.url),
         ("CLOSED", &closed_port()),
-        ("PROXY", &address),
+        ("LISTENER", &address),
     ];
     pin(name, &Place::new().script(name, &values));
     proxy.set_nonblocking(true).unwrap();
