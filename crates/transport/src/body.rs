@@ -20,7 +20,8 @@ pub trait Sink {
         StreamStage::Streaming
     }
 
-    /// Reads a little of all memory that [`take`](Self::take) needs; the value means nothing.
+    /// Reads a little of the memory that every token needs, so that it is in the processor's cache when [`take`](Self::take)
+    /// comes to it; the value means nothing.
     fn touch(&self) -> u64 {
         0
     }
@@ -33,6 +34,10 @@ impl<S: Sink> Sink for &mut S {
 
     fn stage(&self) -> StreamStage {
         S::stage(self)
+    }
+
+    fn touch(&self) -> u64 {
+        S::touch(self)
     }
 }
 

@@ -7,7 +7,7 @@
 //! Bytes are stamped there, too, so a busy runtime delays no stamp.
 
 use std::any::Any;
-use std::io;
+use std::io::{self, Write as _};
 use std::mem::MaybeUninit;
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -37,7 +37,8 @@ pub(super) trait Reader: Any + Send {
     /// The limit that applies; `None` when the task can go on.
     fn waiting_for(&self) -> Option<WaitingFor>;
 
-    /// Reads a little of all memory that [`take`](Self::take) needs; the value means nothing.
+    /// Reads a little of the memory that every token needs, so that it is in the processor's cache when [`take`](Self::take)
+    /// comes to it; the value means nothing.
     fn touch(&self) -> u64;
 }
 
@@ -70,8 +71,12 @@ impl Reactors {
     ) -> io::Result<ReactorSocket> {
         let socket = mio::net::TcpStream::from_std(socket);
         let reactor = self.least_busy()?;
-        let key = reactor.add(socket, read_at_once)?;
-        Ok(ReactorSocket { reactor, key })
+        let (key, socket) = reactor.add(socket, read_at_once)?;
+        Ok(ReactorSocket {
+            reactor,
+            key,
+            socket,
+        })
     }
 
     fn least_busy(&self) -> io::Result<Arc<Reactor>> {
@@ -99,13 +104,14 @@ pub(super) fn is_quiet(socket: &SockRef<'_>) -> bool {
 pub(super) struct ReactorSocket {
     reactor: Arc<Reactor>,
     key: usize,
+    /// Written and peeked at without the lock of all sockets.
+    socket: Arc<mio::net::TcpStream>,
 }
 
 impl ReactorSocket {
     /// True while it is open and has nothing to read.
     pub(super) fn is_quiet(&self) -> bool {
-        let is_quiet = self.with_slot(|slot| is_quiet(&SockRef::from(&slot.socket)));
-        is_quiet && self.reactor.ensure_running().is_ok()
+        is_quiet(&SockRef::from(&*self.socket)) && self.reactor.ensure_running().is_ok()
     }
 
     /// Lends the socket's slot, to attach a reader to it and to take that back.
@@ -128,10 +134,20 @@ impl ReactorSocket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = self.with_slot(|slot| slot.poll_write(context, bytes));
-        match (&written, self.reactor.ensure_running()) {
-            (Poll::Pending, Err(ended)) => Poll::Ready(Err(ended)),
-            _ => written,
+        while self.with_slot(|slot| slot.begin_write(context)) {
+            match (&*self.socket).write(bytes) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                written => {
+                    self.with_slot(Slot::has_written);
+                    if !matches!(&written, Err(e) if e.kind() == io::ErrorKind::Interrupted) {
+                        return Poll::Ready(written);
+                    }
+                }
+            }
+        }
+        match self.reactor.ensure_running() {
+            Ok(()) => Poll::Pending,
+            Err(ended) => Poll::Ready(Err(ended)),
         }
     }
 }

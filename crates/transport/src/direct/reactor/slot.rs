@@ -1,7 +1,8 @@
 //! One socket of a reactor.
 
-use std::io::{self, Read as _, Write as _};
-use std::task::{Context, Poll, Waker};
+use std::io::{self, Read as _};
+use std::sync::Arc;
+use std::task::{Context, Waker};
 
 use mio::event::Event;
 use mio::net::TcpStream;
@@ -9,8 +10,8 @@ use mio::net::TcpStream;
 use super::{ReadOutcome, Reader, WaitingFor};
 use crate::direct::buffer::with_buffer;
 
-/// Most reads in a row of a socket that always has more.
-const READS_AT_A_TIME: usize = 16;
+/// Most reads in a row of a socket that always has more, by the thread.
+pub(super) const READS_AT_A_TIME: usize = 16;
 
 /// Whether a socket has something to read. The selector reports only changes, so its last report holds until the
 /// socket would block.
@@ -24,7 +25,7 @@ enum Readable {
 
 /// One socket: its state, its reader, and the waker of the task that waits for it.
 pub(in crate::direct) struct Slot {
-    pub(super) socket: TcpStream,
+    pub(super) socket: Arc<TcpStream>,
     readable: Readable,
     writable: bool,
     /// The reader wants no more.
@@ -36,7 +37,7 @@ pub(in crate::direct) struct Slot {
 }
 
 impl Slot {
-    pub(super) fn new(socket: TcpStream, read_at_once: usize) -> Self {
+    pub(super) fn new(socket: Arc<TcpStream>, read_at_once: usize) -> Self {
         Self {
             socket,
             readable: Readable::No,
@@ -61,7 +62,7 @@ impl Slot {
         } else if event.is_readable() && self.readable == Readable::No {
             self.readable = Readable::Yes;
         }
-        self.read_on(wakers)
+        self.read_on(READS_AT_A_TIME, wakers)
     }
 
     /// Reads a little of all memory that a token needs.
@@ -69,13 +70,13 @@ impl Slot {
         self.reader.as_ref().map_or(0, |reader| reader.touch())
     }
 
-    /// Passes the available bytes to the reader, if there is one. True when there may be more.
-    pub(super) fn read_on(&mut self, wakers: &mut Vec<Waker>) -> bool {
+    /// Passes the available bytes of at most this many reads to the reader, if there is one. True when there may be more.
+    pub(super) fn read_on(&mut self, reads: usize, wakers: &mut Vec<Waker>) -> bool {
         if !self.wants_to_read() {
             return false;
         }
         with_buffer(self.read_at_once, |buffer| {
-            for _ in 0..READS_AT_A_TIME {
+            for _ in 0..reads {
                 self.read_once(buffer, wakers);
                 if !self.wants_to_read() {
                     return false;
@@ -94,7 +95,7 @@ impl Slot {
             self.is_done = true;
             return;
         };
-        let outcome = match self.socket.read(buffer) {
+        let outcome = match (&*self.socket).read(buffer) {
             Ok(count) => {
                 // A short read has emptied the socket; later bytes are a new event.
                 if count == 0 {
@@ -133,8 +134,9 @@ impl Slot {
     }
 
     pub(super) fn waiting_for(&mut self, context: &mut Context<'_>) -> Option<WaitingFor> {
-        // Bytes that had arrived before the reader was attached cause no event. No other task waits for them.
-        if self.read_on(&mut Vec::new()) {
+        // Bytes that had arrived before the reader was attached cause no event. No other task waits for them. One read,
+        // because the thread waits for the lock meanwhile.
+        if self.read_on(1, &mut Vec::new()) {
             context.waker().wake_by_ref();
         }
         let waiting_for = self.reader.as_ref()?.waiting_for()?;
@@ -148,20 +150,15 @@ impl Slot {
         }
     }
 
-    pub(super) fn poll_write(
-        &mut self,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        while self.writable {
-            match self.socket.write(bytes) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.writable = false,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                written => return Poll::Ready(written),
-            }
-        }
+    /// True when a write may be tried. The task is woken when there is room that this write does not find.
+    pub(super) fn begin_write(&mut self, context: &Context<'_>) -> bool {
         self.store_waker(context);
-        Poll::Pending
+        std::mem::take(&mut self.writable)
+    }
+
+    /// The write that was begun found room.
+    pub(super) fn has_written(&mut self) {
+        self.writable = true;
     }
 
     pub(super) fn take_waker(&mut self) -> Option<Waker> {

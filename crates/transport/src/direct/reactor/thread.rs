@@ -12,7 +12,7 @@ use mio::{Events, Interest, Poll, Registry, Token};
 use parking_lot::{FairMutex, FairMutexGuard};
 use slab::Slab;
 
-use super::slot::Slot;
+use super::slot::{READS_AT_A_TIME, Slot};
 
 /// Most events taken from the selector at once.
 const EVENTS: usize = 256;
@@ -73,21 +73,24 @@ impl Reactor {
     }
 
     /// Adds a socket, and returns its number.
-    pub(super) fn add(&self, mut socket: TcpStream, read_at_once: usize) -> io::Result<usize> {
+    pub(super) fn add(
+        &self,
+        mut socket: TcpStream,
+        read_at_once: usize,
+    ) -> io::Result<(usize, Arc<TcpStream>)> {
         let mut slots = self.shared.slots.lock();
         let entry = slots.vacant_entry();
         let key = entry.key();
         let both = Interest::READABLE | Interest::WRITABLE;
         (self.shared.registry).register(&mut socket, Token(key), both)?;
-        entry.insert(Slot::new(socket, read_at_once));
-        Ok(key)
+        let socket = Arc::new(socket);
+        entry.insert(Slot::new(Arc::clone(&socket), read_at_once));
+        Ok((key, socket))
     }
 
-    /// Removes a socket and closes it.
+    /// Forgets a socket. It is closed when its owner drops it.
     pub(super) fn remove(&self, key: usize) {
-        let mut slot = self.shared.slots.lock().remove(key);
-        // Closing it would suffice, unless its descriptor was duplicated.
-        let _ = self.shared.registry.deregister(&mut slot.socket);
+        self.shared.slots.lock().remove(key);
     }
 
     /// Lends a socket's slot.
@@ -138,9 +141,10 @@ fn run(mut poll: Poll, shared: &Shared) {
         let touched = events.iter().filter_map(|event| slots.get(event.token().0));
         black_box(touched.fold(0, |all, slot| all ^ slot.touch()));
         unread.retain(|&key| {
-            slots
-                .get_mut(key)
-                .is_some_and(|slot| slot.read_on(&mut wakers))
+            let slot = slots.get_mut(key);
+            let has_more = slot.is_some_and(|slot| slot.read_on(READS_AT_A_TIME, &mut wakers));
+            FairMutexGuard::bump(&mut slots);
+            has_more
         });
         for event in &events {
             let key = event.token().0;
