@@ -114,7 +114,7 @@ pub(crate) fn three_figures(figures: [(&str, Cell, &str); 3]) -> Table {
 }
 
 /// A line for each statement that reports of a kind make of their method or their limits (`load:method`), for each
-/// advice (`load:prefill`), and for each answer of a sweep that has no figure in it (`sweep:answer:failed`).
+/// advice (`load:prefill`), and for each answer of a sweep that is a fixed sentence (`sweep:answer:published`).
 const NOTES: &str = include_str!("notes.txt");
 
 /// What the lines with a key say: `load:method` is what every report of a load says of its method.
