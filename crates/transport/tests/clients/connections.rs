@@ -72,11 +72,8 @@ async fn a_request_on_a_connection_that_closes_without_an_answer_is_sent_again_o
         for end in [Step::Close, Step::Reset] {
             let broken = vec![end.clone()];
             // Not a third time, and not once an answer has begun; reqwest does not report that.
-            let begun = vec![
-                Step::Raw(b"HTTP/1.1 200 OK\r\n".to_vec(), 1),
-                Step::Wait(20),
-                end,
-            ];
+            let head = Step::Raw(b"HTTP/1.1 200 OK\r\n".to_vec(), 1);
+            let begun = vec![head, Step::Wait(20), end];
             for (rest, sent, is_completed) in [
                 (vec![broken.clone(), protocol.whole()], 3, true),
                 (vec![broken.clone(), broken], 3, false),
