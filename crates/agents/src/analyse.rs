@@ -16,10 +16,8 @@ pub(crate) const THINK_MODELLED: Nanos = Nanos::from_millis(1);
 
 /// Duration of reading in virtual time: 0.2 ms for each file and 1 GB/s.
 pub(crate) fn read_modelled(tables: &[Table]) -> Nanos {
-    tables
-        .iter()
-        .map(|table| Nanos::from_millis_f64(0.2) + Nanos(table.bytes))
-        .sum()
+    let time = |table: &Table| Nanos::from_millis_f64(0.2) + Nanos(table.bytes);
+    tables.iter().map(time).sum()
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -172,20 +172,12 @@ async fn a_backend_that_gives_no_counters_is_estimated_and_counted_at_the_end() 
     assert_eq!(job.progress.get(), 1);
     let requests = kept.requests.lock().unwrap();
     let [r] = &requests[..] else { panic!() };
-    assert_eq!(
-        (r.times.tokens, r.times.tokens_from),
-        (1, TokenSource::Estimated)
-    );
-    assert_eq!(
-        (r.output_chars, r.times.chunks.as_slice()),
-        (4, &[Stamp(1_000_000_000)][..])
-    );
+    assert_eq!((r.times.tokens, r.output_chars), (1, 4));
+    assert_eq!(r.times.tokens_from, TokenSource::Estimated);
+    assert_eq!(r.times.chunks, [Stamp(1_000_000_000)]);
     assert_eq!(kept.steps.lock().unwrap().len(), 1);
-    assert_eq!(
-        fs::read_dir(dir.path()).unwrap().count(),
-        0,
-        "one call writes nothing"
-    );
+    let written = fs::read_dir(dir.path()).unwrap().count();
+    assert_eq!(written, 0, "one call writes nothing");
 }
 
 #[tokio::test(start_paused = true)]
@@ -243,10 +235,8 @@ async fn a_probe_asks_for_one_token() {
     let requests = kept.requests.lock().unwrap();
     assert_eq!(requests[0].role, RequestRole::Probe);
     assert_eq!(requests[0].options.num_predict, Some(1));
-    assert!(
-        kept.steps.lock().unwrap().is_empty(),
-        "a probe is no step of the workflow"
-    );
+    let steps = kept.steps.lock().unwrap();
+    assert!(steps.is_empty(), "a probe is no step of the workflow");
 }
 
 #[tokio::test(start_paused = true)]
@@ -258,21 +248,16 @@ async fn work_is_a_think_step_before_each_call() {
     let end = run_agent(&job, Stamp::ZERO).await;
     assert!(end.finished);
     let steps = kept.steps.lock().unwrap();
-    let seen: Vec<_> = steps
-        .iter()
-        .map(|s| {
-            let took = s.ended.since(s.started).0 / 1_000;
-            (s.step.as_str(), s.kind.as_str(), took, s.queue_ns)
-        })
-        .collect();
+    let seen = steps.iter().map(|s| {
+        let took = s.ended.since(s.started).0 / 1_000;
+        (s.step.as_str(), s.kind.as_str(), took, s.queue_ns)
+    });
     let free = Some(Nanos::ZERO);
-    assert_eq!(
-        seen,
-        [
-            ("work_1", "think", 10_700, free),
-            ("generate_1", "generate", 1_000_000, None),
-            ("work_2", "think", 10_700, free),
-            ("generate_2", "generate", 1_000_000, None),
-        ]
-    );
+    let expected = [
+        ("work_1", "think", 10_700, free),
+        ("generate_1", "generate", 1_000_000, None),
+        ("work_2", "think", 10_700, free),
+        ("generate_2", "generate", 1_000_000, None),
+    ];
+    assert_eq!(seen.collect::<Vec<_>>(), expected);
 }

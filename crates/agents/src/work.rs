@@ -103,9 +103,9 @@ impl WorkPool {
 
 /// Returns the sum of the primes.
 fn do_cpu_work(work: CpuWork) -> u64 {
-    let CpuWork::Primes { below } = work;
     let prime = |n: u32| (2..=n.isqrt()).all(|divisor| !n.is_multiple_of(divisor));
-    (2..below).filter(|n| prime(*n)).map(u64::from).sum()
+    let primes = (2..work.primes_below).filter(|n| prime(*n));
+    primes.map(u64::from).sum()
 }
 
 /// Writes a new file, reads it back, compares, and deletes it. It is not synced: this measures the system's file layer,
@@ -132,8 +132,8 @@ mod tests {
 
     use super::*;
 
-    fn primes(below: u32) -> CpuWork {
-        CpuWork::Primes { below }
+    fn primes(primes_below: u32) -> CpuWork {
+        CpuWork { primes_below }
     }
 
     fn pool(threads: u32, dir: &Path) -> WorkPool {

@@ -230,17 +230,13 @@ mod tests {
     fn an_error_shows_each_cause_once_and_its_hint() {
         let error = || Wraps(Repeats(io::Error::other("disk full")));
         let fatal = Fatal::environment(error()).hint("make room");
-        assert_eq!(
-            fatal.lines(),
-            "error: no report: plan.toml could not be read: disk full\nhint: make room\n"
-        );
+        let words = "no report: plan.toml could not be read: disk full";
+        assert_eq!(fatal.lines(), format!("error: {words}\nhint: make room\n"));
         let failed: Result<(), _> = Err(error());
         let fatal = failed.or_usage("sweep").unwrap_err();
         assert_eq!((fatal.exit().code(), fatal.is_usage()), (2, true));
-        assert_eq!(
-            fatal.and("really").to_string(),
-            "sweep: no report: plan.toml could not be read: disk full; really"
-        );
+        let expected = format!("sweep: {words}; really");
+        assert_eq!(fatal.and("really").to_string(), expected);
         assert_eq!(Fatal::usage("just words").lines(), "error: just words\n");
     }
 

@@ -200,17 +200,15 @@ impl ModelOptions {
 
     /// The options that are set, in the order of [`OPTIONS`].
     pub fn iter(&self) -> impl Iterator<Item = (&'static OptionSpec, OptionValue)> {
-        OPTIONS
-            .iter()
-            .filter_map(|option| Some((option, option.get(self)?)))
+        let options = OPTIONS.iter();
+        options.filter_map(|option| Some((option, option.get(self)?)))
     }
 
     /// The runner options in which the two differ. The context comes first, because it differs most often.
     pub fn runner_differences(&self, other: &Self) -> Vec<&'static OptionSpec> {
-        let mut differing: Vec<_> = OPTIONS
-            .iter()
-            .filter(|option| option.reloads && option.get(self) != option.get(other))
-            .collect();
+        let differs =
+            |option: &&OptionSpec| option.reloads && option.get(self) != option.get(other);
+        let mut differing: Vec<_> = OPTIONS.iter().filter(differs).collect();
         differing.sort_by_key(|option| option.name != "num_ctx");
         differing
     }
@@ -244,9 +242,7 @@ mod tests {
         }
         let written = serde_json::to_value(&all).unwrap();
         let read = OPTIONS.iter().map(|option| &written[option.name]);
-        let values = all
-            .iter()
-            .map(|(_, value)| serde_json::to_value(value).unwrap());
+        let values = all.iter().map(|(_, value)| serde_json::json!(value));
         assert!(read.eq(&values.collect::<Vec<_>>()));
     }
 
@@ -261,17 +257,12 @@ mod tests {
         let names = |a: &ModelOptions, b: &ModelOptions| -> Vec<&str> {
             a.runner_differences(b).iter().map(|o| o.name).collect()
         };
-        let (loaded, auto) = (
-            of(Some(60), Some(512), Some(1)),
-            of(None, Some(512), Some(2)),
-        );
+        let loaded = of(Some(60), Some(512), Some(1));
+        let (auto, none) = (of(None, Some(512), Some(2)), of(None, None, None));
         assert!(!loaded.reloads_for(&auto) && !loaded.reloads_for(&of(Some(-1), Some(512), None)));
         assert!(auto.reloads_for(&loaded));
         assert_eq!(names(&loaded, &auto), ["num_gpu"]);
-        assert!(auto.reloads_for(&of(None, None, None)));
-        assert_eq!(
-            names(&loaded, &of(None, None, None)),
-            ["num_ctx", "num_gpu"]
-        );
+        assert!(auto.reloads_for(&none));
+        assert_eq!(names(&loaded, &none), ["num_ctx", "num_gpu"]);
     }
 }

@@ -89,10 +89,7 @@ pub struct BenchmarkTables {
 /// One line of `journal.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "lines are written or read one at a time"
-)]
+#[expect(clippy::large_enum_variant, reason = "few exist at one time")]
 pub enum JournalLine {
     /// A request ended.
     Request(RequestRecord),

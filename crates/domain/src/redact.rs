@@ -22,10 +22,8 @@ pub struct Redactor {
 impl Redactor {
     /// The transcript of a command that has ended: the typed line, its exit code and both outputs, with placeholders.
     pub fn transcript(&self, typed: &str, output: &Output) -> String {
-        let code = output
-            .status
-            .code()
-            .map_or("none".to_owned(), |c| c.to_string());
+        let code = output.status.code();
+        let code = code.map_or("none".to_owned(), |c| c.to_string());
         let mut seen = format!("$ {typed}\nexit code {code}\n");
         for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
             if !bytes.is_empty() {

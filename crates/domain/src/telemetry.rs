@@ -161,16 +161,15 @@ impl GpuSource {
     }
 }
 
-/// Reads devices. Implemented by the NVML and the AMD sampler, by the simulator's device and by fakes.
-pub trait GpuSampler: Send {
-    fn source(&self) -> GpuSource;
-
-    /// One reading of every device; a device that fails this time is left out. With a moment, values that are costly
-    /// to read are read less often; without one, all are read.
-    fn sample(&mut self, at: Option<Stamp>) -> Vec<GpuReading>;
-
-    /// Constant facts (`power_limit`, `link`, …) by the device's index and by name.
-    fn facts(&self) -> BTreeMap<(u32, &'static str), String> {
-        BTreeMap::new()
-    }
+/// Devices that can be read: NVIDIA's, AMD's, the simulator's, or made-up ones.
+#[expect(missing_debug_implementations, reason = "functions have none")]
+pub struct Gpus {
+    pub source: GpuSource,
+    pub facts: DeviceFacts,
+    /// Returns one reading of every device; a device that fails this time is left out. With a moment, values that are
+    /// costly to read are read less often; without one, all are read.
+    pub read: Box<dyn FnMut(Option<Stamp>) -> Vec<GpuReading> + Send>,
 }
+
+/// Constant facts (`power_limit`, `link`, …) by the device's index and by name.
+pub type DeviceFacts = BTreeMap<(u32, &'static str), String>;

@@ -35,9 +35,9 @@ impl Work {
 /// CPU work of one agent. In text: `primes:200000`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, DeserializeFromStr, SerializeDisplay, JsonSchema)]
 #[schemars(try_from = "String")]
-pub enum CpuWork {
-    /// Sums the primes below a bound, each number tried by division up to its root.
-    Primes { below: u32 },
+pub struct CpuWork {
+    /// It sums the primes below this, each number tried by division up to its root.
+    pub primes_below: u32,
 }
 
 impl CpuWork {
@@ -47,8 +47,7 @@ impl CpuWork {
     /// The time that it takes in virtual time: the 10.7 ms that the article states for 200,000 on one core, scaled by
     /// the bound and its root. A stated figure, not a measured one.
     pub fn modelled(self) -> Nanos {
-        let Self::Primes { below } = self;
-        let times = f64::from(below) / 200_000.0;
+        let times = f64::from(self.primes_below) / 200_000.0;
         let us = (10_700.0 * times * times.sqrt()).round();
         Nanos(us as u64 * 1_000)
     }
@@ -56,8 +55,7 @@ impl CpuWork {
 
 impl fmt::Display for CpuWork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Primes { below } = self;
-        write!(f, "primes:{below}")
+        write!(f, "primes:{}", self.primes_below)
     }
 }
 
@@ -67,13 +65,13 @@ impl FromStr for CpuWork {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = || format!("`{text}` is no CPU work; write primes:N, such as primes:200000");
         let below = text.trim().strip_prefix("primes:").ok_or_else(wrong)?;
-        let below: u32 = below.replace('_', "").parse().map_err(|_| wrong())?;
-        if (2..=Self::MOST_BELOW).contains(&below) {
-            Ok(Self::Primes { below })
+        let primes_below: u32 = below.replace('_', "").parse().map_err(|_| wrong())?;
+        let most = Self::MOST_BELOW;
+        if (2..=most).contains(&primes_below) {
+            Ok(Self { primes_below })
         } else {
             Err(format!(
-                "primes:{below} is out of range; 2 to {}",
-                Self::MOST_BELOW
+                "primes:{primes_below} is out of range; 2 to {most}"
             ))
         }
     }
@@ -197,13 +195,13 @@ mod tests {
 
     #[test]
     fn modelled_times_are_the_stated_ones() {
-        let primes = |below| CpuWork::Primes { below }.modelled();
+        let primes = |primes_below| CpuWork { primes_below }.modelled();
         assert_eq!(primes(200_000), Nanos(10_700_000));
         assert_eq!(primes(800_000), Nanos(8 * 10_700_000));
         let file = FileWork::new(64 << 10).unwrap();
         assert_eq!(file.modelled(), Nanos(332_000));
         let both = Work {
-            cpu: Some(CpuWork::Primes { below: 200_000 }),
+            cpu: "primes:200000".parse().ok(),
             file: Some(file),
         };
         assert_eq!(both.modelled().busy(), Nanos(11_032_000));

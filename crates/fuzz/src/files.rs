@@ -62,9 +62,8 @@ pub(crate) fn flags(input: &[u8]) {
     let level = text.parse::<Objective>();
     for limits in [level, Objective::of_requests(text)].into_iter().flatten() {
         let written = limits.to_string();
-        let again = written
-            .parse()
-            .or_else(|_| Objective::of_requests(&written));
+        let again = written.parse();
+        let again = again.or_else(|_| Objective::of_requests(&written));
         let again = again.expect("limits read their own text");
         assert_eq!(again.to_string(), written);
     }

@@ -56,9 +56,8 @@ mod tests {
     #[test]
     fn every_target_survives_its_corpus() {
         for target in Target::ALL {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("corpus")
-                .join(target.name);
+            let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+            let folder = corpus.join(target.name);
             let inputs = fs::read_dir(&folder).expect("every target has a corpus");
             let mut count = 0;
             for input in inputs {

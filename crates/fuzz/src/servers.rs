@@ -4,9 +4,9 @@ use std::io;
 use std::sync::Arc;
 
 use clock::Clock;
+use domain::Nanos;
 use domain::backend::{ChatBackend, Exchange, GenerateCall};
 use domain::plan::Timeouts;
-use domain::{Nanos, Outcome};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -20,13 +20,10 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        let listener = runtime
-            .block_on(TcpListener::bind("127.0.0.1:0"))
-            .expect("a port");
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().build().expect("a runtime");
+        let binding = runtime.block_on(TcpListener::bind("127.0.0.1:0"));
+        let listener = binding.expect("a port");
         let server = listener.local_addr().expect("its address").to_string();
         let limit = Nanos::from_secs(3);
         let timeouts = Timeouts {
@@ -93,15 +90,10 @@ async fn ask(backend: &dyn ChatBackend, size: usize, control: bool) {
     };
     let mut exchange = Exchange::default();
     let outcome = backend.generate(&call, &mut exchange).await;
-    assert!(
-        exchange.text.len() + exchange.thinking.len() <= size,
-        "no more text than bytes"
-    );
-    let has_ended = exchange.times.done.is_some();
-    assert!(
-        has_ended || !matches!(outcome, Outcome::Completed),
-        "an answer that completed has its end"
-    );
+    let length = exchange.text.len() + exchange.thinking.len();
+    assert!(length <= size, "no more text than bytes");
+    let lacks_end = outcome.is_completed() && exchange.times.done.is_none();
+    assert!(!lacks_end, "an answer that completed has its end");
     if control {
         let _ = backend.identify().await;
         let _ = backend.find_model("m").await;

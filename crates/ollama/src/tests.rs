@@ -45,9 +45,8 @@ async fn the_server_and_its_models_are_read() {
         client.model_info("gemma3").await,
     );
     insta::assert_debug_snapshot!("read", read);
-    let requests = (0..6)
-        .map(|n| server.request(n))
-        .map(|seen| (seen.line, seen.body));
+    let requests = (0..6).map(|n| server.request(n));
+    let requests = requests.map(|seen| (seen.line, seen.body));
     insta::assert_debug_snapshot!("requests", requests.collect::<Vec<_>>());
     let head = server.request(4).head;
     assert!(head.contains("x-tandem-exchange"), "GETs are posted too");
@@ -68,13 +67,10 @@ async fn preload_waits_for_the_load_and_unload_until_the_model_is_listed_no_long
     assert_eq!(server.clock.now(), Stamp(3_500_000_000));
     client.unload("gemma3").await.unwrap();
     assert_eq!(server.clock.now(), Stamp(3_600_000_000));
-    assert_eq!(
-        [server.request(0).body, server.request(1).body],
-        [
-            r#"{"model":"gemma3","prompt":"","stream":true,"options":{"num_gpu":60}}"#,
-            r#"{"model":"gemma3","prompt":"","stream":true,"keep_alive":0}"#,
-        ]
-    );
+    for (n, member) in [(0, r#""options":{"num_gpu":60}"#), (1, r#""keep_alive":0"#)] {
+        let body = format!(r#"{{"model":"gemma3","prompt":"","stream":true,{member}}}"#);
+        assert_eq!(server.request(n).body, body);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,17 +137,12 @@ async fn a_reply_that_is_not_streamed_takes_the_same_path() {
     let mut exchange = Exchange::default();
     let outcome = client.run(&request, &mut exchange).await;
     assert_eq!(outcome, Outcome::Completed);
-    assert_eq!(
-        (exchange.text.as_str(), exchange.thinking.as_str()),
-        ("ab", "t")
-    );
+    assert_eq!([exchange.text, exchange.thinking], ["ab", "t"]);
     assert_eq!(exchange.times.done, Some(Stamp(700_000_000)));
     assert_eq!(exchange.times.first_token, exchange.times.done);
     assert_eq!(exchange.times.counters.eval_count, Some(3));
-    assert_eq!(
-        server.request(0).body,
-        r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":false}"#
-    );
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":false}"#;
+    assert_eq!(server.request(0).body, body);
 }
 
 #[tokio::test(start_paused = true)]

@@ -169,17 +169,14 @@ mod tests {
             &path,
             |block| {
                 let lines = block.lines();
-                lines
-                    .map(|(n, line, open)| (n, line.to_vec(), open))
-                    .collect::<Vec<_>>()
+                let lines = lines.map(|(n, line, open)| (n, line.to_vec(), open));
+                lines.collect::<Vec<_>>()
             },
             |part| {
-                let lines = part.len() as u64;
-                all.extend(
-                    part.into_iter()
-                        .map(|(n, line, open)| (before + n, line, open)),
-                );
-                before += lines;
+                let count = part.len() as u64;
+                let lines = part.into_iter();
+                all.extend(lines.map(|(n, line, open)| (before + n, line, open)));
+                before += count;
                 Ok(())
             },
         )

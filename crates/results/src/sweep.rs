@@ -98,11 +98,9 @@ fn describe_gaps(manifest: &Manifest, journal: &[JournalLine], warnings: &mut Ve
             JournalLine::Mark(mark) => last_mark = Some(mark.what),
         }
     }
-    let never: Vec<String> = planned
-        .iter()
-        .filter(|spec| !started.contains(&(&spec.run, spec.arm)))
-        .map(ArmSpec::to_string)
-        .collect();
+    let is_missing = |spec: &&ArmSpec| !started.contains(&(&spec.run, spec.arm));
+    let never = planned.iter().filter(is_missing);
+    let never: Vec<String> = never.map(ArmSpec::to_string).collect();
     if !never.is_empty() {
         warnings.push(format!(
             "{} of {} planned arms were never run: {}",
@@ -111,10 +109,8 @@ fn describe_gaps(manifest: &Manifest, journal: &[JournalLine], warnings: &mut Ve
             listed(&never, 4)
         ));
     }
-    let retried = attempts
-        .values()
-        .filter(|(n, done)| *n > 1 && *done)
-        .count();
+    let retried = |(n, done): &&(u32, bool)| *n > 1 && *done;
+    let retried = attempts.values().filter(retried).count();
     if retried > 0 {
         warnings.push(format!(
             "{retried} arms were tried more than once; the last complete attempt counts"

@@ -51,13 +51,11 @@ fn a_load_of_schema_2_is_read() {
     assert_eq!(result.figures.slo.unwrap().limits, "ttft<2s,tpot<80ms");
 
     let rows = rows(|left_out| load::rows(&old("load").join(REQUESTS_FILE), schema, left_out));
-    assert_eq!(
-        stamps(&rows),
-        [
-            (7, [5_443_547, 6_013_044, 6_049_575, 6_062_200, 6_226_321]),
-            (1, [5_443_547, 6_049_575, 6_062_200, 6_074_824, 6_248_558])
-        ]
-    );
+    let expected = [
+        (7, [5_443_547, 6_013_044, 6_049_575, 6_062_200, 6_226_321]),
+        (1, [5_443_547, 6_049_575, 6_062_200, 6_074_824, 6_248_558]),
+    ];
+    assert_eq!(stamps(&rows), expected);
     assert_eq!(rows[0].turn.unwrap().session, 7);
 }
 
@@ -72,13 +70,11 @@ fn a_capacity_run_of_schema_1_is_read_and_does_not_go_on() {
         panic!()
     };
     let rows = rows(|left_out| capacity::rows(&old("capacity"), schema, probe, left_out));
-    assert_eq!(
-        stamps(&rows),
-        [
-            (0, [5_443_902, 6_012_942, 6_023_123, 6_033_304, 6_124_935]),
-            (0, [6_124_935, 6_352_452, 6_362_634, 6_372_815, 6_464_446])
-        ]
-    );
+    let expected = [
+        (0, [5_443_902, 6_012_942, 6_023_123, 6_033_304, 6_124_935]),
+        (0, [6_124_935, 6_352_452, 6_362_634, 6_372_815, 6_464_446]),
+    ];
+    assert_eq!(stamps(&rows), expected);
     let copy = tempfile::tempdir().unwrap();
     let file = Kind::Capacity.file();
     std::fs::copy(old("capacity").join(file), copy.path().join(file)).unwrap();

@@ -41,4 +41,8 @@ impl SweepContext {
         tracing::warn!("{text}");
         self.observer.on_event(&Event::Warning(text));
     }
+
+    pub(crate) fn warn_each(&self, texts: impl IntoIterator<Item = String>) {
+        texts.into_iter().for_each(|text| self.warn(text));
+    }
 }

@@ -41,10 +41,8 @@ fn found_ready(
     let times = &request.times;
     let load = times.counters.load;
     let quick = times.outcome.is_completed() && load.is_some_and(|load| load <= READY_LIMIT);
-    let previous = before
-        .iter()
-        .rev()
-        .find(|earlier| earlier.endpoint == request.endpoint);
+    let mut latest_first = before.iter().rev();
+    let previous = latest_first.find(|earlier| earlier.endpoint == request.endpoint);
     let expected = match (previous, state) {
         (Some(previous), _) => {
             previous.times.outcome.is_completed() && !previous.options.reloads_for(&request.options)

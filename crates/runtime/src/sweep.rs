@@ -10,7 +10,7 @@ use domain::backend::ChatBackend;
 use domain::event::{Event, Observer};
 use domain::plan::CachePolicy;
 use domain::record::{ARTEFACTS_FOLDER, JournalLine, Manifest, Mark, MarkKind, NonceRoot};
-use domain::telemetry::GpuSampler;
+use domain::telemetry::Gpus;
 use domain::{Nanos, OutcomeCounts, Stamp};
 use results::{ResultsDir, ResumePoint};
 use telemetry::Sources;
@@ -30,7 +30,7 @@ use crate::state::{self, ASK_LIMIT};
 pub const DEFAULT_DEAD_ARMS: NonZeroU32 = NonZeroU32::new(3).expect("not zero");
 
 /// What a sweep needs. The plan, the repetitions and the endpoints are in the manifest of `results`.
-#[expect(missing_debug_implementations, reason = "samplers have none")]
+#[expect(missing_debug_implementations, reason = "functions have none")]
 pub struct SweepSetup {
     /// The results folder, created or resumed.
     pub results: ResultsDir,
@@ -41,8 +41,8 @@ pub struct SweepSetup {
     pub backends: Vec<Arc<dyn ChatBackend>>,
     /// The sweep's clock. In a resumed sweep it starts at the offset of the resume point.
     pub clock: Clock,
-    /// Reads the GPUs; `None` without any.
-    pub gpu: Option<Box<dyn GpuSampler>>,
+    /// The GPUs to read; `None` without any.
+    pub gpu: Option<Gpus>,
     /// Whether the host, and the servers' processes on it, are sampled as well. Use `false` in virtual time,
     /// whose moments have nothing to do with the host.
     pub host: bool,
@@ -141,14 +141,13 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
     if now < offset {
         return Err(RuntimeError::ClockBehind { now, offset });
     }
+    let permits = setup.admission.map(|most| Semaphore::new(most.get()));
     let mut context = SweepContext {
         artefacts: dir.join(ARTEFACTS_FOLDER),
         plan: Arc::clone(&plan),
         nonce: setup.nonce,
         backends: setup.backends,
-        permits: setup
-            .admission
-            .map(|most| Arc::new(Semaphore::new(most.get()))),
+        permits: permits.map(Arc::new),
         endpoints,
         clock: clock.clone(),
         journal: Arc::clone(&journal),
@@ -160,12 +159,9 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         arm_deadline: setup.arm_deadline,
         probed,
     };
-    warnings
-        .into_iter()
-        .for_each(|warning| context.warn(warning));
+    context.warn_each(warnings);
     check_model(&context).await?;
-    let notes = state::warm_up(&context).await;
-    notes.into_iter().for_each(|note| context.warn(note));
+    context.warn_each(state::warm_up(&context).await);
 
     let mut todo = plan.expand(manifest.repetitions);
     let arms = todo.len();
@@ -208,11 +204,8 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         if stop.is_cancelled() || unwritable.is_cancelled() {
             break;
         }
-        let config = plan
-            .configs
-            .iter()
-            .find(|config| config.id == spec.run.config)
-            .expect("arms are expanded from these configurations");
+        let config = plan.configs.iter().find(|c| c.id == spec.run.config);
+        let config = config.expect("arms are expanded from these configurations");
         let attempt = attempts.entry(spec.clone()).or_default();
         *attempt += 1;
         let attempt = ArmAttempt {
@@ -264,10 +257,7 @@ async fn sweep(setup: SweepSetup, shutdown: &Shutdown) -> Result<SweepSummary, R
         }
     }
     if let Some(telemetry) = telemetry {
-        let problem = sampling::warning(telemetry.stop().await);
-        problem
-            .into_iter()
-            .for_each(|problem| context.warn(problem));
+        context.warn_each(sampling::warning(telemetry.stop().await));
     }
     if arms_with_help > 1 {
         context.warn(format!(

@@ -4,10 +4,7 @@
 //! A script lists the steps that answer one request; requests take scripts in order of arrival. The
 //! server knows no protocol but HTTP's framing.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "used by tests alone, where a panic is a failure"
-)]
+#![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use clock::Clock;
 use domain::Stamp;
-use domain::telemetry::{GpuReading, GpuSampler, GpuSource};
+use domain::telemetry::{DeviceFacts, GpuSource, Gpus};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio_util::sync::CancellationToken;
@@ -219,29 +219,23 @@ impl Drop for Ticket {
     }
 }
 
-/// Reads the simulated devices on the sweep's clock.
-#[derive(Debug)]
-pub(crate) struct Sampler {
-    pub(crate) world: Arc<World>,
-    pub(crate) devices: Vec<String>,
-}
-
-impl GpuSampler for Sampler {
-    fn source(&self) -> GpuSource {
-        if self.devices.is_empty() {
-            return GpuSource::Absent {
-                reason: "the simulated machine has no GPU".to_owned(),
-            };
-        }
-        GpuSource::Simulated {
-            devices: self.devices.clone(),
-        }
-    }
-
-    fn sample(&mut self, _: Option<Stamp>) -> Vec<GpuReading> {
-        self.world.with_core(|core, now| {
+/// The simulated devices, read on the sweep's clock.
+pub(crate) fn gpus(world: Arc<World>, devices: Vec<String>) -> Gpus {
+    let source = if devices.is_empty() {
+        let reason = "the simulated machine has no GPU".to_owned();
+        GpuSource::Absent { reason }
+    } else {
+        GpuSource::Simulated { devices }
+    };
+    let read = move |_| {
+        world.with_core(|core, now| {
             core.advance(now);
             core.readings(now)
         })
+    };
+    Gpus {
+        source,
+        facts: DeviceFacts::new(),
+        read: Box::new(read),
     }
 }

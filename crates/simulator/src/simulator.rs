@@ -11,13 +11,13 @@ use clock::Clock;
 use domain::Nanos;
 use domain::exit::{Exit, Fails};
 use domain::plan::Refused;
-use domain::telemetry::GpuSampler;
+use domain::telemetry::Gpus;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::core::Core;
-use crate::driver::{LogLine, Sampler, World};
+use crate::driver::{self, LogLine, World};
 use crate::faults::{Engine, FaultRules};
 use crate::http::{App, Epoch, MAX_IN_BODIES, Stops, listen};
 use crate::profile::Profile;
@@ -206,12 +206,9 @@ impl Simulator {
             .collect()
     }
 
-    /// Reads the simulated devices at the clock's now.
-    pub fn sampler(&self) -> Box<dyn GpuSampler> {
-        Box::new(Sampler {
-            world: Arc::clone(&self.world),
-            devices: self.devices.clone(),
-        })
+    /// The simulated devices, read at the clock's now.
+    pub fn gpus(&self) -> Gpus {
+        driver::gpus(Arc::clone(&self.world), self.devices.clone())
     }
 
     /// The log, oldest first: the last twenty thousand lines.

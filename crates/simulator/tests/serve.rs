@@ -197,12 +197,12 @@ async fn the_sampler_shows_the_devices_at_work() {
         config.servers = 2;
     })
     .await;
-    let mut sampler = simulator.sampler();
-    assert!(matches!(sampler.source(),
+    let mut gpus = simulator.gpus();
+    assert!(matches!(&gpus.source,
         domain::telemetry::GpuSource::Simulated { devices } if devices.len() == 2));
     let endpoint = simulator.endpoints().remove(1);
     let mut used = || -> Vec<u64> {
-        let readings = sampler.sample(None).into_iter();
+        let readings = (gpus.read)(None).into_iter();
         readings.filter_map(|gpu| gpu.memory_used_bytes).collect()
     };
     let before = used();

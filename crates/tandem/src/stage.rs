@@ -10,7 +10,7 @@ use domain::backend::{BackendError, ChatBackend};
 use domain::exit::Fatal;
 use domain::plan::Timeouts;
 use domain::record::{EndpointFacts, NonceRoot, Provenance, RunHeader, RuntimeFacts, TimeScale};
-use domain::telemetry::{GpuSampler, GpuSource};
+use domain::telemetry::{GpuSource, Gpus};
 use domain::{FailureKind, ModelOptions, Nanos};
 use simulator::Simulator;
 
@@ -23,7 +23,7 @@ pub(crate) struct Stage {
     pub(crate) provenance: Provenance,
     pub(crate) endpoints: Vec<EndpointFacts>,
     pub(crate) backends: Vec<Arc<dyn ChatBackend>>,
-    pub(crate) gpu: Option<Box<dyn GpuSampler>>,
+    pub(crate) gpu: Option<Gpus>,
     pub(crate) gpu_source: GpuSource,
     pub(crate) time_scale: Option<TimeScale>,
     pub(crate) clock: Clock,
@@ -162,14 +162,13 @@ impl Stage {
             endpoints.push(EndpointFacts { url, server, model });
             backends.push(backend);
         }
-        let gpu = simulator.sampler();
-        let gpu_source = gpu.source();
+        let gpu = simulator.gpus();
         Ok(Self {
             provenance: Provenance::Simulated,
             endpoints,
             backends,
+            gpu_source: gpu.source.clone(),
             gpu: Some(gpu),
-            gpu_source,
             time_scale: Some(flags.time_scale),
             clock,
             simulator: Some(simulator),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use domain::record::Environment;
-use domain::telemetry::{GpuSampler, GpuSource};
+use domain::telemetry::{GpuSource, Gpus};
 use sysinfo::{CpuRefreshKind, System};
 
 use crate::file::{entries, read};
@@ -20,14 +20,10 @@ pub fn environment(gpu: GpuSource) -> Environment {
 }
 
 /// Adds the constant facts of the devices and, for servers on this machine, their processes.
-pub fn describe_devices(
-    environment: &mut Environment,
-    gpu: Option<&dyn GpuSampler>,
-    endpoints: &[String],
-) {
-    for ((index, what), value) in gpu.map(GpuSampler::facts).unwrap_or_default() {
+pub fn describe_devices(environment: &mut Environment, gpu: Option<&Gpus>, endpoints: &[String]) {
+    for ((index, what), value) in gpu.iter().flat_map(|gpu| &gpu.facts) {
         let name = format!("gpu_{index}_{what}");
-        environment.facts.insert(name, value);
+        environment.facts.insert(name, value.clone());
     }
     let proc = Proc::here();
     let own = proc.cores(std::process::id());
@@ -133,12 +129,8 @@ fn describe(gpu: GpuSource, sys: &Path) -> Environment {
         }
     }
     let (power, held_down) = power_settings(sys);
-    facts.extend(
-        power
-            .map(|(name, value)| Some((name.to_owned(), value?)))
-            .into_iter()
-            .flatten(),
-    );
+    let known = power.map(|(name, value)| Some((name.to_owned(), value?)));
+    facts.extend(known.into_iter().flatten());
     warnings.extend(held_down);
     Environment {
         os: System::long_os_version().unwrap_or_else(|_| std::env::consts::OS.to_owned()),

@@ -4,34 +4,21 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use domain::Stamp;
-use domain::telemetry::{GpuProcess, GpuReading, GpuSampler, GpuSource};
+use domain::telemetry::{DeviceFacts, GpuProcess, GpuReading, GpuSource, Gpus};
 
 /// Made-up devices; `read` gets the sampling time, if there is one.
-pub(crate) struct Devices<F> {
-    pub(crate) names: Vec<String>,
-    pub(crate) read: F,
-}
-
-impl<F: FnMut(Option<Stamp>) -> Vec<GpuReading> + Send + 'static> Devices<F> {
-    pub(crate) fn boxed(names: &[&str], read: F) -> Box<dyn GpuSampler> {
-        let names = names.iter().map(|&name| name.to_owned()).collect();
-        Box::new(Self { names, read })
-    }
-}
-
-impl<F: FnMut(Option<Stamp>) -> Vec<GpuReading> + Send> GpuSampler for Devices<F> {
-    fn source(&self) -> GpuSource {
-        GpuSource::Amd {
+pub(crate) fn devices(
+    names: &[&str],
+    read: impl FnMut(Option<Stamp>) -> Vec<GpuReading> + Send + 'static,
+) -> Gpus {
+    Gpus {
+        source: GpuSource::Amd {
             driver: "1".to_owned(),
-            devices: self.names.clone(),
-            notes: vec![format!("{}: no power", self.names[0])],
-        }
-    }
-    fn sample(&mut self, at: Option<Stamp>) -> Vec<GpuReading> {
-        (self.read)(at)
-    }
-    fn facts(&self) -> BTreeMap<(u32, &'static str), String> {
-        BTreeMap::from([((0, "link"), self.names[0].clone())])
+            devices: names.iter().map(|&name| name.to_owned()).collect(),
+            notes: vec![format!("{}: no power", names[0])],
+        },
+        facts: DeviceFacts::from([((0, "link"), names[0].to_owned())]),
+        read: Box::new(read),
     }
 }
 

@@ -2,20 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use domain::Stamp;
-use domain::telemetry::{GpuProcess, GpuReading, GpuSampler, GpuSource};
+use domain::telemetry::{DeviceFacts, GpuProcess, GpuReading, GpuSource, Gpus};
 
-use crate::amd::AmdSampler;
-use crate::nvml::NvmlSampler;
 use crate::proc::Proc;
 use crate::server::{ServerProcess, server_process};
+use crate::{amd, nvml};
 
 /// Where the readings of this machine's devices come from, or why there are none, and a reading of each device.
 /// [`GpuProcess::server`] marks the processes of `endpoints` that run here.
 pub fn gpus(endpoints: &[String]) -> (GpuSource, Vec<GpuReading>) {
-    let (sampler, source) = open_gpus();
+    let (gpus, source) = open_gpus();
     let servers: Vec<_> = endpoints.iter().map(|e| server_process(e).ok()).collect();
-    let readings = sampler.map(|mut sampler| sampler.sample(None));
+    let readings = gpus.map(|mut gpus| (gpus.read)(None));
     let readings = list(&source, readings.unwrap_or_default(), &servers);
     (source, readings)
 }
@@ -46,76 +44,55 @@ pub(crate) fn attribute(processes: &mut [GpuProcess], owner: impl Fn(u32) -> Opt
     }
 }
 
-/// Opens the devices, NVIDIA's first, then AMD's. Without a sampler, the source has the reason.
-pub fn open_gpus() -> (Option<Box<dyn GpuSampler>>, GpuSource) {
-    combine([
-        NvmlSampler::open().map(|s| Box::new(s) as _),
-        AmdSampler::open().map(|s| Box::new(s) as _),
-    ])
+/// Opens the devices, NVIDIA's first, then AMD's. Without any, the source has the reason.
+pub fn open_gpus() -> (Option<Gpus>, GpuSource) {
+    combine([nvml::open(), amd::open()])
 }
 
-fn combine(
-    opened: [Result<Box<dyn GpuSampler>, String>; 2],
-) -> (Option<Box<dyn GpuSampler>>, GpuSource) {
-    let mut samplers = Vec::new();
+/// Devices of several makers, numbered on from one to the next.
+fn combine(opened: [Result<Gpus, String>; 2]) -> (Option<Gpus>, GpuSource) {
+    let (mut sources, mut facts, mut readers) = (Vec::new(), DeviceFacts::new(), Vec::new());
     let mut absences = Vec::new();
     let mut first = 0;
     for one in opened {
         match one {
-            Ok(sampler) => {
-                let devices = sampler.source().devices().len() as u32;
-                samplers.push((first, sampler));
-                first += devices;
+            Ok(gpus) => {
+                let own = gpus.facts.into_iter();
+                facts.extend(own.map(|((index, what), value)| ((first + index, what), value)));
+                readers.push((first, gpus.read));
+                first += gpus.source.devices().len() as u32;
+                sources.push(gpus.source);
             }
             Err(absent) => absences.push(absent),
         }
     }
-    if samplers.is_empty() {
-        let reason = absences.join("; ");
-        return (None, GpuSource::Absent { reason });
-    }
-    let names = Names::new();
-    let all = Combined { samplers, names };
-    let source = all.source();
-    (Some(Box::new(all)), source)
-}
-
-/// Several samplers in a row; devices are numbered on from one to the next.
-struct Combined {
-    samplers: Vec<(u32, Box<dyn GpuSampler>)>,
-    names: Names,
-}
-
-impl GpuSampler for Combined {
-    fn source(&self) -> GpuSource {
-        let mut sources: Vec<_> = self.samplers.iter().map(|(_, s)| s.source()).collect();
-        match sources.len() {
-            1 => sources.remove(0),
-            _ => GpuSource::Several { sources },
+    let source = match sources.len() {
+        0 => {
+            let reason = absences.join("; ");
+            return (None, GpuSource::Absent { reason });
         }
-    }
-
-    fn sample(&mut self, at: Option<Stamp>) -> Vec<GpuReading> {
-        let Self { samplers, names } = self;
+        1 => sources.remove(0),
+        _ => GpuSource::Several { sources },
+    };
+    let mut names = Names::new();
+    let read = move |at| {
         let mut all = Vec::new();
-        for (first, sampler) in samplers {
-            for mut reading in sampler.sample(at) {
+        for (first, read) in &mut readers {
+            for mut reading in read(at) {
                 reading.index += *first;
                 reading.part_of = reading.part_of.map(|whole| whole + *first);
-                name(&mut reading.processes, &Proc::here(), names);
+                name(&mut reading.processes, &Proc::here(), &mut names);
                 all.push(reading);
             }
         }
         all
-    }
-
-    fn facts(&self) -> BTreeMap<(u32, &'static str), String> {
-        let facts = self.samplers.iter().flat_map(|(first, sampler)| {
-            let facts = sampler.facts().into_iter();
-            facts.map(move |((index, what), value)| ((index + first, what), value))
-        });
-        facts.collect()
-    }
+    };
+    let gpus = Gpus {
+        source: source.clone(),
+        facts,
+        read: Box::new(read),
+    };
+    (Some(gpus), source)
 }
 
 /// Short names of processes, each looked up once.
@@ -124,9 +101,7 @@ type Names = BTreeMap<u32, Option<String>>;
 fn name(processes: &mut [GpuProcess], proc: &Proc, known: &mut Names) {
     for process in processes.iter_mut().filter(|p| p.name.is_none()) {
         let name = known.entry(process.pid);
-        process
-            .name
-            .clone_from(name.or_insert_with(|| proc.name(process.pid)));
+        process.name = name.or_insert_with(|| proc.name(process.pid)).clone();
     }
 }
 

@@ -1,13 +1,10 @@
 //! NVIDIA devices through NVML.
 
-use std::collections::BTreeMap;
-
-use domain::Stamp;
-use domain::telemetry::{GpuProcess, GpuReading, GpuSampler, GpuSource};
+use domain::telemetry::{DeviceFacts, GpuProcess, GpuReading, GpuSource, Gpus};
 use indexmap::IndexMap;
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
 
-use crate::every::{Every, PROCESSES};
+use crate::every::PROCESSES;
 use crate::reading::reading;
 
 mod driver;
@@ -71,7 +68,7 @@ const QUANTITIES: [(Quantity, &str, f64); 9] = [
     (Quantity::Throttle, "throttle reasons", 1.0),
 ];
 
-/// What [`NvmlSampler`] reads: the driver, or a recorded series.
+/// What is read: the driver, or a recorded series.
 pub(crate) trait DeviceReadings: Send {
     fn driver(&self) -> Result<String, Unreadable>;
     /// The cards, each followed by the MIG instances it is split into.
@@ -84,17 +81,6 @@ pub(crate) trait DeviceReadings: Send {
     fn facts(&self, at: Place) -> Vec<(&'static str, Option<String>)>;
 }
 
-/// Samples NVIDIA devices, MIG instances included. Quantities that a device does not support or
-/// permit are named in the source's notes and not requested again. A device without any readable
-/// value is left out.
-pub(crate) struct NvmlSampler {
-    readings: Box<dyn DeviceReadings>,
-    source: GpuSource,
-    facts: BTreeMap<(u32, &'static str), String>,
-    devices: Vec<KnownDevice>,
-    processes: Every,
-}
-
 struct KnownDevice {
     index: u32,
     at: Place,
@@ -104,74 +90,80 @@ struct KnownDevice {
     lists_processes: bool,
 }
 
-impl NvmlSampler {
-    pub(crate) fn open() -> Result<Self, String> {
-        Self::over(Box::new(Driver::open()?))
-    }
+/// Finds this machine's NVIDIA devices, MIG instances included. Quantities that a device does not support or
+/// permit are named in the source's notes and not requested again. A device without any readable
+/// value is left out. Without devices, the error is the reason.
+pub(crate) fn open() -> Result<Gpus, String> {
+    over(Driver::open()?)
+}
 
-    /// A sampler of the given readings, which need not be the driver's.
-    pub(crate) fn over(readings: Box<dyn DeviceReadings>) -> Result<Self, String> {
-        let driver = readings
-            .driver()
-            .unwrap_or_else(|why| format!("unknown ({why})"));
-        let unlisted = |why| format!("NVIDIA driver {driver} does not list its devices: {why}");
-        let places = readings.places().map_err(unlisted)?;
-        if places.is_empty() {
-            return Err(format!(
-                "NVIDIA driver {driver} is loaded but finds no device"
-            ));
+/// The devices of the given readings, which need not be the driver's.
+fn over(readings: impl DeviceReadings + 'static) -> Result<Gpus, String> {
+    let driver = readings
+        .driver()
+        .unwrap_or_else(|why| format!("unknown ({why})"));
+    let unlisted = |why| format!("NVIDIA driver {driver} does not list its devices: {why}");
+    let places = readings.places().map_err(unlisted)?;
+    if places.is_empty() {
+        return Err(format!(
+            "NVIDIA driver {driver} is loaded but finds no device"
+        ));
+    }
+    let (mut names, mut notes, mut facts) = (Vec::new(), Vec::new(), DeviceFacts::new());
+    let device = |(index, &at): (u32, &Place)| {
+        let is_part = |place: &Place| place.card == at.card && place.instance.is_some();
+        let split = at.instance.is_none() && places.iter().any(is_part);
+        let name = name(&readings, at, split);
+        let mut missing = Vec::new();
+        // A read that failed for another reason may work next time.
+        let mut is_readable = |what, read: Result<(), Unreadable>| {
+            let again = matches!(read, Ok(()) | Err(Unreadable::Failed(_)));
+            missing.extend(read.err().map(|why| (what, why)));
+            again
+        };
+        let readable = QUANTITIES
+            .map(|(quantity, what, _)| is_readable(what, readings.read(at, quantity).map(drop)));
+        let processes = readings.processes(at).map(drop);
+        let lists_processes = is_readable("list of processes", processes);
+        notes.extend(note(&name, &missing, split || at.instance.is_some()));
+        names.push(name);
+        let of_device = readings.facts(at).into_iter();
+        facts.extend(of_device.filter_map(|(what, value)| Some(((index, what), value?))));
+        let is_whole = |place: &Place| place.card == at.card && place.instance.is_none();
+        let whole = places.iter().position(is_whole).map(|place| place as u32);
+        KnownDevice {
+            index,
+            at,
+            part_of: at.instance.and(whole),
+            readable,
+            lists_processes,
         }
-        let (mut names, mut notes, mut facts) = (Vec::new(), Vec::new(), BTreeMap::new());
-        let device = |(index, &at): (u32, &Place)| {
-            let is_part = |place: &Place| place.card == at.card && place.instance.is_some();
-            let split = at.instance.is_none() && places.iter().any(is_part);
-            let name = name(&*readings, at, split);
-            let mut missing = Vec::new();
-            // A read that failed for another reason may work next time.
-            let mut is_readable = |what, read: Result<(), Unreadable>| {
-                let again = matches!(read, Ok(()) | Err(Unreadable::Failed(_)));
-                missing.extend(read.err().map(|why| (what, why)));
-                again
-            };
-            let readable = QUANTITIES.map(|(quantity, what, _)| {
-                is_readable(what, readings.read(at, quantity).map(drop))
-            });
-            let processes = readings.processes(at).map(drop);
-            let lists_processes = is_readable("list of processes", processes);
-            notes.extend(note(&name, &missing, split || at.instance.is_some()));
-            names.push(name);
-            let of_device = readings.facts(at).into_iter();
-            facts.extend(of_device.filter_map(|(what, value)| Some(((index, what), value?))));
-            let is_whole = |place: &Place| place.card == at.card && place.instance.is_none();
-            let whole = places.iter().position(is_whole).map(|place| place as u32);
-            KnownDevice {
-                index,
-                at,
-                part_of: at.instance.and(whole),
-                readable,
-                lists_processes,
-            }
-        };
-        let devices = (0..).zip(&places).map(device).collect();
-        let source = GpuSource::Nvml {
-            driver,
-            devices: names,
-            notes,
-        };
-        Ok(Self {
-            readings,
-            source,
-            facts,
-            devices,
-            processes: PROCESSES,
-        })
-    }
+    };
+    let devices: Vec<_> = (0..).zip(&places).map(device).collect();
+    let source = GpuSource::Nvml {
+        driver,
+        devices: names,
+        notes,
+    };
+    let mut list_processes = PROCESSES;
+    let read = move |at| {
+        let processes = list_processes.is_due(at);
+        let read = |device: &KnownDevice| device.read(&readings, processes);
+        devices.iter().filter_map(read).collect()
+    };
+    Ok(Gpus {
+        source,
+        facts,
+        read: Box::new(read),
+    })
+}
 
-    /// A device's reading, `None` when every value is absent. Requests only readable quantities.
-    fn read(&self, device: &KnownDevice, processes: bool) -> Option<GpuReading> {
-        let (from, at) = (&*self.readings, device.at);
+impl KnownDevice {
+    /// Its reading, `None` when every value is absent. Requests only readable quantities.
+    fn read(&self, from: &dyn DeviceReadings, processes: bool) -> Option<GpuReading> {
+        let at = self.at;
         let number = |quantity: Quantity| {
-            let readable = device.readable[quantity as usize];
+            let readable = self.readable[quantity as usize];
             readable.then(|| from.read(at, quantity).ok()).flatten()
         };
         let numbers = std::array::from_fn(|place| {
@@ -179,28 +171,9 @@ impl NvmlSampler {
             number(quantity).map(|number| number as f64 / unit)
         });
         let throttle = number(Quantity::Throttle).map(reason_names);
-        let listed = (processes && device.lists_processes).then(|| from.processes(at).ok());
+        let listed = (processes && self.lists_processes).then(|| from.processes(at).ok());
         let processes = listed.flatten().map(merge);
-        reading(device.index, device.part_of, numbers, throttle, processes)
-    }
-}
-
-impl GpuSampler for NvmlSampler {
-    fn source(&self) -> GpuSource {
-        self.source.clone()
-    }
-
-    fn sample(&mut self, at: Option<Stamp>) -> Vec<GpuReading> {
-        let processes = self.processes.is_due(at);
-        let readings = self
-            .devices
-            .iter()
-            .map(|device| self.read(device, processes));
-        readings.flatten().collect()
-    }
-
-    fn facts(&self) -> BTreeMap<(u32, &'static str), String> {
-        self.facts.clone()
+        reading(self.index, self.part_of, numbers, throttle, processes)
     }
 }
 

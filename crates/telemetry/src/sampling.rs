@@ -1,7 +1,7 @@
 //! Samplers on a task of their own.
 
 use clock::Clock;
-use domain::telemetry::{GpuSampler, Sample};
+use domain::telemetry::{Gpus, Sample};
 use domain::{Nanos, Stamp};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -12,9 +12,9 @@ use crate::proc::Proc;
 use crate::server::ServerSampler;
 
 #[derive(Default)]
-#[expect(missing_debug_implementations, reason = "samplers have none")]
+#[expect(missing_debug_implementations, reason = "functions have none")]
 pub struct Sources {
-    pub gpu: Option<Box<dyn GpuSampler>>,
+    pub gpu: Option<Gpus>,
     pub host: bool,
     /// URLs of the servers whose processes are read, where they run on this machine. A server's
     /// place here is its index in readings.
@@ -50,10 +50,8 @@ impl Sampling {
         sources: Sources,
         sink: impl FnMut(&Sample) + Send + 'static,
     ) -> Self {
-        assert!(
-            hz.is_finite() && hz > 0.0,
-            "a sampling rate is a finite number above zero"
-        );
+        let is_rate = hz.is_finite() && hz > 0.0;
+        assert!(is_rate, "a sampling rate is a finite number above zero");
         let real = !clock.is_virtual();
         let host = (sources.host && real).then(HostSampler::new);
         let left_out = |error: &String| tracing::warn!(error, "host readings are left out");
@@ -84,7 +82,7 @@ impl Sampling {
 }
 
 struct Devices {
-    gpu: Option<Box<dyn GpuSampler>>,
+    gpu: Option<Gpus>,
     host: Option<HostSampler>,
     servers: ServerSampler,
 }
@@ -92,7 +90,7 @@ struct Devices {
 impl Devices {
     fn sample(&mut self, clock: &Clock) -> Sample {
         let at = clock.now();
-        let gpus = self.gpu.as_mut().map(|gpu| gpu.sample(Some(at)));
+        let gpus = self.gpu.as_mut().map(|gpu| (gpu.read)(Some(at)));
         let host = self.host.as_mut().and_then(|host| host.sample(at));
         let mut sample = Sample {
             at,

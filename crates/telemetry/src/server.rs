@@ -92,9 +92,7 @@ fn find(proc: &Proc, endpoint: &str) -> Result<ServerProcess, String> {
 /// The loopback addresses an endpoint may mean, and its port.
 fn loopback(endpoint: &str) -> Result<(Vec<IpAddr>, u16), String> {
     let url = Url::parse(endpoint).ok();
-    let parts = url
-        .as_ref()
-        .and_then(|url| Some((url.host()?, url.port_or_known_default()?)));
+    let parts = (url.as_ref()).and_then(|url| Some((url.host()?, url.port_or_known_default()?)));
     let (host, port) = parts.ok_or_else(|| format!("`{endpoint}` is not the URL of a server"))?;
     let ip = match host {
         Host::Domain(name) if name.eq_ignore_ascii_case("localhost") => {
@@ -159,19 +157,15 @@ impl ServerSampler {
 
     /// Reads every server that still runs. Process trees are listed again once a second.
     pub(crate) fn sample(&mut self, at: Stamp) -> Vec<ServerReading> {
-        let Self { proc, servers } = self;
-        servers
-            .iter_mut()
-            .filter_map(|server| server.sample(proc, at))
-            .collect()
+        let servers = self.servers.iter_mut();
+        let readings = servers.filter_map(|server| server.sample(&self.proc, at));
+        readings.collect()
     }
 
     /// The endpoint whose server a process belongs to, as of the last sample.
     pub(crate) fn owner(&self, pid: u32) -> Option<u32> {
-        self.servers
-            .iter()
-            .find(|server| server.tree.iter().any(|process| process.pid == pid))
-            .map(|server| server.endpoint)
+        let holds = |server: &&ServerTree| server.tree.iter().any(|process| process.pid == pid);
+        Some(self.servers.iter().find(holds)?.endpoint)
     }
 }
 

@@ -176,16 +176,12 @@ mod tests {
             assert!(advice.contains(words.unwrap_or_default()), "{advice}");
             assert_eq!(advice.is_empty(), words.is_none(), "{advice}");
         }
-        assert_eq!(
-            file_limit(Some(1024)),
-            "every request in flight is an open file, and the limit of 1024 is reached: raise it \
-             with `ulimit -n`, or use fewer agents"
-        );
+        let expected = "every request in flight is an open file, and the limit of 1024 is reached: raise it with \
+                        `ulimit -n`, or use fewer agents";
+        assert_eq!(file_limit(Some(1024)), expected);
         assert!(file_limit(None).contains("the limit is reached"));
         let words = no_local_port(Some((32_768, 60_999)));
-        assert!(
-            words.starts_with("no local port of the 28232 from 32768 to 60999 is left"),
-            "{words}"
-        );
+        let expected = "no local port of the 28232 from 32768 to 60999 is left";
+        assert!(words.starts_with(expected), "{words}");
     }
 }

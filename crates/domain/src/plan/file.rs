@@ -359,10 +359,7 @@ fn resolve_agents(
         return Err(at(of_all, PlanErrorKind::NoAgents));
     }
     count(&of_all, agents.len() as u64, limits::AGENTS)?;
-    let calls = agents
-        .iter()
-        .map(|agent| u64::from(agent.calls))
-        .sum::<u64>();
+    let calls: u64 = agents.iter().map(|agent| u64::from(agent.calls)).sum();
     if agents.iter().all(|agent| agent.calls <= limits::CALLS.most) {
         count(&of_all, calls.max(1), limits::REQUESTS)?;
     }

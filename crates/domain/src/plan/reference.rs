@@ -171,9 +171,8 @@ fn reference() -> String {
 fn the_page_shows_every_key_of_a_plan() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/plans.md");
     let page = std::fs::read_to_string(path).unwrap();
-    let (by_hand, _) = page
-        .split_once("## Top level")
-        .expect("the page has the section");
+    let parts = page.split_once("## Top level");
+    let (by_hand, _) = parts.expect("the page has the section");
     let right = format!("{by_hand}{}", reference());
     if std::env::var_os("UPDATE_DOCS").is_some() {
         return std::fs::write(path, &right).expect("docs/plans.md can be written");
@@ -190,12 +189,8 @@ fn the_starter_plan_shows_the_defaults() {
     let mut bare: toml::Table = super::STARTER.parse().unwrap();
     bare.retain(|key, _| matches!(key, "schema" | "name" | "model" | "presets" | "configs"));
     for key in ["workflow", "calls"] {
-        let agent = &mut bare["configs"][0]["agents"][0];
-        agent
-            .as_table_mut()
-            .unwrap()
-            .remove(key)
-            .expect("the starter has the key");
+        let agent = bare["configs"][0]["agents"][0].as_table_mut().unwrap();
+        agent.remove(key).expect("the starter has the key");
     }
     assert_eq!(parse("bare.toml", &bare.to_string()), Ok(starter));
 }

@@ -130,11 +130,9 @@ pub enum RunEnd {
 impl CapacityRecord {
     /// The levels as the search sees them, without those that were stopped.
     pub fn observed(&self) -> Vec<Observed> {
-        self.probes
-            .iter()
-            .filter(|p| p.end != LevelEnd::Interrupted)
-            .map(LevelRecord::observed)
-            .collect()
+        let ran = |level: &&LevelRecord| level.end != LevelEnd::Interrupted;
+        let levels = self.probes.iter().filter(ran);
+        levels.map(LevelRecord::observed).collect()
     }
 }
 

@@ -50,13 +50,11 @@ fn every_option_goes_out_under_its_own_name() {
         ..call
     };
     let sent = as_json(&Request::from(&call));
-    assert_eq!(
-        sent["messages"],
-        json!([
-            { "role": "user", "content": "hello" },
-            { "role": "assistant", "content": "hello you" },
-            { "role": "user", "content": "hi" },
-        ])
-    );
+    let messages = json!([
+        { "role": "user", "content": "hello" },
+        { "role": "assistant", "content": "hello you" },
+        { "role": "user", "content": "hi" },
+    ]);
+    assert_eq!(sent["messages"], messages);
     assert_eq!(sent["options"], options);
 }

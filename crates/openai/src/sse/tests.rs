@@ -72,12 +72,11 @@ fn fields_comments_and_line_ends_wherever_they_are_cut() {
 #[test]
 fn where_events_end() {
     let events = |text: &str| -> Vec<Owned> {
-        let events = text
-            .split_whitespace()
-            .map(|event| event.split_once('/').unwrap());
-        events
-            .map(|(kind, data)| (kind.to_owned(), data.into()))
-            .collect()
+        let event = |event: &str| {
+            let (kind, data) = event.split_once('/').unwrap();
+            (kind.to_owned(), data.into())
+        };
+        text.split_whitespace().map(event).collect()
     };
     for (pieces, whole, last) in [
         // Whole with the read that ends it: a CR ends the blank line by itself; the LF that may follow belongs to it.
@@ -97,11 +96,8 @@ fn where_events_end() {
         ),
     ] {
         let bytes: Vec<_> = pieces.split('|').map(str::as_bytes).collect();
-        assert_eq!(
-            decode(&bytes),
-            (events(whole), events(last).pop()),
-            "{pieces:?}"
-        );
+        let expected = (events(whole), events(last).pop());
+        assert_eq!(decode(&bytes), expected, "{pieces:?}");
     }
 }
 

@@ -139,20 +139,20 @@ async fn names_are_cut() {
 async fn what_the_protocol_cannot_do_is_refused_without_a_request() {
     let (server, client) = served(vec![]).await;
     let options = ModelOptions::default();
+    let loaded = client.loaded().await.map(|_| ());
     for (result, words) in [
-        (
-            client.loaded().await.map(|_| ()),
-            "which models are in memory",
-        ),
+        (loaded, "which models are in memory"),
         (client.preload("m", &options).await, "load a model"),
         (client.unload("m").await, "unload a model"),
     ] {
-        let unsupported = FailureKind::Unsupported;
-        assert!(
-            matches!(&result, Err(BackendError::Failed { failure, message, .. })
-                if *failure == unsupported && message.contains(words)),
-            "{result:?}"
-        );
+        let Err(BackendError::Failed {
+            failure, message, ..
+        }) = result
+        else {
+            panic!("{result:?}")
+        };
+        assert_eq!(failure, FailureKind::Unsupported);
+        assert!(message.contains(words), "{message}");
     }
     assert!(server.notes.lock().unwrap().requests.is_empty());
 }

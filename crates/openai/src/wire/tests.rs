@@ -66,10 +66,8 @@ fn earlier_turns_come_before_the_prompt() {
     let history = Some(turns.to_vec());
     let call = GenerateCall { history, ..call() };
     let (request, _) = ChatRequest::from_call(&call, Dialect::Plain);
-    assert_eq!(
-        serde_json::to_string(&request.messages).unwrap(),
-        r#"[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"why?"}]"#
-    );
+    let messages = r#"[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"why?"}]"#;
+    assert_eq!(serde_json::to_string(&request.messages).unwrap(), messages);
 }
 
 #[test]
@@ -81,10 +79,8 @@ fn what_means_the_servers_own_choice_is_not_sent() {
         ..ModelOptions::default()
     };
     let (request, sent) = ChatRequest::from_call(&call, Dialect::LlamaCpp);
-    assert_eq!(
-        serde_json::to_string(&request).unwrap(),
-        r#"{"model":"m","messages":[{"role":"user","content":"why?"}],"stream":true,"stream_options":{"include_usage":true}}"#
-    );
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"why?"}],"stream":true,"stream_options":{"include_usage":true}}"#;
+    assert_eq!(serde_json::to_string(&request).unwrap(), body);
     assert_eq!(sent, ModelOptions::default());
     assert!(not_sent(&call.options, Dialect::LlamaCpp).is_empty());
 }

@@ -203,10 +203,8 @@ fn steps_that_failed_are_counted_and_the_first_is_named() {
         step("ingest", Some("gone")),
     ];
     let expected = "2 steps of agents failed; the first: one (shared, repetition 1, together), agent 1, write: disk full";
-    assert_eq!(
-        warning(&[&others[..], &failed].concat()).as_deref(),
-        Some(expected)
-    );
+    let found = warning(&[&others[..], &failed].concat());
+    assert_eq!(found.as_deref(), Some(expected));
 }
 
 /// An arm that came to its end, and one that did not.
@@ -276,11 +274,10 @@ fn other_conditions_are_refused_and_named() {
         "plan.configs[0].agents[1].options.num_ctx: recorded null, now 4096",
         "plan.seed: recorded 113, now 7",
     ];
-    let refused = results.check_same(&second).unwrap_err();
-    assert!(
-        matches!(&refused, FolderError::NotTheSame { differences, .. } if *differences == expected),
-        "{refused}"
-    );
+    match results.check_same(&second).unwrap_err() {
+        FolderError::NotTheSame { differences, .. } => assert_eq!(differences, expected),
+        refused => panic!("{refused}"),
+    }
 }
 
 #[test]
@@ -318,16 +315,12 @@ fn a_manifest_is_written_whole_and_another_version_is_refused() {
     let files: Vec<_> = fs::read_dir(dir.path()).unwrap().collect();
     assert_eq!(files.len(), 1, "no temporary file is left");
 
+    let of_schema = |schema: u32| format!("{{\n \"schema\": {schema}, \"shape\": \"unknown\"\n}}");
+    let cut_off = "{\n \"schema\": 2,\n \"name\": ";
     for (text, words) in [
-        (
-            "{\n \"schema\": 1, \"shape\": \"unknown\"\n}",
-            "is older than",
-        ),
-        (
-            "{\n \"schema\": 3, \"shape\": \"unknown\"\n}",
-            "is newer than",
-        ),
-        ("{\n \"schema\": 2,\n \"name\": ", "manifest.json:3:"),
+        (of_schema(1), "is older than"),
+        (of_schema(3), "is newer than"),
+        (cut_off.to_owned(), "manifest.json:3:"),
     ] {
         fs::write(dir.path().join(MANIFEST_FILE), text).unwrap();
         let error = read_manifest(dir.path()).unwrap_err();

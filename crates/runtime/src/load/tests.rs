@@ -236,16 +236,12 @@ fn the_same_load_run_again_begins_its_prompts_anew_and_draws_the_same_samples() 
         let [(one, seeds), (again, _), (other, seeds_of_other)] =
             [1, 1, 2].map(|root| sent(&shape, turns, root));
         assert_eq!(one, again, "{shape:?}");
-        let begins = |prompts: &BTreeSet<String>| -> BTreeSet<String> {
-            prompts
-                .iter()
-                .map(|p| p.chars().take(12).collect())
-                .collect()
+        let begins = |prompts: BTreeSet<String>| -> BTreeSet<String> {
+            let beginnings = prompts.iter().map(|p| p.chars().take(12).collect());
+            beginnings.collect()
         };
-        assert!(
-            begins(&one).is_disjoint(&begins(&other)),
-            "{one:?} {other:?}"
-        );
+        let (one, other) = (begins(one), begins(other));
+        assert!(one.is_disjoint(&other), "{one:?} {other:?}");
         assert_eq!(seeds, seeds_of_other);
     }
 }

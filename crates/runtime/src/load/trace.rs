@@ -256,9 +256,8 @@ fn starts(rows: &[(u64, Row)]) -> AtLine<(String, Vec<Nanos>)> {
         };
         return Err((*line, what));
     }
-    let by_magnitude = UNITS
-        .into_iter()
-        .rfind(|Unit(.., since_1970)| least >= *since_1970);
+    let mut units = UNITS.into_iter();
+    let by_magnitude = units.rfind(|Unit(.., since_1970)| least >= *since_1970);
     let (Unit(_, nanos, _), words) = match (usual.reading, by_magnitude) {
         (Reading::Recorded, _) => (NANOSECONDS, "planned starts of an earlier run".to_owned()),
         (Reading::Date, _) => (NANOSECONDS, format!("{column} as date and time")),
@@ -383,15 +382,14 @@ fn kind(value: &Value) -> &'static str {
 fn of_record(record: &RequestRecord) -> Row {
     let times = &record.times;
     let prompt = times.counters.prompt_eval_count;
+    let prompt = prompt.and_then(|n| u32::try_from(n).ok());
     Row {
         start: Start {
             column: "scheduled",
             reading: Reading::Recorded,
             value: times.scheduled.since(Stamp::ZERO).0 as f64,
         },
-        prompt: prompt
-            .and_then(|n| u32::try_from(n).ok())
-            .map_or(TracePrompt::Unknown, TracePrompt::Tokens),
+        prompt: prompt.map_or(TracePrompt::Unknown, TracePrompt::Tokens),
         output_tokens: u32::try_from(times.tokens).ok().filter(|n| *n > 0),
         session: Some(match record.turn {
             Some(turn) => format!("session {}", turn.session),
@@ -412,12 +410,8 @@ fn from_csv(text: &str, columns: &mut Columns) -> AtLine<Vec<(u64, Row)>> {
         let line = e.position().map_or(1, csv::Position::line);
         (line, format!("no CSV row: {e}"))
     };
-    let names: Vec<String> = reader
-        .headers()
-        .map_err(|e| at(&e))?
-        .iter()
-        .map(|name| name.trim().to_lowercase())
-        .collect();
+    let headings = reader.headers().map_err(|e| at(&e))?.iter();
+    let names: Vec<_> = headings.map(|name| name.trim().to_lowercase()).collect();
     for name in &names {
         // A table that was written with its row numbers has a column without a name.
         if !name.is_empty() && !columns.known.insert(name.clone()) {

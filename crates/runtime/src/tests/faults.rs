@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::sync::mpsc;
 
 use domain::event::Event;
-use domain::record::{JournalLine, Mark, MarkKind, RequestRole};
+use domain::record::{JournalLine, Mark, MarkKind, RequestRecord, RequestRole};
 use results::{FolderError, LineWriter, ResultsDir, Sink};
 use tokio_util::sync::CancellationToken;
 
@@ -84,12 +84,12 @@ async fn on_small_disk(left: usize) -> Ran {
 
 /// Checks that a file of the results folder could not be written because the disk is full.
 fn assert_full(ran: &Ran, file: &str) {
-    let error = ran.result.as_ref().unwrap_err();
-    assert!(
-        matches!(error, RuntimeError::Folder(FolderError::Write(path, source))
-            if path.ends_with(file) && source.kind() == io::ErrorKind::StorageFull),
-        "{error:?}"
-    );
+    let RuntimeError::Folder(FolderError::Write(path, source)) = ran.result.as_ref().unwrap_err()
+    else {
+        panic!("{:?}", ran.result)
+    };
+    assert!(path.ends_with(file), "{path:?}");
+    assert_eq!(source.kind(), io::ErrorKind::StorageFull);
 }
 
 #[tokio::test(start_paused = true)]
@@ -137,11 +137,9 @@ async fn assert_resumed(ran: Ran) {
     for arm in complete {
         let main = after.requests_of(arm);
         assert_eq!(main.filter(|r| r.role == RequestRole::Main).count(), 2);
-        let of_arm = after
-            .requests
-            .iter()
-            .filter(|r| (&r.run, r.arm) == (&arm.run, arm.arm));
-        assert_eq!(of_arm.map(|r| r.attempt).max(), Some(arm.attempt));
+        let of_arm = |r: &&RequestRecord| (&r.run, r.arm) == (&arm.run, arm.arm);
+        let attempts = after.requests.iter().filter(of_arm).map(|r| r.attempt);
+        assert_eq!(attempts.max(), Some(arm.attempt));
     }
     // A new attempt sends other prompts.
     let prompts: BTreeSet<_> = after.requests.iter().map(|r| &r.prompt_sha256).collect();
@@ -196,6 +194,6 @@ async fn telemetry_that_cannot_be_written_stops_the_sweep_too() {
     let mut trial = Trial::new(&plan(1, TOGETHER, ""), 1, by_context());
     let telemetry = trial.setup.results.dir.join("telemetry.jsonl");
     std::os::unix::fs::symlink("/dev/full", telemetry).unwrap();
-    trial.setup.gpu = Some(Box::new(super::run::Busy));
+    trial.setup.gpu = super::run::busy_gpu();
     assert_full(&trial.run().await, "telemetry.jsonl");
 }

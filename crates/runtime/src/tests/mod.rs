@@ -103,10 +103,7 @@ impl Trial {
         Self::into(dir, results, clock, script)
     }
 
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "scripts are written in place"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "call sites write it")]
     fn into(dir: TempDir, results: ResultsDir, clock: Clock, script: Script) -> Self {
         let servers = 0..results.manifest.header.endpoints.len();
         Self {
@@ -134,10 +131,8 @@ impl Trial {
 
     pub(crate) async fn run_until(mut self, shutdown: Shutdown) -> Ran {
         let servers: Vec<_> = self.servers.into_iter().map(Arc::new).collect();
-        self.setup.backends = servers
-            .iter()
-            .map(|server| Arc::clone(server) as _)
-            .collect();
+        let backends = servers.iter().map(|server| Arc::clone(server) as _);
+        self.setup.backends = backends.collect();
         let watch = Arc::new(Watch::default());
         self.setup.observer = Arc::clone(&watch) as _;
         let result = crate::run_sweep(self.setup, shutdown).await;
@@ -243,11 +238,9 @@ impl Read {
 pub(crate) fn read(dir: &TempDir) -> Read {
     let mut read = Read::default();
     let text = std::fs::read_to_string(dir.path().join("journal.jsonl")).unwrap();
+    let lines = text.split_inclusive('\n');
     // A full disk leaves a last line without its line feed.
-    let whole = text
-        .split_inclusive('\n')
-        .filter(|line| line.ends_with('\n'));
-    for line in whole {
+    for line in lines.filter(|line| line.ends_with('\n')) {
         match serde_json::from_str(line).unwrap() {
             JournalLine::Request(r) => read.requests.push(r),
             JournalLine::Step(s) => read.steps.push(s),

@@ -5,9 +5,9 @@ use std::fs::OpenOptions;
 
 use clock::Clock;
 use domain::event::Event;
-use domain::plan::{Arm, Topology};
-use domain::record::NonceRoot;
-use domain::telemetry::{GpuReading, GpuSampler, GpuSource, Sample};
+use domain::plan::{Arm, Timeouts, Topology};
+use domain::record::{NonceRoot, RequestRecord, StepRecord};
+use domain::telemetry::{DeviceFacts, GpuReading, GpuSource, Gpus, Sample};
 use domain::{Nanos, Stamp};
 
 use super::fake::by_context;
@@ -73,9 +73,8 @@ async fn prompts_differ_in_their_first_word_and_seeds_are_equal_in_both_arms() {
     let nonces: BTreeSet<_> = calls.iter().map(|call| first_word(&call.prompt)).collect();
     assert_eq!(nonces.len(), 4);
     assert!(nonces.iter().all(|n| n.len() == 16), "{nonces:?}");
-    let seeds = ran
-        .journal
-        .requests_as(|r| (r.agent, r.options.seed.unwrap()));
+    let seed = |r: &RequestRecord| (r.agent, r.options.seed.unwrap());
+    let seeds = ran.journal.requests_as(seed);
     let distinct: BTreeSet<_> = seeds.iter().collect();
     assert_eq!((seeds.len(), distinct.len()), (4, 2), "{seeds:?}");
     assert_ne!(seeds[0].1, seeds[1].1);
@@ -88,12 +87,9 @@ async fn prompts_differ_in_their_first_word_and_seeds_are_equal_in_both_arms() {
 async fn further_calls_carry_the_answer_so_far() {
     let ran = run_plan(&plan(1, TOGETHER, ", calls = 3"), by_context()).await;
     let calls = ran.servers[0].calls();
-    let words: Vec<_> = calls
-        .iter()
-        .map(|c| c.prompt.matches("xyzzy").count())
-        .collect();
+    let words = calls.iter().map(|c| c.prompt.matches("xyzzy").count());
     // Twenty tokens a call.
-    assert_eq!(words, [0, 20, 40]);
+    assert!(words.eq([0, 20, 40]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -102,14 +98,10 @@ async fn the_full_workflow_reads_thinks_asks_and_writes() {
     plan.configs[0].agents[0].name = "collector".to_owned();
     let ran = run_plan(&plan, by_context()).await;
     let own: Vec<_> = ran.journal.steps.iter().filter(|s| s.agent == 0).collect();
-    let steps: Vec<_> = own
-        .iter()
-        .map(|s| format!("{} {}", s.step, s.kind))
-        .collect();
-    assert_eq!(
-        steps.join(", "),
-        "ingest ingest, analyse think, generate generate, write write"
-    );
+    let step = |s: &&StepRecord| format!("{} {}", s.step, s.kind);
+    let steps: Vec<_> = own.iter().map(step).collect();
+    let expected = "ingest ingest, analyse think, generate generate, write write";
+    assert_eq!(steps.join(", "), expected);
     assert!(own.iter().all(|step| step.error.is_none()));
     // Steps follow one another without a gap, and the request is scheduled at the think step's end.
     assert!(own.windows(2).all(|pair| pair[0].ended == pair[1].started));
@@ -120,10 +112,9 @@ async fn the_full_workflow_reads_thinks_asks_and_writes() {
     assert!(prompt.contains("tr113_latency.csv: 38 rows"));
     let folder = "artefacts/one/shared/repetition-1/together-attempt-1";
     let text = ran.text(&format!("{folder}/0-collector.md"));
-    assert!(
-        text.contains("1709600813") && text.contains("xyzzy xyzzy"),
-        "{text}"
-    );
+    for part in ["1709600813", "xyzzy xyzzy"] {
+        assert!(text.contains(part), "{text}");
+    }
     assert!(ran.path(folder).join("1-b.md").exists());
 }
 
@@ -132,25 +123,20 @@ async fn on_several_threads_all_agents_are_scheduled_at_one_moment() {
     let mut plan = plan(3, BOTH, "");
     // Four thousand times as fast as real time: no duration is asserted, and no limit may depend on
     // how busy this machine is.
-    let limits = &mut plan.timeouts;
-    for limit in [
-        &mut limits.total,
-        &mut limits.first_byte,
-        &mut limits.between_chunks,
-    ] {
-        *limit = Nanos::from_secs(10_000_000);
-    }
-    let ran = Trial::on(Clock::scaled(4000.0), &plan, 2, by_context())
-        .run()
-        .await;
+    let limit = Nanos::from_secs(10_000_000);
+    plan.timeouts = Timeouts {
+        connect: plan.timeouts.connect,
+        first_byte: limit,
+        between_chunks: limit,
+        total: limit,
+    };
+    let trial = Trial::on(Clock::scaled(4000.0), &plan, 2, by_context());
+    let ran = trial.run().await;
     assert!(ran.summary().is_complete());
     assert_eq!(ran.summary().requests.completed, 12);
     for arm in &ran.journal.arms {
-        let mut scheduled: Vec<_> = ran
-            .journal
-            .requests_of(arm)
-            .map(|r| r.times.scheduled)
-            .collect();
+        let requests = ran.journal.requests_of(arm);
+        let mut scheduled: Vec<_> = requests.map(|r| r.times.scheduled).collect();
         scheduled.dedup();
         match arm.arm {
             Arm::Together => assert_eq!(scheduled, [arm.started]),
@@ -159,27 +145,23 @@ async fn on_several_threads_all_agents_are_scheduled_at_one_moment() {
     }
 }
 
-#[derive(Debug)]
-pub(super) struct Busy;
-
-impl GpuSampler for Busy {
-    fn source(&self) -> GpuSource {
-        let devices = vec!["busy".to_owned()];
-        GpuSource::Simulated { devices }
-    }
-
-    fn sample(&mut self, _: Option<Stamp>) -> Vec<GpuReading> {
-        vec![GpuReading {
-            utilisation_percent: Some(100.0),
-            ..GpuReading::default()
-        }]
-    }
+pub(super) fn busy_gpu() -> Option<Gpus> {
+    let devices = vec!["busy".to_owned()];
+    let reading = GpuReading {
+        utilisation_percent: Some(100.0),
+        ..GpuReading::default()
+    };
+    Some(Gpus {
+        source: GpuSource::Simulated { devices },
+        facts: DeviceFacts::new(),
+        read: Box::new(move |_| vec![reading.clone()]),
+    })
 }
 
 #[tokio::test(start_paused = true)]
 async fn telemetry_is_sampled_on_the_sweeps_clock() {
     let mut trial = Trial::new(&plan(1, TOGETHER, ""), 1, by_context());
-    trial.setup.gpu = Some(Box::new(Busy));
+    trial.setup.gpu = busy_gpu();
     let text = trial.run().await.text("telemetry.jsonl");
     let samples = text.lines().map(|l| serde_json::from_str(l).unwrap());
     let samples: Vec<Sample> = samples.collect();
@@ -213,9 +195,8 @@ fn spans_name_configuration_repetition_agent_and_step() {
         }
     });
     let text = std::fs::read_to_string(path).unwrap();
-    let new = text
-        .lines()
-        .filter_map(|line| line.trim().strip_suffix(": new"));
+    let lines = text.lines();
+    let new = lines.filter_map(|line| line.trim().strip_suffix(": new"));
     let sweep = "sweep{plan=\"t\" model=\"m\"}";
     let arm = ":arm{configuration=one topology=shared repetition=1 arm=together attempt=1}";
     let step = ":step{agent=\"a\" step=\"generate\"}";

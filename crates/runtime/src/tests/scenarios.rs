@@ -47,11 +47,7 @@ pub(crate) fn script(rules: &str) -> Script {
 /// of the tests; `extra` is added to each agent.
 async fn run(settings: &BTreeMap<&str, &str>) -> Ran {
     let text = |name| settings.get(name).copied().unwrap_or_default();
-    let number = |name: &str| {
-        settings
-            .get(name)
-            .map(|value| value.parse::<u64>().unwrap())
-    };
+    let number = |name: &str| -> Option<u64> { Some(settings.get(name)?.parse().unwrap()) };
     let time = |name| number(name).map(Nanos::from_millis);
     let protocol = match text("protocol") {
         "together" => TOGETHER.to_owned(),

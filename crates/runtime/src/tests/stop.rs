@@ -84,9 +84,8 @@ async fn stopped_at(stops: Vec<Stamp>, grace_ms: u64, admit: usize, full: bool) 
     let distinct: BTreeSet<_> = keys.iter().collect();
     assert_eq!(distinct.len(), keys.len(), "a row was written twice");
     for arm in &journal.arms {
-        let main = journal
-            .requests_of(arm)
-            .filter(|r| r.role == RequestRole::Main);
+        let requests = journal.requests_of(arm);
+        let main = requests.filter(|r| r.role == RequestRole::Main);
         let main: Vec<_> = main.map(|r| &r.times).collect();
         for times in &main {
             assert!(arm.started <= times.scheduled && times.ended <= arm.ended);
@@ -97,14 +96,8 @@ async fn stopped_at(stops: Vec<Stamp>, grace_ms: u64, admit: usize, full: bool) 
     assert_eq!(ran.summary().interrupted, journal.complete().len() < 4);
 
     let resumed = ran.resume();
-    let before = resumed
-        .setup
-        .results
-        .resume
-        .as_ref()
-        .unwrap()
-        .complete
-        .len();
+    let point = resumed.setup.results.resume.as_ref().unwrap();
+    let before = point.complete.len();
     let ran = resumed.run().await;
     assert_eq!(ran.summary().completed + before, 4);
     let complete = ran.journal.complete();

@@ -199,7 +199,7 @@ impl Job<'_> {
         if let Some(environment) = &mut header.environment {
             if !stage.is_embedded() {
                 let urls: Vec<String> = stage.endpoints.iter().map(|e| e.url.clone()).collect();
-                telemetry::describe_devices(environment, stage.gpu.as_deref(), &urls);
+                telemetry::describe_devices(environment, stage.gpu.as_ref(), &urls);
             }
             environment.facts.extend(self.fitted.facts.clone());
         }

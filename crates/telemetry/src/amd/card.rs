@@ -66,11 +66,8 @@ impl Card {
 
     /// The card's reading without its processes; none when it gives no value.
     pub(super) fn read(&mut self) -> Option<GpuReading> {
-        let table = self
-            .throttle
-            .as_mut()
-            .ok()
-            .and_then(|file| file.bytes().ok());
+        let table = self.throttle.as_mut().ok();
+        let table = table.and_then(|file| file.bytes().ok());
         let throttle = table.and_then(|table| throttle::bits(table).ok());
         let numbers = self.quantities.each_mut().map(Quantity::read);
         let throttle = throttle.map(throttle::names);
@@ -92,18 +89,13 @@ impl Card {
     ) -> impl Iterator<Item = ((u32, &'static str), String)> {
         let hwmon = entries(&device.join("hwmon")).into_iter().next();
         let limit = hwmon.and_then(|folder| read(&folder.join("power1_cap"))?.parse::<f64>().ok());
+        let limit = limit.map(|microwatts| format!("{:.0} W", microwatts / 1e6));
         let width = read(&device.join("current_link_width"));
         let width = width.map_or_else(String::new, |width| format!(" x{width}"));
         // `16.0 GT/s PCIe x16`
         let link = read(&device.join("current_link_speed")).map(|speed| speed + &width);
-        let facts = [
-            ("pci", Some(self.slot.clone())),
-            ("link", link),
-            (
-                "power_limit",
-                limit.map(|microwatts| format!("{:.0} W", microwatts / 1e6)),
-            ),
-        ];
+        let slot = Some(self.slot.clone());
+        let facts = [("pci", slot), ("link", link), ("power_limit", limit)];
         let index = self.index;
         let known = move |(what, value)| Some(((index, what), value?));
         facts.into_iter().filter_map(known)
@@ -159,9 +151,8 @@ fn whole_number(text: &str) -> Option<f64> {
 
 /// The level in use, in MHz, of a table with a level a line: `1: 1800Mhz *`, where the star marks it.
 fn level_in_use(text: &str) -> Option<f64> {
-    let level = text
-        .lines()
-        .find_map(|line| line.trim_end().strip_suffix('*'))?;
+    let mut levels = text.lines();
+    let level = levels.find_map(|line| line.trim_end().strip_suffix('*'))?;
     let (_, level) = level.split_once(':')?;
     let level = level.trim().to_ascii_lowercase();
     whole_number(level.strip_suffix("mhz")?)

@@ -71,10 +71,10 @@ impl Clients {
             memory_bytes: Some(bytes),
             ..GpuProcess::default()
         };
-        let processes = |held: BTreeMap<u32, u64>| held.into_iter().map(process).collect();
-        held.into_iter()
-            .map(|(slot, held)| (slot, processes(held)))
-            .collect()
+        let of_card = |(slot, held): (String, BTreeMap<u32, u64>)| {
+            (slot, held.into_iter().map(process).collect())
+        };
+        held.into_iter().map(of_card).collect()
     }
 
     /// The descriptions of all open device files that may be seen.
@@ -94,11 +94,8 @@ impl Clients {
 
     /// What KFD lists: card, process, bytes.
     fn compute(&self) -> Vec<(String, u32, u64)> {
-        let cards = self
-            .ids
-            .iter()
-            .filter(|(_, slot)| self.slots.contains(*slot));
-        let cards: Vec<_> = cards.collect();
+        let ids = self.ids.iter();
+        let cards: Vec<_> = ids.filter(|(_, slot)| self.slots.contains(*slot)).collect();
         let processes = entries(&self.kfd.join("proc")).into_iter();
         let held = processes.flat_map(|process| {
             cards.iter().filter_map(move |(id, slot)| {

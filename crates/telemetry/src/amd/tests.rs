@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use domain::Stamp;
+
 use super::*;
 use crate::fixture::{on_device, put, put_all};
 
@@ -38,8 +40,8 @@ fn two_cards_are_read_in_their_own_units() {
     let (sys, proc) = (root.path().join("sys"), root.path().join("proc"));
     machine(&sys);
     put(&proc, "sys/kernel/osrelease", "6.8.0-45-generic\n");
-    let mut sampler = AmdSampler::under(&sys, &proc, &pci_ids(root.path())).unwrap();
-    insta::assert_debug_snapshot!((sampler.source(), sampler.sample(None), sampler.facts()));
+    let mut gpus = under(&sys, &proc, &pci_ids(root.path())).unwrap();
+    insta::assert_debug_snapshot!((gpus.source, (gpus.read)(None), gpus.facts));
 }
 
 #[test]
@@ -47,19 +49,19 @@ fn files_kept_open_are_read_anew_and_a_card_that_falls_silent_is_left_out() {
     let root = tempfile::tempdir().unwrap();
     let sys = root.path().join("sys");
     machine(&sys);
-    let mut sampler = AmdSampler::under(&sys, root.path(), &[]).unwrap();
+    let mut gpus = under(&sys, root.path(), &[]).unwrap();
     let busy = "class/drm/card1/device/gpu_busy_percent";
-    assert_eq!(sampler.sample(None)[1].utilisation_percent, Some(97.0));
+    assert_eq!((gpus.read)(None)[1].utilisation_percent, Some(97.0));
     put(&sys, busy, "4\n");
-    assert_eq!(sampler.sample(None)[1].utilisation_percent, Some(4.0));
+    assert_eq!((gpus.read)(None)[1].utilisation_percent, Some(4.0));
     put(&sys, busy, "\u{fffd}\n");
-    assert_eq!(sampler.sample(None)[1].utilisation_percent, None);
+    assert_eq!((gpus.read)(None)[1].utilisation_percent, None);
     let device = sys.join("class/drm/card0/device");
     put(&device, "mem_info_vram_total", "");
     put(&device, "pp_dpm_sclk", "");
     put(&device, "hwmon/hwmon2/temp1_input", "");
     put(&device, "hwmon/hwmon2/power1_input", "");
-    let indices: Vec<_> = sampler.sample(None).iter().map(|r| r.index).collect();
+    let indices: Vec<_> = (gpus.read)(None).iter().map(|r| r.index).collect();
     assert_eq!(indices, [1]);
 }
 
@@ -72,11 +74,11 @@ fn unreadable_quantities_are_noted() {
     // A folder cannot be read as a file, not even by root.
     std::fs::remove_file(&busy).unwrap();
     std::fs::create_dir(&busy).unwrap();
-    let mut sampler = AmdSampler::under(&sys, root.path(), &[]).unwrap();
-    let notes = sampler.source().notes().join("\n");
+    let mut gpus = under(&sys, root.path(), &[]).unwrap();
+    let notes = gpus.source.notes().join("\n");
     let why = "no utilisation (gpu_busy_percent cannot be read";
     assert!(notes.contains(why), "{notes}");
-    let reading = sampler.sample(None).remove(1);
+    let reading = (gpus.read)(None).remove(1);
     assert_eq!(reading.utilisation_percent, None);
     assert_eq!(reading.power_w, Some(312.0));
 }
@@ -84,7 +86,7 @@ fn unreadable_quantities_are_noted() {
 #[test]
 fn without_an_amd_device_the_reason_is_given() {
     let root = tempfile::tempdir().unwrap();
-    let absent = |sys: &Path| AmdSampler::under(sys, sys, &[]).err().unwrap();
+    let absent = |sys: &Path| under(sys, sys, &[]).err().unwrap();
     assert_eq!(absent(root.path()), "no AMD GPU here");
     let drm = root.path().join("class/drm");
     let others = "card0/device/vendor: 0x8086\ncard1/device/vendor: 0x1af4\ncard2/dev: 226:2";
@@ -103,10 +105,8 @@ fn throttle_masks_are_read_only_from_tables_that_have_them() {
     assert_eq!(throttle::bits(&table(2, 2, 128, 120, mask)), Ok(mask));
     assert_eq!(throttle::bits(&table(2, 4, 160, 120, mask)), Ok(mask));
     assert_eq!(throttle::names(mask), ["tdc_vdd", "temp_mem", "bit_60"]);
-    assert_eq!(
-        throttle::names(1 << 7 | 1 << 23 | 1 << 47),
-        ["sppt_apu", "apcc", "prochot_gfx"]
-    );
+    let others = throttle::names(1 << 7 | 1 << 23 | 1 << 47);
+    assert_eq!(others, ["sppt_apu", "apcc", "prochot_gfx"]);
     for (bad, word) in [
         (Vec::new(), "empty"),
         (table(1, 1, 96, 88, mask), "revision 1.1"),
@@ -128,18 +128,16 @@ fn processes_on_a_card_are_counted_once_per_client() {
     machine(&sys);
     put_all(&proc, include_str!("processes.txt"));
     put_all(&sys.join("class/kfd/kfd"), include_str!("kfd.txt"));
-    let mut sampler = AmdSampler::under(&sys, &proc, &[]).unwrap();
+    let mut gpus = under(&sys, &proc, &[]).unwrap();
     let expected = [(70, 3 << 20), (80, 8 << 30), (90, 1000)];
-    let readings = sampler.sample(None);
-    assert_eq!(
-        readings[1].processes,
-        expected.map(|(pid, bytes)| on_device(pid, Some(bytes)))
-    );
+    let expected = expected.map(|(pid, bytes)| on_device(pid, Some(bytes)));
+    let readings = (gpus.read)(None);
+    assert_eq!(readings[1].processes, expected);
     assert!(readings[0].processes.is_empty());
 
     // At a rate, processes are listed once a second and looked for every ten.
     let at = |ms: u64| Stamp(ms * 1_000_000);
-    let mut listed = |ms| sampler.sample(Some(at(ms)))[1].processes.len();
+    let mut listed = |ms| (gpus.read)(Some(at(ms)))[1].processes.len();
     assert_eq!([listed(0), listed(100), listed(999)], [3, 0, 0]);
     let another = "fd 95 3 /dev/dri/renderD128\n95/fdinfo/3: drm-driver:\tamdgpu\\n\
                    drm-client-id:\t20\\ndrm-pdev:\t0000:03:00.0\\ndrm-memory-vram:\t2048 KiB";

@@ -1,5 +1,7 @@
+use domain::Stamp;
+
 use super::*;
-use crate::fixture::{Devices, on_device, put_all};
+use crate::fixture::{devices, on_device, put_all};
 use crate::server::FoundBy;
 
 fn reading(index: u32) -> GpuReading {
@@ -14,9 +16,9 @@ fn reading(index: u32) -> GpuReading {
 }
 
 /// Devices that give readings only at moments from 5 ns on, and without a moment.
-fn maker(names: &[&str]) -> Box<dyn GpuSampler> {
+fn maker(names: &[&str]) -> Gpus {
     let count = names.len() as u32;
-    Devices::boxed(names, move |at| {
+    devices(names, move |at| {
         let read = at.is_none_or(|at| at >= Stamp(5));
         (0..count).filter(|_| read).map(reading).collect()
     })
@@ -24,35 +26,32 @@ fn maker(names: &[&str]) -> Box<dyn GpuSampler> {
 
 #[test]
 fn devices_of_two_makers_are_numbered_on() {
-    let (sampler, source) = combine([Ok(maker(&["A", "B"])), Ok(maker(&["C"]))]);
-    let mut sampler = sampler.unwrap();
+    let (gpus, source) = combine([Ok(maker(&["A", "B"])), Ok(maker(&["C"]))]);
+    let mut gpus = gpus.unwrap();
     assert_eq!(source.devices(), ["A", "B", "C"]);
     assert_eq!(source.notes(), ["A: no power", "C: no power"]);
-    assert_eq!(source, sampler.source());
-    assert!(sampler.sample(Some(Stamp(4))).is_empty());
-    let places: Vec<_> = sampler
-        .sample(Some(Stamp(5)))
-        .iter()
-        .map(|r| (r.index, r.part_of))
-        .collect();
-    assert_eq!(places, [(0, None), (1, Some(0)), (2, None)]);
-    let facts = sampler.facts();
+    assert_eq!(source, gpus.source);
+    assert!((gpus.read)(Some(Stamp(4))).is_empty());
+    let readings = (gpus.read)(Some(Stamp(5)));
+    let places = readings.iter().map(|r| (r.index, r.part_of));
+    assert!(places.eq([(0, None), (1, Some(0)), (2, None)]));
+    let facts = gpus.facts;
     assert_eq!((&*facts[&(0, "link")], &*facts[&(2, "link")]), ("A", "C"));
 }
 
 #[test]
 fn without_devices_both_reasons_are_given() {
     let reasons = ["no driver", "no AMD GPU here"];
-    let (sampler, source) = combine(reasons.map(|reason| Err(reason.to_owned())));
-    assert!(sampler.is_none());
+    let (gpus, source) = combine(reasons.map(|reason| Err(reason.to_owned())));
+    assert!(gpus.is_none());
     let reason = "no driver; no AMD GPU here".to_owned();
     assert_eq!(source, GpuSource::Absent { reason });
 }
 
 #[test]
 fn a_list_distinguishes_the_servers_processes_from_others() {
-    let (sampler, source) = combine([Ok(maker(&["A", "B", "C"])), Err("none".to_owned())]);
-    let mut readings = sampler.unwrap().sample(None);
+    let (gpus, source) = combine([Ok(maker(&["A", "B", "C"])), Err("none".to_owned())]);
+    let mut readings = (gpus.unwrap().read)(None);
     readings.remove(2);
     let server = ServerProcess {
         pid: 39,
@@ -67,14 +66,9 @@ fn a_list_distinguishes_the_servers_processes_from_others() {
     // A device that gives no reading is still listed.
     let expected = [vec![(40, None)], vec![(41, Some(1))], Vec::new()];
     assert_eq!(servers, expected);
-    assert_eq!(
-        devices.iter().map(|gpu| gpu.index).collect::<Vec<_>>(),
-        [0, 1, 2]
-    );
-    assert_eq!(
-        (devices[0].memory_total_bytes, devices[2].memory_total_bytes),
-        (Some(10), None)
-    );
+    assert!(devices.iter().map(|gpu| gpu.index).eq([0, 1, 2]));
+    assert_eq!(devices[0].memory_total_bytes, Some(10));
+    assert_eq!(devices[2].memory_total_bytes, None);
 }
 
 #[test]

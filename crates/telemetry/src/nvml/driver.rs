@@ -141,19 +141,10 @@ impl DeviceReadings for Driver {
             .current_pcie_link_gen()
             .ok()
             .zip(device.current_pcie_link_width().ok());
-        let limit_w = device
-            .enforced_power_limit()
-            .map(|milliwatts| f64::from(milliwatts) / 1e3);
-        vec![
-            ("pci", device.pci_info().ok().map(|pci| pci.bus_id)),
-            (
-                "power_limit",
-                limit_w.ok().map(|watts| format!("{watts:.0} W")),
-            ),
-            (
-                "link",
-                link.map(|(generation, width)| format!("PCIe generation {generation} x{width}")),
-            ),
-        ]
+        let link = link.map(|(generation, width)| format!("PCIe generation {generation} x{width}"));
+        let limit = device.enforced_power_limit().ok();
+        let limit = limit.map(|milliwatts| format!("{:.0} W", f64::from(milliwatts) / 1e3));
+        let pci = device.pci_info().ok().map(|pci| pci.bus_id);
+        vec![("pci", pci), ("power_limit", limit), ("link", link)]
     }
 }

@@ -1,3 +1,6 @@
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
 use domain::Stamp;
 use nvml_wrapper::error::NvmlError;
 
@@ -41,11 +44,18 @@ impl Device {
     }
 }
 
-/// Recorded answers of all devices at one time.
-struct Replay(BTreeMap<Place, Device>);
+/// Recorded answers of all devices; clones share them.
+#[derive(Clone)]
+struct Replay(Arc<Mutex<BTreeMap<Place, Device>>>);
 
 impl Replay {
-    fn of(devices: Vec<Device>) -> Box<Self> {
+    fn of(devices: Vec<Device>) -> Self {
+        let replay = Self(Arc::default());
+        replay.set(devices);
+        replay
+    }
+
+    fn set(&self, devices: Vec<Device>) {
         let mut cards = 0;
         let placed = devices.into_iter().map(|device| {
             let instance = device.instance;
@@ -53,7 +63,7 @@ impl Replay {
             let card = cards - 1;
             (Place { card, instance }, device)
         });
-        Box::new(Self(placed.collect()))
+        *self.0.lock().unwrap() = placed.collect();
     }
 }
 
@@ -62,18 +72,18 @@ impl DeviceReadings for Replay {
         Ok("570.00".to_owned())
     }
     fn places(&self) -> Result<Vec<Place>, Unreadable> {
-        Ok(self.0.keys().copied().collect())
+        Ok(self.0.lock().unwrap().keys().copied().collect())
     }
     fn name(&self, at: Place) -> Result<String, Unreadable> {
         Ok(format!("Card {}", at.card))
     }
     fn read(&self, at: Place, quantity: Quantity) -> Result<u64, Unreadable> {
-        let Device { values, error, .. } = &self.0[&at];
+        let Device { values, error, .. } = &self.0.lock().unwrap()[&at];
         let value = values.get(&quantity).copied();
         value.ok_or_else(|| error().into())
     }
     fn processes(&self, at: Place) -> Result<Vec<GpuProcess>, Unreadable> {
-        let device = &self.0[&at];
+        let device = &self.0.lock().unwrap()[&at];
         let processes = device.processes.clone();
         processes.ok_or_else(|| (device.error)().into())
     }
@@ -82,8 +92,8 @@ impl DeviceReadings for Replay {
     }
 }
 
-fn sampler(devices: Vec<Device>) -> NvmlSampler {
-    NvmlSampler::over(Replay::of(devices)).unwrap()
+fn gpus(devices: Vec<Device>) -> Gpus {
+    over(Replay::of(devices)).unwrap()
 }
 
 #[test]
@@ -106,7 +116,7 @@ fn every_quantity_comes_out_in_its_unit() {
         (Throttle, 0b100_0101),
     ])
     .processes(&listed);
-    insta::assert_debug_snapshot!("units", sampler(vec![device]).sample(None));
+    insta::assert_debug_snapshot!("units", (gpus(vec![device]).read)(None));
 }
 
 #[test]
@@ -125,15 +135,13 @@ fn what_a_device_refuses_is_absent_with_a_reason_and_a_silent_device_is_left_out
         error: || NvmlError::NoPermission,
         ..Device::without(&[Power, SmClock])
     };
-    let mut sampler = sampler(vec![Device::of([]), denied, Device::without(&[Energy])]);
-    insta::assert_debug_snapshot!("refusals", sampler.source());
-    let readings = sampler.sample(None);
-    let seen = readings
-        .iter()
-        .map(|r| (r.index, r.memory_used_bytes, r.power_w));
+    let mut gpus = gpus(vec![Device::of([]), denied, Device::without(&[Energy])]);
+    insta::assert_debug_snapshot!("refusals", gpus.source);
+    let readings = (gpus.read)(None);
+    let seen = |r: &GpuReading| (r.index, r.memory_used_bytes, r.power_w);
     let expected = [(1, Some(1), None), (2, Some(1), Some(1.0))];
-    assert_eq!(seen.collect::<Vec<_>>(), expected);
-    assert_eq!(sampler.facts()[&(2, "power_limit")], "302 W");
+    assert!(readings.iter().map(seen).eq(expected));
+    assert_eq!(gpus.facts[&(2, "power_limit")], "302 W");
 }
 
 #[test]
@@ -144,14 +152,14 @@ fn mig_instances_are_devices_of_their_own_and_parts_of_their_card() {
         ..Device::of([(MemoryUsed, used), (MemoryTotal, 10_000)])
             .processes(&[on_device(pid, Some(used))])
     };
-    let mut sampler = sampler(vec![
+    let mut gpus = gpus(vec![
         Device::without(&[]),
         Device::without(&[Utilisation]),
         instance(0, 700, 7),
         instance(3, 300, 8),
     ]);
-    insta::assert_debug_snapshot!("mig", sampler.source());
-    let readings = sampler.sample(None);
+    insta::assert_debug_snapshot!("mig", gpus.source);
+    let readings = (gpus.read)(None);
     let parts: Vec<_> = readings.iter().map(|r| (r.index, r.part_of)).collect();
     assert_eq!(parts, [(0, None), (1, None), (2, Some(1)), (3, Some(1))]);
     insta::assert_debug_snapshot!("instance", readings[3]);
@@ -164,20 +172,21 @@ fn what_failed_is_requested_again_and_what_is_not_supported_is_not() {
         error: || NvmlError::Unknown,
         ..unsupported.clone()
     };
-    let mut sampler = sampler(vec![failed, unsupported]);
-    sampler.readings = Replay::of(vec![Device::without(&[]); 2]);
-    let power: Vec<_> = sampler.sample(None).iter().map(|r| r.power_w).collect();
+    let replay = Replay::of(vec![failed, unsupported]);
+    let mut gpus = over(replay.clone()).unwrap();
+    replay.set(vec![Device::without(&[]); 2]);
+    let power: Vec<_> = (gpus.read)(None).iter().map(|r| r.power_w).collect();
     assert_eq!(power, [Some(1.0), None]);
-    sampler.readings = Replay::of(vec![Device::of([]), Device::without(&[])]);
-    let left: Vec<_> = sampler.sample(None).iter().map(|r| r.index).collect();
+    replay.set(vec![Device::of([]), Device::without(&[])]);
+    let left: Vec<_> = (gpus.read)(None).iter().map(|r| r.index).collect();
     assert_eq!(left, [1], "a lost device is left out");
 }
 
 #[test]
 fn processes_are_listed_once_a_second() {
     let device = Device::without(&[]).processes(&[on_device(5, Some(1))]);
-    let mut sampler = sampler(vec![device]);
-    let mut listed = |at| sampler.sample(at)[0].processes.len();
+    let mut gpus = gpus(vec![device]);
+    let mut listed = |at| (gpus.read)(at)[0].processes.len();
     let counts = [0, 100, 999, 1000, 1900, 5000].map(|ms| listed(Some(Stamp(ms * 1_000_000))));
     assert_eq!(counts, [1, 0, 0, 1, 0, 1]);
     assert_eq!(listed(None), 1);
@@ -185,7 +194,7 @@ fn processes_are_listed_once_a_second() {
 
 #[test]
 fn no_device_is_an_absence_with_a_reason() {
-    let absent = NvmlSampler::over(Replay::of(Vec::new())).err();
+    let absent = over(Replay::of(Vec::new())).err();
     let reason = "NVIDIA driver 570.00 is loaded but finds no device";
     assert_eq!(absent.as_deref(), Some(reason));
     for (error, word) in [

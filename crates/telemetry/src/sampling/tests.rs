@@ -3,10 +3,10 @@ use std::sync::{Arc, Mutex};
 use domain::telemetry::GpuReading;
 
 use super::*;
-use crate::fixture::{Devices, on_device};
+use crate::fixture::{devices, on_device};
 
 /// The host, a device and a server whose process cannot be found.
-fn all(gpu: Option<Box<dyn GpuSampler>>) -> Sources {
+fn all(gpu: Option<Gpus>) -> Sources {
     Sources {
         gpu,
         host: true,
@@ -54,7 +54,7 @@ async fn sampled(
 async fn samples_fall_exactly_on_their_ticks_in_virtual_time() {
     let clock = Clock::start_virtual_from(Nanos::from_secs(2));
     let mut readings = 0_u32;
-    let counting = Devices::boxed(&["counting"], move |_| {
+    let counting = devices(&["counting"], move |_| {
         readings += 1;
         vec![GpuReading {
             utilisation_percent: Some(f64::from(readings)),
@@ -81,10 +81,8 @@ async fn a_rate_that_does_not_divide_a_second_does_not_drift() {
     let (samples, _) = sampled(&clock, 999, sampling).await;
     for (k, sample) in samples.iter().enumerate() {
         let late = sample.at.0 as f64 - k as f64 * 1e9 / 3.0;
-        assert!(
-            (0.0..=1000.0).contains(&late),
-            "sample {k} is {late} ns late"
-        );
+        let in_time = (0.0..=1000.0).contains(&late);
+        assert!(in_time, "sample {k} is {late} ns late");
     }
     assert!(samples.len() >= 2997);
 }
@@ -110,7 +108,7 @@ async fn ticks_that_pass_while_a_sink_is_busy_are_counted_not_made_up() {
 
 #[tokio::test]
 async fn a_panicking_sampler_ends_sampling_and_says_so() {
-    let panicking = Devices::boxed(&["broken"], |_| panic!("as a broken driver might"));
+    let panicking = devices(&["broken"], |_| panic!("as a broken driver might"));
     let (_, sampling) = start(&Clock::real(), 1000.0, all(Some(panicking)));
     while !sampling.task.is_finished() {
         tokio::task::yield_now().await;
@@ -148,7 +146,7 @@ async fn a_servers_process_is_sampled_and_its_device_memory_is_its_own() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let here = format!("http://{}", listener.local_addr().unwrap());
     // This test's process and one that does not exist.
-    let busy = Devices::boxed(&["busy"], move |_| {
+    let busy = devices(&["busy"], move |_| {
         vec![GpuReading {
             processes: [std::process::id(), u32::MAX]
                 .map(|pid| on_device(pid, Some(1)))

@@ -59,10 +59,7 @@ fn each_failed_search_gives_its_reason() {
     for (endpoint, words) in [
         ("http://127.0.0.1:11435", "no process listens on port 11435"),
         ("http://192.168.7.7:11434", "192.168.7.7 is not on loopback"),
-        (
-            "https://models.example",
-            "models.example is not on loopback",
-        ),
+        ("http://models.example", "models.example is not on loopback"),
         ("https://user:secret@models.example", "not on loopback"),
         ("nonsense", "`nonsense` is not the URL of a server"),
     ] {
@@ -86,11 +83,8 @@ fn a_hidden_service_is_found_by_its_user_when_that_user_runs_nothing_else() {
     assert_eq!((server.pid, server.found), (100, FoundBy::User));
     assert_eq!(server.descendants, [101]);
     put_all(root.path(), "process 200 1 other 998 0 0 10");
-    let refused = find().unwrap_err();
-    assert!(
-        refused.contains("port 11434 belongs to user 998"),
-        "{refused}"
-    );
+    let why = find().unwrap_err();
+    assert!(why.contains("port 11434 belongs to user 998"), "{why}");
 }
 
 const fn at(ms: u64) -> Stamp {
@@ -103,10 +97,8 @@ fn a_tree_is_sampled_with_processes_that_come_and_go() {
     let root = folder.path();
     // CPU time of a process and of its ended children, in ticks, and its pages.
     let used = |process: &str, ticks: u64, children: u64, pages: u64| {
-        put_all(
-            root,
-            &format!("process {process} ollama 1000 {ticks} {children} {pages}"),
-        );
+        let line = format!("process {process} ollama 1000 {ticks} {children} {pages}");
+        put_all(root, &line);
     };
     used("100 50", 1000, 0, 10);
     used("101 100", 0, 0, 20);

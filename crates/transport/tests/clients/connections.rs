@@ -9,9 +9,7 @@ use super::*;
 
 /// `connect` of two requests in a row.
 async fn connect_times(protocol: Protocol, clock: &Clock) -> [Option<Nanos>; 2] {
-    let (server, client) = protocol
-        .served(clock, vec![protocol.whole(), protocol.whole()])
-        .await;
+    let (server, client) = protocol.served(clock, vec![protocol.whole(); 2]).await;
     let mut connects = [None; 2];
     for connect in &mut connects {
         let before = clock.now();
@@ -74,11 +72,8 @@ async fn a_request_on_a_connection_that_closes_without_an_answer_is_sent_again_o
         for end in [Step::Close, Step::Reset] {
             let broken = vec![end.clone()];
             // Not a third time, and not once an answer has begun; reqwest does not report that.
-            let begun = vec![
-                Step::Raw(b"HTTP/1.1 200 OK\r\n".to_vec(), 1),
-                Step::Wait(20),
-                end,
-            ];
+            let head = Step::Raw(b"HTTP/1.1 200 OK\r\n".to_vec(), 1);
+            let begun = vec![head, Step::Wait(20), end];
             for (rest, sent, is_completed) in [
                 (vec![broken.clone(), protocol.whole()], 3, true),
                 (vec![broken.clone(), broken], 3, false),
@@ -183,10 +178,8 @@ async fn a_refused_key_is_not_repeated() {
         assert!(error.to_string().ends_with(words), "{error}");
         for words in ["provided: [key].", "key [key] is out of credit"] {
             let outcome = format!("{:?}", generate(&*client).await.outcome);
-            assert!(
-                outcome.contains(words) && !outcome.contains("sk-secret"),
-                "{outcome}"
-            );
+            assert!(outcome.contains(words), "{outcome}");
+            assert!(!outcome.contains("sk-secret"), "{outcome}");
         }
     }
 }
@@ -215,9 +208,8 @@ async fn dropped(protocol: Protocol, script: Vec<Step>) -> Exchange {
     let (server, client) = protocol.served(&clock, vec![script]).await;
     let mut exchange = Exchange::default();
     let (call, limit) = (call(), Nanos::from_millis(250));
-    let ended = clock
-        .timeout(limit, client.generate(&call, &mut exchange))
-        .await;
+    let generating = client.generate(&call, &mut exchange);
+    let ended = clock.timeout(limit, generating).await;
     assert_eq!(ended, Err(clock::Elapsed));
     assert_eq!(clock.now(), Stamp(250_000_000));
     // If the exchange were still open in the ledger, this would never return.
@@ -232,19 +224,13 @@ async fn dropped(protocol: Protocol, script: Vec<Step>) -> Exchange {
 async fn a_dropped_request_closes_its_connection_and_keeps_what_was_seen() {
     let ms = |ms: u64| Stamp(ms * 1_000_000);
     for protocol in CLIENTS {
-        let exchange = dropped(protocol, vec![Step::AwaitClose]).await;
-        assert_eq!(
-            (exchange.times.sent, exchange.times.headers),
-            (Some(Stamp::ZERO), None)
-        );
+        let times = dropped(protocol, vec![Step::AwaitClose]).await.times;
+        assert_eq!((times.sent, times.headers), (Some(Stamp::ZERO), None));
         let script = protocol.script("100ms HEAD TOKEN 100ms TOKEN AWAIT-CLOSE");
-        let exchange = dropped(protocol, script).await;
-        assert_eq!(exchange.text, "aa");
-        assert_eq!(exchange.times.chunks, [ms(100), ms(200)]);
-        assert_eq!(
-            (exchange.times.headers, exchange.times.done),
-            (Some(ms(100)), None)
-        );
+        let Exchange { times, text, .. } = dropped(protocol, script).await;
+        assert_eq!(text, "aa");
+        assert_eq!(times.chunks, [ms(100), ms(200)]);
+        assert_eq!((times.headers, times.done), (Some(ms(100)), None));
     }
 }
 
@@ -263,28 +249,25 @@ async fn many_streams_at_once_keep_their_own_time() {
     for protocol in CLIENTS {
         let clock = Clock::start_virtual();
         let began = clock.now();
+        let answered = began + Nanos::from_millis(100);
         let scripts = (0..40_u64).map(|i| {
             let tokens = format!("{}ms TOKEN ", 7 + i % 3).repeat(20);
             protocol.script(&format!("100ms HEAD {tokens}LAST END"))
         });
         let (_server, client) = protocol.served(&clock, scripts.collect()).await;
         let client: std::sync::Arc<dyn ChatBackend> = client.into();
-        let tasks: Vec<_> = (0..40)
-            .map(|_| {
-                let client = client.clone();
-                tokio::spawn(async move { generate(&*client).await })
-            })
-            .collect();
+        let task = |_| {
+            let client = client.clone();
+            tokio::spawn(async move { generate(&*client).await })
+        };
+        let tasks: Vec<_> = (0..40).map(task).collect();
         let mut lengths = Vec::new();
         for task in tasks {
             let Seen { outcome, exchange } = task.await.unwrap();
             assert_eq!(outcome, Outcome::Completed);
-            assert_eq!(exchange.times.sent, Some(began));
-            assert_eq!(
-                exchange.times.headers,
-                Some(began + Nanos::from_millis(100))
-            );
-            let gaps = exchange.times.chunks.windows(2).map(|w| w[1].since(w[0]));
+            let times = exchange.times;
+            assert_eq!((times.sent, times.headers), (Some(began), Some(answered)));
+            let gaps = times.chunks.windows(2).map(|w| w[1].since(w[0]));
             lengths.push(gaps.collect::<BTreeSet<_>>());
         }
         // Each stream has one gap of its own.

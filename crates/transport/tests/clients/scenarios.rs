@@ -184,9 +184,7 @@ async fn each_client_makes_of_it_what_it_should() {
             }
             assert_eq!(other.recorded, *recorded, "{name}");
         }
-        insta::assert_snapshot!(
-            protocol.name,
-            format!("{text}\n# Through reqwest\n{differs}")
-        );
+        let both = format!("{text}\n# Through reqwest\n{differs}");
+        insta::assert_snapshot!(protocol.name, both);
     }
 }

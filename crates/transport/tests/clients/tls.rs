@@ -19,10 +19,8 @@ fn client(protocol: Protocol, url: &str, pem: Option<&str>) -> Option<AnyClient>
     if let Some(pem) = pem {
         settings = settings.certificate(pem.as_bytes()).unwrap();
     }
-    let client = (protocol.build)(settings, url);
-    client
-        .inspect_err(|error| println!("skipped: {error}"))
-        .ok()
+    let skipped = |error: &BuildError| println!("skipped: {error}");
+    (protocol.build)(settings, url).inspect_err(skipped).ok()
 }
 
 #[tokio::test]
@@ -43,10 +41,8 @@ async fn a_port_without_tls_is_named() {
         let seen = generate(&*client).await;
         let (kind, message) = seen.failure();
         assert_eq!(kind, FailureKind::Connect);
-        assert!(
-            message.ends_with("; the port speaks no TLS: is it http:// there?"),
-            "{message}"
-        );
+        let advice = "; the port speaks no TLS: is it http:// there?";
+        assert!(message.ends_with(advice), "{message}");
     }
 }
 

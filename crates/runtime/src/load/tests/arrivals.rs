@@ -63,10 +63,8 @@ fn a_ramp_of_equal_gaps_divides_the_rates_integral_equally() {
     assert!((down[100] - 10.0).abs() < 2e-6, "{}", down[100]);
     assert!((down[101] - 11.0).abs() < 2e-6);
     assert!(down[1] - down[0] < down[99] - down[98]);
-    assert_eq!(
-        seconds(ramp(7.0, 7.0), 200),
-        seconds(Arrivals::constant(per_second(7.0)), 200)
-    );
+    let constant = seconds(Arrivals::constant(per_second(7.0)), 200);
+    assert_eq!(seconds(ramp(7.0, 7.0), 200), constant);
     let curve = ramp(1.0, 20.0).rate;
     assert_eq!(curve.starts_in_ramp(), Some(106));
     assert_eq!(RateCurve::Constant(per_second(3.0)).starts_in_ramp(), None);

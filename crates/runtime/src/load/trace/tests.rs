@@ -10,10 +10,8 @@ fn parse(text: &str) -> Result<Trace, TraceError> {
 fn rows(text: &str) -> Vec<(u64, TracePrompt, Option<u32>, Option<u32>)> {
     let trace = parse(text).unwrap();
     assert_eq!(trace.name, "t.jsonl");
-    let entries = trace.entries.into_iter();
-    entries
-        .map(|e| (e.start.0 / 1_000_000, e.prompt, e.output_tokens, e.session))
-        .collect()
+    let row = |e: TraceEntry| (e.start.0 / 1_000_000, e.prompt, e.output_tokens, e.session);
+    trace.entries.into_iter().map(row).collect()
 }
 
 fn tokens(n: u32) -> TracePrompt {
