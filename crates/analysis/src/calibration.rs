@@ -41,14 +41,8 @@ fn steps_by_rate(calibration: &Calibration) -> Vec<&BudgetStep> {
 pub fn build(calibration: &Calibration, options: &ReportOptions) -> Result<Report, ReportError> {
     let steps = steps_by_rate(calibration);
     let pictures = pictures::draw(calibration, &steps)?;
-    let source = source(calibration);
-    let mut page = kind::page(
-        "calibration",
-        options,
-        &calibration.header,
-        source,
-        pictures,
-    );
+    let (header, source) = (&calibration.header, source(calibration));
+    let mut page = kind::page("calibration", options, header, source, pictures);
     words::front(calibration, &steps, &mut page.front);
     page.tables = tables::all(&steps);
     let tables = page.tables.iter().map(|t| Block::Table(t.id.clone()));

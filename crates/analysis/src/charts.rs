@@ -28,7 +28,7 @@ mod tests;
 pub(crate) use axis::{ReferenceLine, Value, percent};
 pub(crate) use bars::{Bar, Bars, Row};
 pub(crate) use error::ChartError;
-pub(crate) use lines::{LineSeries, Lines, Mark, Panel, Span, XAxis};
+pub(crate) use lines::{LineSeries, Lines, Mark, Panel, Span};
 pub(crate) use page::{Chart, Draw, Heading};
 pub(crate) use phase::{Phase, Segment};
 pub(crate) use theme::Color;

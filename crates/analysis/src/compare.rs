@@ -286,10 +286,8 @@ impl ComparisonReport {
             });
             format!("Only in {side}: {}.", names.join(", "))
         };
-        sides
-            .filter(|(_, only)| !only.is_empty())
-            .map(line)
-            .collect()
+        let known = sides.filter(|(_, only)| !only.is_empty());
+        known.map(line).collect()
     }
 
     fn table(&self, shown: impl Fn(&ComparisonRow) -> bool) -> Table {
@@ -385,12 +383,10 @@ mod tests {
 
     #[test]
     fn a_figure_that_got_worse_by_less_than_its_gate_forbids_is_called_so() {
+        let within = ": worse, by less than its gate forbids";
         for (gate, words) in [
             (None, ": worse"),
-            (
-                Some("wall_s > +5%"),
-                ": worse, by less than its gate forbids",
-            ),
+            (Some("wall_s > +5%"), within),
             (Some("wall_s > +0.01%"), ": worse"),
             // The value is within, which says nothing of its change.
             (Some("wall_s > 20"), ": worse"),

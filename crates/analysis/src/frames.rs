@@ -21,6 +21,7 @@ use polars::prelude::{DataFrame, PolarsResult};
 use crate::load::{self, InputKind, Kind, LeftOut, SkippedPart};
 use crate::{capacity, kind, load_report};
 pub use export::{Export, ExportError, Format, export};
+pub(crate) use schema::name;
 use schema::{AgentRow, RequestRow, RunRow};
 use strum::{IntoStaticStr, VariantArray};
 
@@ -149,11 +150,8 @@ impl Parts<'_> {
             })
         });
         (self.take)(Frame::Agents, schema::agents().frame(agents))?;
-        let warnings = dataset
-            .warnings
-            .iter()
-            .map(document::notes::warning)
-            .collect();
+        let warnings = dataset.warnings.iter();
+        let warnings = warnings.map(document::notes::warning).collect();
         Ok(Source {
             name: dataset.name,
             provenance: dataset.provenance,

@@ -128,15 +128,9 @@ pub(crate) fn statements(key: &str) -> Vec<String> {
     lines(key).map(str::to_owned).collect()
 }
 
-/// What the only line with a key says; empty where there is none.
-pub(crate) fn statement(key: &str) -> &'static str {
-    lines(key).next().unwrap_or_default()
-}
-
-/// As [`statement`], of a key that has a line.
+/// What the only line with a key says.
 pub(crate) fn stated(key: &str) -> &'static str {
-    let mut lines = lines(key);
-    lines.next().unwrap_or_else(|| panic!("no words for {key}"))
+    lines(key).next().expect("a test finds every key")
 }
 
 /// The rows of a table of the spreads that are known, each with its name. Decimals give the median three digits.
@@ -153,10 +147,46 @@ pub(crate) fn spread_rows<'s>(
 }
 
 #[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::{NOTES, lines};
+
+    /// Every key in the code has its words, and all words have their key, or what follows the kind in it, in the code.
+    #[test]
+    fn keys_and_words_match() {
+        let mut code = String::new();
+        let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                match entry.unwrap().path() {
+                    folder if folder.is_dir() => folders.push(folder),
+                    file => code += &fs::read_to_string(file).unwrap_or_default(),
+                }
+            }
+        }
+        for line in NOTES.lines() {
+            let (key, _) = line.split_once(" | ").unwrap();
+            let (kind, rest) = key.split_once(':').unwrap();
+            let is_used = [key, rest].map(|words| code.contains(&format!("\"{words}\"")));
+            assert!(is_used.contains(&true), "no code uses {key}");
+            for rest in code.split(&format!("\"{kind}:")).skip(1) {
+                let (rest, _) = rest.split_once('"').unwrap();
+                let key = format!("{kind}:{rest}");
+                assert!(rest.contains('{') || lines(&key).next().is_some(), "{key}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
 pub(crate) mod fixture {
+    use std::fs;
     use std::path::{Path, PathBuf};
 
     use document::Content;
+    use tempfile::TempDir;
 
     use crate::report::{Report, ReportOptions};
 
@@ -164,6 +194,26 @@ pub(crate) mod fixture {
         Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../../fixtures")
             .join(name)
+    }
+
+    /// A copy of a folder in the fixtures, for a test to change.
+    pub(crate) fn copied(name: &str) -> TempDir {
+        let dir = TempDir::new().unwrap();
+        copy(&folder(name), dir.path());
+        dir
+    }
+
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap().path();
+            let target = to.join(entry.file_name().unwrap());
+            if entry.is_dir() {
+                copy(&entry, &target);
+            } else {
+                fs::copy(&entry, &target).unwrap();
+            }
+        }
     }
 
     /// The options of the committed report on a fixture.

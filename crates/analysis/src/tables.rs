@@ -20,7 +20,6 @@ mod view;
 pub(crate) use document::number::{four_digits as short_number, plain, signed};
 pub(crate) use document::verdict::topology as topology_word;
 pub use document::{Cell, Column, Kind, Origin, Table};
-use domain::plan::Topology;
 use metrics::{ConfigSummary, Summary};
 
 pub(crate) use column::table_of;
@@ -51,11 +50,6 @@ pub(crate) fn with_runs(summary: &Summary) -> Summary {
 /// The runs of a configuration that take part in its aggregates.
 pub(crate) fn taking_part(config: &ConfigSummary) -> u32 {
     config.runs.saturating_sub(config.runs_excluded)
-}
-
-/// The servers of a row, where it is known which.
-pub(crate) fn topology_cell(topology: Option<Topology>) -> Cell {
-    topology.map_or(Cell::Unknown, |t| Cell::text(topology_word(t)))
 }
 
 /// Every table the data can fill, TR113's first, in TR113's order.

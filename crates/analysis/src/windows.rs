@@ -46,10 +46,8 @@ mod tests {
         for (length, width) in [(1, 1), (99, 1), (101, 2), (200, 2), (201, 5), (4_000, 50)] {
             assert_eq!(round_width(ms(length), 100, ms(1)), ms(width), "{length}");
         }
-        assert_eq!(
-            round_width(Nanos(u64::MAX), 2, ms(1)),
-            Nanos(10_000_000_000_000_000_000)
-        );
+        let widest = round_width(Nanos(u64::MAX), 2, ms(1));
+        assert_eq!(widest, Nanos(10_000_000_000_000_000_000));
     }
 
     #[test]

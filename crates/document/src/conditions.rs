@@ -7,17 +7,6 @@ use serde_json::{Value, json};
 /// Processes named one by one; the others are counted.
 const MOST_NAMED: usize = 3;
 
-/// The kind of a condition, as in `report.json`.
-pub const fn kind(condition: &Condition) -> &'static str {
-    match condition {
-        Condition::Machine(_) => "machine",
-        Condition::Throttled { .. } => "throttled",
-        Condition::GpuShared(_) => "gpu_shared",
-        Condition::CpuFull { .. } => "cpu_full",
-        Condition::Swapping(_) => "swapping",
-    }
-}
-
 pub fn sentence(condition: &Condition) -> String {
     match condition {
         Condition::Machine(warning) => warning.clone(),
@@ -75,7 +64,7 @@ fn gpu_shared(others: &[GpuProcess]) -> String {
 }
 
 pub fn json(conditions: &[Condition]) -> Value {
-    let one = |condition| json!({ "kind": kind(condition), "sentence": sentence(condition) });
+    let one = |condition: &Condition| json!({ "kind": condition.into_str(), "sentence": sentence(condition) });
     conditions.iter().map(one).collect()
 }
 

@@ -177,15 +177,10 @@ impl Document {
         }
         let mut texts = self.attachments.clone();
         texts.insert("report.md".to_owned(), self.to_markdown());
-        texts.extend(
-            self.appendix_to_markdown()
-                .map(|text| ("appendix.md".to_owned(), text)),
-        );
-        files.extend(
-            texts
-                .into_iter()
-                .map(|(name, text)| (name, Content::Text(text))),
-        );
+        let appendix = self.appendix_to_markdown();
+        texts.extend(appendix.map(|text| ("appendix.md".to_owned(), text)));
+        let texts = texts.into_iter();
+        files.extend(texts.map(|(name, text)| (name, Content::Text(text))));
         let names: Vec<&String> = files.keys().collect();
         let text = self.json_with_files(&names)?;
         files.insert("report.json".to_owned(), Content::Text(text));

@@ -22,10 +22,8 @@ pub fn machine(env: Option<&Environment>) -> Vec<Line> {
     let Some(env) = env else {
         return vec![line("machine", "not recorded in the data")];
     };
-    let (cpu, memory) = (
-        safe::markdown(&env.cpu),
-        plain(env.memory_bytes as f64 / 1e9, 1),
-    );
+    let cpu = safe::markdown(&env.cpu);
+    let memory = plain(env.memory_bytes as f64 / 1e9, 1);
     let mut lines = vec![
         line("operating system", safe::markdown(&env.os)),
         line("processor", format!("{cpu}, {} cores", env.cores)),

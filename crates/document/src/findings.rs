@@ -35,7 +35,7 @@ const WORDS: &str = include_str!("findings.txt");
 fn words(kind: &FindingKind) -> Words {
     let of_line = |line: &'static str| {
         let mut parts = line.split(" | ");
-        let is_own = parts.next() == Some(kind_word(kind));
+        let is_own = parts.next() == Some(kind.into_str());
         let columns = parts.next()?.split(", ").filter(|name| !name.is_empty());
         is_own.then_some(Words {
             columns: columns.collect(),
@@ -58,29 +58,12 @@ fn cause_words(cause: &str) -> &'static str {
     found.unwrap_or("no cause that could be named")
 }
 
-/// The kind of a finding, as in its id.
-const fn kind_word(kind: &FindingKind) -> &'static str {
-    match kind {
-        FindingKind::NeverOverlapped => "never-overlapped",
-        FindingKind::Verdict(_) => "verdict",
-        FindingKind::OtherOptions(_) => "serial-other-options",
-        FindingKind::Admission => "serial-admission",
-        FindingKind::SlotQueue => "serial-slot-queue",
-        FindingKind::EqualOptions => "equal-options",
-        FindingKind::Costliest => "costliest",
-        FindingKind::Offload => "offload",
-        FindingKind::Throttled => "throttled",
-        FindingKind::LeftOut => "left-out",
-        FindingKind::TwoServers { .. } => "two-servers",
-    }
-}
-
 /// A stable id: `serial-other-options:bvc_g60_c512_t0.6`.
 pub fn id(finding: &Finding) -> String {
     let config = finding.config.as_ref().map(|id| format!(":{id}"));
     let topology = finding.topology.map(|topology| format!(":{topology}"));
     let parts = [config, topology].into_iter().flatten();
-    kind_word(&finding.kind).to_owned() + &parts.collect::<String>()
+    finding.kind.into_str().to_owned() + &parts.collect::<String>()
 }
 
 pub fn json(findings: &[Finding]) -> Value {
@@ -254,7 +237,7 @@ pub fn together(findings: &[Finding], origin: Origin) -> Vec<Together> {
         };
         Some(Together { sentence, table })
     };
-    let groups = grouped_in_order(findings, |finding| kind_word(&finding.kind));
+    let groups = grouped_in_order(findings, |finding| finding.kind.into_str());
     groups.into_iter().filter_map(of_kind).collect()
 }
 
@@ -325,7 +308,7 @@ fn numbers(group: &[&Finding], origin: Origin) -> Option<Table> {
     if headings.is_empty() {
         return None;
     }
-    let kind = kind_word(&group[0].kind);
+    let kind = group[0].kind.into_str();
     let mut table = Table::new(format!("finding-{kind}"), capital(&kind.replace('-', " ")));
     let differs = group.iter().any(|f| f.topology != group[0].topology);
     let has_what = matches!(

@@ -35,10 +35,7 @@ mod tests {
     #[test]
     fn hints_name_what_was_typed() {
         assert_eq!(Invocation::default().command("sweep"), "tandem sweep");
-        let through = Invocation("cargo xtask".to_owned());
-        assert_eq!(
-            through.command("report --input a"),
-            "cargo xtask report --input a"
-        );
+        let through = Invocation("cargo xtask".to_owned()).command("report --input a");
+        assert_eq!(through, "cargo xtask report --input a");
     }
 }

@@ -107,10 +107,8 @@ mod tests {
         unread.write_all(b"text").unwrap();
         unread.flush().unwrap();
         let mut full = fails(io::ErrorKind::StorageFull);
-        assert_eq!(
-            full.write_all(b"text").unwrap_err().kind(),
-            io::ErrorKind::StorageFull
-        );
+        let error = full.write_all(b"text").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         full.flush().unwrap_err();
     }
 }

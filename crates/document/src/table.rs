@@ -139,30 +139,16 @@ impl Cell {
         Self::number(f64::from(value), 0)
     }
 
+    /// Unknown where there is no estimate.
     pub fn estimate(estimate: Option<&Estimate>, decimals: usize) -> Self {
-        Self::scaled(estimate, 1.0, decimals, false)
-    }
-
-    /// `factor` converts to another unit. Unknown where there is no estimate.
-    pub fn scaled(estimate: Option<&Estimate>, factor: f64, decimals: usize, signed: bool) -> Self {
         estimate.map_or(Self::Unknown, |e| {
-            let interval = e.lo.zip(e.hi).map(|(lo, hi)| (lo * factor, hi * factor));
-            Self::build(e.mean * factor, decimals, signed, interval, Some(e.n))
+            Self::build(e.mean, decimals, false, e.lo.zip(e.hi), Some(e.n))
         })
-    }
-
-    /// Empty where there is none.
-    pub fn p_value(p: Option<f64>) -> Self {
-        p.map_or(Self::Empty, Self::P)
     }
 
     /// Unknown where there is none.
     pub fn known(value: Option<f64>, decimals: usize) -> Self {
         value.map_or(Self::Unknown, |v| Self::number(v, decimals))
-    }
-
-    pub fn known_signed(value: Option<f64>, decimals: usize) -> Self {
-        value.map_or(Self::Unknown, |v| Self::signed(v, decimals))
     }
 
     /// A number with the `interval` and the `n` of the mean that it is; unknown where it is not finite.

@@ -70,10 +70,8 @@ pub fn fill(template: &str, value: impl Fn(&str) -> String) -> String {
 
 /// A fragment as a sentence; a first word that holds a dot or an underscore is a name and keeps its case.
 pub fn sentence(fragment: &str) -> String {
-    let name = fragment
-        .split([' ', ':'])
-        .next()
-        .is_some_and(|word| word.contains(['.', '_']));
+    let first = fragment.split([' ', ':']).next();
+    let name = first.is_some_and(|word| word.contains(['.', '_']));
     let stop = if fragment.ends_with(['.', '!', '?']) {
         ""
     } else {

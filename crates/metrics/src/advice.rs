@@ -23,7 +23,9 @@ pub struct Finding {
     pub evidence: Vec<EvidenceRef>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+/// Its name stands in ids.
+#[derive(Debug, Clone, PartialEq, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case", const_into_str)]
 pub enum FindingKind {
     /// Agents never decoded at the same time. Rests on the runs without overlap and their estimated speedup.
     NeverOverlapped,
@@ -31,10 +33,13 @@ pub enum FindingKind {
     Verdict(Verdict),
     /// Agents took turns for their options. Rests on the runs below 5 % of overlap, the wait for the
     /// other's requests and the load after it, both in seconds.
+    #[strum(serialize = "serial-other-options")]
     OtherOptions(Vec<Differing>),
     /// Agents took turns for the client's own limit. Rests on the runs below 5 % of overlap and the wait.
+    #[strum(serialize = "serial-admission")]
     Admission,
     /// Agents took turns for a slot. Rests on the runs below 5 % of overlap and the wait.
+    #[strum(serialize = "serial-slot-queue")]
     SlotQueue,
     /// Equal options would have spared reloads. Rests on their number per run and their time in seconds.
     EqualOptions,

@@ -22,7 +22,8 @@ const CPU_FULL_OFTEN: f64 = 0.05;
 const SWAP_GROWTH: u64 = 64 << 20;
 
 /// A condition that spoils a benchmark.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Condition {
     /// What the environment warned of before the start, in its words.
     Machine(String),

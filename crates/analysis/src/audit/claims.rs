@@ -129,11 +129,8 @@ impl Claims {
         let file: File = AuditError::versioned(path, text)?;
         let mut claims = file.claims;
         if claims.is_empty() {
-            return Err(AuditError::invalid(
-                path,
-                None,
-                "holds no claim; add a [[claims]]".to_owned(),
-            ));
+            let problem = "holds no claim; add a [[claims]]";
+            return Err(AuditError::invalid(path, None, problem));
         }
         let mut names = BTreeSet::new();
         for (claim, line) in claims.iter_mut().zip(lines(text, "[[claims]]")) {

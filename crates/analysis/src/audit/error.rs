@@ -78,11 +78,8 @@ impl AuditError {
             other => format!("{other} is unknown; this version reads 2"),
         };
         let line = line_of(text, schema.span().start);
-        Err(Self::invalid(
-            path,
-            line,
-            format!("key `schema`: {problem}"),
-        ))
+        let problem = format!("key `schema`: {problem}");
+        Err(Self::invalid(path, line, problem))
     }
 
     /// Parses a TOML text. Fails with the line and the key that do not fit `T`.

@@ -230,10 +230,8 @@ impl Sources {
     ) -> Result<LocationAndMean, RecomputeError> {
         let rows = self.rows(sql)?;
         let names = rows.get_column_names();
-        let is_repeated = names
-            .iter()
-            .map(|name| name.as_str())
-            .eq(["mean", "sd", "runs"]);
+        let texts = names.iter().map(|name| name.as_str());
+        let is_repeated = texts.eq(["mean", "sd", "runs"]);
         if !is_repeated && names.len() != 1 {
             let names = names.iter().join(", ");
             return RecomputeError::wrong(format!(

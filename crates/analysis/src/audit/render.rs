@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use document::number::plain;
+use itertools::Itertools as _;
 use metrics::grouped_in_order;
 
 use super::claims::Document;
@@ -214,17 +215,9 @@ impl Ledger {
         );
         for (document, entries) in self.documents() {
             let c = Counts::of(entries);
-            _ = writeln!(
-                out,
-                "| {} | {} | {} | {} | {} | {} | {} |",
-                document.title(),
-                c.claims,
-                c.reproduced,
-                c.redefined,
-                c.contradicted,
-                c.undecided,
-                c.not_testable
-            );
+            let tested = [c.claims, c.reproduced, c.redefined, c.contradicted];
+            let mut counts = tested.iter().chain([&c.undecided, &c.not_testable]);
+            _ = writeln!(out, "| {} | {} |", document.title(), counts.join(" | "));
         }
         for (document, entries) in self.documents() {
             _ = writeln!(out, "\n{heading} {}", document.title());
@@ -236,10 +229,8 @@ impl Ledger {
                 for entry in entries {
                     let claim = format!("{} `{}`", entry.claim.claim, entry.claim.id);
                     let (published, recomputed) = (entry.published_text(), entry.recomputed_text());
-                    row(
-                        &mut out,
-                        [claim, published, recomputed, entry.finding_in_markdown()],
-                    );
+                    let finding = entry.finding_in_markdown();
+                    row(&mut out, [claim, published, recomputed, finding]);
                 }
             }
         }

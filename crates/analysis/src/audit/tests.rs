@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 
 use super::*;
-use crate::kind::fixture::folder;
+use crate::kind::fixture::{copied, folder};
 
 static SHIPPED: LazyLock<Sources> = LazyLock::new(|| Sources::load(&folder("tr113")).unwrap());
 static LEDGER: LazyLock<Ledger> = LazyLock::new(|| {
@@ -111,10 +111,8 @@ fn with(from: &str, to: &str) -> String {
 /// Each mistake: what is replaced in the valid file, its replacement, and the message.
 #[test]
 fn every_mistake_says_where_and_how_to_correct_it() {
-    let claims = Claims::parse(Path::new("claims.toml"), SOUND)
-        .unwrap()
-        .claims;
-    assert_eq!(claims.len(), 1);
+    let sound = Claims::parse(Path::new("claims.toml"), SOUND).unwrap();
+    assert_eq!(sound.claims.len(), 1);
     let table = include_str!("tests/mistakes.txt");
     let mut messages = String::new();
     for case in table.split("\n\n") {
@@ -172,11 +170,7 @@ fn data_files_name_file_and_line() {
         let error = refused.unwrap_err().to_string();
         assert!(error.starts_with(start), "{error}");
     }
-    let copy = tempfile::tempdir().unwrap();
-    for file in std::fs::read_dir(folder("tr113")).unwrap() {
-        let file = file.unwrap().path();
-        std::fs::copy(&file, copy.path().join(file.file_name().unwrap())).unwrap();
-    }
+    let copy = copied("tr113");
     let figures = copy.path().join("tr110.toml");
     std::fs::write(figures, "schema = 1\n[a]\nb = true\n").unwrap();
     let error = Sources::load(copy.path()).unwrap_err().to_string();
@@ -186,9 +180,8 @@ fn data_files_name_file_and_line() {
 
 #[test]
 fn a_bar_in_a_claim_does_not_break_the_table() {
-    let markdown = audit(&with("'The mean is 8'", "'a | b'"))
-        .unwrap()
-        .to_markdown(3);
+    let ledger = audit(&with("'The mean is 8'", "'a | b'")).unwrap();
+    let markdown = ledger.to_markdown(3);
     let row = "| a \\| b `mean` | 8 | 8.2 | reproduced |";
     assert!(markdown.contains(row), "{markdown}");
     assert!(markdown.contains("\n### TR113\n\n#### 3.1\n"), "{markdown}");
@@ -225,10 +218,8 @@ fn cells_are_checked_too() {
 /// likewise. The means 10 (σ 1) and 20 (σ 2) of five runs each: mean 15, error √(1/5 + 4/5) / 2 = 0.5.
 #[test]
 fn estimates_have_intervals() {
-    let (path, runs) = (
-        Path::new("rows.csv"),
-        "config,value\na,1\na,2\na,3\nb,11\nb,12\nb,13\nc,4\nc,5\n",
-    );
+    let path = Path::new("rows.csv");
+    let runs = "config,value\na,1\na,2\na,3\nb,11\nb,12\nb,13\nc,4\nc,5\n";
     let means = "config,runs,mean,sd\na,5,10,1\nb,5,20,2\nc,2,9,1\n";
     let sources = table("runs", runs).with_csv("means", path, means).unwrap();
     let runs = |config: &str| format!("SELECT value FROM runs WHERE config = '{config}'");

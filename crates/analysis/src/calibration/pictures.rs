@@ -6,7 +6,7 @@ use metrics::budget::{LIMIT, calibrated_to};
 
 use crate::album::Album;
 use crate::charts::theme::GREY;
-use crate::charts::{ChartError, LineSeries, Lines, Mark, Panel, ReferenceLine, Span, XAxis};
+use crate::charts::{ChartError, LineSeries, Lines, Mark, Panel, ReferenceLine, Span};
 use document::Picture;
 use document::number::{plain, short};
 
@@ -110,7 +110,7 @@ fn cost(steps: &[&BudgetStep], album: &mut Album) {
     let series = paces.iter().rev().map(line).collect();
     let panels = vec![Panel::new("CPU per token (µs)", series)];
     let lines = Lines {
-        x_axis: XAxis::Doubling,
+        doubling: true,
         ..Lines::new("streams at once (each doubling equally wide)", panels)
     };
     album.put("calibration/cpu", &[], &lines);

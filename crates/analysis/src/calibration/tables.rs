@@ -12,10 +12,8 @@ pub(super) fn all(steps: &[&BudgetStep]) -> Vec<Table> {
     let rows = || steps.iter().map(|step| row(step));
     let tables = ["calibration/bias", "calibration/cost"];
     let tables = tables.map(|name| table_of(name, Origin::Measured, rows()));
-    tables
-        .into_iter()
-        .filter(|table| !table.rows.is_empty())
-        .collect()
+    let has_rows = |table: &Table| !table.rows.is_empty();
+    tables.into_iter().filter(has_rows).collect()
 }
 
 fn row(step: &BudgetStep) -> Value {

@@ -41,18 +41,12 @@ pub(super) fn front(calibration: &Calibration, steps: &[&BudgetStep], front: &mu
     }];
     let late = |bias: Option<Bias>| Cell::known(bias.map(|b| b.mean_ns as f64 / 1e6), 3);
     let rate = calibrated.map(|step| step.tokens_per_s);
+    let token = late(calibrated.and_then(|step| step.token_bias));
+    let ttft = late(calibrated.and_then(|step| step.ttft_bias));
     front.figures = three_figures([
         ("calibrated to", Cell::known(rate, 0), "tok/s"),
-        (
-            "a token's stamp is late there by (mean)",
-            late(calibrated.and_then(|step| step.token_bias)),
-            "ms",
-        ),
-        (
-            "TTFT is late there by (mean)",
-            late(calibrated.and_then(|step| step.ttft_bias)),
-            "ms",
-        ),
+        ("a token's stamp is late there by (mean)", token, "ms"),
+        ("TTFT is late there by (mean)", ttft, "ms"),
     ]);
 }
 

@@ -8,9 +8,7 @@ use metrics::capacity::{Criterion, LatencyFigure, LevelFigures, Statistic};
 use super::Material;
 use crate::album::{Album, value};
 use crate::charts::theme::{BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION};
-use crate::charts::{
-    ChartError, LineSeries, Lines, Mark, Panel, ReferenceLine, Span, Value, XAxis,
-};
+use crate::charts::{ChartError, LineSeries, Lines, Mark, Panel, ReferenceLine, Span, Value};
 use document::Picture;
 use document::number::{plain, short};
 
@@ -35,7 +33,7 @@ pub(super) fn draw(material: &Material<'_>) -> Result<Vec<Picture>, ChartError> 
 /// first of them would overlap.
 fn against_agents(panels: Vec<Panel>, spans: Vec<Span>) -> Lines {
     Lines {
-        x_axis: XAxis::Doubling,
+        doubling: true,
         spans,
         ..Lines::new("agents (each doubling equally wide)", panels)
     }
@@ -115,12 +113,8 @@ fn throughput(material: &Material<'_>, album: &mut Album) {
     measured.mark = Mark::Dots;
     series.push(measured.color(BLUE));
     let panels = vec![Panel::new("throughput (tok/s)", series)];
-    let chart = against_agents(panels, spans);
-    album.put(
-        "capacity/throughput",
-        &[("law", &subtitle.join(", "))],
-        &chart,
-    );
+    let (chart, law) = (against_agents(panels, spans), subtitle.join(", "));
+    album.put("capacity/throughput", &[("law", &law)], &chart);
 }
 
 /// A percentile of a spread, ms.

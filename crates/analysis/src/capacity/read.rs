@@ -51,10 +51,8 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<CapacityRun, LoadError> {
     let (schema, mut record) = results::capacity::read(folder)?;
     let objective: Objective = record.asked.slo.parse().map_err(|message| {
         let what = "slo";
-        LoadError::new(
-            &folder.join(CAPACITY_FILE),
-            LoadErrorKind::Json { what, message },
-        )
+        let kind = LoadErrorKind::Json { what, message };
+        LoadError::new(&folder.join(CAPACITY_FILE), kind)
     })?;
     let mut left_out = LeftOut::new(keep_going);
     left_out

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 
 use document::capacity::AnswerKind;
 use domain::record::capacity::{CapacityRecord, LevelEnd, Verdict};
-use tempfile::TempDir;
 
 use super::{CapacityRun, Level, build, read};
-use crate::kind::fixture::{self, check, options};
+use crate::kind::fixture::{self, check, copied, options};
 use crate::load;
 
 fn warns(run: &CapacityRun, words: &str) -> bool {
@@ -19,26 +18,6 @@ fn warns(run: &CapacityRun, words: &str) -> bool {
 fn rows_of(folder: &Path, level: &Level) -> PathBuf {
     let level = folder.join("levels").join(&level.probe.folder);
     level.join("requests.jsonl")
-}
-
-/// A copy of the committed run, for a test to change.
-fn copied() -> TempDir {
-    let dir = TempDir::new().unwrap();
-    copy(&fixture::folder("capacity"), dir.path());
-    dir
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap().path();
-        let target = to.join(entry.file_name().unwrap());
-        if entry.is_dir() {
-            copy(&entry, &target);
-        } else {
-            fs::copy(&entry, &target).unwrap();
-        }
-    }
 }
 
 #[test]
@@ -57,7 +36,7 @@ fn decisions_are_derived_again_from_the_requests() {
 
 #[test]
 fn changed_requests_change_the_decision_and_an_interrupted_run_says_so() {
-    let dir = copied();
+    let dir = copied("capacity");
     let run = read(dir.path(), false).unwrap();
     let passes = |level: &&Level| level.probe.decision.verdict == Verdict::Pass;
     // Every request of the level becomes a failed one.
@@ -85,7 +64,7 @@ fn changed_requests_change_the_decision_and_an_interrupted_run_says_so() {
 
 #[test]
 fn what_cannot_be_read_is_named() {
-    let dir = copied();
+    let dir = copied("capacity");
     let path = dir.path().join("capacity.json");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replacen("\"schema\": 2", "\"schema\": 99", 1)).unwrap();
@@ -118,7 +97,7 @@ fn what_cannot_be_read_is_named() {
 
 #[test]
 fn levels_beyond_the_clients_budget_are_named() {
-    let dir = copied();
+    let dir = copied("capacity");
     let path = dir.path().join("capacity.json");
     let text = fs::read_to_string(&path).unwrap();
     let mut record: CapacityRecord = serde_json::from_str(&text).unwrap();

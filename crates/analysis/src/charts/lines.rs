@@ -18,7 +18,9 @@ use super::theme::{Color, FREE, INK, MARGIN, TICK, X_LABELS, series_color};
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Lines {
     pub(crate) x_label: String,
-    pub(crate) x_axis: XAxis,
+    /// Equal ratios of x are equally far apart, with a tick at powers of two, for values above zero; else equal
+    /// differences are.
+    pub(crate) doubling: bool,
     pub(crate) panels: Vec<Panel>,
     /// Stretches of x to shade in every panel: arms, warm-ups.
     pub(crate) spans: Vec<Span>,
@@ -34,15 +36,6 @@ impl Lines {
             ..Self::default()
         }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum XAxis {
-    /// Equal differences are equally far apart.
-    #[default]
-    Linear,
-    /// Equal ratios are equally far apart, with a tick at powers of two. For values above zero.
-    Doubling,
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -236,10 +229,8 @@ impl Draw for Lines {
             _ => 170,
         };
         let names = names(&panels);
-        let axes: Vec<Axis> = panels
-            .iter()
-            .map(|p| p.axis(height as usize / 60))
-            .collect();
+        let labels = height as usize / 60;
+        let axes = panels.iter().map(|p| p.axis(labels)).collect_vec();
         let left = Font::SMALL.widest(axes.iter().flat_map(Axis::labels)) + 2 * TICK;
         let inner = width - 2 * MARGIN;
         let right = inner - FREE;
@@ -313,7 +304,7 @@ impl PlacedSpan {
 
 impl Lines {
     fn axis(&self, panels: &[&Panel]) -> Axis {
-        let fits = |x: &f64| x.is_finite() && (self.x_axis == XAxis::Linear || *x > 0.0);
+        let fits = |x: &f64| x.is_finite() && (!self.doubling || *x > 0.0);
         let all = || series(panels).flat_map(|series| &series.points);
         let points = || all().map(|(x, _)| *x).filter(fits);
         let spans = self.spans.iter().flat_map(|span| [span.from, span.to]);
@@ -321,7 +312,7 @@ impl Lines {
         // Dots need air at the edges; lines may touch them.
         let has_dots = series(panels).any(|series| series.mark.has_dots());
         let air = if has_dots { 0.03 } else { 0.0 };
-        if self.x_axis == XAxis::Doubling {
+        if self.doubling {
             let air = (range.end / range.start).powf(air).max(1.05);
             return Axis::doubling(range.start / air..range.end * air);
         }
@@ -447,12 +438,8 @@ fn legend(panels: &[&Panel], names: &[&str]) -> Vec<Entry> {
             Mark::LineAndDots => (2, 7),
             Mark::Dots => (0, 8),
         };
-        Some(Entry::new(
-            name,
-            series.color_among(names).filled(),
-            half,
-            dot,
-        ))
+        let style = series.color_among(names).filled();
+        Some(Entry::new(name, style, half, dot))
     };
     names.iter().filter_map(entry).collect()
 }

@@ -273,12 +273,8 @@ pub(crate) fn plot<'a>(
 
 /// A dashed line between two places, in pixels.
 pub(crate) fn dash(area: &Area<'_>, from: (i32, i32), to: (i32, i32), color: Color) -> DrawResult {
-    area.draw(&DashedPathElement::new(
-        [from, to],
-        10,
-        7,
-        color.stroke_width(2),
-    ))
+    let style = color.stroke_width(2);
+    area.draw(&DashedPathElement::new([from, to], 10, 7, style))
 }
 
 /// Renders an SVG as a PNG, with the bundled fonts only.
@@ -297,11 +293,7 @@ fn rasterize(svg: &str, (width, height): (u32, u32)) -> Result<Vec<u8>, ChartErr
     let tree = Tree::from_str(svg, &options).map_err(|error| failed(&error))?;
     let mut pixels = Pixmap::new(width, height).ok_or_else(|| failed(&"it has no pixels"))?;
     resvg::render(&tree, Transform::identity(), &mut pixels.as_mut());
-    let rgb = pixels
-        .data()
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .flat_map(|[r, g, b, _]| [*r, *g, *b]);
+    let (rgba, _) = pixels.data().as_chunks::<4>();
+    let rgb = rgba.iter().flat_map(|[r, g, b, _]| [*r, *g, *b]);
     png::encode(&rgb.collect::<Vec<u8>>(), width, height)
 }

@@ -146,9 +146,7 @@ impl Font {
                 _ => lines.push(word.to_owned()),
             }
         }
-        lines
-            .iter()
-            .map(|line| self.elide(line, max_width))
-            .collect()
+        let shortened = |line: &String| self.elide(line, max_width);
+        lines.iter().map(shortened).collect()
     }
 }

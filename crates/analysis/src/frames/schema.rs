@@ -115,7 +115,7 @@ fn with_options<'f, R: 'f>(
 }
 
 /// The name that a value has in records: `busy`, `http`.
-fn name(value: &impl Serialize) -> Option<String> {
+pub(crate) fn name(value: &impl Serialize) -> Option<String> {
     match serde_json::to_value(value).ok()? {
         Value::String(name) => Some(name),
         Value::Object(object) => object.into_iter().next().map(|(name, _)| name),

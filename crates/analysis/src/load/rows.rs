@@ -49,10 +49,8 @@ pub fn read(folder: &Path, keep_going: bool) -> Result<Load, LoadError> {
     let slo = file.asked.slo.as_deref().map(Objective::of_requests);
     let slo = slo.transpose().map_err(|message| {
         let what = "`slo`";
-        LoadError::new(
-            &folder.join(LOAD_FILE),
-            LoadErrorKind::Json { what, message },
-        )
+        let kind = LoadErrorKind::Json { what, message };
+        LoadError::new(&folder.join(LOAD_FILE), kind)
     })?;
     let path = folder.join(REQUESTS_FILE);
     let nothing = || Kept::new(&file.header.endpoints, slo.clone());

@@ -12,7 +12,7 @@ use metrics::{Decoding, Gain, Summary};
 use tempfile::TempDir;
 
 use super::*;
-use crate::kind::fixture::folder;
+use crate::kind::fixture::{copied, folder};
 
 /// The recorded runs outside the repository, where they exist.
 fn recorded_folder(name: &str) -> Option<PathBuf> {
@@ -46,10 +46,8 @@ fn each_kind_of_input_is_recognized() {
     let odd = detect(&dir.join("README.md")).unwrap_err();
     assert!(matches!(odd.kind, LoadErrorKind::NotUnderstood), "{odd:?}");
     let (_, alone) = refused(&dir.join("../load"), false);
-    assert!(
-        alone.contains("which stands alone; report it by"),
-        "{alone}"
-    );
+    let words = "which stands alone; report it by";
+    assert!(alone.contains(words), "{alone}");
     let gone = detect(&dir.join("gone")).unwrap_err();
     assert!(matches!(gone.kind, LoadErrorKind::NotFound), "{gone:?}");
 }
@@ -281,10 +279,7 @@ fn a_sweep_is_loaded_by_its_folder() {
     assert_eq!(loaded.dataset.name, "one-or-two-servers");
     assert!(!loaded.dataset.runs.is_empty());
 
-    let spoiled = TempDir::new().unwrap();
-    for file in ["manifest.json", "journal.jsonl"] {
-        fs::copy(from.join(file), spoiled.path().join(file)).unwrap();
-    }
+    let spoiled = copied("one-or-two-servers");
     let journal = spoiled.path().join("journal.jsonl");
     let good = fs::read_to_string(&journal).unwrap();
     fs::write(&journal, format!("{good}{{\"t\":\"nonsense\"}}\n")).unwrap();
@@ -316,14 +311,10 @@ fn the_newest_results_are_those_started_last() {
 /// requests.
 #[test]
 fn an_arm_without_requests_is_left_out_of_the_report_and_of_the_terminals_summary() {
-    let source = folder("one-or-two-servers");
-    let temp = TempDir::new().unwrap();
+    let temp = copied("one-or-two-servers");
     let folder = temp.path();
-    for name in ["manifest.json", "telemetry.jsonl"] {
-        fs::copy(source.join(name), folder.join(name)).unwrap();
-    }
     // One agent's requests in the first repetition's together arms are lost.
-    let journal = fs::read_to_string(source.join("journal.jsonl")).unwrap();
+    let journal = fs::read_to_string(folder.join("journal.jsonl")).unwrap();
     let lines = journal.lines().map(|line| line.parse().unwrap());
     let is_lost = |line: &serde_json::Value| {
         let request = &line["request"];

@@ -125,20 +125,16 @@ fn cumulative(mut values: Vec<f64>) -> Vec<(f64, f64)> {
     let steps = POINTS.min(last);
     let share = |at: usize| 100.0 * (at + 1) as f64 / values.len() as f64;
     let places = (0..=steps).map(|step| step * last / steps.max(1));
-    let start = values.first().map(|least| (*least, 0.0));
-    start
-        .into_iter()
-        .chain(places.map(|at| (values[at], share(at))))
-        .collect()
+    let start = values.first().map(|least| (*least, 0.0)).into_iter();
+    let points = places.map(|at| (values[at], share(at)));
+    start.chain(points).collect()
 }
 
 fn distribution(load: &Load, album: &mut Album) {
     let of = |get: fn(&Request) -> Option<Nanos>| -> Vec<f64> {
         let completed = load.requests.iter().filter(|r| r.end.is_completed());
-        completed
-            .filter_map(get)
-            .map(Nanos::as_millis_f64)
-            .collect()
+        let times = completed.filter_map(get);
+        times.map(Nanos::as_millis_f64).collect()
     };
     let (sent, planned) = (of(Request::ttft), of(Request::ttft_scheduled));
     if sent.is_empty() {
@@ -152,10 +148,8 @@ fn distribution(load: &Load, album: &mut Album) {
         let points = cumulative(values).into_iter().filter(inside);
         LineSeries::new(name, Mark::Line, points)
     };
-    let (mut lines, mut remark) = (
-        vec![line("", sent)],
-        "From the planned start it is the same.",
-    );
+    let mut lines = vec![line("", sent)];
+    let mut remark = "From the planned start it is the same.";
     if !sent_as_planned(load) {
         "from the send".clone_into(&mut lines[0].name);
         lines.push(line("from the planned start", planned));
@@ -163,9 +157,8 @@ fn distribution(load: &Load, album: &mut Album) {
     }
     let beyond = edge.map_or("", |_| " The slowest 0.1 % lie beyond the right edge.");
     let percentiles = [50.0, 95.0].map(|p| ReferenceLine::new(p, format!("p{p}")));
-    let panel = Panel::new("share of completed requests (%)", lines)
-        .reaching(100.0)
-        .lines_at(percentiles);
+    let panel = Panel::new("share of completed requests (%)", lines);
+    let panel = panel.reaching(100.0).lines_at(percentiles);
     let n = plain(n as f64, 0);
     let values = [("n", &*n), ("remark", remark), ("beyond", beyond)];
     let chart = Lines::new("time to first token (ms)", vec![panel]);

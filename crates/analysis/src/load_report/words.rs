@@ -234,7 +234,7 @@ fn limit(load: &Load, series: &Series) -> (String, &'static str) {
             let words = format!(
                 "What cost most besides decoding: {what}, {percent} % of the requests' time."
             );
-            (words, kind::statement(&format!("load:{what}")))
+            (words, kind::stated(&format!("load:{what}")))
         }
         None if share(p.decode) > 0.5 => {
             let words =
@@ -344,9 +344,8 @@ fn fairness(load: &Load) -> Option<String> {
         1 => "**one got no answer at all**".to_owned(),
         n => format!("**{} got no answer at all**", count(n)),
     };
-    let index = f
-        .jain
-        .map(|jain| format!(", Jain's index {}", plain(jain, 3)));
+    let index = f.jain.map(|jain| plain(jain, 3));
+    let index = index.map(|jain| format!(", Jain's index {jain}"));
     let index = index.unwrap_or_default();
     let (agents, fairness) = (count(f.agents), known(f.fairness.map(|v| plain(v, 3))));
     let [slowest, fastest] = [f.slowest_tokens_per_s, f.fastest_tokens_per_s].map(short);
@@ -376,10 +375,8 @@ pub(super) fn method(load: &Load) -> Vec<String> {
     let file = &load.file;
     let asked = &file.asked;
     let cache = load.figures.cache.unwrap_or_default();
-    let (shape, model) = (
-        shape(&asked.shape, asked.requests),
-        safe::code(&asked.model),
-    );
+    let shape = shape(&asked.shape, asked.requests);
+    let model = safe::code(&asked.model);
     let (tokens, seed) = (asked.num_predict, asked.seed);
     let mut method = vec![format!(
         "Asked for: {shape}; model {model}, up to {tokens} tokens each, seed {seed}."
@@ -391,13 +388,13 @@ pub(super) fn method(load: &Load) -> Vec<String> {
         let starts = starts.as_ref().map(|starts| safe::code(starts));
         let starts = starts.map(|starts| format!("Starts are read by {starts}."));
         let skipped = skipped.map(count);
-        let skipped =
-            skipped.map(|n| format!("Not sent: {n} recorded requests without a response."));
+        let unsent = |n| format!("Not sent: {n} recorded requests without a response.");
         let prompts = "Prompts are the trace's; a prompt cache may hold what they share.";
+        let prompts = Some(prompts.to_owned());
         let parts = [
             starts,
-            skipped,
-            Some(prompts.to_owned()),
+            skipped.map(unsent),
+            prompts,
             cache.counts_in_words(),
         ];
         method.push(parts.into_iter().flatten().join(" "));

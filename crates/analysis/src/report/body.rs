@@ -14,6 +14,7 @@ use metrics::notes::Note;
 use metrics::{Dataset, grouped_in_order};
 
 use super::{Material, client};
+use crate::frames::name;
 use crate::kind::{stated, statements};
 use crate::tables::Table;
 
@@ -43,11 +44,8 @@ pub(super) fn sections(material: &Material<'_>, found: &[Finding]) -> (Vec<Secti
     };
     let mut evidence = Vec::new();
     let mut numbers = Vec::new();
-    let origin = material
-        .view
-        .sources
-        .last()
-        .map_or(document::Origin::Derived, |s| s.origin);
+    let last = material.view.sources.last();
+    let origin = last.map_or(document::Origin::Derived, |s| s.origin);
     // TR113's estimate is evidence about TR113 only.
     let evident = |f: &&Finding| material.view.tr113 || f.kind != FindingKind::NeverOverlapped;
     let found: Vec<Finding> = found.iter().filter(evident).cloned().collect();
@@ -88,11 +86,8 @@ pub(super) fn sections(material: &Material<'_>, found: &[Finding]) -> (Vec<Secti
 fn differences(material: &Material<'_>) -> Option<Section> {
     let all = material.differences.len();
     let differ = material.differing.rows.len();
-    let unknown = material
-        .differences
-        .iter()
-        .filter(|d| d.recomputed.is_none())
-        .count();
+    let recomputed = material.differences.iter().flat_map(|d| &d.recomputed);
+    let unknown = all - recomputed.count();
     let mut blocks = vec![Block::Text(format!(
         "{all} published figures are set beside recomputed ones: {} agree within half a unit of their last printed \
          place, {differ} do not, {unknown} cannot be recomputed. The recomputed figure stands. All of them: \
@@ -123,13 +118,6 @@ fn audit(material: &Material<'_>) -> Option<Section> {
     ))
 }
 
-fn serde_word(value: &impl serde::Serialize) -> String {
-    let value = serde_json::to_value(value).ok();
-    value
-        .and_then(|v| v.as_str().map(str::to_owned))
-        .unwrap_or_default()
-}
-
 pub(super) fn method(material: &Material<'_>) -> Vec<String> {
     let set = material.view.dataset;
     let mut lines: Vec<String> = Vec::new();
@@ -149,7 +137,7 @@ pub(super) fn method(material: &Material<'_>) -> Vec<String> {
         ));
         lines.push(format!(
             "Protocol `{}`: arms {}; server state before each arm: {}; {}.",
-            serde_word(&protocol.kind),
+            name(&protocol.kind).unwrap_or_default(),
             protocol.arms.iter().join(" and "),
             protocol.state,
             if protocol.interleave {
@@ -158,11 +146,8 @@ pub(super) fn method(material: &Material<'_>) -> Vec<String> {
                 "in the plan's order"
             }
         ));
-        lines.push(prompts_in_words(
-            protocol.cache,
-            manifest.header.nonce,
-            &set.cache,
-        ));
+        let nonce = manifest.header.nonce;
+        lines.push(prompts_in_words(protocol.cache, nonce, &set.cache));
         lines.push(format!("Servers: {}.", plan.topologies.iter().join(", ")));
         lines
             .extend(client::in_words(set).map(|words| format!("The client's own error: {words}.")));
@@ -260,21 +245,22 @@ pub(super) fn limits(material: &Material<'_>) -> Vec<String> {
         .iter()
         .any(|o| o.topology == Some(Topology::PerAgent));
     let in_turn = overall.iter().any(|o| o.stats.speedup.is_some());
+    let no_telemetry = !set.runs.is_empty() && set.telemetry.is_empty();
+    let few_runs = summary.configs.iter().any(|c| c.runs < 3);
     let all = [
-        ("simulated", is_simulated),
-        ("simulated-servers", has_servers && is_simulated),
-        ("servers", has_servers && !is_simulated),
-        ("published", !set.published.is_empty()),
-        ("not-in-turn", !overall.is_empty() && !in_turn),
+        ("sweep:limits:simulated", is_simulated),
         (
-            "no-telemetry",
-            !set.runs.is_empty() && set.telemetry.is_empty(),
+            "sweep:limits:simulated-servers",
+            has_servers && is_simulated,
         ),
-        ("few-runs", summary.configs.iter().any(|c| c.runs < 3)),
+        ("sweep:limits:servers", has_servers && !is_simulated),
+        ("sweep:limits:published", !set.published.is_empty()),
+        ("sweep:limits:not-in-turn", !overall.is_empty() && !in_turn),
+        ("sweep:limits:no-telemetry", no_telemetry),
+        ("sweep:limits:few-runs", few_runs),
     ];
-    let all = all.map(|(key, holds)| (stated(&format!("sweep:limits:{key}")), holds));
     let held = all.into_iter().filter(|(_, holds)| *holds);
-    let mut limits: Vec<String> = held.map(|(words, _)| words.to_owned()).collect();
+    let mut limits: Vec<String> = held.map(|(key, _)| stated(key).to_owned()).collect();
     limits.extend(cache_warning(set));
     limits.extend(client::flag(set));
     let warnings = warnings(material);

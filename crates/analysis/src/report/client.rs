@@ -34,10 +34,8 @@ fn beyond(set: &Dataset) -> Option<Beyond> {
 
 /// For `report.json`: the budget, the busiest rate, and the flag where there is one.
 pub(super) fn json(set: &Dataset) -> Value {
-    let budget = set
-        .manifest
-        .as_ref()
-        .and_then(|m| m.header.client_budget.as_ref());
+    let manifest = set.manifest.as_ref();
+    let budget = manifest.and_then(|m| m.header.client_budget.as_ref());
     let calibrated = budget.and_then(budget::calibrated_to);
     json!({
         "words": in_words(set),

@@ -58,11 +58,8 @@ fn next(view: &View<'_>, found: &[Finding]) -> Vec<String> {
     let slots = configs.filter(of).map(|c| c.agents).max();
     let manifest = view.dataset.manifest.as_ref();
     let server = manifest.and_then(|m| m.header.endpoints.first());
-    let mut next = findings::what_to_try(
-        found,
-        u64::from(slots.unwrap_or(2)),
-        server.map(|endpoint| &endpoint.server),
-    );
+    let server = server.map(|endpoint| &endpoint.server);
+    let mut next = findings::what_to_try(found, u64::from(slots.unwrap_or(2)), server);
     if let Some(would) = verdict::would_decide(view.summary.configs.iter()) {
         let undecided = Verdicts::of(&view.summary.configs).with(Gain::Undecided);
         next.push(format!(
@@ -212,12 +209,10 @@ fn answer_of(view: &View<'_>, overall: &Group) -> (String, Vec<String>) {
     } else {
         "the server served them"
     };
-    (
-        format!(
-            "**No gain is shown.** The agents were started together, but {one_by_one} one after the other."
-        ),
-        why,
-    )
+    let answer = format!(
+        "**No gain is shown.** The agents were started together, but {one_by_one} one after the other."
+    );
+    (answer, why)
 }
 
 /// The answer from measured speedups.
@@ -266,15 +261,15 @@ fn served(view: &View<'_>, overall: &Group) -> String {
     let verdicts = &overall.verdicts;
     let all = |decoding| verdicts.served(decoding) == verdicts.len();
     let how = match verdicts.shared_gain() {
-        Some(Gain::Pays) if all(Decoding::InTurn) => "pays-in-turn",
+        Some(Gain::Pays) if all(Decoding::InTurn) => "sweep:served:pays-in-turn",
         Some(Gain::None | Gain::NoGain | Gain::Costs) if all(Decoding::Overlapping) => {
-            "overlapping"
+            "sweep:served:overlapping"
         }
         _ if !all(Decoding::InTurn) => return String::new(),
-        _ if by_permits(view, overall) => "permits",
-        _ => "in-turn",
+        _ if by_permits(view, overall) => "sweep:served:permits",
+        _ => "sweep:served:in-turn",
     };
-    format!(" {}", stated(&format!("sweep:served:{how}")))
+    format!(" {}", stated(how))
 }
 
 /// Why there is no answer.
@@ -285,12 +280,12 @@ fn unknown(view: &View<'_>, overall: &Group) -> String {
     };
     let n = runs().count();
     let why = if n > 0 && runs().all(|r| r.excluded.is_some()) {
-        "failed"
+        "sweep:unknown:failed"
     } else if runs().any(|r| r.outcomes_sequential.is_some()) {
-        "no-pair"
+        "sweep:unknown:no-pair"
     } else {
-        "not-in-turn"
+        "sweep:unknown:not-in-turn"
     };
-    let why = stated(&format!("sweep:unknown:{why}")).replace("{n}", &n.to_string());
+    let why = stated(why).replace("{n}", &n.to_string());
     format!("**{}.** {why}", verdict::lead(Gain::Unknown))
 }

@@ -31,6 +31,7 @@ pub(super) fn figures(
     };
     let differences = material.differences.iter();
     let differing: Vec<_> = differences.filter(|d| d.differs).collect();
+    let conditions = document::conditions::json(material.conditions);
     let figures = [
         ("configs", document::notes::configs(summary)),
         ("scenarios", json!(scenarios)),
@@ -39,10 +40,7 @@ pub(super) fn figures(
         ("choice", json!(summary.choice)),
         ("best", json!(summary.best)),
         ("findings", document::findings::json(found)),
-        (
-            "conditions",
-            document::conditions::json(material.conditions),
-        ),
+        ("conditions", conditions),
         ("published", json!(dataset.published)),
         ("compared", json!(material.differences.len())),
         ("differences", json!(differing)),

@@ -11,11 +11,8 @@ use crate::charts::{Lane, Phase, Segment, percent};
 
 /// The runs behind a configuration, by repetition.
 pub(super) fn runs<'d>(dataset: &'d Dataset, config: &ConfigSummary) -> Vec<&'d RunObservation> {
-    dataset
-        .runs
-        .iter()
-        .filter(|r| r.config == config.id && r.topology == config.topology)
-        .collect()
+    let of = |r: &&RunObservation| r.config == config.id && r.topology == config.topology;
+    dataset.runs.iter().filter(of).collect()
 }
 
 /// How much of a run's decoding overlapped, in words; empty where there is one agent.
@@ -81,11 +78,8 @@ pub(super) fn of_arm(arm: &ArmObservation) -> Vec<Lane> {
             marks: failed.map(mark).collect(),
         }
     };
-    arm.agents
-        .iter()
-        .zip(names(&arm.agents))
-        .map(lane)
-        .collect()
+    let named = arm.agents.iter().zip(names(&arm.agents));
+    named.map(lane).collect()
 }
 
 /// First send to last final object, seconds.

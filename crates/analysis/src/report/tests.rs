@@ -148,10 +148,8 @@ fn pages_are_short_pictures_small_and_links_lead_to_files_and_anchors_of_the_rep
             for part in md.split("](").skip(1) {
                 let target = part.split(')').next().unwrap();
                 let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
-                assert!(
-                    file.is_empty() || report.files.contains_key(file),
-                    "{target}"
-                );
+                let is_there = file.is_empty() || report.files.contains_key(file);
+                assert!(is_there, "{target}");
                 let id = format!("<a id=\"{anchor}\">");
                 assert!(!file.is_empty() || md.contains(&id), "{target}");
             }
@@ -427,10 +425,8 @@ fn a_link_in_the_place_of_a_report_leads_nothing_out_of_it() {
     fs::remove_dir_all(&at).unwrap();
     symlink(&private, &at).unwrap();
     let refused = report.write(&at).unwrap_err();
-    assert!(
-        matches!(refused, ReportError::Replace(ReplaceError::Foreign { .. })),
-        "{refused}"
-    );
+    let is_foreign = matches!(refused, ReportError::Replace(ReplaceError::Foreign { .. }));
+    assert!(is_foreign, "{refused}");
     assert_eq!(names_in(&private), ["key"]);
     assert_eq!(fs::read_to_string(private.join("key")).unwrap(), "secret");
 }

@@ -260,12 +260,8 @@ pub(crate) fn table_of<T: Serialize>(
 
 /// The rows of a frame as the cells of a table.
 pub(super) fn rows(frame: LazyFrame, columns: &[TableColumn]) -> Vec<Vec<Cell>> {
-    let frame = floats(&collect(frame));
-    let row = |row| {
-        columns
-            .iter()
-            .map(|column| column.cell(&frame, row))
-            .collect()
-    };
-    (0..frame.height()).map(row).collect()
+    let frame = &floats(&collect(frame));
+    let cells = |row| columns.iter().map(move |column| column.cell(frame, row));
+    let rows = 0..frame.height();
+    rows.map(|row| cells(row).collect()).collect()
 }

@@ -37,17 +37,10 @@ pub(super) fn cited_scenarios() -> DataFrame {
 
 /// What TR113 cites of TR110's contention at one number of GPU layers, and the percentage from the counts beside it.
 pub(super) fn cited_contention() -> DataFrame {
-    let cited = FIGURES["cited"]["contention"]
-        .as_object()
-        .into_iter()
-        .flatten();
+    let cited = FIGURES["cited"]["contention"].as_object();
     let row = |(layers, figures): (&String, &Value)| {
-        let sum = |what: &str| -> Option<f64> {
-            Some(
-                figures[format!("c512_{what}")].as_f64()?
-                    + figures[format!("c1024_{what}")].as_f64()?,
-            )
-        };
+        let at = |context: u32, what: &str| figures[format!("c{context}_{what}")].as_f64();
+        let sum = |what: &str| Some(at(512, what)? + at(1024, what)?);
         json!({
             "family": "bvc",
             "num_gpu": layers.trim_start_matches('g'),
@@ -55,7 +48,7 @@ pub(super) fn cited_contention() -> DataFrame {
             "tr110_recount_percent": sum("contended").zip(sum("runs")).map(|(k, n)| 100.0 * k / n),
         })
     };
-    frame(cited.map(row))
+    frame(cited.into_iter().flatten().map(row))
 }
 
 pub(super) fn tables(view: &View<'_>) -> Vec<Table> {
@@ -69,14 +62,12 @@ pub(super) fn tables(view: &View<'_>) -> Vec<Table> {
         .with_order_descending(true)
         .with_maintain_order(true);
     let ranked = scenarios.clone().filter(ours).sort([by], descending);
+    let ranked = ranked.with_row_index("rank", Some(1));
     vec![
         view.table("multi-agent-scenarios", scenarios.clone()),
         view.table("multi-agent-throughput", scenarios.clone()),
         view.table("multi-agent-ttft", scenarios),
-        view.table(
-            "multi-agent-ranking",
-            ranked.with_row_index("rank", Some(1)),
-        ),
+        view.table("multi-agent-ranking", ranked),
         instances(view),
     ]
 }

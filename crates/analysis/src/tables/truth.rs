@@ -9,7 +9,7 @@ use domain::plan::ConfigId;
 use domain::{Nanos, OPTIONS, OptionSpec, OptionValue};
 use itertools::Itertools as _;
 use metrics::summary::{Best, BothWays, TopologyComparison};
-use metrics::{AgentObservation, ConfigSummary, Estimate};
+use metrics::{AgentObservation, ConfigSummary};
 use polars::prelude::{IntoLazy as _, LazyFrame, SortMultipleOptions, col, lit};
 use serde_json::{Value, json};
 
@@ -86,10 +86,8 @@ fn configurations(view: &View<'_>) -> Table {
     });
     let rows = join(measured_rows(view), frame(options).lazy(), &["place"]);
     let mut columns = view.columns("configurations");
-    let after_n = 1 + columns
-        .iter()
-        .position(|c| c.key == "n")
-        .unwrap_or_default();
+    let n = columns.iter().position(|c| c.key == "n");
+    let after_n = 1 + n.unwrap_or_default();
     let options = varying
         .iter()
         .map(|option| TableColumn::of_option(option.name));
@@ -198,47 +196,30 @@ fn best(view: &View<'_>) -> Table {
 
 /// One server against one per agent, of a configuration measured on both.
 fn servers(view: &View<'_>, of: &TopologyComparison) -> Table {
+    let (throughput, memory) = (of.throughput.as_ref(), of.memory_peak_bytes.as_ref());
     // Name with unit, values, factor to that unit, decimals.
     let quantities = [
         ("wall time (s)", Some(&of.wall_s), 1.0, 2),
-        (
-            "aggregate throughput (tok/s)",
-            of.throughput.as_ref(),
-            1.0,
-            1,
-        ),
+        ("aggregate throughput (tok/s)", throughput, 1.0, 1),
         ("TTFT, mean over agents (s)", of.ttft_s.as_ref(), 1.0, 2),
         ("decode rate per agent (tok/s)", of.rate.as_ref(), 1.0, 1),
         ("speedup est (×)", of.speedup_est.as_ref(), 1.0, 3),
         ("true speedup (×)", of.speedup.as_ref(), 1.0, 3),
-        (
-            "peak device memory (GB)",
-            of.memory_peak_bytes.as_ref(),
-            1e-9,
-            2,
-        ),
+        ("peak device memory (GB)", memory, 1e-9, 2),
     ];
     let row = |(name, both, factor, decimals): (_, Option<&BothWays>, f64, _)| {
         let both = both?;
-        let scaled = |e: Estimate| Estimate {
-            mean: e.mean * factor,
-            lo: e.lo.map(|lo| lo * factor),
-            hi: e.hi.map(|hi| hi * factor),
-            ..e
-        };
         Some(json!({
             "quantity": name,
             "decimals": decimals,
-            "one_server": scaled(both.shared),
-            "per_agent": scaled(both.per_agent),
+            "one_server": both.shared.times(factor),
+            "per_agent": both.per_agent.times(factor),
             "ratio": both.ratio,
             "p": of.p.filter(|_| name == "wall time (s)"),
         }))
     };
-    let table = view.table(
-        "servers",
-        frame(quantities.into_iter().filter_map(row)).lazy(),
-    );
+    let rows = frame(quantities.into_iter().filter_map(row));
+    let table = view.table("servers", rows.lazy());
     let (id, configs) = (&of.id, view.summary.topologies.len());
     let title = format!("One server or one per agent: {id}");
     table.named(format!("servers-{id}"), title).note(format!(

@@ -243,10 +243,8 @@ impl<'a> View<'a> {
     /// A row for each value of the keys, with every source's own columns after it: `n@0`, `n@1`, ….
     pub(super) fn by_source(&self, rows: &LazyFrame, keys: &[&str]) -> LazyFrame {
         let columns = columns(keys);
-        let all = rows
-            .clone()
-            .group_by_stable(&columns)
-            .agg([len().alias("rows")]);
+        let groups = rows.clone().group_by_stable(&columns);
+        let all = groups.agg([len().alias("rows")]);
         (0..self.sources.len()).fold(all, |wide, place| {
             let own = rows.clone().filter(col("source").eq(lit(place as f64)));
             let others = polars::prelude::all().exclude_cols(keys.to_vec()).as_expr();

@@ -13,7 +13,7 @@ fn table() -> Table {
             Cell::text(name),
             Cell::estimate(speedup.as_ref(), 2),
             Cell::signed(delta, 1),
-            Cell::p_value(Some(0.000_2)),
+            Cell::P(0.000_2),
             Cell::Empty,
         ]);
     }
@@ -39,9 +39,7 @@ fn columns_that_say_nothing_are_dropped_and_rows_cut() {
     let table = table();
     let kept = table.clone().without_empty_columns(&[]);
     assert_eq!(keys(&kept), ["name", "speedup", "delta", "p"]);
-    assert_eq!(
-        keys(&table.clone().without_empty_columns(&["none"])).len(),
-        5
-    );
+    let kept = table.clone().without_empty_columns(&["none"]);
+    assert_eq!(keys(&kept).len(), 5);
     assert_eq!(table.first(1).rows.len(), 1);
 }

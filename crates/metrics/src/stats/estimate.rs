@@ -95,6 +95,17 @@ impl Estimate {
         }
     }
 
+    /// The same in a unit of which `factor` make one of this.
+    #[must_use]
+    pub fn times(self, factor: f64) -> Self {
+        Self {
+            mean: self.mean * factor,
+            lo: self.lo.map(|lo| lo * factor),
+            hi: self.hi.map(|hi| hi * factor),
+            ..self
+        }
+    }
+
     pub fn interval(&self) -> Option<Interval> {
         Some(Interval {
             lo: self.lo?,

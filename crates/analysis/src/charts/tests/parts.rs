@@ -91,10 +91,8 @@ fn ticks_are_round() {
     assert_eq!(labels, ["1", "2", "4", "8", "16", "32", "64"]);
     let wide = Axis::doubling(1.0..5e7);
     assert_eq!(wide.labels().take(3).collect::<Vec<_>>(), ["1", "8", "64"]);
-    assert_eq!(
-        [1.0, 8.0, 64.0, 99.0].map(|x| axis.map(&x, (0, 600))),
-        [0, 300, 600, 600]
-    );
+    let places = [1.0, 8.0, 64.0, 99.0].map(|x| axis.map(&x, (0, 600)));
+    assert_eq!(places, [0, 300, 600, 600]);
 }
 
 #[test]

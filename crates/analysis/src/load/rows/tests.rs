@@ -13,10 +13,8 @@ use crate::kind::fixture;
 
 fn committed() -> (Value, String) {
     let text = |file| fs::read_to_string(fixture::folder("load").join(file)).unwrap();
-    (
-        serde_json::from_str(&text(LOAD_FILE)).unwrap(),
-        text(REQUESTS_FILE),
-    )
+    let file = serde_json::from_str(&text(LOAD_FILE)).unwrap();
+    (file, text(REQUESTS_FILE))
 }
 
 fn folder(file: &Value, rows: &str) -> TempDir {
@@ -146,10 +144,8 @@ fn figures_that_do_not_follow_from_the_rows_are_named() {
     let [warning] = &load.warnings[..] else {
         panic!("{:?}", load.warnings);
     };
-    assert!(
-        warning.contains("ttft_ms.p50 304.5, again 304.209"),
-        "{warning}"
-    );
+    let words = "ttft_ms.p50 304.5, again 304.209";
+    assert!(warning.contains(words), "{warning}");
     assert!(warning.contains("tokens 11281, again 11280"), "{warning}");
     assert!(!warning.contains("mean"), "{warning}");
 }

@@ -38,16 +38,12 @@ fn budget(rate: f64, us: i64) -> ClientBudget {
 #[test]
 fn virtual_time_costs_nothing_and_what_was_not_calibrated_is_unknown() {
     let simulated = sweep();
-    assert_eq!(
-        in_words(&simulated).unwrap(),
-        "virtual time: the client costs no time"
-    );
+    let words = "virtual time: the client costs no time";
+    assert_eq!(in_words(&simulated).unwrap(), words);
     assert_eq!(flag(&simulated), None);
     let unknown = measured(None);
-    assert_eq!(
-        in_words(&unknown).unwrap(),
-        "not calibrated: what of it is in the figures is unknown"
-    );
+    let words = "not calibrated: what of it is in the figures is unknown";
+    assert_eq!(in_words(&unknown).unwrap(), words);
     assert_eq!(flag(&unknown), None);
     let mut imported = sweep();
     imported.manifest = None;
@@ -61,17 +57,12 @@ fn the_report_says_the_budget_and_flags_what_lies_beyond_it() {
     assert_eq!(flag(&within), None);
     let set = measured(Some(budget(rate - 1.0, 100)));
     let sentence = flag(&set).unwrap();
-    assert!(
-        sentence
-            .ends_with("TTFT may be late by 0.800 ms or more, for no rate so high was calibrated."),
-        "{sentence}"
-    );
+    let end = "TTFT may be late by 0.800 ms or more, for no rate so high was calibrated.";
+    assert!(sentence.ends_with(end), "{sentence}");
     let report = build(&set, &options("flagged")).unwrap();
     let md = text(&report, "report.md");
-    assert!(
-        md.contains("- The client's own error: calibrated to"),
-        "{md}"
-    );
+    let own = "- The client's own error: calibrated to";
+    assert!(md.contains(own), "{md}");
     assert!(md.contains(&format!("- {sentence}")), "{md}");
     let json: Value = serde_json::from_str(text(&report, "report.json")).unwrap();
     assert_eq!(json["client"]["busiest_tokens_per_s"], rate);

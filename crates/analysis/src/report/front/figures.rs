@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use domain::record::Provenance;
 use itertools::Itertools as _;
+use metrics::Estimate;
 use metrics::summary::{Group, Statistics};
+use serde_json::{Value, json};
 
 use super::sentences::counted;
 use super::{one_configuration, statistics};
 use crate::kind::{stated, statements};
-use crate::tables::{Cell, Kind, Origin, Table, View, taking_part, topology_cell};
+use crate::tables::{Origin, Table, View, table_of, taking_part, topology_word};
 
 pub(super) fn confidence(view: &View<'_>) -> String {
     let configs = &view.summary.configs;
@@ -86,78 +88,63 @@ fn with_loss(view: &View<'_>, overall: &Group) -> u32 {
     known as u32
 }
 
+/// A row for each figure of each kind of serving.
 pub(super) fn figures(view: &View<'_>) -> Table {
-    let mut table = Table::new("front", "The three figures that matter");
-    table.label("figure", "figure");
-    if view.summary.overall.len() > 1 {
-        table.label("topology", "servers");
-    }
-    table.column("value", "value", Kind::Estimate, Origin::Derived);
-    let heading = if one_configuration(view) {
-        "runs (n)"
+    let counted = if one_configuration(view) {
+        "runs"
     } else {
-        "configs (n)"
+        "configs"
     };
-    table.column("n", heading, Kind::Number, Origin::Derived);
-    table.label("reading", "how to read it");
-    for overall in &view.summary.overall {
+    let several = view.summary.overall.len() > 1;
+    let of_overall = |overall: &Group| {
         let (stats, _) = statistics(view, overall);
-        let mut add = |name: &str, cell: Cell, n: Option<u32>, reading: &str| {
-            let mut cells = vec![Cell::text(name)];
-            if view.summary.overall.len() > 1 {
-                cells.push(topology_cell(overall.topology));
-            }
-            cells.extend([cell, Cell::count(n.unwrap_or(0)), Cell::text(reading)]);
-            table.row(cells);
+        let servers = overall.topology.filter(|_| several).map(topology_word);
+        let row = move |figure: &str, decimals: usize, value: Value, n: u32, reading: &str| {
+            json!({
+                "figure": figure,
+                "topology": servers,
+                "decimals": decimals,
+                "value": value,
+                counted: n,
+                "reading": reading,
+            })
         };
-        if view.summary.choice.is_some() {
-            add(
-                "wall time together (s)",
-                Cell::estimate(stats.wall_s.as_ref(), 2),
-                stats.wall_s.map(|e| e.n),
-                "from the first request to the last answer: what ranks the ways of serving",
-            );
-        }
-        add(
-            "true speedup (×)",
-            Cell::estimate(stats.speedup.as_ref(), 2),
-            stats.speedup.map(|e| e.n),
-            "1 = running together bought nothing; the number of agents = perfect; below 1 = it cost",
-        );
-        add(
-            "decode overlap (%)",
-            Cell::scaled(stats.decode_overlap.as_ref(), 100.0, 1, false),
-            stats.decode_overlap.map(|e| e.n),
-            "share of decoding time with two or more agents decoding; 0 = they took turns",
-        );
-        if stats.lost_s.is_some() {
-            add(
-                "lost per run (s)",
-                Cell::known(stats.lost_s.map(|l| l.total()), 2),
-                Some(with_loss(view, overall)),
-                if stats.lost_s.is_some_and(|l| l.total() < 0.0) {
+        let mean = move |figure: &str, decimals: usize, mean: Option<Estimate>, reading: &str| {
+            let n = mean.map_or(0, |mean| mean.n);
+            row(figure, decimals, json!(mean), n, reading)
+        };
+        let ranks = "from the first request to the last answer: what ranks the ways of serving";
+        let wall = || mean("wall time together (s)", 2, stats.wall_s, ranks);
+        let gain = "1 = running together bought nothing; the number of agents = perfect; below 1 = it cost";
+        let speedup = mean("true speedup (×)", 2, stats.speedup, gain);
+        let overlap = stats.decode_overlap.map(|overlap| overlap.times(100.0));
+        let share = "share of decoding time with two or more agents decoding; 0 = they took turns";
+        let overlap = mean("decode overlap (%)", 1, overlap, share);
+        let last = match stats.lost_s.map(|lost| lost.total()) {
+            Some(lost) => {
+                let reading = if lost < 0.0 {
                     "wall time less the longest solo time; below 0 = together took less time than the slowest \
                      agent alone"
                 } else {
                     "wall time less the longest solo time: what perfect concurrency would have saved"
-                },
-            );
-        } else if view.tr113 {
-            add(
-                "TR113's speedup est (×)",
-                Cell::estimate(stats.speedup_est.as_ref(), 2),
-                stats.speedup_est.map(|e| e.n),
-                "for comparison only: it lies between 1 and the number of agents on any server",
-            );
-        }
+                };
+                let n = with_loss(view, overall);
+                Some(row("lost per run (s)", 2, json!(lost), n, reading))
+            }
+            None => view.tr113.then(|| {
+                let on_any =
+                    "for comparison only: it lies between 1 and the number of agents on any server";
+                mean("TR113's speedup est (×)", 2, stats.speedup_est, on_any)
+            }),
+        };
+        let wall = view.summary.choice.is_some().then(wall);
+        [wall, Some(speedup), Some(overlap), last]
+    };
+    let rows = view.summary.overall.iter().flat_map(of_overall).flatten();
+    let mut rows: Vec<Value> = rows.collect();
+    if rows.is_empty() {
+        let reading = "not known from a published table";
+        rows.push(json!({ "figure": "true speedup (×)", counted: 0, "reading": reading }));
     }
-    if view.summary.overall.is_empty() {
-        table.row(vec![
-            Cell::text("true speedup (×)"),
-            Cell::Unknown,
-            Cell::count(0),
-            Cell::text("not known from a published table"),
-        ]);
-    }
-    table
+    table_of("front", Origin::Derived, rows).without_empty_columns(&["value"])
 }

@@ -102,21 +102,13 @@ pub(super) fn speedup(view: &View<'_>, album: &mut Album) {
 pub(super) fn efficiency(view: &View<'_>, album: &mut Album) {
     let mut all = Vec::new();
     for source in 0..view.sources.len() {
-        all.push(series(
-            view,
-            source,
-            "efficiency est",
-            "efficiency_est",
-            1.0,
-        ));
+        let efficiency = series(view, source, "efficiency est", "efficiency_est", 1.0);
+        all.push(efficiency);
         let overlap = series(view, source, "decode overlap", "decode_overlap", 100.0);
         all.extend(Some(overlap).filter(is_known));
     }
-    album.put(
-        "sweep/efficiency",
-        &[],
-        &by_configuration(view, "percent", &all),
-    );
+    let bars = by_configuration(view, "percent", &all);
+    album.put("sweep/efficiency", &[], &bars);
 }
 
 /// The option that a pair differs in: its name, and where it stands in the settings.
@@ -166,11 +158,8 @@ pub(super) fn options(view: &View<'_>, album: &mut Album) {
     }
     let series = [("lower setting", lower), ("higher setting", higher)];
     let series = series.map(|(name, values)| (name.to_owned(), values));
-    album.put(
-        "sweep/options",
-        &[("source", &source.label)],
-        &Bars::grouped("efficiency est (%)", rows, &series),
-    );
+    let bars = Bars::grouped("efficiency est (%)", rows, &series);
+    album.put("sweep/options", &[("source", &source.label)], &bars);
 }
 
 /// A quantity of the comparison of one server with one per agent: its picture and its axis.
@@ -302,11 +291,8 @@ pub(super) fn lost(view: &View<'_>, album: &mut Album) {
         }
     };
     let legend = first.named().iter().map(part).collect();
-    let bars = of_parts(
-        "seconds lost per run",
-        legend,
-        known.iter().map(row).collect(),
-    );
+    let rows = known.iter().map(row).collect();
+    let bars = of_parts("seconds lost per run", legend, rows);
     album.put("sweep/lost", &[("means", means(&bars))], &bars);
 }
 

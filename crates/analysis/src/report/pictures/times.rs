@@ -40,10 +40,8 @@ pub(super) fn front(view: &View<'_>, album: &mut Album) {
         let Some(run) = lanes::most_alike(&runs) else {
             continue;
         };
-        rebuilt |= run
-            .together
-            .as_ref()
-            .is_some_and(ArmObservation::is_rebuilt);
+        let together = run.together.as_ref();
+        rebuilt |= together.is_some_and(ArmObservation::is_rebuilt);
         let place = match config.topology {
             Some(t) if shown.len() > 1 => format!(", {}", topology_word(t)),
             _ => String::new(),
@@ -55,7 +53,6 @@ pub(super) fn front(view: &View<'_>, album: &mut Album) {
             group(label, detail, arm, outcome)
         };
         let outcome = outcome(view, config, run);
-        let together = run.together.iter();
         groups.extend(together.map(|arm| group(arm, "together", &outcome)));
         // Two topologies and two arms of each would not fit the front page.
         if let Some(arm) = run.sequential.as_ref().filter(|_| shown.len() == 1) {
@@ -64,7 +61,7 @@ pub(super) fn front(view: &View<'_>, album: &mut Album) {
                 let tokens = arm.agents.iter().map(AgentObservation::tokens);
                 tokens.collect::<Vec<_>>()
             };
-            same_work = run.together.as_ref().map(work) == Some(work(arm));
+            same_work = together.map(work) == Some(work(arm));
             groups.push(group(arm, "in turn", ""));
         }
     }
@@ -78,10 +75,10 @@ pub(super) fn front(view: &View<'_>, album: &mut Album) {
         None => "Who did what when",
     };
     let beside = match (in_turn, same_work) {
-        (true, true) => "same-work",
-        (true, false) => "other-work",
-        _ if shown.len() > 1 => "servers",
-        _ => "nothing",
+        (true, true) => "sweep:beside:same-work",
+        (true, false) => "sweep:beside:other-work",
+        _ if shown.len() > 1 => "sweep:beside:servers",
+        _ => "sweep:beside:nothing",
     };
     let stamps = if rebuilt {
         "Stamps rebuilt from recorded durations: all agents start at zero."
@@ -92,7 +89,7 @@ pub(super) fn front(view: &View<'_>, album: &mut Album) {
         ("title", title),
         ("stamps", stamps),
         ("config", config.id.as_str()),
-        ("beside", stated(&format!("sweep:beside:{beside}"))),
+        ("beside", stated(beside)),
     ];
     album.put("sweep/timeline-front", &values, &Timeline { groups });
 }

@@ -57,14 +57,11 @@ pub(super) fn temperature_mismatch(view: &View<'_>, scenario: &str) -> Table {
     let deltas = (0..view.sources.len()).map(|source| {
         let own = || col(format!("efficiency_est.mean@{source}"));
         let delta = when(is_later()).then(own() - own().first());
-        delta
-            .otherwise(lit(f64::NAN))
-            .alias(format!("delta@{source}"))
+        let delta = delta.otherwise(lit(f64::NAN));
+        delta.alias(format!("delta@{source}"))
     });
-    view.table(
-        "3.2.2-temperature",
-        wide.with_columns(deltas.collect::<Vec<Expr>>()),
-    )
+    let wide = wide.with_columns(deltas.collect::<Vec<Expr>>());
+    view.table("3.2.2-temperature", wide)
 }
 
 pub(super) fn contention_by_layers(view: &View<'_>, scenario: &str) -> Table {
@@ -75,10 +72,10 @@ pub(super) fn contention_by_layers(view: &View<'_>, scenario: &str) -> Table {
         lit(true).alias("is_there"),
     ];
     let rows = view.scenario_frame(scenario);
-    let groups = rows
-        .group_by_stable(columns(&[&["source"], &layers[..]].concat()))
-        .agg(counts);
-    let groups = groups.with_column(rate("contended", "flagged").alias("rate"));
+    let groups = rows.group_by_stable(columns(&[&["source"], &layers[..]].concat()));
+    let groups = groups
+        .agg(counts)
+        .with_column(rate("contended", "flagged").alias("rate"));
     let wide = view.by_source(&groups, &layers);
     let wide = join(wide, cited_contention().lazy(), &["family", "num_gpu"]);
     view.table("3.1.3-contention", wide)

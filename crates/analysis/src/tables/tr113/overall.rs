@@ -144,12 +144,8 @@ pub(super) fn distribution(view: &View<'_>) -> Table {
     })]);
     let rate = rate("above_95", "efficiency_n").alias("above_95_percent");
     let ours = aggregates(view, &[]).with_column(lit(1.0).alias("decimals"));
-    with_theirs(
-        view,
-        "4.2-distribution",
-        ours,
-        theirs.lazy().with_column(rate),
-    )
+    let theirs = theirs.lazy().with_column(rate);
+    with_theirs(view, "4.2-distribution", ours, theirs)
 }
 
 /// Contention in each source, and in TR110: how often each rule finds it.
@@ -165,11 +161,8 @@ pub(super) fn contention(view: &View<'_>) -> Table {
         col("speedup_est.mean").lt(lit(1.5)).sum().alias("slow"),
     ];
     let rows = view.configs_frame().group_by_stable([col("source")]);
-    let rows = join(
-        aggregates(view, &[]),
-        rows.agg([&own[..], &found].concat()),
-        &["source"],
-    );
+    let rows = rows.agg([&own[..], &found].concat());
+    let rows = join(aggregates(view, &[]), rows, &["source"]);
     // A published table has one figure of each configuration.
     let pick = |own: &str, published| when(col("is_data")).then(col(own)).otherwise(published);
     let ours = rows.with_columns([
@@ -184,12 +177,8 @@ pub(super) fn contention(view: &View<'_>) -> Table {
         "flagged": cited(&["configs"]),
     })]);
     let rate = rate("contended", "flagged").alias("contended_percent");
-    with_theirs(
-        view,
-        "4.3-contention",
-        ours,
-        theirs.lazy().with_column(rate),
-    )
+    let theirs = theirs.lazy().with_column(rate);
+    with_theirs(view, "4.3-contention", ours, theirs)
 }
 
 pub(super) fn sweet_spots(view: &View<'_>) -> Table {
@@ -209,9 +198,6 @@ pub(super) fn recommended(view: &View<'_>) -> Table {
     });
     let rows = view.by_source(&view.configs_frame(), &["config"]);
     let rows = join(frame(recommended).lazy(), rows, &["config"]);
-    with_truth(
-        view,
-        "6.3-recommended",
-        rows.filter(col("rows").is_not_null()),
-    )
+    let known = rows.filter(col("rows").is_not_null());
+    with_truth(view, "6.3-recommended", known)
 }
