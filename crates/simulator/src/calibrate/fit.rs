@@ -25,10 +25,8 @@ struct Case<'a> {
 /// `shared` are runs of all agents on one server. A replay on `base` shows which of their requests
 /// needed a load, waited for another agent, or had their prompt cached, which depends only on
 /// options and order. `apart`, which may be empty, are runs with a server for each agent on one
-/// device; they give the loss of sharing it.
-///
-/// # Errors
-/// When the profile lacks the model, or the recording lacks figures for a constant.
+/// device; they give the loss of sharing it. Fails when the profile lacks the model, or the recording
+/// lacks figures for a constant.
 pub fn fit(
     base: &Profile,
     model: &str,

@@ -160,15 +160,6 @@ impl Server {
         thinks.then_some(false).into()
     }
 
-    /// A context length that the server takes as it is: models that see have at least 2048.
-    pub(crate) fn ctx(&self, length: u32) -> u32 {
-        if self.can("vision") {
-            2048 + length
-        } else {
-            length
-        }
-    }
-
     /// A script with the names and numbers of this server.
     pub(crate) fn fill(&self, script: &str) -> String {
         let model = &self.model;
@@ -185,8 +176,10 @@ impl Server {
             .replace("EMBEDDER", &self.embedder)
             .replace("LONG", &LONG.repeat(400))
             .replace("THINK", &self.unthinking().to_string());
+        // Contexts that the server takes as they are: models that see have at least 2048.
+        let least = if self.can("vision") { 2048 } else { 0 };
         [64, 512, 640, 768].iter().fold(script, |script, ctx| {
-            script.replace(&format!("CTX_{ctx}"), &self.ctx(*ctx).to_string())
+            script.replace(&format!("CTX_{ctx}"), &(least + ctx).to_string())
         })
     }
 
