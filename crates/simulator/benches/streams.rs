@@ -192,11 +192,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     // `cargo test --all-targets` runs this too, without `--bench`: a small load checks that it works.
     let full = arguments.iter().any(|argument| argument == "--bench");
-    let mut named = arguments
-        .iter()
-        .filter(|name| !name.starts_with('-'))
-        .peekable();
-    let all = named.peek().is_none();
+    let named = arguments.iter().filter(|name| !name.starts_with('-'));
     let named: Vec<_> = named.collect();
     for case in CASES {
         if !full {
@@ -206,7 +202,7 @@ fn main() {
                 tokens: 20,
                 ..case
             });
-        } else if all || named.iter().any(|name| *name == case.name) {
+        } else if named.is_empty() || named.iter().any(|name| *name == case.name) {
             run(case);
         }
     }

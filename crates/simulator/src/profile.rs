@@ -8,7 +8,7 @@ use domain::backend::KeepAlive;
 use serde::{Deserialize, Serialize};
 
 pub use check::ProfileError;
-pub use outputs::{Distribution, OutputClass, OutputDraw};
+pub use outputs::{Distribution, OutputClass};
 
 /// The built-in profiles, by name: TR113's machine, and one that takes almost no time.
 const SHIPPED: [(&str, &str); 2] = [
