@@ -144,7 +144,7 @@ pub(super) fn submit(
         let world = &exchange.world;
         world.with_core(|core, _| core.fail_next_load(server, OUT_OF_MEMORY));
     }
-    let ticket = exchange.world.submit(server, !whole, work);
+    let ticket = exchange.world.submit(server, work);
     exchange.line.id = Some(ticket.id());
     Generation {
         ticket,

@@ -231,7 +231,7 @@ impl Known {
         holds(is_true, format_args!("{left} {operator} {right}"))
     }
 
-    /// The value of `2 * a - b + 5e6`, for example.
+    /// The value of `2 * a + 5e6`, for example.
     fn sum(&self, answer: &Answer, text: &str) -> f64 {
         let since = |at: Stamp| at.since(answer.sent).0 as f64;
         let factor = |name: &str| match name {
@@ -244,11 +244,7 @@ impl Known {
             }),
         };
         let product = |text: &str| text.split(" * ").map(factor).product::<f64>();
-        let parts = text.split(" + ").map(|part| {
-            let (first, rest) = part.split_once(" - ").unwrap_or((part, "0"));
-            product(first) - rest.split(" - ").map(product).sum::<f64>()
-        });
-        parts.sum()
+        text.split(" + ").map(product).sum()
     }
 
     /// Fails the check unless the members of a pattern are there and alike; others are ignored.
