@@ -122,16 +122,6 @@ pub(crate) struct Shared {
     task: Mutex<Option<std::path::PathBuf>>,
 }
 
-impl Shared {
-    pub(crate) fn note(&self, stream: StreamLog) {
-        self.log.lock().push(stream);
-    }
-
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
-    }
-}
-
 /// A running server; stops when dropped.
 #[derive(Debug)]
 pub struct Server {

@@ -12,7 +12,7 @@ use std::thread;
 use clock::Clock;
 use domain::Nanos;
 use simulator::profile::{Distribution, Profile};
-use simulator::{Placement, Simulator, SimulatorConfig};
+use simulator::{Simulator, SimulatorConfig};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -127,7 +127,7 @@ fn run(case: Case) {
                 let clock = Clock::real();
                 let mut config = SimulatorConfig::new(profile(case), clock.clone());
                 config.servers = case.servers;
-                config.placement = Placement::OneEach;
+                config.device_each = true;
                 let simulator = Simulator::start(config).await.expect("it starts");
                 sender
                     .send((clock, simulator.endpoints()))

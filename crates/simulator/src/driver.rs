@@ -201,19 +201,17 @@ impl Drop for Ticket {
 #[derive(Debug)]
 pub(crate) struct Sampler {
     pub(crate) world: Arc<World>,
-    pub(crate) devices: Vec<String>,
 }
 
 impl GpuSampler for Sampler {
     fn source(&self) -> GpuSource {
-        if self.devices.is_empty() {
+        let devices = self.world.with_core(|core, _| core.profile.device_names());
+        if devices.is_empty() {
             return GpuSource::Absent {
                 reason: "the simulated machine has no GPU".to_owned(),
             };
         }
-        GpuSource::Simulated {
-            devices: self.devices.clone(),
-        }
+        GpuSource::Simulated { devices }
     }
 
     fn sample(&mut self, _: Option<Stamp>) -> Vec<GpuReading> {

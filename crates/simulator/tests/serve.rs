@@ -11,7 +11,7 @@ use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use simulator::faults::{FaultKind, FaultRule};
 use simulator::profile::Profile;
-use simulator::{Placement, ServeError, Simulator, SimulatorConfig, StartError, serve};
+use simulator::{ServeError, Simulator, SimulatorConfig, StartError, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -188,7 +188,7 @@ async fn the_sampler_shows_the_devices_at_work() {
     let Bench {
         clock, simulator, ..
     } = Bench::new(|config| {
-        config.placement = Placement::OneEach;
+        config.device_each = true;
         let device = config.profile.devices[0].clone();
         config.profile.devices.push(device);
         config.servers = 2;

@@ -22,7 +22,7 @@ use std::fmt::Write as _;
 use common::{Answer, Bench, call, virtually};
 use futures_util::future::join_all;
 use serde_json::Value;
-use simulator::{Placement, SimulatorConfig};
+use simulator::SimulatorConfig;
 
 macro_rules! scripts {
     ($($name:ident)*) => {
@@ -91,7 +91,7 @@ fn configure(config: &mut SimulatorConfig, settings: &Value) {
             "devices" => {
                 let device = config.profile.devices[0].clone();
                 config.profile.devices = vec![device; number() as usize];
-                config.placement = Placement::OneEach;
+                config.device_each = true;
             }
             "capability" => config.profile.models[0].capabilities.push(text()),
             "fault" => {

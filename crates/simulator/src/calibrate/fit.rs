@@ -2,7 +2,7 @@
 
 use super::figures::{AgentRun, CalibrateError, RecordedRun};
 use super::replay::{ReplayedRun, Service, Start, replay};
-use crate::profile::{ModelSpec, Profile};
+use crate::profile::{ModelSpec, Profile, with_tag};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fitted {
@@ -33,8 +33,8 @@ pub fn fit(
     shared: &[RecordedRun],
     apart: &[RecordedRun],
 ) -> Result<Fitted, CalibrateError> {
-    let named = base.find_model(model);
-    let index = named.and_then(|found| base.models.iter().position(|m| m.name == found.name));
+    let full = with_tag(model);
+    let index = base.models.iter().position(|m| m.name == full);
     let index = index.ok_or_else(|| CalibrateError::NoModel(model.to_owned()))?;
     let replayed = replay(base, model, shared, Start::Cold)?;
     let mut fit = Fit {

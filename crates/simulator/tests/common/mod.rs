@@ -8,6 +8,7 @@ use clock::{Clock, LedgerEntry};
 use domain::Stamp;
 use http_body_util::BodyExt as _;
 use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::HeaderName;
 use hyper::{HeaderMap, Request};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -66,11 +67,8 @@ impl Answer {
 }
 
 #[derive(Debug, Clone)]
-pub(crate) struct Call<'a> {
-    pub(crate) method: &'a str,
-    pub(crate) path: &'a str,
-    pub(crate) body: String,
-    pub(crate) headers: Vec<(&'a str, &'a str)>,
+pub(crate) struct Call {
+    pub(crate) request: Request<String>,
     /// Close the connection after this many frames.
     pub(crate) leave_after: Option<usize>,
 }
@@ -79,42 +77,41 @@ pub(crate) struct Call<'a> {
     clippy::needless_pass_by_value,
     reason = "tests pass what they just made"
 )]
-pub(crate) fn post(path: &str, body: impl ToString) -> Call<'_> {
-    let headers = vec![("host", "localhost")];
+pub(crate) fn post(path: &str, body: impl ToString) -> Call {
+    let request = Request::post(path).header("host", "localhost");
     Call {
-        method: "POST",
-        path,
-        body: body.to_string(),
-        headers,
+        request: request.body(body.to_string()).expect("a request"),
         leave_after: None,
     }
 }
 
 /// `METHOD PATH [BODY]`; after `header NAME=VALUE` with this header, and after `leave N` from a client
 /// that closes the connection after N frames.
-pub(crate) fn call(text: &str) -> Call<'_> {
+pub(crate) fn call(text: &str) -> Call {
     let (word, rest) = text.split_once(' ').expect("method and path");
     let (argument, body) = rest.split_once(' ').unwrap_or((rest, ""));
     match word {
         "header" => {
             let mut call = call(body);
-            let header = argument.split_once('=').expect("NAME=VALUE");
-            call.headers.retain(|(name, _)| *name != header.0);
-            call.headers.push(header);
+            let (name, value) = argument.split_once('=').expect("NAME=VALUE");
+            let name: HeaderName = name.parse().expect("a name");
+            let value = value.parse().expect("a value");
+            call.request.headers_mut().insert(name, value);
             call
         }
         "leave" => Call {
             leave_after: Some(argument.parse().expect("a number of frames")),
             ..call(body)
         },
-        method => Call {
-            method,
-            ..post(argument, body)
-        },
+        method => {
+            let mut call = post(argument, body);
+            *call.request.method_mut() = method.parse().expect("a method");
+            call
+        }
     }
 }
 
-impl Call<'_> {
+impl Call {
     /// Sends it on a connection of its own, which is closed when the answer is returned.
     pub(crate) async fn send(&self, clock: &Clock, endpoint: &str) -> io::Result<Answer> {
         let stream = TcpStream::connect(endpoint.trim_start_matches("http://")).await?;
@@ -140,14 +137,11 @@ impl Call<'_> {
     ) -> hyper::Result<Answer> {
         let in_flight = clock.post_request();
         let took = |units| in_flight.iter().for_each(|entry| entry.take(units));
-        let mut request = Request::builder().method(self.method).uri(self.path);
-        for (name, value) in &self.headers {
-            request = request.header(*name, *value);
-        }
+        let mut request = self.request.clone();
         if let Some(entry) = &in_flight {
-            request = request.header(LedgerEntry::HEADER, entry.id());
+            let id = entry.id().into();
+            request.headers_mut().insert(LedgerEntry::HEADER, id);
         }
-        let request = request.body(self.body.clone()).expect("a request");
         let sent = clock.now();
         let (head, mut body) = sender.send_request(request).await?.into_parts();
         took(1);
@@ -204,7 +198,7 @@ impl Bench {
         Self::new(|config| config.faults.rules = vec![rule]).await
     }
 
-    pub(crate) async fn send(&self, call: Call<'_>) -> Answer {
+    pub(crate) async fn send(&self, call: Call) -> Answer {
         call.send(&self.clock, &self.endpoint)
             .await
             .expect("a response")

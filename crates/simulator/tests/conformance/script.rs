@@ -294,7 +294,6 @@ impl Known {
         let (kind, argument) = kind.split_once(' ').unwrap_or((kind, ""));
         match kind {
             "absent" => seen.is_none(),
-            "null" => value.is_null(),
             "nothing" => text_of(value).is_empty(),
             "text" => value.is_string(),
             "words" => !text_of(value).is_empty(),

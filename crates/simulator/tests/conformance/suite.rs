@@ -183,10 +183,13 @@ impl Server {
         })
     }
 
-    pub(crate) async fn send(&self, call: Call<'_>) -> Checked<Answer> {
+    pub(crate) async fn send(&self, call: Call) -> Checked<Answer> {
         match call.send(&self.clock, &self.endpoint).await {
             Ok(answer) => Ok(answer),
-            Err(error) => wrong(format!("{} {}: {error}", call.method, call.path)),
+            Err(error) => {
+                let request = &call.request;
+                wrong(format!("{} {}: {error}", request.method(), request.uri()))
+            }
         }
     }
 
