@@ -10,13 +10,8 @@ use crate::Clock;
 
 /// Units in flight per exchange. A unit is a request, a response head, a body byte or the end of a body; sender and
 /// receiver must count alike.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Ledger {
-    shared: Arc<Shared>,
-}
-
 #[derive(Debug, Default)]
-struct Shared {
+pub(crate) struct Ledger {
     open: Mutex<Open>,
     posted: Notify,
 }
@@ -48,13 +43,13 @@ impl Open {
 
 impl Ledger {
     /// Keeps the runtime from idling, and so virtual time from moving, while anything is in flight.
-    pub(crate) async fn guard(self) {
+    pub(crate) async fn guard(self: Arc<Self>) {
         loop {
-            while self.shared.open.lock().in_flight > 0 {
+            while self.open.lock().in_flight > 0 {
                 // A yield lets tokio poll its I/O driver without parking, and only parking moves a paused clock.
                 tokio::task::yield_now().await;
             }
-            self.shared.posted.notified().await;
+            self.posted.notified().await;
         }
     }
 }
@@ -62,7 +57,7 @@ impl Ledger {
 /// One side's place in an exchange: one request and its response.
 #[derive(Debug)]
 pub struct LedgerEntry {
-    ledger: Ledger,
+    ledger: Arc<Ledger>,
     id: u64,
     is_client: bool,
 }
@@ -72,7 +67,7 @@ impl Clock {
     /// it ends the exchange and drops what is still posted: the client has its answer or has given up.
     pub fn post_request(&self) -> Option<LedgerEntry> {
         let ledger = self.inner.ledger.clone()?;
-        let mut open = ledger.shared.open.lock();
+        let mut open = ledger.open.lock();
         open.opened += 1;
         let id = open.opened;
         open.units.insert(id, 0);
@@ -110,28 +105,20 @@ impl LedgerEntry {
 
     /// Puts units on the wire. Does nothing once the exchange has ended.
     pub fn post(&self, units: u64) {
-        self.ledger
-            .shared
-            .open
-            .lock()
-            .add(self.id, units.cast_signed());
-        self.ledger.shared.posted.notify_one();
+        self.ledger.open.lock().add(self.id, units.cast_signed());
+        self.ledger.posted.notify_one();
     }
 
     /// Takes units off the wire. Does nothing once the exchange has ended.
     pub fn take(&self, units: u64) {
-        self.ledger
-            .shared
-            .open
-            .lock()
-            .add(self.id, -units.cast_signed());
+        self.ledger.open.lock().add(self.id, -units.cast_signed());
     }
 }
 
 impl Drop for LedgerEntry {
     fn drop(&mut self) {
         if self.is_client {
-            let mut open = self.ledger.shared.open.lock();
+            let mut open = self.ledger.open.lock();
             if open.units.remove(&self.id).is_some_and(|count| count > 0) {
                 open.in_flight -= 1;
             }

@@ -51,7 +51,7 @@ struct Inner {
     /// Clock time that had passed at `epoch`: not zero when a stopped sweep goes on.
     offset: Nanos,
     rate: Rate,
-    ledger: Option<Ledger>,
+    ledger: Option<Arc<Ledger>>,
 }
 
 /// How clock time runs against tokio's.
@@ -67,7 +67,7 @@ enum Rate {
 pub struct Elapsed;
 
 impl Clock {
-    fn new(rate: Rate, ledger: Option<Ledger>, offset: Nanos) -> Self {
+    fn new(rate: Rate, ledger: Option<Arc<Ledger>>, offset: Nanos) -> Self {
         Self {
             inner: Arc::new(Inner {
                 epoch: Instant::now(),
@@ -99,8 +99,8 @@ impl Clock {
     /// Virtual time, starting now at `offset`. Starts the guard task, so it must be called once,
     /// inside a runtime like [`virtual_runtime`]'s (or `#[tokio::test(start_paused = true)]`).
     pub fn start_virtual_from(offset: Nanos) -> Self {
-        let ledger = Ledger::default();
-        tokio::spawn(ledger.clone().guard());
+        let ledger = Arc::new(Ledger::default());
+        tokio::spawn(Arc::clone(&ledger).guard());
         Self::new(Rate::Virtual, Some(ledger), offset)
     }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::TcpListener as StdListener;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clock::Clock;
@@ -91,7 +92,7 @@ impl Engine {
 
     pub(crate) fn run(&mut self) {
         let mut events = Events::with_capacity(1024);
-        while !self.shared.is_stopped() {
+        while !self.shared.stop.load(Ordering::Acquire) {
             match self.poll.poll(&mut events, self.time_to_next()) {
                 Ok(()) => {}
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
@@ -189,7 +190,7 @@ impl Engine {
         let _ = self.poll.registry().deregister(&mut connection.socket);
         // A stream that has not ended is logged as far as it went.
         if let Some(stream) = connection.stream {
-            self.shared.note(stream.log);
+            self.shared.log.lock().push(stream.log);
         }
     }
 
@@ -220,7 +221,7 @@ impl Engine {
                 });
                 continue;
             };
-            self.shared.note(log);
+            self.shared.log.lock().push(log);
             if connection.is_over() {
                 self.close(due.slot);
             } else {

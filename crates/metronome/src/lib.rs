@@ -122,16 +122,6 @@ pub(crate) struct Shared {
     task: Mutex<Option<std::path::PathBuf>>,
 }
 
-impl Shared {
-    pub(crate) fn note(&self, stream: StreamLog) {
-        self.log.lock().push(stream);
-    }
-
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
-    }
-}
-
 /// A running server; stops when dropped.
 #[derive(Debug)]
 pub struct Server {
@@ -143,19 +133,14 @@ pub struct Server {
 
 impl Server {
     /// Listens on an address (port 0 takes a free one) and serves on a thread of its own. Stamps
-    /// are `clock`'s, which must run in real time.
-    ///
-    /// # Errors
-    /// When the address cannot be bound or the thread cannot be started.
+    /// are `clock`'s, which must run in real time. Fails when the address cannot be bound or the
+    /// thread cannot be started.
     pub fn start(pace: Pace, address: SocketAddr, clock: Clock) -> io::Result<Self> {
         Self::start_with(pace, address, clock, || {})
     }
 
     /// As [`Server::start`], running `begin` on the server's thread before it serves: to hold that
     /// thread to a core of its own, for example.
-    ///
-    /// # Errors
-    /// When the address cannot be bound or the thread cannot be started.
     pub fn start_with(
         pace: Pace,
         address: SocketAddr,

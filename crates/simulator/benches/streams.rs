@@ -12,7 +12,7 @@ use std::thread;
 use clock::Clock;
 use domain::Nanos;
 use simulator::profile::{Distribution, Profile};
-use simulator::{Placement, Simulator, SimulatorConfig};
+use simulator::{Simulator, SimulatorConfig};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -127,7 +127,7 @@ fn run(case: Case) {
                 let clock = Clock::real();
                 let mut config = SimulatorConfig::new(profile(case), clock.clone());
                 config.servers = case.servers;
-                config.placement = Placement::OneEach;
+                config.device_each = true;
                 let simulator = Simulator::start(config).await.expect("it starts");
                 sender
                     .send((clock, simulator.endpoints()))
@@ -192,11 +192,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     // `cargo test --all-targets` runs this too, without `--bench`: a small load checks that it works.
     let full = arguments.iter().any(|argument| argument == "--bench");
-    let mut named = arguments
-        .iter()
-        .filter(|name| !name.starts_with('-'))
-        .peekable();
-    let all = named.peek().is_none();
+    let named = arguments.iter().filter(|name| !name.starts_with('-'));
     let named: Vec<_> = named.collect();
     for case in CASES {
         if !full {
@@ -206,7 +202,7 @@ fn main() {
                 tokens: 20,
                 ..case
             });
-        } else if all || named.iter().any(|name| *name == case.name) {
+        } else if named.is_empty() || named.iter().any(|name| *name == case.name) {
             run(case);
         }
     }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use log::{LogLine, RequestLog};
 
-use crate::core::{Core, Notice, NoticeKind, RequestId, RunnerOptions, Work};
+use crate::core::{Core, Notice, RequestId, RunnerOptions, Work};
 use log::Log;
 
 /// The simulated machine, shared by listeners, handlers and samplers.
@@ -30,19 +30,12 @@ pub(crate) struct World {
 #[derive(Debug)]
 struct Inner {
     core: Core,
-    outlets: HashMap<RequestId, Outlet>,
+    /// Where the notices of each request come out, bounded by its tokens even if the client does not read.
+    outlets: HashMap<RequestId, UnboundedSender<Notice>>,
     next_id: u64,
     /// When the driver will wake up.
     planned: Option<Stamp>,
     log: Log,
-}
-
-/// One request's notices, bounded by its tokens even if the client does not read.
-#[derive(Debug)]
-struct Outlet {
-    notices: UnboundedSender<Notice>,
-    /// Deliver token notices.
-    streams: bool,
 }
 
 impl Inner {
@@ -53,10 +46,8 @@ impl Inner {
                 continue;
             };
             let (id, is_final) = (notice.id, notice.what.is_final());
-            if outlet.streams || !matches!(notice.what, NoticeKind::Token { .. }) {
-                // The receiver of a dropped ticket is gone.
-                let _ = outlet.notices.send(notice);
-            }
+            // The receiver of a dropped ticket is gone.
+            let _ = outlet.send(notice);
             if is_final {
                 self.outlets.remove(&id);
             }
@@ -110,23 +101,18 @@ impl World {
         result
     }
 
-    /// Without `streams` token notices are left out. Dropping the ticket cancels the request.
-    pub(crate) fn submit(self: &Arc<Self>, server: usize, streams: bool, work: Work) -> Ticket {
+    /// Dropping the ticket cancels the request.
+    pub(crate) fn submit(self: &Arc<Self>, server: usize, work: Work) -> Ticket {
         self.act(|inner, now| {
             let id = RequestId(inner.next_id);
             inner.next_id += 1;
-            let (sender, notices) = mpsc::unbounded_channel();
-            let outlet = Outlet {
-                notices: sender,
-                streams,
-            };
+            let (outlet, notices) = mpsc::unbounded_channel();
             inner.outlets.insert(id, outlet);
             inner.core.submit(now, server, Work { id, ..work });
             Ticket {
                 world: Arc::clone(self),
                 notices,
                 id,
-                over: false,
             }
         })
     }
@@ -180,7 +166,6 @@ pub(crate) struct Ticket {
     world: Arc<World>,
     notices: UnboundedReceiver<Notice>,
     id: RequestId,
-    over: bool,
 }
 
 impl Ticket {
@@ -191,36 +176,30 @@ impl Ticket {
     /// The next notice. After the final one there is none, ever.
     pub(crate) async fn next(&mut self) -> Notice {
         match self.notices.recv().await {
-            Some(notice) => self.note(notice),
+            Some(notice) => notice,
             None => std::future::pending().await,
         }
     }
 
     /// The next notice if there is one already.
     pub(crate) fn next_if_ready(&mut self) -> Option<Notice> {
-        let notice = self.notices.try_recv().ok()?;
-        Some(self.note(notice))
-    }
-
-    fn note(&mut self, notice: Notice) -> Notice {
-        self.over |= notice.what.is_final();
-        notice
+        self.notices.try_recv().ok()
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if !self.over {
-            self.world.act(|inner, now| {
-                inner.outlets.remove(&self.id);
-                inner.core.cancel(now, self.id);
-            });
-        }
+        self.world.act(|inner, now| {
+            inner.outlets.remove(&self.id);
+            // Does nothing for a request that has ended.
+            inner.core.cancel(now, self.id);
+        });
     }
 }
 
 /// The simulated devices, read on the sweep's clock.
-pub(crate) fn gpus(world: Arc<World>, devices: Vec<String>) -> Gpus {
+pub(crate) fn gpus(world: Arc<World>) -> Gpus {
+    let devices = world.with_core(|core, _| core.profile.device_names());
     let source = if devices.is_empty() {
         let reason = "the simulated machine has no GPU".to_owned();
         GpuSource::Absent { reason }

@@ -37,4 +37,4 @@ mod simulator;
 pub use crate::core::RunnerOptions;
 pub use driver::{LogLine, RequestLog};
 pub use serve::{ServeError, serve};
-pub use simulator::{Placement, Simulator, SimulatorConfig, StartError};
+pub use simulator::{Simulator, SimulatorConfig, StartError};

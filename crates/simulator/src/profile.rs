@@ -8,7 +8,7 @@ use domain::backend::KeepAlive;
 use serde::{Deserialize, Serialize};
 
 pub use check::ProfileError;
-pub use outputs::{Distribution, OutputClass, OutputDraw};
+pub use outputs::{Distribution, OutputClass};
 
 /// The built-in profiles, by name: TR113's machine, and one that takes almost no time.
 const SHIPPED: [(&str, &str); 2] = [
@@ -263,6 +263,18 @@ pub(crate) fn with_tag(name: &str) -> String {
     format!("{name}{tag}")
 }
 
+/// What so many seconds of `keep_alive` mean; negative is for ever.
+pub(crate) fn keep_alive(seconds: f64) -> KeepAlive {
+    // More nanoseconds than an i64 holds (292 years) overflow in Go.
+    if !(0.0..9.2e9).contains(&seconds) {
+        KeepAlive::Forever
+    } else if seconds * 1e9 < 1.0 {
+        KeepAlive::Unload
+    } else {
+        KeepAlive::For(Nanos((seconds * 1e9) as u64))
+    }
+}
+
 impl ModelSpec {
     /// The runner's key: at most one runner per key and server.
     pub fn key(&self) -> &str {
@@ -275,16 +287,6 @@ impl ModelSpec {
 }
 
 impl ServerSettings {
-    pub fn keep_alive(&self) -> KeepAlive {
-        if self.keep_alive_s < 0.0 {
-            KeepAlive::Forever
-        } else if self.keep_alive_s == 0.0 {
-            KeepAlive::Unload
-        } else {
-            KeepAlive::For(Nanos::from_secs_f64(self.keep_alive_s))
-        }
-    }
-
     /// The release as numbers; a missing part is 0. Anything after a `-` is ignored.
     pub fn release(&self) -> (u32, u32, u32) {
         let plain = self.version.split('-').next().unwrap_or_default();

@@ -205,24 +205,21 @@ fn check_pace(profile: &Profile, scale: f64, limits: Limits) -> Result<Vec<Strin
 mod tests {
     use super::*;
 
-    fn limits() -> Limits {
-        Limits {
-            timer: Nanos(600_000),
-            transport: Nanos(30_000),
-        }
-    }
-
     #[test]
     fn compression_is_kept_warned_of_or_refused() {
+        let limits = Limits {
+            timer: Nanos(600_000),
+            transport: Nanos(30_000),
+        };
         let mut profile = Profile::builtin("instant").expect("it ships");
         for model in &mut profile.models {
             model.rates.decode_tps = 100.0;
             model.rates.cpu_decode_tps = 10.0;
         }
-        assert_eq!(check_pace(&profile, 8.0, limits()).expect("kept"), [""; 0]);
-        let warnings = check_pace(&profile, 10.0, limits()).expect("warned of");
+        assert_eq!(check_pace(&profile, 8.0, limits).expect("kept"), [""; 0]);
+        let warnings = check_pace(&profile, 10.0, limits).expect("warned of");
         assert_eq!(warnings.len(), 1);
-        let error = check_pace(&profile, 20.0, limits())
+        let error = check_pace(&profile, 20.0, limits)
             .expect_err("refused")
             .to_string();
         assert!(

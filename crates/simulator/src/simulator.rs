@@ -25,23 +25,15 @@ use crate::profile::Profile;
 /// 2026-01-01T00:00:00Z: the date of stamp zero by default.
 const DEFAULT_EPOCH: u64 = 1_767_225_600;
 
-/// Which devices each server may use.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Placement {
-    /// Every server may use every device of the profile, as several servers on one machine do.
-    #[default]
-    Shared,
-    /// Server `i` has device `i`, modulo the number of devices, to itself.
-    OneEach,
-}
-
 #[derive(Debug)]
 pub struct SimulatorConfig {
     pub profile: Profile,
     pub clock: Clock,
     /// Servers, each with its own port; at least 1.
     pub servers: usize,
-    pub placement: Placement,
+    /// Server `i` has device `i`, modulo the number of devices, to itself. Otherwise every server may
+    /// use every device of the profile, as several servers on one machine do.
+    pub device_each: bool,
     /// Seed of every draw, instead of the profile's.
     pub seed: Option<u64>,
     /// Slots per runner, instead of the profile's number.
@@ -69,7 +61,7 @@ impl SimulatorConfig {
             profile,
             clock,
             servers: 1,
-            placement: Placement::Shared,
+            device_each: false,
             seed: None,
             num_parallel: None,
             faults: FaultRules::default(),
@@ -110,7 +102,6 @@ impl Fails for StartError {
 pub struct Simulator {
     world: Arc<World>,
     addresses: Vec<SocketAddr>,
-    devices: Vec<String>,
     stops: Stops,
     tasks: TaskTracker,
 }
@@ -139,13 +130,12 @@ impl Simulator {
         let servers = (0..config.servers)
             .map(|index| {
                 let mut server = profile.server();
-                if config.placement == Placement::OneEach && !server.devices.is_empty() {
+                if config.device_each && !server.devices.is_empty() {
                     server.devices = vec![index % server.devices.len()];
                 }
                 server
             })
             .collect();
-        let devices = profile.device_names();
         let core = Core::new(profile.clone(), servers)?;
         let clock = config.clock;
         let world = World::new(core, clock.clone(), config.log);
@@ -164,7 +154,6 @@ impl Simulator {
         let mut simulator = Self {
             world,
             addresses: Vec::new(),
-            devices,
             stops: Stops::default(),
             tasks: TaskTracker::new(),
         };
@@ -208,7 +197,7 @@ impl Simulator {
 
     /// The simulated devices, read at the clock's now.
     pub fn gpus(&self) -> Gpus {
-        driver::gpus(Arc::clone(&self.world), self.devices.clone())
+        driver::gpus(Arc::clone(&self.world))
     }
 
     /// The log, oldest first: the last twenty thousand lines.

@@ -6,11 +6,12 @@ mod common;
 use std::net::SocketAddr;
 
 use clock::Clock;
-use common::{Bench, Call, call, paced, post, virtually};
+use common::{Bench, call, paced, post, virtually};
+use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use simulator::faults::{FaultKind, FaultRule};
 use simulator::profile::Profile;
-use simulator::{Placement, ServeError, Simulator, SimulatorConfig, StartError, serve};
+use simulator::{ServeError, Simulator, SimulatorConfig, StartError, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -47,22 +48,18 @@ async fn it_describes_itself_and_logs_what_it_did() {
     }
     assert_eq!(endpoints.len(), 2);
     let clock = Clock::real();
-    let mut clients = Vec::new();
-    for client in 0..40 {
+    let clients = (0..40).map(|client| {
         let (clock, endpoint) = (clock.clone(), endpoints[client % 2].clone());
-        clients.push(tokio::spawn(async move {
+        tokio::spawn(async move {
             let ask = json!({"model": "gemma3", "prompt": format!("client {client}")});
             let answer = post("/api/generate", ask).send(&clock, &endpoint).await;
             let answer = answer.expect("a response");
             assert!(answer.whole);
             let last = answer.objects().expect("objects").pop().expect("one");
             (answer.status, last["done"] == json!(true))
-        }));
-    }
-    let mut outcomes = Vec::new();
-    for client in clients {
-        outcomes.push(client.await.expect("no panic"));
-    }
+        })
+    });
+    let mut outcomes = try_join_all(clients).await.expect("no panic");
     outcomes.sort_unstable();
     assert_eq!(outcomes[..39], [(200, true); 39]);
     assert_eq!(outcomes[39], (503, false));
@@ -191,7 +188,7 @@ async fn the_sampler_shows_the_devices_at_work() {
     let Bench {
         clock, simulator, ..
     } = Bench::new(|config| {
-        config.placement = Placement::OneEach;
+        config.device_each = true;
         let device = config.profile.devices[0].clone();
         config.profile.devices.push(device);
         config.servers = 2;
@@ -222,13 +219,9 @@ fn a_server_for_the_network_takes_any_name() {
         })
         .await;
         let port = bench.endpoint.rsplit(':').next().expect("a port");
-        let call = Call {
-            headers: vec![("host", "models.example.com")],
-            ..call("GET /api/version")
-        };
-        let answer = call
-            .send(&bench.clock, &format!("http://127.0.0.1:{port}"))
-            .await;
+        let call = call("header host=models.example.com GET /api/version");
+        let endpoint = format!("http://127.0.0.1:{port}");
+        let answer = call.send(&bench.clock, &endpoint).await;
         assert_eq!(answer.expect("a response").status, 200);
     });
 }

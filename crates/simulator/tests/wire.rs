@@ -10,7 +10,7 @@
 //! | `METHOD PATH [BODY]` | sends a request and shows the whole answer |
 //! | `brief METHOD PATH [BODY]` | shows only the members of a stream's objects, with counts |
 //! | `leave N METHOD PATH [BODY]` | closes the connection after N frames |
-//! | `host NAME METHOD PATH` | sends another `Host` header |
+//! | `header NAME=VALUE METHOD PATH` | sends this header |
 //! | `quit TIME METHOD PATH [BODY]` | closes the connection after this time |
 //! | `on N METHOD PATH [BODY]` | asks the server of that number |
 //! | `+TIME` and any request | with its neighbours of this kind, each so long after the first |
@@ -22,7 +22,7 @@ use std::fmt::Write as _;
 use common::{Answer, Bench, call, virtually};
 use futures_util::future::join_all;
 use serde_json::Value;
-use simulator::{Placement, SimulatorConfig};
+use simulator::SimulatorConfig;
 
 macro_rules! scripts {
     ($($name:ident)*) => {
@@ -91,7 +91,7 @@ fn configure(config: &mut SimulatorConfig, settings: &Value) {
             "devices" => {
                 let device = config.profile.devices[0].clone();
                 config.profile.devices = vec![device; number() as usize];
-                config.placement = Placement::OneEach;
+                config.device_each = true;
             }
             "capability" => config.profile.models[0].capabilities.push(text()),
             "fault" => {
@@ -128,16 +128,6 @@ async fn request(bench: &Bench, text: &str) -> String {
     let (argument, rest2) = rest.split_once(' ').unwrap_or((rest, ""));
     let shown = match word {
         "brief" => brief(&bench.send(call(rest)).await),
-        "leave" => {
-            let mut call = call(rest2);
-            call.leave_after = Some(argument.parse().expect("a number of frames"));
-            show(&bench.send(call).await)
-        }
-        "host" => {
-            let mut call = call(rest2);
-            call.headers = vec![("host", argument)];
-            show(&bench.send(call).await)
-        }
         "quit" => tokio::select! {
             answer = bench.send(call(rest2)) => show(&answer),
             () = sleep(bench, argument) => Ok("  quit\n".to_owned()),

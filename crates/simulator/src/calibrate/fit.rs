@@ -2,7 +2,7 @@
 
 use super::figures::{AgentRun, CalibrateError, RecordedRun};
 use super::replay::{ReplayedRun, Service, Start, replay};
-use crate::profile::{ModelSpec, Profile};
+use crate::profile::{ModelSpec, Profile, with_tag};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fitted {
@@ -25,18 +25,16 @@ struct Case<'a> {
 /// `shared` are runs of all agents on one server. A replay on `base` shows which of their requests
 /// needed a load, waited for another agent, or had their prompt cached, which depends only on
 /// options and order. `apart`, which may be empty, are runs with a server for each agent on one
-/// device; they give the loss of sharing it.
-///
-/// # Errors
-/// When the profile lacks the model, or the recording lacks figures for a constant.
+/// device; they give the loss of sharing it. Fails when the profile lacks the model, or the recording
+/// lacks figures for a constant.
 pub fn fit(
     base: &Profile,
     model: &str,
     shared: &[RecordedRun],
     apart: &[RecordedRun],
 ) -> Result<Fitted, CalibrateError> {
-    let named = base.find_model(model);
-    let index = named.and_then(|found| base.models.iter().position(|m| m.name == found.name));
+    let full = with_tag(model);
+    let index = base.models.iter().position(|m| m.name == full);
     let index = index.ok_or_else(|| CalibrateError::NoModel(model.to_owned()))?;
     let replayed = replay(base, model, shared, Start::Cold)?;
     let mut fit = Fit {

@@ -5,26 +5,19 @@ use std::fmt;
 use super::figures::RecordedRun;
 use super::replay::ReplayedRun;
 
-/// What is compared, and its unit.
-const QUANTITIES: [(&str, &str); 5] = [
-    ("wall", "s"),
-    ("ttft A", "s"),
-    ("ttft B", "s"),
-    ("load", "s"),
-    ("speedup_est", ""),
-];
+/// What is compared, its unit, and its figures in one run.
+type Quantity = (&'static str, &'static str, fn(&RecordedRun) -> Vec<f64>);
 
-/// The figures of each quantity in one run.
-fn figures(run: &RecordedRun) -> [Vec<f64>; 5] {
-    let agents = &run.agents;
-    [
-        vec![run.wall_s],
-        vec![agents[0].ttft_ms / 1e3],
-        vec![agents[1].ttft_ms / 1e3],
-        agents.iter().map(|agent| agent.load_ms / 1e3).collect(),
-        vec![run.speedup_est],
-    ]
-}
+const QUANTITIES: [Quantity; 5] = [
+    ("wall", "s", |run| vec![run.wall_s]),
+    ("ttft A", "s", |run| vec![run.agents[0].ttft_ms / 1e3]),
+    ("ttft B", "s", |run| vec![run.agents[1].ttft_ms / 1e3]),
+    ("load", "s", |run| {
+        let loads = run.agents.iter().map(|agent| agent.load_ms / 1e3);
+        loads.collect()
+    }),
+    ("speedup_est", "", |run| vec![run.speedup_est]),
+];
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ErrorRow {
@@ -56,15 +49,14 @@ impl FitReport {
         let replayed = replayed.iter().map(|again| &again.run);
         let pairs: Vec<(&RecordedRun, &RecordedRun)> = recorded.iter().zip(replayed).collect();
         let mut rows: Vec<ErrorRow> = Vec::new();
-        for (index, (quantity, unit)) in QUANTITIES.into_iter().enumerate() {
+        for (quantity, unit, figures) in QUANTITIES {
             let mut row = ErrorRow {
                 quantity,
                 unit,
                 ..ErrorRow::default()
             };
             for (run, again) in &pairs {
-                let [recorded, simulated] = [run, again].map(|run| figures(run)[index].clone());
-                for (was, is) in recorded.into_iter().zip(simulated) {
+                for (was, is) in figures(run).into_iter().zip(figures(again)) {
                     let error = (is - was).abs();
                     let percent = 100.0 * error / was;
                     row.n += 1;

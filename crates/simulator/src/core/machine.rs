@@ -22,7 +22,7 @@ pub(crate) const RUNNER_STOPPED: &str = "model runner has unexpectedly stopped, 
 
 #[derive(Debug)]
 pub(crate) struct Core {
-    pub(super) profile: Profile,
+    pub(crate) profile: Profile,
     pub(super) servers: Vec<Server>,
     pub(super) devices: Vec<Device>,
     /// Runners that compute on the host's CPU, which they share equally.

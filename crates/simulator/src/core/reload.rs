@@ -7,9 +7,7 @@ use super::types::RunnerOptions;
 use crate::profile::{ModelSpec, ServerSettings};
 
 /// Contexts by total device memory, largest first: minimum bytes, tokens.
-const TIERS: [(u64, u32); 2] = [(47 << 30, 262_144), (23 << 30, 32_768)];
-/// The context below the smallest tier.
-const SMALLEST_TIER: u32 = 4096;
+const TIERS: [(u64, u32); 3] = [(47 << 30, 262_144), (23 << 30, 32_768), (0, 4096)];
 const LEAST_VISION_CTX: u32 = 2048;
 
 /// The options a runner was started with.
@@ -108,9 +106,8 @@ impl Launch {
         if !self.ctx_auto {
             return None;
         }
-        [TIERS[0].1, TIERS[1].1, SMALLEST_TIER]
-            .into_iter()
-            .find(|&tier| tier < self.num_ctx)
+        let mut contexts = TIERS.into_iter().map(|(_, context)| context);
+        contexts.find(|context| *context < self.num_ctx)
     }
 }
 
@@ -119,10 +116,10 @@ fn default_ctx(settings: &ServerSettings, vram: u64) -> u32 {
         return settings.context_length;
     }
     match settings.release() {
-        release if release >= (0, 15, 5) => TIERS
-            .iter()
-            .find(|(least, _)| vram >= *least)
-            .map_or(SMALLEST_TIER, |(_, ctx)| *ctx),
+        release if release >= (0, 15, 5) => {
+            let tier = TIERS.iter().find(|(least, _)| vram >= *least);
+            tier.expect("the last one needs no memory").1
+        }
         release if release >= (0, 6, 7) => 4096,
         _ => 2048,
     }

@@ -12,6 +12,7 @@ use super::placement::Placement;
 use super::reload::Launch;
 use super::state::{Head, RequestState, Runner, RunnerId, RunnerState, Slot};
 use super::types::{NoticeKind, RequestId, WorkKind};
+use crate::profile::keep_alive;
 
 impl Core {
     /// Starts a runner that will run out of device memory.
@@ -56,6 +57,8 @@ impl Core {
         for &(device, bytes) in &placement.held {
             self.devices[device].held.insert(uid, bytes);
         }
+        let settings = &self.servers[server].spec.settings;
+        let poll_s = settings.ready_poll_s;
         let slots = (0..launch.parallel).map(|_| Slot::default()).collect();
         self.runners.insert(
             uid,
@@ -67,7 +70,7 @@ impl Core {
                 launch,
                 state: RunnerState::Loading,
                 placement,
-                session: self.servers[server].spec.settings.keep_alive(),
+                session: keep_alive(settings.keep_alive_s),
                 in_flight: 0,
                 expires: None,
                 timer: 0,
@@ -82,7 +85,6 @@ impl Core {
         );
         self.requests[&id].state = RequestState::Loading;
         self.servers[server].head = Head::Loading(id, uid);
-        let poll_s = self.servers[server].spec.settings.ready_poll_s;
         let at = whole_micros(self.now + whole_polls(seconds, poll_s));
         self.schedule(at, uid.0, Event::LoadEnded { runner: uid });
         uid

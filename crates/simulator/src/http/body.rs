@@ -204,6 +204,7 @@ impl Reply {
                     self.crash();
                 }
             }
+            (NoticeKind::Token { .. }, _) if generation.whole => {}
             (NoticeKind::Token { index }, Output::Text(text)) => {
                 let to = text.script.shown_after(index + 1);
                 self.show(text, at, to);
@@ -239,9 +240,9 @@ impl Reply {
             }
             (NoticeKind::Done { timings, reason }, Output::Text(text)) => {
                 if generation.whole {
-                    self.whole(text, at, reason.into(), &timings);
+                    self.whole(text, at, reason.into(), timings);
                 } else {
-                    self.last(text, at, reason.into(), &timings);
+                    self.last(text, at, reason.into(), timings);
                 }
             }
             (NoticeKind::Failed { message }, Output::Text(text))
@@ -283,33 +284,28 @@ impl Reply {
         }
     }
 
-    /// The final object of an answer; one that is cut off has neither a reason nor counters.
-    fn finale<'a>(
+    fn finale(
         &self,
-        script: &'a Script,
-        context: Option<&'a [u32]>,
+        text: &TextOutput,
         at: Stamp,
         reason: &'static str,
-        timings: &'a Timings,
-        cut: bool,
-    ) -> FinalObject<'a> {
+        timings: Timings,
+    ) -> FinalObject {
         let tokens = timings.eval_count;
-        let jump = self
-            .fault
-            .as_ref()
-            .filter(|fault| fault.kind == FaultKind::ClockJump);
+        let jump = self.played(FaultKind::ClockJump);
+        let context = text.context.as_deref();
         FinalObject {
             at,
-            reason: (!cut).then_some(reason),
-            timings: (!cut).then_some(timings),
-            context: context.map(|prompt| [prompt, script.ids_of(tokens)]),
+            reason: Some(reason),
+            timings: Some(timings),
+            context: context.map(|prompt| [prompt, text.script.ids_of(tokens)].concat()),
             jump: jump.map_or(0, |fault| (fault.jump_s * 1e9) as i64),
-            tool_called: !cut && script.tool_after(tokens).is_some(),
+            tool_called: text.script.tool_after(tokens).is_some(),
         }
     }
 
     /// The end of a stream: the rest of the text, a tool call, the final object.
-    fn last(&mut self, text: &mut TextOutput, at: Stamp, reason: &'static str, timings: &Timings) {
+    fn last(&mut self, text: &mut TextOutput, at: Stamp, reason: &'static str, timings: Timings) {
         let tokens = timings.eval_count;
         let to = text.script.generated_after(tokens);
         self.show(text, at, to);
@@ -331,8 +327,7 @@ impl Reply {
             self.exchange.line.chunks += 1;
         }
         let tail = self.out.len();
-        let context = text.context.as_deref();
-        let finale = self.finale(&text.script, context, at, reason, timings, false);
+        let finale = self.finale(text, at, reason, timings);
         text.encoder.last(&finale, &mut self.out);
         self.end = Some(End::Clean);
         let stalled = self.stall.take();
@@ -343,11 +338,13 @@ impl Reply {
         }
     }
 
-    fn whole(&mut self, text: &mut TextOutput, at: Stamp, reason: &'static str, timings: &Timings) {
+    fn whole(&mut self, text: &mut TextOutput, at: Stamp, reason: &'static str, timings: Timings) {
         let script = &text.script;
         let tokens = timings.eval_count;
-        let cut = self.plays(FaultKind::EofWithoutDone) || script.hangs_up_after(tokens);
-        let finale = self.finale(script, text.context.as_deref(), at, reason, timings, cut);
+        let mut finale = self.finale(text, at, reason, timings);
+        if self.plays(FaultKind::EofWithoutDone) || script.hangs_up_after(tokens) {
+            (finale.reason, finale.timings) = (None, None);
+        }
         self.exchange.line.chunks += 1;
         let message = Message {
             tool: script.tool_after(tokens),
@@ -357,8 +354,13 @@ impl Reply {
         self.finish_document();
     }
 
+    /// The fault, if it is of this kind.
+    fn played(&self, kind: FaultKind) -> Option<&FaultRule> {
+        self.fault.as_ref().filter(|fault| fault.kind == kind)
+    }
+
     fn plays(&self, kind: FaultKind) -> bool {
-        self.fault.as_ref().is_some_and(|fault| fault.kind == kind)
+        self.played(kind).is_some()
     }
 
     /// Whether there is a fault that is played after such a number of objects with text.
@@ -370,10 +372,7 @@ impl Reply {
 
     /// The bytes that may be sent now: all of them, or one byte of a slow drip.
     async fn portion(&mut self) -> Bytes {
-        let drip = self
-            .fault
-            .as_ref()
-            .filter(|f| f.kind == FaultKind::SlowDrip);
+        let drip = self.played(FaultKind::SlowDrip);
         let Some(pause) = drip.map(|fault| fault.pause.unwrap_or(DRIP)) else {
             return std::mem::take(&mut self.out).into();
         };

@@ -31,19 +31,13 @@ struct EmbedRequest {
 }
 
 fn inputs(value: Option<Value>) -> Result<Vec<String>, Refusal> {
-    match value {
-        None => Ok(Vec::new()),
-        Some(Value::String(text)) if text.is_empty() => Ok(Vec::new()),
-        Some(Value::String(text)) => Ok(vec![text]),
-        Some(Value::Array(items)) => items
-            .into_iter()
-            .map(|item| match item {
-                Value::String(text) => Ok(text),
-                _ => Err(Refusal::bad("invalid input type")),
-            })
-            .collect(),
-        Some(_) => Err(Refusal::bad("invalid input type")),
-    }
+    let items = match value {
+        None => Vec::new(),
+        Some(Value::String(text)) if text.is_empty() => Vec::new(),
+        Some(Value::Array(items)) => items,
+        Some(one) => vec![one],
+    };
+    serde_json::from_value(items.into()).map_err(|_| Refusal::bad("invalid input type"))
 }
 
 fn read(path: &str, body: &[u8]) -> Result<EmbedRequest, Refusal> {

@@ -10,20 +10,20 @@ use super::request::{Dialect, GenerationRequest};
 use super::text::{Message, ToolCall, likelihood};
 use crate::core::Timings;
 
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct FinalObject<'a> {
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FinalObject {
     pub(crate) at: Stamp,
-    /// `stop`, `length`, `load`, `unload`; `None` when no reason is sent.
+    /// `stop`, `length`, `load`, `unload`; `None` when the answer is cut off.
     pub(crate) reason: Option<&'static str>,
-    pub(crate) timings: Option<&'a Timings>,
+    pub(crate) timings: Option<Timings>,
     /// Token ids for generate's deprecated `context`.
-    pub(crate) context: Option<[&'a [u32]; 2]>,
+    pub(crate) context: Option<Vec<u32>>,
     /// Nanoseconds added to every duration by a fault.
     pub(crate) jump: i64,
     pub(crate) tool_called: bool,
 }
 
-impl FinalObject<'_> {
+impl FinalObject {
     /// The reason as /v1 names it.
     fn finish_reason(&self) -> Option<&'static str> {
         self.reason.map(|reason| match reason {
@@ -43,10 +43,12 @@ impl FinalObject<'_> {
 
     /// The members of Ollama's last object, each after a comma. Zeros are left out.
     fn push_metrics(&self, out: &mut Vec<u8>) {
-        if let Some([prompt, output]) = self.context {
-            member(out, "context", &[prompt, output].concat());
+        if let Some(context) = &self.context {
+            member(out, "context", context);
         }
-        let Some(timings) = self.timings else { return };
+        let Some(timings) = &self.timings else {
+            return;
+        };
         let off = |nanos: domain::Nanos| match nanos.0.cast_signed() {
             0 => 0,
             nanos => nanos.saturating_add(self.jump),
@@ -174,7 +176,7 @@ impl Encoder {
         &self,
         at: Stamp,
         message: &Message<'_>,
-        finale: Option<&FinalObject<'_>>,
+        finale: Option<&FinalObject>,
         out: &mut Vec<u8>,
     ) {
         push(
@@ -248,7 +250,7 @@ impl Encoder {
     }
 
     /// The end of a stream.
-    pub(crate) fn last(&mut self, finale: &FinalObject<'_>, out: &mut Vec<u8>) {
+    pub(crate) fn last(&mut self, finale: &FinalObject, out: &mut Vec<u8>) {
         if !self.dialect.is_v1() {
             self.native(finale.at, &Message::default(), Some(finale), out);
             out.push(b'\n');
@@ -266,12 +268,7 @@ impl Encoder {
     }
 
     /// The one object of an answer that is not streamed.
-    pub(crate) fn whole(
-        &mut self,
-        finale: &FinalObject<'_>,
-        message: &Message<'_>,
-        out: &mut Vec<u8>,
-    ) {
+    pub(crate) fn whole(&mut self, finale: &FinalObject, message: &Message<'_>, out: &mut Vec<u8>) {
         if !self.dialect.is_v1() {
             return self.native(finale.at, message, Some(finale), out);
         }

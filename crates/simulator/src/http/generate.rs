@@ -15,7 +15,7 @@ use super::request::{Dialect, Format, GenerationRequest, MEDIUM_THINKING, Turn};
 use super::text::{Answer, Script, ScriptSpec};
 use crate::core::{self, RunnerOptions, Work, WorkKind, tokens};
 use crate::faults::{FaultKind, FaultRule};
-use crate::profile::{ModelSpec, OutputDraw};
+use crate::profile::ModelSpec;
 
 /// Ollama's error when memory runs out while a model loads.
 const OUT_OF_MEMORY: &str = "llama-server process has terminated: cudaMalloc failed: \
@@ -144,7 +144,7 @@ pub(super) fn submit(
         let world = &exchange.world;
         world.with_core(|core, _| core.fail_next_load(server, OUT_OF_MEMORY));
     }
-    let ticket = exchange.world.submit(server, !whole, work);
+    let ticket = exchange.world.submit(server, work);
     exchange.line.id = Some(ticket.id());
     Generation {
         ticket,
@@ -239,18 +239,15 @@ fn write_script(
         Some(seed) if seed >= 0 => seed,
         _ => app.repeat(derive(&[&model.name, content])),
     };
-    let draw = OutputDraw {
-        prompt: rendered,
-        seed,
-        temperature,
-    };
     let by_default = if model.can("thinking") {
         MEDIUM_THINKING
     } else {
         0.0
     };
     let think = ask.think.unwrap_or(by_default);
-    let natural = app.profile.output_tokens(model, draw);
+    let natural = app
+        .profile
+        .output_tokens(model, rendered, seed, temperature);
     let natural = natural.saturating_sub(1) as usize;
     let answer = match (ask.tool(), &ask.format) {
         (Some(tool), _) => Answer::Tool(&tool.function.name, &tool.function.parameters),

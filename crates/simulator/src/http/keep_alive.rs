@@ -5,6 +5,7 @@ use domain::backend::KeepAlive;
 use serde_json::Value;
 
 use super::go_types;
+use crate::profile;
 
 /// Reads a `keep_alive` value: seconds as a number, or a Go duration as text. `null` is absent.
 pub(crate) fn read(value: Option<&Value>) -> Result<Option<KeepAlive>, String> {
@@ -13,7 +14,7 @@ pub(crate) fn read(value: Option<&Value>) -> Result<Option<KeepAlive>, String> {
         Value::Null => Ok(None),
         Value::Number(number) => {
             let seconds = number.as_f64().unwrap_or(f64::INFINITY);
-            Ok(Some(from_seconds(seconds)))
+            Ok(Some(profile::keep_alive(seconds)))
         }
         Value::String(text) => Ok(Some(match go_duration(text)? {
             n if n < 0 => KeepAlive::Forever,
@@ -21,17 +22,6 @@ pub(crate) fn read(value: Option<&Value>) -> Result<Option<KeepAlive>, String> {
             n => KeepAlive::For(Nanos(n.unsigned_abs())),
         })),
         other => Err(format!("Unsupported type: '{}'", go_types::type_of(other))),
-    }
-}
-
-fn from_seconds(seconds: f64) -> KeepAlive {
-    // More nanoseconds than an i64 holds (292 years) overflow in Go.
-    if !(0.0..9.2e9).contains(&seconds) {
-        KeepAlive::Forever
-    } else if seconds * 1e9 < 1.0 {
-        KeepAlive::Unload
-    } else {
-        KeepAlive::For(Nanos((seconds * 1e9) as u64))
     }
 }
 

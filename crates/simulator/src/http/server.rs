@@ -58,13 +58,7 @@ pub(crate) async fn listen(
             } => match accepted {
                 Ok((stream, _)) => {
                     let serving = serve(Arc::clone(&app), server, stream, open.clone());
-                    let kill = stops.now.clone();
-                    connections.spawn(async move {
-                        tokio::select! {
-                            () = kill.cancelled() => {}
-                            () = serving => {}
-                        }
-                    });
+                    connections.spawn(stops.now.clone().run_until_cancelled_owned(serving));
                 }
                 // For example too many open files: wait, because trying at once would spin.
                 Err(error) => {

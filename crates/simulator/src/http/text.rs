@@ -298,28 +298,16 @@ mod tests {
         chunk_tokens: 1,
     };
 
-    fn content(script: &Script) -> String {
-        script
-            .between(0, script.generated_after(script.ids.len() as u32))
-            .content
-            .to_owned()
-    }
-
-    /// What a client sees when generation ends after this many tokens.
-    fn streamed(script: &Script, tokens: u32) -> Vec<(String, String)> {
-        let mut at = 0;
-        (1..=tokens)
-            .map(|token| {
-                let to = if token == tokens {
-                    script.generated_after(token)
-                } else {
-                    script.shown_after(token)
-                };
-                let message = script.between(at, to);
-                at = to;
-                (message.thinking.to_owned(), message.content.to_owned())
-            })
-            .collect()
+    /// The content that a client sees when generation ends after this many tokens.
+    fn streamed(script: &Script, tokens: u32) -> String {
+        let shown = (1..tokens).map(|token| script.shown_after(token));
+        let mut from = 0;
+        let parts = shown.chain([script.generated_after(tokens)]).map(|to| {
+            let message = script.between(from, to);
+            from = to;
+            message.content
+        });
+        parts.collect()
     }
 
     proptest! {
@@ -336,10 +324,10 @@ mod tests {
             };
             let script = Script::new(&spec);
             let tokens = cut.min(script.ids.len() as u32);
-            let text: String =
-                streamed(&script, tokens).into_iter().map(|(_, content)| content).collect();
+            let text = streamed(&script, tokens);
             prop_assert!(!text.contains(&stop));
-            prop_assert!(content(&script).starts_with(&text));
+            let whole = script.between(0, script.generated_after(script.ids.len() as u32));
+            prop_assert!(whole.content.starts_with(&text));
         }
     }
 }

@@ -40,38 +40,33 @@ pub enum Distribution {
     LogNormal,
 }
 
-/// The parts of a request that decide the length of its answer.
-#[derive(Debug, Clone, Copy)]
-pub struct OutputDraw<'a> {
-    /// System text and prompt, or the rendered conversation.
-    pub prompt: &'a str,
-    /// The request's sampling seed, or a number that differs between repeated requests.
-    pub seed: i64,
-    /// Sampling temperature; at 0 the seed has no effect, as with a real sampler.
-    pub temperature: f64,
-}
-
 impl Profile {
     /// Tokens that the model would generate if nothing stopped it, the end-of-text token included.
-    pub fn output_tokens(&self, model: &ModelSpec, draw: OutputDraw<'_>) -> u32 {
+    /// `prompt` is the system text and the prompt, or the rendered conversation. `seed` is the
+    /// request's, or a number that differs between repeated requests; at a temperature of 0 it has no
+    /// effect, as with a real sampler.
+    pub fn output_tokens(
+        &self,
+        model: &ModelSpec,
+        prompt: &str,
+        seed: i64,
+        temperature: f64,
+    ) -> u32 {
         let class = model
             .outputs
             .iter()
             .find(|class| {
                 class.contains.is_empty()
-                    || class
-                        .contains
-                        .iter()
-                        .any(|w| draw.prompt.contains(w.as_str()))
+                    || class.contains.iter().any(|w| prompt.contains(w.as_str()))
             })
             .expect("a checked profile ends with a class that matches everything");
-        let sampling = if draw.temperature > 0.0 { draw.seed } else { 0 };
+        let sampling = if temperature > 0.0 { seed } else { 0 };
         let seed = derive(&[
             "output",
             &self.seed.to_string(),
             &model.name,
             &sampling.to_string(),
-            draw.prompt,
+            prompt,
         ]);
         class.draw(&mut ChaCha8Rng::seed_from_u64(seed))
     }

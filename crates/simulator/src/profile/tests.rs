@@ -65,14 +65,7 @@ fn a_missing_file_says_which_profiles_ship() {
 fn output_lengths_follow_the_class_and_nothing_but_content() {
     let profile = Profile::builtin("rtx4080-laptop").expect("ships");
     let model = profile.find_model("gemma3").expect("has it");
-    let draw = |prompt, seed, temperature| {
-        let draw = OutputDraw {
-            prompt,
-            seed,
-            temperature,
-        };
-        profile.output_tokens(model, draw)
-    };
+    let draw = |prompt, seed, temperature| profile.output_tokens(model, prompt, seed, temperature);
     let collector = "You are DataCollector-9000, a systems analyst";
     assert_eq!(draw(collector, 3, 0.8), draw(collector, 3, 0.8));
     assert_eq!(draw(collector, 3, 0.0), draw(collector, 4, 0.0), "greedy");

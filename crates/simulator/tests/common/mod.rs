@@ -1,23 +1,26 @@
-//! A client on a plain socket: it shows what a library would hide, and stamps every frame.
+//! A client that shows what others hide, and stamps every frame.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use std::fmt::Write as _;
 use std::io;
 
 use clock::{Clock, LedgerEntry};
 use domain::Stamp;
+use http_body_util::BodyExt as _;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::HeaderName;
+use hyper::{HeaderMap, Request};
+use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use simulator::faults::FaultRule;
 use simulator::profile::Profile;
 use simulator::{Simulator, SimulatorConfig};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) head: String,
+    pub(crate) headers: HeaderMap,
     pub(crate) sent: Stamp,
     pub(crate) head_at: Stamp,
     pub(crate) frames: Vec<(Stamp, Vec<u8>)>,
@@ -29,10 +32,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().skip(1).find_map(|line| {
-            let (key, value) = line.split_once(':')?;
-            key.eq_ignore_ascii_case(name).then(|| value.trim())
-        })
+        self.headers.get(name)?.to_str().ok()
     }
 
     pub(crate) fn text(&self) -> String {
@@ -67,11 +67,8 @@ impl Answer {
 }
 
 #[derive(Debug, Clone)]
-pub(crate) struct Call<'a> {
-    pub(crate) method: &'a str,
-    pub(crate) path: &'a str,
-    pub(crate) body: String,
-    pub(crate) headers: Vec<(&'a str, &'a str)>,
+pub(crate) struct Call {
+    pub(crate) request: Request<String>,
     /// Close the connection after this many frames.
     pub(crate) leave_after: Option<usize>,
 }
@@ -80,62 +77,77 @@ pub(crate) struct Call<'a> {
     clippy::needless_pass_by_value,
     reason = "tests pass what they just made"
 )]
-pub(crate) fn post(path: &str, body: impl ToString) -> Call<'_> {
-    let headers = vec![("host", "localhost")];
+pub(crate) fn post(path: &str, body: impl ToString) -> Call {
+    let request = Request::post(path).header("host", "localhost");
     Call {
-        method: "POST",
-        path,
-        body: body.to_string(),
-        headers,
+        request: request.body(body.to_string()).expect("a request"),
         leave_after: None,
     }
 }
 
-/// `METHOD PATH [BODY]`.
-pub(crate) fn call(text: &str) -> Call<'_> {
-    let (method, rest) = text.split_once(' ').expect("method and path");
-    let (path, body) = rest.split_once(' ').unwrap_or((rest, ""));
-    Call {
-        method,
-        ..post(path, body)
+/// `METHOD PATH [BODY]`; after `header NAME=VALUE` with this header, and after `leave N` from a client
+/// that closes the connection after N frames.
+pub(crate) fn call(text: &str) -> Call {
+    let (word, rest) = text.split_once(' ').expect("method and path");
+    let (argument, body) = rest.split_once(' ').unwrap_or((rest, ""));
+    match word {
+        "header" => {
+            let mut call = call(body);
+            let (name, value) = argument.split_once('=').expect("NAME=VALUE");
+            let name: HeaderName = name.parse().expect("a name");
+            let value = value.parse().expect("a value");
+            call.request.headers_mut().insert(name, value);
+            call
+        }
+        "leave" => Call {
+            leave_after: Some(argument.parse().expect("a number of frames")),
+            ..call(body)
+        },
+        method => {
+            let mut call = post(argument, body);
+            *call.request.method_mut() = method.parse().expect("a method");
+            call
+        }
     }
 }
 
-impl Call<'_> {
-    /// Sends it on a connection of its own.
+impl Call {
+    /// Sends it on a connection of its own, which is closed when the answer is returned.
     pub(crate) async fn send(&self, clock: &Clock, endpoint: &str) -> io::Result<Answer> {
-        let address = endpoint.trim_start_matches("http://");
-        let mut stream = TcpStream::connect(address).await?;
+        let stream = TcpStream::connect(endpoint.trim_start_matches("http://")).await?;
         stream.set_nodelay(true)?;
+        let handshake = http1::handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = handshake.map_err(io::Error::other)?;
+        let serving = async {
+            // What breaks the connection breaks the exchange, too, which reports it.
+            let _ = connection.await;
+            std::future::pending().await
+        };
+        tokio::select! {
+            biased;
+            answer = self.exchange(clock, &mut sender) => answer.map_err(io::Error::other),
+            answer = serving => answer,
+        }
+    }
+
+    async fn exchange(
+        &self,
+        clock: &Clock,
+        sender: &mut SendRequest<String>,
+    ) -> hyper::Result<Answer> {
         let in_flight = clock.post_request();
         let took = |units| in_flight.iter().for_each(|entry| entry.take(units));
-        let mut request = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
-        for (name, value) in &self.headers {
-            let _ = write!(request, "{name}: {value}\r\n");
-        }
+        let mut request = self.request.clone();
         if let Some(entry) = &in_flight {
-            let _ = write!(request, "{}: {}\r\n", LedgerEntry::HEADER, entry.id());
+            let id = entry.id().into();
+            request.headers_mut().insert(LedgerEntry::HEADER, id);
         }
-        let _ = write!(
-            request,
-            "content-length: {}\r\n\r\n{}",
-            self.body.len(),
-            self.body
-        );
         let sent = clock.now();
-        stream.write_all(request.as_bytes()).await?;
-        let mut reader = BufReader::new(stream);
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
+        let (head, mut body) = sender.send_request(request).await?.into_parts();
         took(1);
-        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok());
         let mut answer = Answer {
-            status: status.expect("a status"),
-            head,
+            status: head.status.as_u16(),
+            headers: head.headers,
             sent,
             head_at: clock.now(),
             frames: Vec::new(),
@@ -143,58 +155,21 @@ impl Call<'_> {
             whole: false,
             ended: clock.now(),
         };
-        let mut left = match self.method {
-            "HEAD" => Some(0),
-            _ => answer.header("content-length").and_then(|n| n.parse().ok()),
-        };
-        loop {
-            let part = next_part(&mut reader, &mut left).await;
+        while self.leave_after != Some(answer.frames.len()) {
+            let frame = body.frame().await;
             answer.ended = clock.now();
-            match part {
-                Ok(part) if part.is_empty() => {
-                    took(1);
-                    answer.whole = true;
-                    return Ok(answer);
-                }
-                Ok(part) => {
-                    took(part.len() as u64);
-                    answer.body.extend_from_slice(&part);
-                    answer.frames.push((clock.now(), part));
-                }
-                Err(_) => return Ok(answer),
-            }
-            if self.leave_after == Some(answer.frames.len()) {
-                return Ok(answer);
-            }
+            let Some(Ok(frame)) = frame else {
+                answer.whole = frame.is_none();
+                took(1);
+                break;
+            };
+            let data = frame.into_data().expect("no trailers");
+            took(data.len() as u64);
+            answer.body.extend_from_slice(&data);
+            answer.frames.push((answer.ended, data.to_vec()));
         }
+        Ok(answer)
     }
-}
-
-/// The next chunk of a body, or what is there of the bytes `left` of one of known length; empty at
-/// its end.
-async fn next_part(
-    reader: &mut BufReader<TcpStream>,
-    left: &mut Option<usize>,
-) -> io::Result<Vec<u8>> {
-    let Some(left) = left else {
-        let mut size = String::new();
-        reader.read_line(&mut size).await?;
-        let size = usize::from_str_radix(size.trim_end(), 16).map_err(io::Error::other)?;
-        let mut chunk = vec![0; size + 2];
-        reader.read_exact(&mut chunk).await?;
-        chunk.truncate(size);
-        return Ok(chunk);
-    };
-    let mut part = vec![0; *left];
-    if *left > 0 {
-        let count = reader.read(&mut part).await?;
-        if count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        part.truncate(count);
-        *left -= count;
-    }
-    Ok(part)
 }
 
 /// A simulator in virtual time and the clock it runs on.
@@ -223,7 +198,7 @@ impl Bench {
         Self::new(|config| config.faults.rules = vec![rule]).await
     }
 
-    pub(crate) async fn send(&self, call: Call<'_>) -> Answer {
+    pub(crate) async fn send(&self, call: Call) -> Answer {
         call.send(&self.clock, &self.endpoint)
             .await
             .expect("a response")

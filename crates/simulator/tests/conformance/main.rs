@@ -13,9 +13,8 @@ mod script;
 mod suite;
 
 use clock::Clock;
-use common::{paced, virtually};
+use common::{Bench, virtually};
 use serde_json::{Value, json};
-use simulator::{Simulator, SimulatorConfig};
 use suite::{Checked, Server, Verdicts, not_here, object, objects, same, text_of};
 
 const SCRIPTS: [&str; 6] = [
@@ -31,6 +30,14 @@ const SCRIPTS: [&str; 6] = [
 async fn check(server: &Server) -> Verdicts {
     println!("\nversion {}, model {}", server.version, server.model);
     let mut verdicts = Verdicts::default();
+    let name = "a stop string ends the answer before it";
+    verdicts
+        .add(server, name, a_stop_string_ends_the_answer(server))
+        .await;
+    let name = "two requests at once are both served";
+    verdicts
+        .add(server, name, two_requests_are_served(server))
+        .await;
     for check in SCRIPTS
         .iter()
         .flat_map(|script| script.split("\n== ").skip(1))
@@ -40,16 +47,6 @@ async fn check(server: &Server) -> Verdicts {
             .add(server, name, script::play(server, steps))
             .await;
     }
-    let name = "a stop string ends the answer before it";
-    verdicts
-        .add(server, name, a_stop_string_ends_the_answer(server))
-        .await;
-    let name = "two requests at once are both served";
-    verdicts
-        .add(server, name, two_requests_are_served(server))
-        .await;
-    let name = "the model can be unloaded at the end";
-    verdicts.add(server, name, server.unload()).await;
     println!("{verdicts:?}");
     verdicts
 }
@@ -87,10 +84,9 @@ async fn two_requests_are_served(server: &Server) -> Checked {
 
 fn simulator_conforms(model: &str) {
     virtually(async {
-        let clock = Clock::start_virtual();
-        let config = SimulatorConfig::new(paced(), clock.clone());
-        let simulator = Simulator::start(config).await.expect("it starts");
-        let server = Server::new(clock, &simulator.endpoints()[0], model, "nomic-embed-text")
+        let bench = Bench::new(|_| {}).await;
+        let clock = bench.clock.clone();
+        let server = Server::new(clock, &bench.endpoint, model, "nomic-embed-text")
             .await
             .expect("the model is there");
         let verdicts = check(&server).await;

@@ -160,15 +160,6 @@ impl Server {
         thinks.then_some(false).into()
     }
 
-    /// A context length that the server takes as it is: models that see have at least 2048.
-    pub(crate) fn ctx(&self, length: u32) -> u32 {
-        if self.can("vision") {
-            2048 + length
-        } else {
-            length
-        }
-    }
-
     /// A script with the names and numbers of this server.
     pub(crate) fn fill(&self, script: &str) -> String {
         let model = &self.model;
@@ -185,15 +176,20 @@ impl Server {
             .replace("EMBEDDER", &self.embedder)
             .replace("LONG", &LONG.repeat(400))
             .replace("THINK", &self.unthinking().to_string());
+        // Contexts that the server takes as they are: models that see have at least 2048.
+        let least = if self.can("vision") { 2048 } else { 0 };
         [64, 512, 640, 768].iter().fold(script, |script, ctx| {
-            script.replace(&format!("CTX_{ctx}"), &self.ctx(*ctx).to_string())
+            script.replace(&format!("CTX_{ctx}"), &(least + ctx).to_string())
         })
     }
 
-    pub(crate) async fn send(&self, call: Call<'_>) -> Checked<Answer> {
+    pub(crate) async fn send(&self, call: Call) -> Checked<Answer> {
         match call.send(&self.clock, &self.endpoint).await {
             Ok(answer) => Ok(answer),
-            Err(error) => wrong(format!("{} {}: {error}", call.method, call.path)),
+            Err(error) => {
+                let request = &call.request;
+                wrong(format!("{} {}: {error}", request.method(), request.uri()))
+            }
         }
     }
 
