@@ -1,15 +1,14 @@
 //! Third-party clients against the simulator, third-party readers of exported frames, and the conformance
 //! suite against any server.
 
-use std::fmt;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
-use crate::delegate::{Profile, build, cargo, exit, root, succeeds, target};
+use crate::delegate::{Profile, build, cargo, exit, quietly, root, succeeds, target};
 
 pub(crate) const HELP: &str = include_str!("help/clients.txt");
 
@@ -29,16 +28,9 @@ const UNREACHABLE: &[&str] = &[
 ];
 
 /// Why a check cannot be made on this machine: an error that fails no suite.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub(crate) struct Skipped(pub(crate) String);
-
-impl fmt::Display for Skipped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Skipped {}
 
 /// Checks that could not be made on this machine, with the reason.
 static SKIPPED: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -239,22 +231,19 @@ fn rust(folder: &Path, endpoint: &str) -> Result<bool> {
 
 /// Runs a package manager. Fails with [`Skipped`] when it is not installed or cannot reach its index.
 pub(crate) fn install(command: &mut Command) -> Result<()> {
-    let program = command.get_program().display().to_string();
-    let output = match command.output() {
-        Ok(output) => output,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            bail!(Skipped(format!("{program} is not installed")));
-        }
-        Err(error) => return Err(error).with_context(|| format!("{program} could not be started")),
-    };
-    if output.status.success() {
+    let Err(error) = quietly(command) else {
         return Ok(());
+    };
+    let program = command.get_program().display();
+    let cause = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    if cause == Some(io::ErrorKind::NotFound) {
+        bail!(Skipped(format!("{program} is not installed")));
     }
-    let words = String::from_utf8_lossy(&output.stderr);
+    let words = error.to_string();
     if UNREACHABLE.iter().any(|sign| words.contains(sign)) {
         bail!(Skipped(format!("{program} cannot reach its package index")));
     }
-    bail!("{program} failed: {}", words.trim_end())
+    Err(error)
 }
 
 fn conformance(args: &[String]) -> Result<bool> {
