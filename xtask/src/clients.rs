@@ -1,14 +1,15 @@
 //! Third-party clients against the simulator, third-party readers of exported frames, and the conformance
 //! suite against any server.
 
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
 use crate::delegate::{Profile, build, cargo, exit, quietly, root, succeeds, target};
+use crate::serving::Serving;
 
 pub(crate) const HELP: &str = include_str!("help/clients.txt");
 
@@ -75,61 +76,19 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
 /// Runs every client against a new simulator; true when none failed.
 pub(crate) fn all() -> Result<bool> {
     let folder = root().join("clients");
-    let server = Server::start(&folder)?;
-    let (folder, url) = (folder.as_path(), server.endpoint.as_str());
+    let mut serve = Command::new(build("tandem", Profile::Dev)?);
+    serve
+        .args(["serve", "--port", "0", "--profile"])
+        .arg(folder.join("profile.toml"))
+        .arg("--fault")
+        .arg(folder.join("faults.toml"));
+    let server = Serving::start(&mut serve).context("the simulator could not be started")?;
+    let (folder, url) = (folder.as_path(), server.url.as_str());
     let mut ok = settle("ollama and openai (Python)", python(folder, url));
     ok &= settle("pandas, polars and DuckDB", frames(folder));
     ok &= settle("ollama (JavaScript)", node(folder, url));
     ok &= settle("ollama-rs", rust(folder, url));
     Ok(ok)
-}
-
-/// A simulator on a free port, stopped when dropped.
-struct Server {
-    child: Child,
-    endpoint: String,
-}
-
-impl Server {
-    fn start(folder: &Path) -> Result<Self> {
-        let binary = build("tandem", Profile::Dev)?;
-        let mut child = Command::new(&binary)
-            .args(["serve", "--port", "0", "--profile"])
-            .arg(folder.join("profile.toml"))
-            .arg("--fault")
-            .arg(folder.join("faults.toml"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("{} could not be started", binary.display()))?;
-        let output = child.stdout.take().context("the simulator has no output")?;
-        // Built before the output is read, so that an error there stops the simulator.
-        let mut server = Self {
-            child,
-            endpoint: String::new(),
-        };
-        for line in BufReader::new(output).lines() {
-            let line = line.context("the simulator's output could not be read")?;
-            if let Some(rest) = line.trim_start().strip_prefix("listening ") {
-                let endpoint = rest.split_whitespace().next().unwrap_or_default();
-                endpoint.clone_into(&mut server.endpoint);
-            }
-            if line.starts_with("Ctrl-C") {
-                break;
-            }
-        }
-        if server.endpoint.is_empty() {
-            bail!("the simulator ended before it listened");
-        }
-        Ok(server)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have exited by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// Where the clients' packages are installed.

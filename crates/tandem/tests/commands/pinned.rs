@@ -1,24 +1,24 @@
 //! Output of the commands as snapshots: help, figures, and errors with their exit codes. In the scripts `SERVER` stands for
-//! the URL of a running simulator, `CLOSED` for an address without a listener, and `PROXY` for one to which no command may
+//! the URL of a running simulator, `CLOSED` for an address without a listener, and `UNVISITED` for one to which no command may
 //! connect.
 
 use std::net::TcpListener;
 
 use crate::place::Place;
-use crate::support::{Serving, closed_port};
+use crate::support::{closed_port, serving};
 
 fn pin(name: &str, transcript: &str) {
     insta::with_settings!({omit_expression => true}, { insta::assert_snapshot!(name, transcript) });
 }
 
 fn script(name: &str) {
-    let server = Serving::start();
+    let server = serving();
     let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = proxy.local_addr().unwrap().to_string();
     let values = [
         ("SERVER", &*server.url),
         ("CLOSED", &closed_port()),
-        ("PROXY", &address),
+        ("UNVISITED", &address),
     ];
     pin(name, &Place::new().script(name, &values));
     proxy.set_nonblocking(true).unwrap();
