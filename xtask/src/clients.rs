@@ -1,15 +1,15 @@
 //! Third-party clients against the simulator, third-party readers of exported frames, and the conformance
 //! suite against any server.
 
-use std::fmt;
-use std::io::{BufRead, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
-use crate::delegate::{Profile, build, cargo, exit, root, succeeds, target};
+use crate::delegate::{Profile, build, cargo, exit, quietly, root, succeeds, target};
+use crate::serving::Serving;
 
 pub(crate) const HELP: &str = include_str!("help/clients.txt");
 
@@ -29,16 +29,9 @@ const UNREACHABLE: &[&str] = &[
 ];
 
 /// Why a check cannot be made on this machine: an error that fails no suite.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub(crate) struct Skipped(pub(crate) String);
-
-impl fmt::Display for Skipped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Skipped {}
 
 /// Checks that could not be made on this machine, with the reason.
 static SKIPPED: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -83,61 +76,19 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
 /// Runs every client against a new simulator; true when none failed.
 pub(crate) fn all() -> Result<bool> {
     let folder = root().join("clients");
-    let server = Server::start(&folder)?;
-    let (folder, url) = (folder.as_path(), server.endpoint.as_str());
+    let mut serve = Command::new(build("tandem", Profile::Dev)?);
+    serve
+        .args(["serve", "--port", "0", "--profile"])
+        .arg(folder.join("profile.toml"))
+        .arg("--fault")
+        .arg(folder.join("faults.toml"));
+    let server = Serving::start(&mut serve).context("the simulator could not be started")?;
+    let (folder, url) = (folder.as_path(), server.url.as_str());
     let mut ok = settle("ollama and openai (Python)", python(folder, url));
     ok &= settle("pandas, polars and DuckDB", frames(folder));
     ok &= settle("ollama (JavaScript)", node(folder, url));
     ok &= settle("ollama-rs", rust(folder, url));
     Ok(ok)
-}
-
-/// A simulator on a free port, stopped when dropped.
-struct Server {
-    child: Child,
-    endpoint: String,
-}
-
-impl Server {
-    fn start(folder: &Path) -> Result<Self> {
-        let binary = build("tandem", Profile::Dev)?;
-        let mut child = Command::new(&binary)
-            .args(["serve", "--port", "0", "--profile"])
-            .arg(folder.join("profile.toml"))
-            .arg("--fault")
-            .arg(folder.join("faults.toml"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("{} could not be started", binary.display()))?;
-        let output = child.stdout.take().context("the simulator has no output")?;
-        // Built before the output is read, so that an error there stops the simulator.
-        let mut server = Self {
-            child,
-            endpoint: String::new(),
-        };
-        for line in BufReader::new(output).lines() {
-            let line = line.context("the simulator's output could not be read")?;
-            if let Some(rest) = line.trim_start().strip_prefix("listening ") {
-                let endpoint = rest.split_whitespace().next().unwrap_or_default();
-                endpoint.clone_into(&mut server.endpoint);
-            }
-            if line.starts_with("Ctrl-C") {
-                break;
-            }
-        }
-        if server.endpoint.is_empty() {
-            bail!("the simulator ended before it listened");
-        }
-        Ok(server)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have exited by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// Where the clients' packages are installed.
@@ -239,22 +190,19 @@ fn rust(folder: &Path, endpoint: &str) -> Result<bool> {
 
 /// Runs a package manager. Fails with [`Skipped`] when it is not installed or cannot reach its index.
 pub(crate) fn install(command: &mut Command) -> Result<()> {
-    let program = command.get_program().display().to_string();
-    let output = match command.output() {
-        Ok(output) => output,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            bail!(Skipped(format!("{program} is not installed")));
-        }
-        Err(error) => return Err(error).with_context(|| format!("{program} could not be started")),
-    };
-    if output.status.success() {
+    let Err(error) = quietly(command) else {
         return Ok(());
+    };
+    let program = command.get_program().display();
+    let cause = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    if cause == Some(io::ErrorKind::NotFound) {
+        bail!(Skipped(format!("{program} is not installed")));
     }
-    let words = String::from_utf8_lossy(&output.stderr);
+    let words = error.to_string();
     if UNREACHABLE.iter().any(|sign| words.contains(sign)) {
         bail!(Skipped(format!("{program} cannot reach its package index")));
     }
-    bail!("{program} failed: {}", words.trim_end())
+    Err(error)
 }
 
 fn conformance(args: &[String]) -> Result<bool> {

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,20 @@ pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
         .status()
         .with_context(|| format!("{} could not be started", command.get_program().display()))?;
     Ok(status.success())
+}
+
+/// Runs a command whose output is shown only in the error of its failure.
+pub(crate) fn quietly(command: &mut Command) -> Result<()> {
+    let program = command.get_program().display().to_string();
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("{program} could not be started"))?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "{program} failed: {}",
+        errors.trim_end()
+    );
+    Ok(())
 }
 
 pub(crate) fn exit(ok: bool) -> ExitCode {
@@ -92,9 +106,7 @@ pub(crate) fn build_with(
         .stdout(Stdio::piped())
         .output()
         .context("cargo could not be started")?;
-    if !output.status.success() {
-        bail!("building {binary} failed");
-    }
+    ensure!(output.status.success(), "building {binary} failed");
     let messages = output.stdout.split(|byte| *byte == b'\n');
     let messages = messages.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
     let mut built = messages.filter(|message| message["target"]["name"] == binary);

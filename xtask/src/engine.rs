@@ -12,24 +12,24 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::clients;
-use crate::delegate::{exit, root, target};
+use crate::delegate::{exit, quietly, root, target};
 
 pub(crate) use check::check;
 
 pub(crate) const HELP: &str = include_str!("help/engine.txt");
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
-    let (command, rest) = args
+    match args
         .split_first()
-        .map_or(("", args), |(c, r)| (c.as_str(), r));
-    match command {
-        "up" => up(rest),
-        "down" => down(),
-        "check" => Ok(exit(check())),
+        .map(|(command, rest)| (command.as_str(), rest))
+    {
+        Some(("up", rest)) => up(rest),
+        Some(("down", _)) => down(),
+        Some(("check", _)) => Ok(exit(check())),
         _ => {
             say!("{}", HELP.trim_end());
             Ok(ExitCode::from(2))
@@ -66,7 +66,7 @@ fn install() -> Result<Engine> {
     let current = fs::read(&script).with_context(|| script.display().to_string())?;
     if !model.exists() || fs::read(&stamp).ok() != Some(current) {
         say!("engine: writing {}", model.display());
-        succeeds(Command::new(&python).arg(&script).arg(&model))
+        quietly(Command::new(&python).arg(&script).arg(&model))
             .context("the model could not be written")?;
         fs::copy(&script, stamp)?;
     }
@@ -75,21 +75,6 @@ fn install() -> Result<Engine> {
         python,
         model,
     })
-}
-
-/// Runs a command; the error is the last line it wrote to standard error.
-fn succeeds(command: &mut Command) -> Result<()> {
-    let name = command.get_program().display().to_string();
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.with_context(|| name.clone())?;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    let last = errors.lines().rfind(|line| !line.trim().is_empty());
-    ensure!(
-        output.status.success(),
-        "{name}: {}",
-        last.unwrap_or("failed, no output")
-    );
-    Ok(())
 }
 
 #[derive(Debug)]
@@ -194,7 +179,7 @@ fn down() -> Result<ExitCode> {
         ("kill", &["-TERM"])
     };
     let mut stop = Command::new(program);
-    succeeds(stop.args(flags).arg(pid.to_string()))?;
+    quietly(stop.args(flags).arg(pid.to_string()))?;
     fs::remove_file(announcement())?;
     say!("engine: stopped");
     Ok(ExitCode::SUCCESS)

@@ -31,6 +31,8 @@ mod engine;
 mod fuzz;
 mod licences;
 mod prose;
+#[path = "../../crates/tandem/tests/commands/serving.rs"]
+mod serving;
 mod tidy;
 
 use std::process::ExitCode;

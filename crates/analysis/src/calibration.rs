@@ -25,7 +25,7 @@ use crate::report::{Report, ReportError, ReportOptions};
 const LOAD_FACT: &str = "load_1m_at_start";
 
 /// The source line of the report.
-pub fn source(calibration: &Calibration) -> String {
+fn source(calibration: &Calibration) -> String {
     let source = kind::source("calibration", &calibration.header);
     format!("{source}; {} loads", calibration.budget.steps.len())
 }

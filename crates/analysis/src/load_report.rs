@@ -21,7 +21,7 @@ use series::Series;
 const MAX_ROWS: usize = 12;
 
 /// The source line of the report.
-pub fn source(load: &Load) -> String {
+pub(crate) fn source(load: &Load) -> String {
     let source = kind::source("load", &load.file.header);
     let requests = plain(load.requests.len() as f64, 0);
     format!("{source}; {requests} requests")

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use domain::record::Provenance;
 use metrics::conditions::Condition;
 use metrics::{Dataset, Summary};
 
@@ -56,6 +57,9 @@ pub struct Report {
     pub name: String,
     /// The answer, without Markdown, for a terminal.
     pub answer: String,
+    pub provenance: Provenance,
+    /// Where the data come from, in words.
+    pub source: String,
     /// Its files by relative path with forward slashes.
     pub files: BTreeMap<String, Content>,
 }
@@ -65,6 +69,8 @@ impl Report {
         Ok(Self {
             name: document.name.clone(),
             answer: document.front.plain_answer(),
+            provenance: document.provenance,
+            source: document.source.clone(),
             files: document.files()?,
         })
     }

@@ -165,7 +165,7 @@ impl PartialEq for Progress {
 pub const SIMULATOR: &str = "tandem-simulator";
 
 /// Kind and version of a server, as it reports them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServerIdentity {
     /// `ollama`, `tandem-simulator`, …
     pub kind: String,

@@ -45,8 +45,6 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> Result<Exit, Fatal
 
 struct Made {
     report: Report,
-    provenance: Provenance,
-    source: String,
     skipped: Vec<load::SkippedPart>,
     warnings: Vec<String>,
 }
@@ -72,8 +70,6 @@ fn make(inputs: &[PathBuf], name: Option<&str>, keep_going: bool) -> Result<Made
                 let loaded = load::read(input, keep_going)?;
                 return Ok(Made {
                     report: load_report::build(&loaded, &options(&loaded.file.header.name)?)?,
-                    provenance: loaded.file.header.provenance,
-                    source: load_report::source(&loaded),
                     skipped: loaded.skipped,
                     warnings: loaded.warnings,
                 });
@@ -82,8 +78,6 @@ fn make(inputs: &[PathBuf], name: Option<&str>, keep_going: bool) -> Result<Made
                 let run = capacity::read(input, keep_going)?;
                 return Ok(Made {
                     report: capacity::build(&run, &options(&run.record.header.name)?)?,
-                    provenance: run.record.header.provenance,
-                    source: run.source,
                     skipped: run.skipped,
                     warnings: run.warnings,
                 });
@@ -92,8 +86,6 @@ fn make(inputs: &[PathBuf], name: Option<&str>, keep_going: bool) -> Result<Made
                 let measured = calibration::read(input)?;
                 return Ok(Made {
                     report: calibration::build(&measured, &options(&measured.header.name)?)?,
-                    provenance: Provenance::Measured,
-                    source: calibration::source(&measured),
                     skipped: Vec::new(),
                     warnings: calibration::warnings(&measured),
                 });
@@ -107,8 +99,6 @@ fn make(inputs: &[PathBuf], name: Option<&str>, keep_going: bool) -> Result<Made
     Ok(Made {
         warnings: warnings.collect(),
         report: reporting::build(&dataset, &options(&dataset.name)?)?,
-        provenance: dataset.provenance,
-        source: dataset.source,
         skipped: loaded.skipped,
     })
 }
@@ -126,8 +116,8 @@ fn write_report(
         let document = json!({
             "name": report.name,
             "dir": dir,
-            "provenance": made.provenance,
-            "source": made.source,
+            "provenance": report.provenance,
+            "source": report.source,
             "answer": report.answer,
             "files": files,
             "skipped": skipped.collect::<Vec<_>>(),
@@ -135,7 +125,7 @@ fn write_report(
         });
         return Ok(writeln!(out, "{document:#}")?);
     }
-    write_provenance(out, made.provenance)?;
+    write_provenance(out, report.provenance)?;
     writeln!(out, "{}\n", report.answer)?;
     for skipped in &made.skipped {
         writeln!(out, "{}", skipped.line())?;

@@ -9,7 +9,7 @@ use document::budget::in_words;
 use document::output::say;
 use domain::Nanos;
 use domain::exit::Fatal;
-use domain::record::{BudgetDepth, BudgetEnd, ClientBudget, EndpointFacts, RuntimeFacts};
+use domain::record::{BudgetDepth, BudgetEnd, ClientBudget, RunHeader, RuntimeFacts};
 use runtime::Shutdown;
 
 pub(crate) use self::ladder::Ladder;
@@ -24,14 +24,10 @@ use crate::process;
 const OPENAI: &str = "openai";
 
 /// Measures the error budget in about a second; none in virtual time, with --no-calibrate, or after a failure.
-pub(crate) async fn before_run(
-    flag: BudgetFlag,
-    runtime: Option<&RuntimeFacts>,
-    endpoints: &[EndpointFacts],
-) -> Option<ClientBudget> {
+pub(crate) async fn before_run(flag: BudgetFlag, header: &RunHeader) -> Option<ClientBudget> {
     // Without facts time is virtual, and the client takes none of it.
-    let runtime = runtime.filter(|_| !flag.no_calibrate)?.clone();
-    let first = endpoints.first();
+    let runtime = header.runtime.clone().filter(|_| !flag.no_calibrate)?;
+    let first = header.endpoints.first();
     let compatible = first.is_some_and(|first| openai::wire::is_kind(&first.server.kind));
     let api = if compatible { OPENAI } else { "ollama" };
     let ladder = Ladder::quick(descriptors::most_with_both_ends());

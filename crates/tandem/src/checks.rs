@@ -49,8 +49,9 @@ pub(crate) fn look(args: &DoctorArgs, plan: &SweepPlan) -> Result<Facts, Fatal> 
                 servers: plan_facts.servers,
                 seed: plan.seed,
                 timeouts: plan.timeouts,
+                ..StageSetup::default()
             };
-            let stage = Stage::simulated(&args.server, &setup, Nanos::ZERO).await?;
+            let stage = Stage::simulated(&args.server, setup).await?;
             let endpoints = stage.endpoints.iter();
             let found = endpoints.map(|facts| (facts.url.clone(), Ok(Found::new(facts.clone()))));
             let found = found.collect();

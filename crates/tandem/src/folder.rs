@@ -42,6 +42,7 @@ pub(crate) fn refuse_used(dir: &Path) -> Result<(), Fatal> {
 
 /// Locks a folder for new results, and makes it if necessary.
 pub(crate) fn begin(dir: &Path) -> Result<Lock, Fatal> {
+    refuse_used(dir)?;
     let lock = Lock::begin(dir)?;
     // Another run may have started and ended since the first check.
     refuse_used(dir)?;

@@ -1,5 +1,6 @@
 //! The servers of a run, with their clock and devices: real ones, or the embedded simulator.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,14 +25,18 @@ pub(crate) struct Stage {
     pub(crate) endpoints: Vec<EndpointFacts>,
     pub(crate) backends: Vec<Arc<dyn ChatBackend>>,
     pub(crate) gpu: Option<Gpus>,
-    pub(crate) gpu_source: GpuSource,
+    gpu_source: GpuSource,
     pub(crate) time_scale: Option<TimeScale>,
     pub(crate) clock: Clock,
     /// Stops when dropped.
     pub(crate) simulator: Option<Simulator>,
+    /// The client's runtime; none in virtual time.
+    runtime: Option<RuntimeFacts>,
+    /// What differs between a plan and its servers, by name.
+    fitted: BTreeMap<String, String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct StageSetup<'a> {
     /// A model that the simulator's profile must have.
     pub(crate) model: &'a str,
@@ -39,6 +44,10 @@ pub(crate) struct StageSetup<'a> {
     pub(crate) servers: usize,
     pub(crate) seed: u64,
     pub(crate) timeouts: Timeouts,
+    /// Time at which the clock starts.
+    pub(crate) offset: Nanos,
+    pub(crate) runtime: Option<RuntimeFacts>,
+    pub(crate) fitted: Fitted,
 }
 
 pub(crate) fn announce(target: &Target, flags: &ServerArgs, fitted: &Fitted, say: impl Fn(&str)) {
@@ -71,7 +80,6 @@ impl Stage {
         &self,
         out: Option<&Path>,
         name: &str,
-        runtime: Option<RuntimeFacts>,
         simulated: &ServerArgs,
     ) -> Result<(PathBuf, RunHeader), Fatal> {
         let now = folder::wall_clock();
@@ -79,13 +87,14 @@ impl Stage {
         let new = || folder::default_dir(name, now, is_simulated);
         let dir = out.map_or_else(new, Path::to_path_buf);
         let name = folder::name_of(&dir, name);
-        let environment = telemetry::environment(self.gpu_source.clone());
+        let mut environment = telemetry::environment(self.gpu_source.clone());
+        environment.facts.extend(self.fitted.clone());
         let settings = self.is_embedded().then(|| simulated::settings(simulated));
         let header = RunHeader {
             endpoints: self.endpoints.clone(),
             time_scale: self.time_scale,
             simulator: settings.transpose()?,
-            runtime,
+            runtime: self.runtime.clone(),
             ..folder::header(name, self.provenance, now, environment)
         };
         Ok((dir, header))
@@ -96,18 +105,17 @@ impl Stage {
         self.time_scale.is_some()
     }
 
-    /// Connects to the target's servers, with a clock that starts at `offset`. Call it inside a runtime that
+    /// Connects to the target's servers. Call it inside a runtime that
     /// [`RuntimeFlags`](crate::flags::RuntimeFlags) started for the target.
     pub(crate) async fn set(
         target: Target,
         flags: &ServerArgs,
-        setup: &StageSetup<'_>,
-        offset: Nanos,
+        setup: StageSetup<'_>,
     ) -> Result<Self, Fatal> {
         let Target::Real(found) = target else {
-            return Self::simulated(flags, setup, offset).await;
+            return Self::simulated(flags, setup).await;
         };
-        let clock = Clock::real_from(offset);
+        let clock = Clock::real_from(setup.offset);
         let endpoints: Vec<_> = found.into_iter().map(|server| server.facts).collect();
         let clients = endpoints.iter();
         let clients =
@@ -129,16 +137,17 @@ impl Stage {
             time_scale: None,
             clock,
             simulator: None,
+            runtime: setup.runtime,
+            fitted: setup.fitted.facts,
         })
     }
 
-    /// The embedded simulator, on virtual time from `offset`. Call it inside a runtime as [`Self::set`].
+    /// The embedded simulator, on virtual time. Call it inside a runtime as [`Self::set`].
     pub(crate) async fn simulated(
         flags: &ServerArgs,
-        setup: &StageSetup<'_>,
-        offset: Nanos,
+        setup: StageSetup<'_>,
     ) -> Result<Self, Fatal> {
-        let clock = Clock::start_virtual_from(offset);
+        let clock = Clock::start_virtual_from(setup.offset);
         if let TimeScale::Scaled(scale) = flags.time_scale {
             tokio::spawn(clock.clone().pace(scale));
         }
@@ -172,6 +181,8 @@ impl Stage {
             time_scale: Some(flags.time_scale),
             clock,
             simulator: Some(simulator),
+            runtime: setup.runtime,
+            fitted: setup.fitted.facts,
         })
     }
 

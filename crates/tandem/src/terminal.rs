@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use document::{Cell, Kind, Origin, Table, output};
+use domain::Nanos;
 use domain::exit::{Fatal, OrFatal as _};
 use domain::record::Provenance;
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
@@ -111,20 +112,20 @@ pub(crate) fn time(time: Duration) -> String {
     humantime::format_duration(Duration::from_secs(time.as_secs())).to_string()
 }
 
-/// Runs a measurement. Each signal moves `stop` to its next level; the first is answered by `Stopping; ANSWER.`
+/// Runs a measurement. Each signal moves its shutdown to the next level; the first is answered by `Stopping; ANSWER.`
 /// Fails when the measurement does or when signals cannot be received.
 pub(crate) async fn until_stopped<T>(
-    measurement: impl Future<Output = Result<T, Fatal>>,
-    stop: &Shutdown,
     answer: &str,
+    measurement: impl AsyncFnOnce(&Shutdown) -> Result<T, Fatal>,
 ) -> Result<T, Fatal> {
+    let stop = Shutdown::new(Nanos::ZERO);
     let on_signal = |level| {
         if level < ShutdownLevel::Aborted {
             output::say(format_args!("Stopping; {answer}."));
         }
     };
     tokio::select! {
-        end = measurement => end,
+        end = Box::pin(measurement(&stop)) => end,
         error = stop.on_signal(on_signal) => Err(Fatal::environment(error)),
     }
 }

@@ -75,7 +75,7 @@ fn sweep(
 ) -> Result<f64> {
     findings.slots = slots;
     let mut server = engine.start(&["--slots".to_owned(), slots.to_string()], false)?;
-    doctor(slots, server.url(), tandem, findings)?;
+    doctor(server.url(), tandem, findings)?;
     let before = totals(server.url())?;
     let results = engine.folder.join(format!("slots-{slots}"));
     let _ = fs::remove_dir_all(&results);
@@ -101,7 +101,7 @@ fn sweep(
         "engine: {slots} slots: verdict {pays}, overlap {overlap}, speedup {speedup}, wall {wall} s, \
          slot queue {queue} s"
     );
-    let queued = verdict(slots, config, findings);
+    let queued = verdict(config, findings);
     let out = reported(report, &results, config, findings)?;
     drop(server.child.stdin.take());
     server.child.wait()?;
@@ -121,7 +121,8 @@ fn run(tandem: &Path, command: &str, url: &str, args: &[&str]) -> Result<Output>
 }
 
 /// Checks that `tandem doctor` finds a llama.cpp server, and its slots as reported and as inferred.
-fn doctor(slots: u64, url: &str, tandem: &Path, findings: &mut Findings) -> Result<()> {
+fn doctor(url: &str, tandem: &Path, findings: &mut Findings) -> Result<()> {
+    let slots = findings.slots;
     let output = run(tandem, "doctor", url, &[])?;
     let printed = String::from_utf8_lossy(&output.stdout);
     findings.expect_no_key("what the doctor printed", &printed);
@@ -143,13 +144,13 @@ fn doctor(slots: u64, url: &str, tandem: &Path, findings: &mut Findings) -> Resu
 }
 
 /// Checks the summary; returns the seconds lost to the queue for a slot.
-fn verdict(slots: u64, config: &Value, findings: &mut Findings) -> f64 {
+fn verdict(config: &Value, findings: &mut Findings) -> f64 {
     let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
     let overlap = number(&config["decode_overlap"]["mean"]);
     let wall = number(&config["wall_s"]["mean"]);
     let queued = number(&config["lost_s"]["slot_queue"]);
     let (gain, decoding) = (&config["gain"], &config["decoding"]);
-    if slots == 1 {
+    if findings.slots == 1 {
         findings.same("decoding", decoding, "in_turn");
         findings.expect(gain != "pays", "one slot pays");
         findings.same("why", &config["why_serial"]["why"], "slot_queue");

@@ -292,6 +292,8 @@ fn written() -> (TempDir, PathBuf, Report) {
     let report = Report {
         name: "small".to_owned(),
         answer: String::new(),
+        provenance: Provenance::Measured,
+        source: String::new(),
         files: files.map(|(name, file)| (name.to_owned(), file)).into(),
     };
     report.write(&at).unwrap();

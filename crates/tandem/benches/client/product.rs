@@ -22,17 +22,15 @@ impl Client for Product {
     }
 
     fn command(&self, server: &Server, work: Work, folder: &Path) -> Result<Command> {
+        let (url, all) = (server.url(), work.streams * work.requests);
+        let line = format!(
+            "load --json --no-preload --no-calibrate --model metronome --endpoint {url} \
+             --agents {} --requests {all} --num-predict {}",
+            work.streams, work.tokens
+        );
         let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
-        command
-            .args(["load", "--json", "--no-preload", "--no-calibrate"])
-            .args(["--model", "metronome"])
-            .args(["--endpoint", &server.url()])
-            .args(["--agents", &work.streams.to_string()])
-            .args(["--requests", &(work.streams * work.requests).to_string()])
-            .args(["--num-predict", &work.tokens.to_string()])
-            .args(&self.flags)
-            .arg("--out")
-            .arg(folder.join("load"));
+        command.args(line.split(' ')).args(&self.flags);
+        command.arg("--out").arg(folder.join("load"));
         Ok(command)
     }
 

@@ -145,7 +145,7 @@ pub(crate) enum ServerState {
     Answers(Box<ServerReport>),
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ServerReport {
     pub(crate) server: ServerIdentity,
     pub(crate) loads_on_demand: bool,

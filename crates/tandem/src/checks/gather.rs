@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use super::facts::{PlanFacts, ServerReport};
 use super::keep_alive;
 use super::memory::{self, Need, Shape};
-use super::slots::{self, Probe, Slots, Window};
+use super::slots::{self, Probe, Window};
 use crate::flags::HttpFlags;
 use crate::folder;
 use crate::target::{self, Found, LIMITS};
@@ -71,11 +71,8 @@ impl Inspection<'_> {
             options_not_sent: target::not_sent(&self.plan.options, kind),
             architecture: info.as_ref().and_then(memory::architecture),
             shape: info.as_ref().and_then(Shape::of),
-            need: None,
             loaded_before: backend.loaded().await.ok(),
-            loaded: None,
-            keep_alive_s: None,
-            probe: None,
+            ..ServerReport::default()
         };
         report.need = self.need(&report);
         Ok(report)
@@ -124,13 +121,7 @@ impl Inspection<'_> {
         let mut probe = Probe {
             together,
             num_predict: NUM_PREDICT,
-            slots: Slots::Unknown {
-                why: "no request completed".to_owned(),
-            },
-            tokens_per_s_alone: None,
-            took_s: 0.0,
-            failures: Vec::new(),
-            key_refused: false,
+            ..Probe::default()
         };
         let options = self.largest();
         let send = |n, num_predict| send(&*backend, &model.name, &options, n, num_predict);

@@ -3,7 +3,7 @@
 use domain::Stamp;
 use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Probe {
     /// Number of concurrent requests.
     pub(crate) together: usize,
@@ -31,6 +31,13 @@ pub(crate) enum Slots {
     Unknown {
         why: String,
     },
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        let why = "no request completed".to_owned();
+        Self::Unknown { why }
+    }
 }
 
 impl Slots {

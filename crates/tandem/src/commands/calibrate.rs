@@ -3,11 +3,9 @@
 mod print;
 
 use document::output::say;
-use domain::Nanos;
 use domain::exit::{Exit, Fatal, OrFatal as _};
 use domain::record::{BudgetEnd, CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibration, Provenance};
 use domain::telemetry::GpuSource;
-use runtime::Shutdown;
 
 use crate::budget::{Ladder, climb};
 use crate::cpus;
@@ -18,9 +16,6 @@ use crate::target::Target;
 use crate::terminal;
 
 pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<Exit, Fatal> {
-    if let Some(out) = &args.out {
-        folder::refuse_used(out)?;
-    }
     let lock = args.out.as_deref().map(folder::begin).transpose()?;
     let all = cpus::usable();
     // The runtime of a command on a real server.
@@ -45,9 +40,10 @@ pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<Exit, Fatal> {
         Ladder::full(&streams, most)
     };
     let budget = runtime.block_on(async {
-        let stop = Shutdown::new(Nanos::ZERO);
-        let climbing = Box::pin(climb(ladder, &args.api, facts, &all, &stop));
-        terminal::until_stopped(climbing, &stop, "what was measured so far is printed").await
+        terminal::until_stopped("what was measured so far is printed", async |stop| {
+            climb(ladder, &args.api, facts, &all, stop).await
+        })
+        .await
     })?;
     let name = args.out.as_deref().map_or_else(
         || "calibration".to_owned(),

@@ -10,15 +10,12 @@ use document::Invocation;
 use document::capacity::{Answer, AnswerKind, answer};
 use document::output::say;
 use document::words::plural;
-use domain::Nanos;
 use domain::exit::{Exit, Fatal};
 use domain::hash::sha256_hex;
-use domain::plan::Timeouts;
 use domain::record::capacity::{
     Budget, CAPACITY_FILE, CAPACITY_SCHEMA, CapacityRecord, CapacitySettings, LevelEnd, RunEnd,
     Search,
 };
-use domain::record::{RunHeader, RuntimeFacts};
 use metrics::capacity::{LevelFigures, Next, Objective, Scaling, search};
 use results::{FolderError, LeftOut};
 use runtime::{Shutdown, ShutdownLevel};
@@ -52,15 +49,14 @@ pub(crate) fn capacity(args: &CapacityArgs) -> Result<Exit, Fatal> {
     let held = args.resume.as_deref().map(results::capacity::resume);
     let held = held.transpose()?;
     let earlier = held.as_ref().map(|(_, record)| record);
-    let model = earlier.map_or(&args.request.model, |r| &r.asked.model);
     let args = &restored(args, earlier)?;
+    let model = &args.request.model;
     let target = match earlier {
         Some(record) => target::again(&record.header, &args.server, model, "the run began on it")?,
         None => target::choose(&args.server, model)?,
     };
     let (runtime, facts) = args.runtime.start(&target, &args.server.http)?;
     runtime.block_on(async {
-        let seed = earlier.map_or(args.seed, |r| r.asked.seed);
         stage::announce(&target, &args.server, &Fitted::default(), |text| say(text));
         if target.is_real() && !args.no_checks {
             let (agents, options) = (args.max_agents.get(), args.request.options());
@@ -72,13 +68,15 @@ pub(crate) fn capacity(args: &CapacityArgs) -> Result<Exit, Fatal> {
         let setup = StageSetup {
             model,
             servers: 1,
-            seed,
-            timeouts: Timeouts::default(),
+            seed: args.seed,
+            runtime: facts,
+            ..StageSetup::default()
         };
-        let stage = Stage::set(target, &args.server, &setup, Nanos::ZERO).await?;
-        let stop = Shutdown::new(Nanos::ZERO);
-        let running = Box::pin(run(&stage, args, earlier.cloned(), (facts, seed), &stop));
-        terminal::until_stopped(running, &stop, "the results so far are kept").await
+        let stage = Stage::set(target, &args.server, setup).await?;
+        terminal::until_stopped("the results so far are kept", async |stop| {
+            run(&stage, args, earlier.cloned(), stop).await
+        })
+        .await
     })
 }
 
@@ -89,6 +87,8 @@ fn restored(args: &CapacityArgs, earlier: Option<&CapacityRecord>) -> Result<Cap
         return Ok(args);
     };
     args.max_agents = NonZeroU32::new(record.asked.search.max_agents).unwrap_or(args.max_agents);
+    args.seed = record.asked.seed;
+    args.request.model.clone_from(&record.asked.model);
     args.request.num_predict = record.asked.num_predict;
     let (kept, typed) = (&record.asked.prompt, &args.request.prompt);
     let hash = record.asked.prompt_sha256.as_ref();
@@ -124,11 +124,10 @@ async fn run(
     stage: &Stage,
     args: &CapacityArgs,
     earlier: Option<CapacityRecord>,
-    (facts, seed): (Option<RuntimeFacts>, u64),
     stop: &Shutdown,
 ) -> Result<Exit, Fatal> {
     // A resumed run has new nonces: the server's cache may hold the prompts of an interrupted level.
-    let nonce = stage.nonce(args.nonce.nonce, seed);
+    let nonce = stage.nonce(args.nonce.nonce, args.seed);
     let (dir, _lock, mut record) = if let Some(record) = earlier {
         // The caller locked the folder before it read the record.
         (args.resume.clone().unwrap_or_default(), None, record)
@@ -137,16 +136,13 @@ async fn run(
             folder::refuse_used(out)?;
         }
         descriptors::enough_for(args.max_agents.get(), stage.simulator.is_some())?;
-        let client_budget = budget::before_run(args.budget, facts.as_ref(), &stage.endpoints).await;
-        let (dir, header) = stage.begin(args.out.as_deref(), &args.name, facts, &args.server)?;
+        let (dir, mut header) = stage.begin(args.out.as_deref(), &args.name, &args.server)?;
+        header.client_budget = budget::before_run(args.budget, &header).await;
+        header.nonce = (!args.request.same_prompt).then_some(nonce);
         let lock = folder::begin(&dir)?;
         let record = CapacityRecord {
             schema: CAPACITY_SCHEMA,
-            header: RunHeader {
-                client_budget,
-                nonce: (!args.request.same_prompt).then_some(nonce),
-                ..header
-            },
+            header,
             asked: asked(args),
             probes: Vec::new(),
             end: None,

@@ -13,7 +13,7 @@ use domain::Nanos;
 use domain::exit::{Exit, Fatal, OrFatal as _};
 use domain::plan::{CachePolicy, Timeouts};
 use domain::record::load::{ClientCost, Figures, LOAD_SCHEMA, LoadFile, LoadResult, LoadSettings};
-use domain::record::{NonceRoot, RuntimeFacts, TimeScale};
+use domain::record::{NonceRoot, TimeScale};
 use results::{FolderError, Lock};
 use runtime::Shutdown;
 use runtime::load::{Backlog, LoadPlan, LoadSetup, LoadShape, run_load};
@@ -25,7 +25,7 @@ use crate::folder;
 use crate::process;
 use crate::rows::{self, Rows};
 use crate::stage::{self, Stage, StageSetup};
-use crate::target::{self, Fitted};
+use crate::target;
 use crate::terminal;
 
 /// The current repetition of the load, and the state that all repetitions share.
@@ -87,11 +87,15 @@ fn once(args: &LoadArgs, repetition: &mut Repetition) -> Result<Exit, Fatal> {
             servers: 1,
             seed: args.workload.seed,
             timeouts: args.timeouts.timeouts(),
+            runtime: facts,
+            fitted,
+            ..StageSetup::default()
         };
-        let stage = Stage::set(target, &args.server, &setup, Nanos::ZERO).await?;
-        let stop = Shutdown::new(Nanos::ZERO);
-        let running = Box::pin(run(stage, args, repetition, plan, (facts, fitted), &stop));
-        terminal::until_stopped(running, &stop, "requests in flight are cancelled").await
+        let stage = Stage::set(target, &args.server, setup).await?;
+        terminal::until_stopped("requests in flight are cancelled", async |stop| {
+            run(stage, args, repetition, plan, stop).await
+        })
+        .await
     })
 }
 
@@ -100,7 +104,6 @@ async fn run(
     args: &LoadArgs,
     repetition: &mut Repetition,
     mut plan: LoadPlan,
-    (runtime, fitted): (Option<RuntimeFacts>, Fitted),
     stop: &Shutdown,
 ) -> Result<Exit, Fatal> {
     if let Some(out) = &repetition.folder {
@@ -124,7 +127,6 @@ async fn run(
     let (all, mut header) = stage.begin(
         repetition.folder.as_deref(),
         &args.output.name,
-        runtime,
         &args.server,
     )?;
     let folder = (!args.output.no_record).then(|| repetition.folder_in(&all));
@@ -137,9 +139,6 @@ async fn run(
     let number = u64::from(repetition.number);
     plan.nonce = NonceRoot::new(nonce.value().wrapping_add(number - 1));
     header.nonce = (plan.cache == CachePolicy::Nonce).then_some(plan.nonce);
-    if let Some(environment) = &mut header.environment {
-        environment.facts.extend(fitted.facts);
-    }
     let pool = match args.agent.work_threads {
         Some(threads) => WorkPool::new(threads, std::env::temp_dir()),
         None => WorkPool::for_clock(&stage.clock),
@@ -206,9 +205,7 @@ async fn run(
     });
     if !end.interrupted {
         // Afterwards, so that it delays no request and its cost is in no figure.
-        let runtime = file.header.runtime.as_ref();
-        file.header.client_budget =
-            budget::before_run(args.budget, runtime, &file.header.endpoints).await;
+        file.header.client_budget = budget::before_run(args.budget, &file.header).await;
     }
     // Write even when printing fails: a full disk under standard output must not lose the figures.
     let printed = terminal::print(args.output.json, &file, || print::block(&file));

@@ -12,7 +12,7 @@ use document::output::say;
 use domain::Nanos;
 use domain::exit::{Exit, Fatal};
 use domain::plan::{ArmSpec, CachePolicy, Protocol, ProtocolKind, SweepPlan, Topology};
-use domain::record::{Manifest, RESULTS_SCHEMA, RuntimeFacts};
+use domain::record::{Manifest, RESULTS_SCHEMA};
 use results::{FolderError, ResultsDir};
 use runtime::{Shutdown, ShutdownLevel, SweepSetup, run_sweep};
 
@@ -126,29 +126,19 @@ fn resume(dir: &Path, common: &Common) -> Result<Exit, Fatal> {
     run_on(target, manifest.plan, common, Some(dir))
 }
 
-/// A plan that is adapted to its servers. A resumed plan was adapted when the sweep began; adapting it again gives
-/// the notes to print.
-struct Job<'a> {
-    plan: SweepPlan,
-    fitted: Fitted,
-    common: &'a Common,
-    runtime: Option<RuntimeFacts>,
-    progress: Arc<Progress>,
-}
-
 fn run_on(
     target: Target,
     mut plan: SweepPlan,
     common: &Common,
     resume: Option<&Path>,
 ) -> Result<Exit, Fatal> {
+    // A resumed plan was adapted when the sweep began; adapting it again gives the notes to print.
     let fitted = fit(&mut plan, &target)?;
     let progress = Arc::new(Progress::new(common.json));
     let (tokio, runtime) = common.runtime.start(&target, &common.server.http)?;
     tokio.block_on(async {
         let held = resume.map(ResultsDir::resume).transpose()?;
         let point = held.as_ref().and_then(|held| held.resume.as_ref());
-        let offset = point.map_or(Nanos::ZERO, |point| point.offset);
         let say = |text: &str| progress.say(text);
         stage::announce(&target, &common.server, &fitted, say);
         if target.is_real() && !common.no_checks {
@@ -160,97 +150,92 @@ fn run_on(
             servers: plan.servers(),
             seed: plan.seed,
             timeouts: plan.timeouts,
-        };
-        let stage = Stage::set(target, &common.server, &setup, offset).await?;
-        let job = Job {
-            plan,
-            fitted,
-            common,
+            offset: point.map_or(Nanos::ZERO, |point| point.offset),
             runtime,
-            progress,
+            fitted,
         };
-        job.execute(stage, held).await
+        let stage = Stage::set(target, &common.server, setup).await?;
+        execute(stage, &plan, common, &progress, held).await
     })
 }
 
-impl Job<'_> {
-    async fn execute(&self, stage: Stage, held: Option<ResultsDir>) -> Result<Exit, Fatal> {
-        let (plan, common, progress) = (&self.plan, self.common, &self.progress);
-        // A resumed sweep keeps its budget.
-        let mut budget = None;
-        if held.is_none() {
-            if let Some(out) = &common.out {
-                folder::refuse_used(out)?;
-            }
-            let place = common.out.as_deref();
-            let place = place.unwrap_or_else(|| Path::new("results"));
-            fs::create_dir_all(place).map_err(FolderError::begin(place))?;
-            let runtime = self.runtime.as_ref();
-            budget = budget::before_run(common.budget, runtime, &stage.endpoints).await;
+/// Runs a plan that is adapted to its servers; `held` is the folder of a resumed sweep.
+async fn execute(
+    stage: Stage,
+    plan: &SweepPlan,
+    common: &Common,
+    progress: &Arc<Progress>,
+    held: Option<ResultsDir>,
+) -> Result<Exit, Fatal> {
+    if held.is_none() {
+        if let Some(out) = &common.out {
+            folder::refuse_used(out)?;
         }
-        let nonce = stage.nonce(common.nonce.nonce, plan.seed);
-        let place = held.as_ref().map(|held| held.dir.as_path());
-        let place = place.or(common.out.as_deref());
-        let runtime = self.runtime.clone();
-        let (dir, mut header) = stage.begin(place, &plan.name, runtime, &common.server)?;
-        header.admission = common.admission;
-        header.client_budget = budget;
-        header.nonce = (plan.protocol.cache == CachePolicy::Nonce).then_some(nonce);
-        if let Some(environment) = &mut header.environment {
-            if !stage.is_embedded() {
-                let urls: Vec<String> = stage.endpoints.iter().map(|e| e.url.clone()).collect();
-                telemetry::describe_devices(environment, stage.gpu.as_ref(), &urls);
-            }
-            environment.facts.extend(self.fitted.facts.clone());
-        }
-        let tables = plan.reads_tables();
-        let tables = tables.then(|| restore::tables(common.benchmarks()));
-        let manifest = Manifest {
-            schema: RESULTS_SCHEMA,
-            header,
-            runner: "rust-tokio".to_owned(),
-            plan_hash: plan.hash(),
-            plan: plan.clone(),
-            repetitions: plan.repetitions(stage.is_embedded()).get(),
-            benchmarks: tables.transpose()?,
-        };
-        let results = match held {
-            Some(held) => {
-                held.check_same(&manifest)?;
-                held
-            }
-            None => ResultsDir::create(&dir, manifest)?,
-        };
-        let shutdown = Shutdown::new(GRACE);
-        let on_signal = |level| {
-            progress.say(match level {
-                ShutdownLevel::Running | ShutdownLevel::Stopping => {
-                    "Stopping once the requests in flight have ended; Ctrl-C again stops at once."
-                }
-                ShutdownLevel::Aborted => "Stopping now; the results so far are kept.",
-            });
-        };
-        let setup = SweepSetup {
-            results,
-            nonce,
-            host: !stage.is_embedded(),
-            backends: stage.backends,
-            clock: stage.clock,
-            gpu: stage.gpu,
-            observer: Arc::clone(progress) as _,
-            admission: common.admission.and_then(|n| n.try_into().ok()),
-            benchmarks: common.benchmarks().to_owned(),
-            arm_deadline: None,
-            dead_arms: runtime::DEFAULT_DEAD_ARMS,
-        };
-        let summary = tokio::select! {
-            summary = run_sweep(setup, shutdown.clone()) => summary.map_err(Fatal::from),
-            error = shutdown.on_signal(on_signal) => Err(Fatal::environment(error)),
-        };
-        progress.finish();
-        drop(stage.simulator);
-        let summary = summary?;
-        summary::print(&dir, &summary, common.json)?;
-        Ok(Exit::of_run(summary.interrupted, !summary.is_whole()))
+        let place = common.out.as_deref();
+        let place = place.unwrap_or_else(|| Path::new("results"));
+        fs::create_dir_all(place).map_err(FolderError::begin(place))?;
     }
+    let nonce = stage.nonce(common.nonce.nonce, plan.seed);
+    let place = held.as_ref().map(|held| held.dir.as_path());
+    let place = place.or(common.out.as_deref());
+    let (dir, mut header) = stage.begin(place, &plan.name, &common.server)?;
+    header.admission = common.admission;
+    if held.is_none() {
+        // A resumed sweep keeps its budget.
+        header.client_budget = budget::before_run(common.budget, &header).await;
+    }
+    header.nonce = (plan.protocol.cache == CachePolicy::Nonce).then_some(nonce);
+    if let (Some(environment), false) = (&mut header.environment, stage.is_embedded()) {
+        let urls: Vec<String> = stage.endpoints.iter().map(|e| e.url.clone()).collect();
+        telemetry::describe_devices(environment, stage.gpu.as_ref(), &urls);
+    }
+    let tables = plan.reads_tables();
+    let tables = tables.then(|| restore::tables(common.benchmarks()));
+    let manifest = Manifest {
+        schema: RESULTS_SCHEMA,
+        header,
+        runner: "rust-tokio".to_owned(),
+        plan_hash: plan.hash(),
+        plan: plan.clone(),
+        repetitions: plan.repetitions(stage.is_embedded()).get(),
+        benchmarks: tables.transpose()?,
+    };
+    let results = match held {
+        Some(held) => {
+            held.check_same(&manifest)?;
+            held
+        }
+        None => ResultsDir::create(&dir, manifest)?,
+    };
+    let shutdown = Shutdown::new(GRACE);
+    let on_signal = |level| {
+        progress.say(match level {
+            ShutdownLevel::Running | ShutdownLevel::Stopping => {
+                "Stopping once the requests in flight have ended; Ctrl-C again stops at once."
+            }
+            ShutdownLevel::Aborted => "Stopping now; the results so far are kept.",
+        });
+    };
+    let setup = SweepSetup {
+        results,
+        nonce,
+        host: !stage.is_embedded(),
+        backends: stage.backends,
+        clock: stage.clock,
+        gpu: stage.gpu,
+        observer: Arc::clone(progress) as _,
+        admission: common.admission.and_then(|n| n.try_into().ok()),
+        benchmarks: common.benchmarks().to_owned(),
+        arm_deadline: None,
+        dead_arms: runtime::DEFAULT_DEAD_ARMS,
+    };
+    let summary = tokio::select! {
+        summary = run_sweep(setup, shutdown.clone()) => summary.map_err(Fatal::from),
+        error = shutdown.on_signal(on_signal) => Err(Fatal::environment(error)),
+    };
+    progress.finish();
+    drop(stage.simulator);
+    let summary = summary?;
+    summary::print(&dir, &summary, common.json)?;
+    Ok(Exit::of_run(summary.interrupted, !summary.is_whole()))
 }

@@ -48,10 +48,7 @@ impl Found {
     fn with_unlisted(mut self, model: &str, why: String) -> Self {
         self.facts.model = Some(ModelIdentity {
             name: model.to_owned(),
-            digest: None,
-            size_bytes: None,
-            parameter_size: None,
-            quantization: None,
+            ..ModelIdentity::default()
         });
         self.reported = BTreeMap::from([("unlisted", why)]);
         self

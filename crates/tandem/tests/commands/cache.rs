@@ -8,7 +8,7 @@ use domain::record::{JournalLine, MarkKind};
 use serde_json::Value;
 
 use crate::place::{Place, code, text};
-use crate::support::{Serving, journal, requests, through_arm};
+use crate::support::{journal, requests, serving, through_arm};
 
 fn prompts(dir: &Path) -> BTreeSet<String> {
     let levels = fs::read_dir(dir.join("levels")).into_iter().flatten();
@@ -24,7 +24,7 @@ fn prompts(dir: &Path) -> BTreeSet<String> {
 
 #[test]
 fn the_same_command_run_again_repeats_no_prompt_unless_its_nonce_is_given() {
-    let server = Serving::start();
+    let server = serving();
     let place = Place::new();
     for command in [
         "load --agents 2 --requests 4 --num-predict 2",
@@ -66,7 +66,7 @@ fn the_same_command_run_again_repeats_no_prompt_unless_its_nonce_is_given() {
 
 #[test]
 fn a_resumed_sweep_and_a_repeated_level_repeat_no_prompt() {
-    let server = Serving::start();
+    let server = serving();
     let place = Place::new();
     place.good(&format!(
         "run --endpoint {} --agent default --agent default --runs 1 --no-calibrate --no-checks --out r",

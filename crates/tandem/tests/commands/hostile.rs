@@ -3,8 +3,8 @@
 use document::safe;
 use serde_json::json;
 
+use crate::answering::answering;
 use crate::place::{Place, text};
-use crate::support::answering;
 
 /// A forged line, an escape sequence that sets the window title, a bell, a direction override.
 const HOSTILE: &str = "\u{1b}]0;x\u{7}\u{1b}[31m\n# forged\r\n\u{202e}\u{9b}31m\0";
@@ -13,7 +13,7 @@ const HOSTILE: &str = "\u{1b}]0;x\u{7}\u{1b}[31m\n# forged\r\n\u{202e}\u{9b}31m\
 /// turn: a third of the generations are errors in the body, and a third have status 500.
 const ANSWERS: &str = include_str!("hostile.txt");
 
-fn answer(path: &str, nth: usize) -> (&'static str, &'static str, String) {
+fn answer(path: &str, nth: usize) -> String {
     let rows = ANSWERS.lines().filter_map(|line| line.split_once(": "));
     let bodies: Vec<_> = rows
         .filter(|(of, _)| *of == path)
@@ -30,7 +30,8 @@ fn answer(path: &str, nth: usize) -> (&'static str, &'static str, String) {
     } else {
         "application/json"
     };
-    (status, kind, body.replace("\\n\\n", "\n\n") + "\n")
+    let body = body.replace("\\n\\n", "\n\n");
+    format!("{status}\r\nContent-Type: {kind}\r\n\r\n{body}\n")
 }
 
 #[test]

@@ -4,10 +4,11 @@ use domain::record::load::LoadFile;
 use metrics::load::Collected;
 use serde_json::{Value, json};
 
+use crate::answering::answering;
 use crate::place::{Place, text};
 #[cfg(unix)]
 use crate::place::{code, json};
-use crate::support::{answering, requests};
+use crate::support::requests;
 #[cfg(unix)]
 use crate::support::{interrupt, until};
 
@@ -68,19 +69,15 @@ fn ctrl_c_prints_what_was_measured_and_ends_with_130() {
 
 /// A `/v1` server without a list of models, behind a proxy that passes each answer on in one piece, with a
 /// usage of zeros and no `[DONE]`.
-fn gateway(path: &str) -> (&'static str, &'static str, String) {
+fn gateway(path: &str) -> String {
     if path != "/v1/chat/completions" {
-        return ("404 Not Found", "text/plain", "no such page".to_owned());
+        return "404 Not Found\r\nContent-Type: text/plain\r\n\r\nno such page".to_owned();
     }
     let word = json!({"choices": [{"delta": {"content": "word "}}]});
     let usage = json!({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0});
     let end = json!({"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": usage});
     let words = format!("data: {word}\n\n").repeat(20);
-    (
-        "200 OK",
-        "text/event-stream",
-        format!("{words}data: {end}\n\n"),
-    )
+    format!("200 OK\r\nContent-Type: text/event-stream\r\n\r\n{words}data: {end}\n\n")
 }
 
 #[test]

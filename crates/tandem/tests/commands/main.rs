@@ -5,6 +5,7 @@
 /// The binary under test.
 const BINARY: &str = env!("CARGO_BIN_EXE_tandem");
 
+mod answering;
 mod cache;
 mod calibrate;
 #[cfg(unix)]
@@ -14,6 +15,7 @@ mod load;
 mod pinned;
 mod place;
 mod resume;
+mod serving;
 #[cfg(target_os = "linux")]
 mod soak;
 mod support;

@@ -5,14 +5,14 @@
 use std::net::TcpListener;
 
 use crate::place::Place;
-use crate::support::{Serving, closed_port};
+use crate::support::{closed_port, serving};
 
 fn pin(name: &str, transcript: &str) {
     insta::with_settings!({omit_expression => true}, { insta::assert_snapshot!(name, transcript) });
 }
 
 fn script(name: &str) {
-    let server = Serving::start();
+    let server = serving();
     let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = proxy.local_addr().unwrap().to_string();
     let values = [

@@ -67,13 +67,7 @@ pub(super) struct Level<'a> {
 impl Level<'_> {
     /// Runs the level and judges it.
     pub(super) async fn run(self) -> Result<Outcome, Fatal> {
-        let Self {
-            agents,
-            dir,
-            stage,
-            record,
-            ..
-        } = self;
+        let (agents, dir, stage, record) = (self.agents, self.dir, self.stage, self.record);
         let plan = self.plan();
         let mut file = LoadFile {
             schema: LOAD_SCHEMA,
@@ -125,10 +119,10 @@ impl Level<'_> {
     }
 
     fn plan(&self) -> LoadPlan {
-        let Self { agents, record, .. } = self;
+        let (agents, record) = (self.agents, self.record);
         let asked = &record.asked;
         let shape = LoadShape::Closed {
-            agents: *agents,
+            agents,
             think: Nanos::from_secs_f64(asked.think_s),
         };
         let requests = agents.get().saturating_mul(ENDLESS);

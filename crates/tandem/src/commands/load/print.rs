@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::iter;
 
 use document::Cell;
-use document::words::{outcomes, plural};
+use document::words::{known, outcomes, plural};
 use domain::record::RuntimeFacts;
 use domain::record::load::{LoadFile, LoadResult, Shape, Spread};
 use metrics::budget;
@@ -70,10 +70,10 @@ fn add_counts(lines: &mut Lines, file: &LoadFile, result: &LoadResult) {
     for (message, count) in &figures.failures {
         lines.add("            ", format!("{count} x {message}"));
     }
-    let wall = known(figures.wall_s, |s| format!("{s:.3} s"));
+    let wall = known(figures.wall_s.map(|s| format!("{s:.3} s")));
     let wall = wall + " from the first send to the last answer";
     lines.add("Wall        ", wall);
-    let rate = |r: Option<f64>| known(r, |r| format!("{r:.2}"));
+    let rate = |r: Option<f64>| known(r.map(|r| format!("{r:.2}")));
     let (requests, tokens) = (rate(figures.requests_per_s), rate(figures.tokens_per_s));
     let most = result.peak_in_flight;
     let words = format!("{requests} requests/s, {tokens} tok/s; at most {most} in flight");
@@ -96,7 +96,7 @@ fn add_counts(lines: &mut Lines, file: &LoadFile, result: &LoadResult) {
     };
     lines.add("Tokens      ", format!("{tokens} ({count})"));
     if let Some(slo) = &figures.slo {
-        let share = known(slo.share, |share| format!("{:.1} %", 100.0 * share));
+        let share = known(slo.share.map(|share| format!("{:.1} %", 100.0 * share)));
         let (rate, good, limits) = (rate(slo.per_s), slo.good, &slo.limits);
         let words = format!("{rate} requests/s; {good} requests ({share}) kept {limits}");
         lines.add("Goodput     ", words);
@@ -203,9 +203,9 @@ fn add_client(lines: &mut Lines, result: &LoadResult, runtime: Option<&RuntimeFa
     };
     let with = shared.then_some(", including the simulator");
     let with = with.unwrap_or_default();
-    let memory = known(client.peak_memory_bytes, |bytes| {
-        format!("{:.1} MiB{with}", bytes as f64 / 1_048_576.0)
-    });
+    let memory = client.peak_memory_bytes;
+    let memory = memory.map(|bytes| format!("{:.1} MiB{with}", bytes as f64 / 1_048_576.0));
+    let memory = known(memory);
     lines.add("Client      ", format!("{cpu}; peak memory {memory}"));
     let (waits, seconds) = (client.disk_waits, client.disk_wait_s);
     if waits > 0 {
@@ -288,10 +288,6 @@ fn in_words(file: &LoadFile) -> String {
         parts.push(format!("{work_is} before each on {threads}"));
     }
     parts.join(", ")
-}
-
-fn known<T>(value: Option<T>, in_words: impl FnOnce(T) -> String) -> String {
-    value.map_or_else(|| "unknown".to_owned(), in_words)
 }
 
 #[cfg(test)]

@@ -1,32 +1,23 @@
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 
 use super::*;
 
-/// Answers each path with its JSON or its whole response, everything else with a 404; ends with the
-/// process.
+#[path = "../../../tests/commands/answering.rs"]
+mod answering;
+
+use answering::answering;
+
+/// Answers each path with its JSON or its whole response, everything else with a 404.
 fn server(routes: &[(&'static str, &'static str)]) -> String {
     let routes = routes.to_vec();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
-            let request = lines.next().unwrap_or_default();
-            lines.find(String::is_empty);
-            let path = request.split(' ').nth(1).unwrap_or_default();
-            let known = routes.iter().find(|(route, _)| *route == path);
-            let reply = match known {
-                None => "404 Not Found\r\n\r\nno such page".to_owned(),
-                Some((_, json)) if json.starts_with('{') => format!("200 OK\r\n\r\n{json}"),
-                Some((_, reply)) => (*reply).to_owned(),
-            };
-            let (status, rest) = reply.split_once("\r\n").unwrap();
-            let _ = write!(stream, "HTTP/1.1 {status}\r\nConnection: close\r\n{rest}");
+    answering(move |path, _| {
+        let known = routes.iter().find(|(route, _)| *route == path);
+        match known {
+            None => "404 Not Found\r\n\r\nno such page".to_owned(),
+            Some((_, json)) if json.starts_with('{') => format!("200 OK\r\n\r\n{json}"),
+            Some((_, reply)) => (*reply).to_owned(),
         }
-    });
-    address
+    })
 }
 
 fn look(endpoint: &str, api: ApiArg, model: &str) -> Result<Found, Fatal> {
