@@ -4,6 +4,7 @@
 //! requests, steps and arms end) and `telemetry.jsonl` (one [`Sample`] a line).
 
 mod budget;
+mod calibration;
 pub mod capacity;
 mod header;
 pub mod load;
@@ -25,10 +26,8 @@ use crate::telemetry::Sample;
 use crate::units::{Nanos, Stamp};
 use crate::work::WorkRecord;
 
-pub use budget::{
-    Bias, BudgetDepth, BudgetEnd, BudgetStep, CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibration,
-    ClientBudget,
-};
+pub use budget::{Bias, BudgetDepth, BudgetEnd, BudgetStep, ClientBudget};
+pub use calibration::{CALIBRATION_FILE, CALIBRATION_SCHEMA, Calibration};
 pub use header::{EndpointFacts, Environment, Provenance, RunHeader, SimulatorSettings, TimeScale};
 pub use nonce::{NonceRoot, NonceRootError};
 pub use runtime::{HttpClient, RuntimeFacts, RuntimeFlavour};

@@ -152,7 +152,7 @@ pub fn compare(base: &Side, new: &Side, primary: &[String]) -> Result<Comparison
     let missing = |from: &Side, other: &Side| {
         let has_runs = |c: &&ConfigRuns| !c.runs.is_empty();
         let known = from.configs.iter().filter(has_runs);
-        let missing = known.filter(|c| other.find(c).filter(has_runs).is_none());
+        let missing = known.filter(|c| !other.find(c).as_ref().is_some_and(has_runs));
         missing.map(|c| (c.config.clone(), c.topology)).collect()
     };
     let (mut rows, mut configs) = (Vec::new(), Vec::new());

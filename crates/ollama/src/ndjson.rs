@@ -4,7 +4,7 @@
 //! arrives. A line that lies whole in one push is lent from it without a copy.
 
 use memchr::memchr;
-use transport::{IsDone, RequestError, element_too_long};
+use transport::{RequestError, TakeResult, element_too_long};
 
 /// Longest line accepted, bytes; the official client's limit.
 pub const MAX_LINE: usize = 8 * 1024 * 1024;
@@ -47,7 +47,11 @@ impl Decoder {
     /// lines are skipped. Returns true, and drops the rest, once `take` does. Fails when a line is too long, and
     /// when `take` fails; the stream cannot be read any further then.
     #[inline]
-    pub fn push(&mut self, mut bytes: &[u8], mut take: impl FnMut(&[u8]) -> IsDone) -> IsDone {
+    pub fn push(
+        &mut self,
+        mut bytes: &[u8],
+        mut take: impl FnMut(&[u8]) -> TakeResult,
+    ) -> TakeResult {
         while let Some(end) = memchr(b'\n', bytes) {
             let line = &bytes[..end];
             bytes = &bytes[end + 1..];

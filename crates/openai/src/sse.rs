@@ -7,7 +7,7 @@
 //! line ([`BARE`]). Bytes are not looked at as text: UTF-8 may be split anywhere.
 
 use memchr::{memchr, memchr2};
-use transport::{IsDone, RequestError, element_too_long};
+use transport::{RequestError, TakeResult, element_too_long};
 
 /// Longest event accepted, bytes of data.
 pub const MAX_EVENT: usize = 8 * 1024 * 1024;
@@ -89,7 +89,11 @@ impl Decoder {
     /// `take` does. Fails when an event is too long, and when `take` fails; the stream cannot be read any further
     /// then.
     #[inline]
-    pub fn push(&mut self, mut bytes: &[u8], mut take: impl FnMut(Event<'_>) -> IsDone) -> IsDone {
+    pub fn push(
+        &mut self,
+        mut bytes: &[u8],
+        mut take: impl FnMut(Event<'_>) -> TakeResult,
+    ) -> TakeResult {
         while !bytes.is_empty() {
             if self.is_between_events()
                 && let Some((data, rest)) = plain_event(bytes)
@@ -109,7 +113,7 @@ impl Decoder {
 
     /// Passes on the event whose blank line had not arrived when the body ended, if there is one. The standard
     /// drops it; some servers end their last event with the body. Fails as [`push`](Self::push) does.
-    pub fn finish(&mut self, take: impl FnMut(Event<'_>) -> IsDone) -> IsDone {
+    pub fn finish(&mut self, take: impl FnMut(Event<'_>) -> TakeResult) -> TakeResult {
         if !self.line.is_empty() {
             self.end_line(&[])?;
         }
@@ -208,7 +212,7 @@ impl PartialEvent {
     }
 
     /// Passes on the event, if it has data.
-    fn end(&mut self, mut take: impl FnMut(Event<'_>) -> IsDone) -> IsDone {
+    fn end(&mut self, mut take: impl FnMut(Event<'_>) -> TakeResult) -> TakeResult {
         let taken = match self.data.strip_suffix(b"\n") {
             Some(data) => take(Event {
                 kind: &self.kind,

@@ -22,6 +22,7 @@ use crate::{LeftOut, LoadError, listed, read_versioned};
 /// Reads a sweep's folder; no arm need be complete. The warnings are moved into the records. Fails when the manifest
 /// cannot be read, and without `keep_going` when a line cannot.
 pub fn read(folder: &Path, left_out: &mut LeftOut) -> Result<SweepRecords, LoadError> {
+    let earlier = left_out.warnings.len();
     let (schema, mut manifest): (_, Manifest) = read_versioned(
         &folder.join(MANIFEST_FILE),
         "manifest",
@@ -47,7 +48,7 @@ pub fn read(folder: &Path, left_out: &mut LeftOut) -> Result<SweepRecords, LoadE
         ));
         Vec::new()
     };
-    let mut warnings = std::mem::take(&mut left_out.warnings);
+    let mut warnings = left_out.warnings.split_off(earlier);
     describe_gaps(&manifest, &journal, &mut warnings);
     warnings.extend(manifest.header.machine_warnings().cloned());
     Ok(SweepRecords {

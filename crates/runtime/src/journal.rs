@@ -165,11 +165,14 @@ impl Journal {
 impl Recorder for Journal {
     fn request(&self, record: RequestRecord) {
         if record.role == RequestRole::Main {
+            let mut kept = record.clone();
+            // No rule of an arm needs them, and a long arm would hold a stamp for each of its tokens.
+            kept.times.chunks = Vec::new();
             let mut guard = self.inner.lock();
             let inner = &mut *guard;
             inner.cache.add_of_sweep(&record, &mut inner.first_prefills);
             inner.counts.count(&record.times.outcome);
-            inner.arm.push(record.clone());
+            inner.arm.push(kept);
         }
         self.append(JournalLine::Request(record));
     }

@@ -192,7 +192,7 @@ async fn serve(
     while let Some(seen) = read_request(&mut stream, connection).await {
         // A request's place in the ledger, when it came with one.
         let id = header(&seen.head, LedgerEntry::HEADER);
-        let entry = id.and_then(|id| clock.take_request(id));
+        let entry = id.map(|id| clock.take_request(id).expect("an exchange of the ledger"));
         let post = |units| entry.iter().for_each(|entry| entry.post(units));
         notes.lock().unwrap().requests.push(seen);
         let script = scripts.lock().unwrap().pop_front().expect("a script");

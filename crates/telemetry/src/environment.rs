@@ -244,7 +244,13 @@ mod tests {
         assert!(!environment.os.is_empty());
         assert_eq!(environment.gpu, gpu);
         let endpoints = [here, "http://example.com:80".to_owned()];
-        describe_devices(&mut environment, None, &endpoints);
+        let devices = Gpus {
+            source: gpu,
+            facts: [((0, "link"), "A".to_owned())].into(),
+            read: Box::new(|_| Vec::new()),
+        };
+        describe_devices(&mut environment, Some(&devices), &endpoints);
+        assert_eq!(environment.facts["gpu_0_link"], "A");
         let elsewhere = &environment.facts["server_2_process"];
         assert!(elsewhere.contains("not on loopback"), "{elsewhere}");
         if !Path::new("/proc/net/tcp").exists() {

@@ -59,7 +59,7 @@ pub use members::{Members, list};
 pub use output::Output;
 pub use recorder::{Answer, Recorder, decode, element_too_long, malformed, of_whole};
 pub use request_error::{
-    BuildError, ErrorResponse, IsDone, RequestError, error_message, failure_of_reason,
+    BuildError, ErrorResponse, RequestError, TakeResult, error_message, failure_of_reason,
 };
 pub use response::Expectation;
 pub use settings::Settings;

@@ -32,7 +32,7 @@ pub enum RequestError {
 }
 
 /// True once no more of a stream is wanted.
-pub type IsDone = Result<bool, RequestError>;
+pub type TakeResult = Result<bool, RequestError>;
 
 impl RequestError {
     pub(crate) fn is_of_kind(&self, kind: FailureKind) -> bool {

@@ -1,6 +1,7 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
+use itertools::Itertools as _;
 use proptest::prelude::*;
 
 use super::*;
@@ -40,7 +41,7 @@ fn findings_and_estimates_are_those_that_were_made_without_this_program() {
         let computed = entry(id).recomputed.as_ref().unwrap();
         let interval = computed.interval().unwrap_or_else(|| panic!("{id}"));
         let given = [number(computed), interval.lo, interval.hi];
-        for (given, expected) in given.into_iter().zip(numbers.split(", ")) {
+        for (given, expected) in given.into_iter().zip_eq(numbers.split(", ")) {
             let expected: f64 = expected.parse().unwrap();
             assert!((given - expected).abs() < 0.01, "{id}: {given}");
         }
@@ -310,7 +311,7 @@ homo_g80_c512_t0.8,10,8,1000,150,50,3800,380,10,2000,400,100,5500,550,1.8,false,
     let lines = include_str!("tests/columns.txt").lines();
     for line in lines.filter(|line| !line.starts_with('#')) {
         let words: Vec<&str> = line.split(" | ").collect();
-        for (temperature, expected) in ["0.6", "0.8"].into_iter().zip(&words[1..]) {
+        for (temperature, expected) in ["0.6", "0.8"].into_iter().zip_eq(&words[1..]) {
             let Value::Number(given) = value(words[0], temperature) else {
                 panic!("{line}");
             };

@@ -71,6 +71,8 @@ fn the_nineteen_recorded_runs_were_served_in_turn() {
         assert_eq!(contention.speedup_rule, contention.published, "{id}");
         let others = (contention.cause, contention.ttft_rule);
         assert_eq!(others, (Some(true), None), "{id}");
+        let of_both_arms = [m.figures.wall_sequential_s, m.figures.stp];
+        assert_eq!(of_both_arms, [None; 2], "{id}");
         let unpaired = (&m.excluded, m.figures.decode_overlap, m.figures.speedup);
         assert_eq!(unpaired, (&None, Some(0.0), None), "{id}");
         // Agents on separate servers can gain only the load that both waited for.

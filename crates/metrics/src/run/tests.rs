@@ -95,6 +95,16 @@ fn a_failed_sequential_arm_leaves_the_together_arm_standing() {
     assert_eq!(warnings, [RunWarning::SequentialLeftOut(left_out)]);
     // The waits are known without it: B cannot have gained more than what it did not wait.
     assert_figures(&m, "figures.speedup_upper_bound 3.4/3.3");
+    let f = &m.figures;
+    let of_both_arms = [
+        f.wall_sequential_s,
+        f.efficiency,
+        f.stp,
+        f.antt,
+        f.fairness,
+        f.jain,
+    ];
+    assert_eq!(of_both_arms, [None; 6]);
 }
 
 #[test]

@@ -80,6 +80,10 @@ pub enum CalibrateError {
         parameter: &'static str,
         fix: &'static str,
     },
+    #[error(
+        "{config}: the simulated server did not answer agent {agent}; check the profile's memory and the agent's options"
+    )]
+    Unanswered { config: String, agent: usize },
     #[error("the profile has no model `{0}`")]
     NoModel(String),
     #[error(transparent)]

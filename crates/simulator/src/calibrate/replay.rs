@@ -50,7 +50,7 @@ pub struct Service {
 }
 
 /// Replays runs on a profile's model. All servers share the profile's devices. Fails when the profile lacks the
-/// model.
+/// model, and when a request is refused or never ends.
 pub fn replay(
     profile: &Profile,
     model: &str,
@@ -73,11 +73,8 @@ pub fn replay(
     {
         player.warm(first);
     }
-    Ok(runs
-        .iter()
-        .enumerate()
-        .map(|(i, run)| player.play(i, run))
-        .collect())
+    let runs = runs.iter().enumerate();
+    runs.map(|(i, run)| player.play(i, run)).collect()
 }
 
 struct Player {
@@ -150,7 +147,7 @@ impl Player {
         self.core.drain_log();
     }
 
-    fn play(&mut self, index: usize, run: &RecordedRun) -> ReplayedRun {
+    fn play(&mut self, index: usize, run: &RecordedRun) -> Result<ReplayedRun, CalibrateError> {
         if run.unloaded {
             self.unload(run.servers);
         }
@@ -169,6 +166,9 @@ impl Player {
             self.core.submit(at, agent_index % run.servers, work);
         }
         let mut run = run.clone();
+        for agent in &mut run.agents {
+            (agent.ttft_ms, agent.execution_s) = (f64::NAN, f64::NAN);
+        }
         let mut services = vec![Service::default(); run.agents.len()];
         let mut left = run.agents.len();
         let mut last = start;
@@ -185,6 +185,9 @@ impl Player {
                         last = notice.at;
                         left -= 1;
                         agent.execution_s = since.as_secs_f64();
+                        if agent.ttft_ms.is_nan() {
+                            agent.ttft_ms = since.as_millis_f64();
+                        }
                         agent.load_ms = timings.load.as_millis_f64();
                         agent.prompt_eval_ms = timings.prompt_eval.as_millis_f64();
                         agent.eval_ms = timings.eval.as_millis_f64();
@@ -193,6 +196,14 @@ impl Player {
                     _ => {}
                 }
             }
+        }
+        let unanswered = run
+            .agents
+            .iter()
+            .position(|agent| agent.execution_s.is_nan());
+        if let Some(agent) = unanswered {
+            let config = run.config;
+            return Err(CalibrateError::Unanswered { config, agent });
         }
         for event in self.core.drain_log() {
             let Some(service) = event.id.map(|id| &mut services[ids[&id]]) else {
@@ -211,7 +222,7 @@ impl Player {
         run.wall_s = last.since(start).as_secs_f64();
         let spent: f64 = run.agents.iter().map(|agent| agent.execution_s).sum();
         run.speedup_est = spent / run.wall_s;
-        ReplayedRun { run, services }
+        Ok(ReplayedRun { run, services })
     }
 }
 

@@ -33,7 +33,7 @@ const GRACE: Nanos = Nanos::from_secs(60);
 const ENDLESS: u32 = 1 << 20;
 
 /// What a level came to: its record, and its figures if it was ever steady.
-pub(super) type Outcome = (LevelRecord, Option<LevelFigures>);
+pub(super) type LevelResult = (LevelRecord, Option<LevelFigures>);
 
 #[derive(Default)]
 struct Observed {
@@ -66,7 +66,7 @@ pub(super) struct Level<'a> {
 
 impl Level<'_> {
     /// Runs the level and judges it.
-    pub(super) async fn run(self) -> Result<Outcome, Fatal> {
+    pub(super) async fn run(self) -> Result<LevelResult, Fatal> {
         let (agents, dir, stage, record) = (self.agents, self.dir, self.stage, self.record);
         let plan = self.plan();
         let mut file = LoadFile {
@@ -203,7 +203,7 @@ impl Level<'_> {
         out
     }
 
-    fn judge(&self, observed: &Observed) -> Outcome {
+    fn judge(&self, observed: &Observed) -> LevelResult {
         let (asked, objective) = (&self.record.asked, self.objective);
         let agents = self.agents.get();
         let rule = Rule { error: asked.error };
