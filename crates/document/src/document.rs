@@ -220,10 +220,10 @@ impl Document {
         let plain = |words: &str| words.replace("**", "").replace('`', "");
         let mut text = format!("{}{}\n", self.badge(), plain(&front.answer));
         for line in front.spoilt.iter().chain(&front.why).chain(&front.next) {
-            text += &format!("- {}\n", plain(line));
+            text.extend(["- ", &*plain(line), "\n"]);
         }
         if !front.figures.rows.is_empty() {
-            text += &format!("\n{}", front.figures.to_text(width));
+            text.extend(["\n", &*front.figures.to_text(width)]);
         }
         text
     }

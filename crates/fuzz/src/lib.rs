@@ -29,14 +29,14 @@ impl Target {
         Self::new("load", |input| folders::load("load.json", input)),
         Self::new("manifest", |input| folders::sweep("manifest.json", input)),
         Self::new("ndjson", |input| {
-            servers::body("application/x-ndjson", input)
+            servers::body("application/x-ndjson", input);
         }),
         Self::new("plan", files::plan),
         Self::new("profile", files::profile),
         Self::new("requests", |input| folders::load("requests.jsonl", input)),
         Self::new("sse", |input| servers::body("text/event-stream", input)),
         Self::new("telemetry", |input| {
-            folders::sweep("telemetry.jsonl", input)
+            folders::sweep("telemetry.jsonl", input);
         }),
         Self::new("trace", files::trace),
     ];

@@ -5,7 +5,7 @@ use metrics::load::Request;
 use metrics::stats::percentile;
 
 use super::series::{Latency, Series, Window};
-use super::tables::{Turn, by_turn};
+use super::tables::{TurnFigures, by_turn};
 use crate::album::Album;
 use crate::charts::{ChartError, LineSeries, Lines, Mark, Panel, ReferenceLine};
 use crate::load::Load;
@@ -170,7 +170,7 @@ fn turns(load: &Load, album: &mut Album) {
     if turns.len() < 2 {
         return;
     }
-    let line = |name: &str, get: fn(&Turn) -> Option<f64>| {
+    let line = |name: &str, get: fn(&TurnFigures) -> Option<f64>| {
         let points = turns.iter().map(|t| (f64::from(t.turn), get(t)));
         LineSeries::new(name, Mark::LineAndDots, points)
     };

@@ -99,7 +99,7 @@ fn phases(load: &Load) -> (Vec<Value>, String) {
 
 /// The requests of one turn, over all sessions.
 #[derive(Serialize)]
-pub(super) struct Turn {
+pub(super) struct TurnFigures {
     /// From 1.
     pub(super) turn: u32,
     requests: usize,
@@ -112,7 +112,7 @@ pub(super) struct Turn {
 }
 
 /// The turns in order; empty where requests are not part of sessions.
-pub(super) fn by_turn(load: &Load) -> Vec<Turn> {
+pub(super) fn by_turn(load: &Load) -> Vec<TurnFigures> {
     let mut by_turn: BTreeMap<u32, Vec<&Request>> = BTreeMap::new();
     for request in load.requests.iter().filter(|request| request.turn > 0) {
         by_turn.entry(request.turn).or_default().push(request);
@@ -121,7 +121,7 @@ pub(super) fn by_turn(load: &Load) -> Vec<Turn> {
         let completed = requests.iter().filter(|request| request.end.is_completed());
         let ttft = completed.clone().filter_map(|request| request.ttft());
         let figures = load.figures.turns.iter().find(|f| f.turn == turn);
-        Turn {
+        TurnFigures {
             turn,
             requests: requests.len(),
             completed: completed.count(),

@@ -244,7 +244,7 @@ pub(super) fn table(name: &str, columns: &[TableColumn], origin: Origin, rows: L
     table.rows = self::rows(rows, columns);
     for column in columns {
         let origin = column.origin().unwrap_or(origin);
-        table.column(&*column.key, &*column.heading, column.kind(), origin);
+        table.column(&column.key, &column.heading, column.kind(), origin);
     }
     table
 }

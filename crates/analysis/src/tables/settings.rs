@@ -27,7 +27,7 @@ impl Setting {
     /// `80`, or `60/120` where the agents differ; none where nothing is set.
     pub(crate) fn words(self) -> Option<String> {
         match self.0 {
-            [Some(a), Some(b)] if a != b => Some(format!("{a}/{b}")),
+            [Some(a), Some(b)] if self.shared().is_none() => Some(format!("{a}/{b}")),
             [Some(value), _] | [None, Some(value)] => Some(value.to_string()),
             [None, None] => None,
         }

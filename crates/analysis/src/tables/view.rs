@@ -172,23 +172,21 @@ impl<'a> View<'a> {
         let (own, best) = (row.settings(), self.options(row.config));
         let known = Settings::of(row.config, &best);
         // Figures, and contention by the published or recorded flag, as a share of runs.
-        let (all, contended) = match row.summary {
-            Some(summary) => {
-                let flagged = summary.stats.contention_runs.published;
-                let runs = f64::from(taking_part(summary));
-                let share = flagged.filter(|_| runs > 0.0).map(|k| f64::from(k) / runs);
-                (json!(summary), share)
-            }
-            None => {
-                let published = &self.dataset.published[place];
-                let figures = json!({
-                    "speedup_est": { "mean": published.speedup },
-                    "efficiency_est": { "mean": published.efficiency_percent },
-                    "ttft_delta_ms": { "mean": published.ttft_delta_ms },
-                    "tp_delta": { "mean": published.tp_delta },
-                });
-                (figures, Some(f64::from(u8::from(published.contention))))
-            }
+        let (all, contended) = if let Some(summary) = row.summary {
+            let flagged = summary.stats.contention_runs.published;
+            let runs = f64::from(taking_part(summary));
+            let share = flagged.filter(|_| runs > 0.0).map(|k| f64::from(k) / runs);
+            (json!(summary), share)
+        } else {
+            // Rows of a published table come before those of summaries.
+            let published = &self.dataset.published[place];
+            let figures = json!({
+                "speedup_est": { "mean": published.speedup },
+                "efficiency_est": { "mean": published.efficiency_percent },
+                "ttft_delta_ms": { "mean": published.ttft_delta_ms },
+                "tp_delta": { "mean": published.tp_delta },
+            });
+            (figures, Some(f64::from(u8::from(published.contention))))
         };
         // `yes` or `no` of a single run, else how many of the runs had contention by the flag.
         let runs = row.summary.map_or(1, |s| s.runs);

@@ -115,7 +115,7 @@ fn findings_of_a_kind_are_one_sentence_and_a_table() {
     let mut text = String::new();
     for group in together(&findings, Origin::Measured) {
         let table = group.table.map(|table| table.to_markdown() + "\n");
-        text += &format!("{}\n\n{}", group.sentence, table.unwrap_or_default());
+        text.extend([&*group.sentence, "\n\n", &*table.unwrap_or_default()]);
     }
     let server = |kind: &str| ServerIdentity {
         kind: kind.to_owned(),

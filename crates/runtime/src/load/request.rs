@@ -144,7 +144,6 @@ impl LoadContext {
             history: place.turn.map(|_| talk.so_far()),
             prompt,
             options,
-            ..GenerateCall::default()
         }
     }
 

@@ -194,6 +194,6 @@ async fn telemetry_that_cannot_be_written_stops_the_sweep_too() {
     let mut trial = Trial::new(&plan(1, TOGETHER, ""), 1, by_context());
     let telemetry = trial.setup.results.dir.join("telemetry.jsonl");
     std::os::unix::fs::symlink("/dev/full", telemetry).unwrap();
-    trial.setup.gpu = super::run::busy_gpu();
+    trial.setup.gpu = Some(super::run::busy_gpu());
     assert_full(&trial.run().await, "telemetry.jsonl");
 }

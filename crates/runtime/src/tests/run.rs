@@ -145,23 +145,23 @@ async fn on_several_threads_all_agents_are_scheduled_at_one_moment() {
     }
 }
 
-pub(super) fn busy_gpu() -> Option<Gpus> {
+pub(super) fn busy_gpu() -> Gpus {
     let devices = vec!["busy".to_owned()];
     let reading = GpuReading {
         utilisation_percent: Some(100.0),
         ..GpuReading::default()
     };
-    Some(Gpus {
+    Gpus {
         source: GpuSource::Simulated { devices },
         facts: DeviceFacts::new(),
         read: Box::new(move |_| vec![reading.clone()]),
-    })
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn telemetry_is_sampled_on_the_sweeps_clock() {
     let mut trial = Trial::new(&plan(1, TOGETHER, ""), 1, by_context());
-    trial.setup.gpu = busy_gpu();
+    trial.setup.gpu = Some(busy_gpu());
     let text = trial.run().await.text("telemetry.jsonl");
     let samples = text.lines().map(|l| serde_json::from_str(l).unwrap());
     let samples: Vec<Sample> = samples.collect();

@@ -259,7 +259,7 @@ impl Server {
                 println!("Server on CPU {server}, each client on CPU {client}.");
             }
             None => {
-                println!("Server and client disturb each other: pinning needs Linux and two CPUs.")
+                println!("Server and client disturb each other: pinning needs Linux and two CPUs.");
             }
         }
         let (server, client_cpu) = ends.unzip();
