@@ -15,7 +15,7 @@
 //! the server: a kept connection that breaks at once, before any byte of a response, was closed before the
 //! server read the request, and the request is sent again on a fresh one, once.
 //!
-//! In virtual time ([`clock::Clock::ledger`]) each request carries its ledger id in a header, and every request,
+//! In virtual time ([`clock::LedgerEntry`]) each request carries its ledger id in a header, and every request,
 //! response head, body byte and end of body is accounted for. A server that breaks a connection on
 //! purpose must post a unit first, or time may run on before the break is seen.
 //!
