@@ -51,7 +51,8 @@ impl CacheCheck {
         self.count(&record.times.counters);
     }
 
-    /// Adds the server's counts for any request; without both of them it changes nothing.
+    /// Adds the server's counts for any request; without both of them it changes nothing. A check that was made with this
+    /// alone counts all requests, not only first turns, and its `requests` stays 0.
     pub fn count(&mut self, counters: &ServerCounters) {
         let cached = counters.prompt_eval_cached_count;
         let Some((cached, prompt)) = cached.zip(counters.prompt_eval_count) else {
