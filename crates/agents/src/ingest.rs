@@ -40,6 +40,7 @@ pub struct Column {
     pub numbers: Option<Vec<Option<f64>>>,
 }
 
+/// Figures of a column, in the unit of its values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Figures {
     /// Cells with a number.

@@ -62,7 +62,7 @@ pub fn worst_ttft(budget: &ClientBudget) -> String {
 }
 
 pub fn beyond_in_words(beyond: &Beyond) -> String {
-    let calibrated = match beyond.calibrated.map(rate) {
+    let calibrated = match beyond.calibrated_tokens_per_s.map(rate) {
         None => "the client is calibrated to no rate with bias under 1 ms".to_owned(),
         Some(rate) => format!("the client is calibrated to {rate} tok/s with bias under 1 ms"),
     };
@@ -74,7 +74,7 @@ pub fn beyond_in_words(beyond: &Beyond) -> String {
             ms(ns)
         ),
     };
-    let received = rate(beyond.received);
+    let received = rate(beyond.received_tokens_per_s);
     format!("this run received {received} tok/s; {calibrated}: {late}")
 }
 
@@ -109,15 +109,15 @@ mod tests {
         let calibration: Calibration =
             serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let beyond = Beyond {
-            received: 25_000.0,
-            calibrated: Some(1_200.0),
+            received_tokens_per_s: 25_000.0,
+            calibrated_tokens_per_s: Some(1_200.0),
             ttft_late_ns: Some(7_250_000),
             off_the_scale: false,
         };
         let mut faster = beyond;
         faster.off_the_scale = true;
         let mut to_nothing = beyond;
-        (to_nothing.calibrated, to_nothing.ttft_late_ns) = (None, None);
+        (to_nothing.calibrated_tokens_per_s, to_nothing.ttft_late_ns) = (None, None);
         let beyond = [beyond, faster, to_nothing].map(|beyond| beyond_in_words(&beyond));
         let lines = [&[in_words(&calibration.budget)], &beyond[..]].concat();
         insta::assert_snapshot!(lines.join("\n"));

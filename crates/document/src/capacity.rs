@@ -109,7 +109,7 @@ pub fn answer(
             "{agents} agents pass although {failing} fail: the levels are not in order, and the lower one is taken."
         )
     }));
-    let most = 100.0 * record.asked.max_failed;
+    let most = 100.0 * record.asked.max_failed_share;
     notes.extend(record.probes.iter().filter(|p| p.failing).map(|probe| {
         let agents = agents(probe.agents);
         format!("At {agents} more than {most} % of the requests did not complete.")

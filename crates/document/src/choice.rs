@@ -146,7 +146,7 @@ fn qualifications(over: &ChoiceOver) -> Option<String> {
         ))
     };
     let parts = [
-        part("throughput", over.throughput, 1, "tok/s"),
+        part("throughput", over.throughput_tokens_per_s, 1, "tok/s"),
         part("the mean TTFT", over.ttft_s, 2, "s"),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();

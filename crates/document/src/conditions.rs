@@ -11,13 +11,13 @@ pub fn sentence(condition: &Condition) -> String {
     match condition {
         Condition::Machine(warning) => warning.clone(),
         Condition::Throttled {
-            seconds,
-            measured,
+            throttled_s,
+            measured_s,
             reasons,
         } => format!(
-            "GPU throttled: heat or power held its clocks down for {seconds:.1} s of {measured:.1} s \
+            "GPU throttled: heat or power held its clocks down for {throttled_s:.1} s of {measured_s:.1} s \
              measured ({:.0} %): {}",
-            100.0 * seconds / measured,
+            100.0 * throttled_s / measured_s,
             reasons.join(", ")
         ),
         Condition::GpuShared(others) => gpu_shared(others),
@@ -97,8 +97,8 @@ mod tests {
         let conditions = [
             Condition::Machine("governor is powersave".to_owned()),
             Condition::Throttled {
-                seconds: 0.5,
-                measured: 2.0,
+                throttled_s: 0.5,
+                measured_s: 2.0,
                 reasons: vec!["sw_power_cap".to_owned(), "vrhot".to_owned()],
             },
             Condition::GpuShared(vec![game]),

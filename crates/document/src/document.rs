@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::table::{Table, dictionary};
 
-pub const REPORT_SCHEMA: u32 = 1;
+pub const REPORT_SCHEMA: u32 = 2;
 
 /// Lines that the answer, its certainty, its reasons and what to try next take at most on page one.
 pub const MOST_LINES: usize = 12;

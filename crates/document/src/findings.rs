@@ -174,7 +174,7 @@ pub fn sentence(finding: &Finding) -> String {
 
 /// The part of an agent's model that ran on the CPU in turn, 0 to 1.
 fn on_cpu_in_turn(finding: &Finding) -> Option<f64> {
-    named(finding, "cause.offload.on_cpu_in_turn")
+    named(finding, "cause.offload.on_cpu_share_in_turn")
 }
 
 fn named(finding: &Finding, figure: &str) -> Option<f64> {
@@ -211,7 +211,7 @@ fn changes_in_words(finding: &Finding) -> String {
             "decode_overlap" => {
                 format!("two or more agents decode in {percent} % of the decoding time")
             }
-            "topologies.rate.ratio" => {
+            "topologies.decode_tokens_per_s.ratio" => {
                 format!("each agent decodes at {percent} % of its rate on one server")
             }
             _ => format!("each agent decodes at {percent} % of its rate in turn"),

@@ -115,7 +115,7 @@ pub fn note(note: &Note) -> String {
         Note::FarFromOthers {
             figure,
             repetition,
-            times,
+            factor,
             first,
         } => {
             let first = if *first {
@@ -124,7 +124,7 @@ pub fn note(note: &Note) -> String {
                 ""
             };
             format!(
-                "{first}{figure} of run {repetition} lies far from the others ({times:.2} times \
+                "{first}{figure} of run {repetition} lies far from the others ({factor:.2} times \
                  theirs); it is kept"
             )
         }

@@ -105,6 +105,7 @@ pub enum Cell {
     /// Words, which may come from a server or a plan: each output makes them safe.
     Text(String),
     Number {
+        /// In the unit of its column.
         value: f64,
         /// Decimals for readers; CSV has its own.
         decimals: usize,

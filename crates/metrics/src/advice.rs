@@ -84,7 +84,7 @@ pub struct EvidenceRef {
     pub topology: Option<Topology>,
     /// The figure's name in `report.json`.
     pub figure: &'static str,
-    /// In the unit of `report.json`.
+    /// In the unit that the figure has in `report.json`.
     pub value: f64,
     /// 95 %.
     #[serde(skip)]
@@ -293,12 +293,13 @@ fn costliest(on: &On<'_>) -> Option<Finding> {
 
 fn offload(on: &On<'_>) -> Option<Finding> {
     let with = on.runs.iter().filter_map(|r| r.cause.offload).collect_vec();
-    let together = with.iter().map(|o| o.on_cpu).collect_vec();
-    let in_turn = with.iter().filter_map(|o| o.on_cpu_in_turn).collect_vec();
+    let together = with.iter().map(|o| o.on_cpu_share).collect_vec();
+    let in_turn = with.iter().filter_map(|o| o.on_cpu_share_in_turn);
+    let in_turn = in_turn.collect_vec();
     let lost = on.config.stats.lost_s;
     let evidence = [
-        Some(on.mean("cause.offload.on_cpu", &together)?),
-        on.mean("cause.offload.on_cpu_in_turn", &in_turn),
+        Some(on.mean("cause.offload.on_cpu_share", &together)?),
+        on.mean("cause.offload.on_cpu_share_in_turn", &in_turn),
         lost.map(|lost| on.evidence("lost_s.offload", lost.offload, with.len() as u32)),
     ];
     Some(on.found(FindingKind::Offload, evidence.into_iter().flatten()))
@@ -319,7 +320,7 @@ fn left_out(on: &On<'_>) -> Option<Finding> {
 /// Decode rate together over the rate in turn, over all agents, and the least `n` behind it.
 fn solo_share(config: &ConfigSummary) -> Option<(f64, u32)> {
     let shares = config.per_agent.iter().map(|a| {
-        let (rate, in_turn) = (a.rate?, a.rate_sequential?);
+        let (rate, in_turn) = (a.decode_tokens_per_s?, a.decode_sequential_tokens_per_s?);
         Some((rate.mean / in_turn.mean, rate.n.min(in_turn.n)))
     });
     let (shares, n): (Vec<f64>, Vec<u32>) = shares.collect::<Option<Vec<_>>>()?.into_iter().unzip();
@@ -330,13 +331,13 @@ fn two_servers(summary: &Summary, compared: &TopologyComparison) -> Option<Findi
     let mut configs = summary.configs.iter();
     let own = configs.find(|c| c.id == compared.id && c.topology == Some(Topology::PerAgent))?;
     let on = On::new(summary, own);
-    let (wall, throughput, ttft) = (compared.wall_s, compared.throughput, compared.ttft_s);
+    let (wall, ttft) = (compared.wall_s, compared.ttft_s);
     let quantities = [
         (Quantity::Wall, "topologies.wall_s.ratio", Some(wall)),
         (
             Quantity::Throughput,
-            "topologies.throughput.ratio",
-            throughput,
+            "topologies.throughput_tokens_per_s.ratio",
+            compared.throughput_tokens_per_s,
         ),
         (Quantity::Ttft, "topologies.ttft_s.ratio", ttft),
     ];
@@ -347,11 +348,15 @@ fn two_servers(summary: &Summary, compared: &TopologyComparison) -> Option<Findi
             Some(((quantity, ratio), on.estimate(figure, ratio)))
         });
     let (changes, changed): (Vec<_>, Vec<_>) = known.unzip();
-    let rate = match (solo_share(own), compared.rate) {
-        (Some((share, n)), _) => {
-            Some(on.evidence("per_agent.rate / per_agent.rate_sequential", share, n))
+    let rate = match (solo_share(own), compared.decode_tokens_per_s) {
+        (Some((share, n)), _) => Some(on.evidence(
+            "per_agent.decode_tokens_per_s / per_agent.decode_sequential_tokens_per_s",
+            share,
+            n,
+        )),
+        (None, rate) => {
+            rate.map(|rate| on.estimate("topologies.decode_tokens_per_s.ratio", rate.ratio))
         }
-        (None, rate) => rate.map(|rate| on.estimate("topologies.rate.ratio", rate.ratio)),
     };
     let overlap = own.stats.decode_overlap;
     let overlap = overlap.map(|overlap| on.estimate("decode_overlap", overlap));

@@ -59,10 +59,9 @@ pub fn bias_at(budget: &ClientBudget, tokens_per_s: f64) -> Option<f64> {
 /// A run that received more than its client is calibrated to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Beyond {
-    /// Tokens per second.
-    pub received: f64,
-    /// Tokens per second; none when the budget holds nowhere.
-    pub calibrated: Option<f64>,
+    pub received_tokens_per_s: f64,
+    /// None when the budget holds nowhere.
+    pub calibrated_tokens_per_s: Option<f64>,
     /// The TTFT bias of the first step at or above that rate, else of the last step: its 99th
     /// percentile, or the most where there are too few for one. Nanoseconds.
     pub ttft_late_ns: Option<i64>,
@@ -80,8 +79,8 @@ pub fn beyond(budget: &ClientBudget, received: f64) -> Option<Beyond> {
     let at = reached.or(rising(budget).last());
     let ttft = at.and_then(|step| step.ttft_bias);
     Some(Beyond {
-        received,
-        calibrated,
+        received_tokens_per_s: received,
+        calibrated_tokens_per_s: calibrated,
         ttft_late_ns: ttft.map(|bias| bias.p99_ns.unwrap_or(bias.max_ns)),
         off_the_scale: reached.is_none(),
     })

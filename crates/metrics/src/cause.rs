@@ -44,9 +44,9 @@ pub struct RunCause {
 pub struct Offload {
     pub agent: u32,
     /// Share of its model on the CPU, 0..1.
-    pub on_cpu: f64,
+    pub on_cpu_share: f64,
     /// The same in the sequential arm; none where it is not known.
-    pub on_cpu_in_turn: Option<f64>,
+    pub on_cpu_share_in_turn: Option<f64>,
 }
 
 /// Reloads of requests before which the same server had served other runner options.
@@ -109,23 +109,23 @@ impl RunCause {
 /// The agent with the largest part of its model on the CPU: larger than in turn, or so that its options did
 /// not ask for it. A machine on which no model has a part on a device offloads nothing.
 fn offload(arms: &Arms<'_>) -> Option<Offload> {
-    let in_turn = |i: usize| arms.sequential.as_ref()?.0.agents[i].on_cpu;
+    let in_turn = |i: usize| arms.sequential.as_ref()?.0.agents[i].on_cpu_share;
     let agents = || arms.together.agents.iter().enumerate();
     let on_device = |share: Option<f64>| share.is_some_and(|share| share < 1.0);
-    if !agents().any(|(i, agent)| on_device(agent.on_cpu) || on_device(in_turn(i))) {
+    if !agents().any(|(i, agent)| on_device(agent.on_cpu_share) || on_device(in_turn(i))) {
         return None;
     }
     let offloaded = agents().filter_map(|(i, agent)| {
-        let (on_cpu, on_cpu_in_turn) = (agent.on_cpu?, in_turn(i));
-        let more = on_cpu_in_turn.is_some_and(|share| on_cpu > share + ON_CPU_ALIKE);
+        let (on_cpu_share, on_cpu_share_in_turn) = (agent.on_cpu_share?, in_turn(i));
+        let more = on_cpu_share_in_turn.is_some_and(|share| on_cpu_share > share + ON_CPU_ALIKE);
         let unasked = agent.options.num_gpu.is_none();
-        (on_cpu > ON_CPU_ALIKE && (more || unasked)).then_some(Offload {
+        (on_cpu_share > ON_CPU_ALIKE && (more || unasked)).then_some(Offload {
             agent: agent.agent,
-            on_cpu,
-            on_cpu_in_turn,
+            on_cpu_share,
+            on_cpu_share_in_turn,
         })
     });
-    offloaded.max_by(|a, b| a.on_cpu.total_cmp(&b.on_cpu))
+    offloaded.max_by(|a, b| a.on_cpu_share.total_cmp(&b.on_cpu_share))
 }
 
 /// The run's loss: the loss of the agent that ended last, less what stays hidden behind a longer

@@ -85,7 +85,7 @@ pub struct ComparisonRow {
     effect: Effect,
 }
 
-/// A change with its interval; none below three runs. A primary figure's interval holds together with
+/// A change with its interval, in the unit of the values; none below three runs. A primary figure's interval holds together with
 /// those of its family at 95 %, any other's alone.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Change {

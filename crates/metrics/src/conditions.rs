@@ -29,10 +29,10 @@ pub enum Condition {
     Machine(String),
     /// Heat or power held the clocks of a GPU down while arms ran.
     Throttled {
-        /// How long, seconds.
-        seconds: f64,
-        /// How long arms ran in all, seconds.
-        measured: f64,
+        /// How long.
+        throttled_s: f64,
+        /// How long arms ran in all.
+        measured_s: f64,
         /// The devices' reasons, each once.
         reasons: Vec<String>,
     },
@@ -103,8 +103,8 @@ fn throttled(samples: &[Sample], arms: &Arms) -> Option<Condition> {
     let reasons = gpus.flat_map(|gpu| &gpu.throttle_reasons);
     let reasons = reasons.filter(|reason| is_thermal_or_power(reason));
     Some(Condition::Throttled {
-        seconds,
-        measured,
+        throttled_s: seconds,
+        measured_s: measured,
         reasons: reasons.unique().cloned().sorted().collect(),
     })
 }

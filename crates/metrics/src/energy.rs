@@ -46,7 +46,7 @@ pub struct ConfigEnergy {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct ArmEnergy {
     pub(crate) energy: Energy,
-    pub(crate) per_token: Option<f64>,
+    pub(crate) joules_per_token: Option<f64>,
 }
 
 impl ConfigEnergy {
@@ -59,7 +59,7 @@ impl ConfigEnergy {
             Estimate::of_sizes(&values)
         };
         let joules = |arms| estimate(arms, |arm| Some(arm.energy.joules));
-        let per_token = |arms| estimate(arms, |arm| arm.per_token);
+        let per_token = |arms| estimate(arms, |arm| arm.joules_per_token);
         Some(Self {
             joules: joules(together),
             joules_per_token: per_token(together),

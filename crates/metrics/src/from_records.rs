@@ -252,7 +252,7 @@ fn set_on_cpu(agents: &mut [AgentObservation], manifest: &Manifest, record: &Arm
             .filter(|(all, _)| *all > 0)
             .map(|(all, device)| all.saturating_sub(device) as f64 / all as f64);
         for agent in agents.iter_mut().filter(|a| a.server == server) {
-            agent.on_cpu = share.filter(|_| !last.reloads_for(&agent.options));
+            agent.on_cpu_share = share.filter(|_| !last.reloads_for(&agent.options));
         }
     }
 }

@@ -62,8 +62,8 @@ pub struct Collected {
     last_done: Option<Stamp>,
     good: u32,
     times: [Samples; 10],
-    /// In milliseconds: a quotient, not a whole number of nanoseconds.
-    tpot: Vec<f64>,
+    /// A quotient, not a whole number of nanoseconds.
+    tpot_ms: Vec<f64>,
     turns: Turns,
     cache: CacheCheck,
     /// Most times of each kind that are kept exactly.
@@ -139,7 +139,7 @@ impl Collected {
         self.push(Time::ClientQueue, of.client_queue);
         self.push(Time::E2e, of.e2e);
         self.push(Time::Itl, of.itl.iter().flatten().copied());
-        if let Some(tpot) = of.tpot {
+        if let Some(tpot) = of.tpot_s {
             self.add_tpot(tpot);
         }
     }
@@ -170,7 +170,7 @@ impl Collected {
         self.first_sent = earliest(self.first_sent, other.first_sent);
         self.last_sent = self.last_sent.max(other.last_sent);
         self.last_done = self.last_done.max(other.last_done);
-        for ms in other.tpot {
+        for ms in other.tpot_ms {
             self.add_tpot(ms / 1e3);
         }
         for (own, more) in self.times.iter_mut().zip(other.times) {
@@ -187,12 +187,12 @@ impl Collected {
 
     /// `tpot` in seconds.
     fn add_tpot(&mut self, tpot: f64) {
-        let full = self.limit.is_some_and(|limit| self.tpot.len() >= limit);
+        let full = self.limit.is_some_and(|limit| self.tpot_ms.len() >= limit);
         if !full && self.times[Time::TpotMany as usize].is_empty() {
-            self.tpot.push(tpot * 1e3);
+            self.tpot_ms.push(tpot * 1e3);
             return;
         }
-        let exact = std::mem::take(&mut self.tpot).into_iter();
+        let exact = std::mem::take(&mut self.tpot_ms).into_iter();
         self.push(Time::TpotMany, exact.map(Nanos::from_millis_f64));
         self.push(Time::TpotMany, Some(Nanos::from_secs_f64(tpot)));
     }
@@ -241,7 +241,7 @@ impl Collected {
             ttft_scheduled_ms: spread(Time::TtftScheduled),
             client_queue_ms: spread(Time::ClientQueue),
             connect_ms: spread(Time::Connect),
-            tpot_ms: spread(Time::TpotMany).or_else(|| spread_of_values(&self.tpot)),
+            tpot_ms: spread(Time::TpotMany).or_else(|| spread_of_values(&self.tpot_ms)),
             itl_ms: spread(Time::Itl),
             e2e_ms: spread(Time::E2e),
             slo: self.slo.as_ref().map(|slo| Goodput {

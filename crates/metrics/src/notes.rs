@@ -73,7 +73,7 @@ pub enum Note {
         figure: &'static str,
         repetition: u32,
         /// Over the geometric mean of the others.
-        times: f64,
+        factor: f64,
         /// It is the first one, which found the server in another state.
         first: bool,
     },
@@ -95,7 +95,7 @@ pub(crate) fn far_from_others(
         Some(Note::FarFromOthers {
             figure,
             repetition: numbers[place],
-            times: (log - stats::mean(&others)?).exp(),
+            factor: (log - stats::mean(&others)?).exp(),
             first: Some(numbers[place]) == first,
         })
     });

@@ -126,9 +126,9 @@ pub struct AgentObservation {
     pub span: Option<(Stamp, Stamp)>,
     /// Share of its server's model that was on the CPU, 0..1, as the server said after the arm; `None` when it
     /// did not say, or when the model was then loaded with other options.
-    pub on_cpu: Option<f64>,
-    /// The rate recorded for it by another program, tok/s.
-    pub rate_recorded: Option<f64>,
+    pub on_cpu_share: Option<f64>,
+    /// The rate recorded for it by another program.
+    pub rate_recorded_tokens_per_s: Option<f64>,
 }
 
 impl AgentObservation {
@@ -154,7 +154,7 @@ impl AgentObservation {
         }
         let is_known = count > 0 && time > Nanos::ZERO;
         let own = is_known.then(|| count as f64 / time.as_secs_f64());
-        self.rate_recorded.or(own)
+        self.rate_recorded_tokens_per_s.or(own)
     }
 }
 
@@ -171,7 +171,7 @@ pub struct PublishedRow {
     pub efficiency_percent: f64,
     /// Published TTFT delta, ms; the heterogeneous table has none.
     pub ttft_delta_ms: Option<f64>,
-    /// Published throughput delta, tok/s; the heterogeneous table has none.
-    pub tp_delta: Option<f64>,
+    /// Published throughput delta; the heterogeneous table has none.
+    pub tp_delta_tokens_per_s: Option<f64>,
     pub contention: bool,
 }

@@ -6,7 +6,7 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::observation::RequestTimes;
 
-/// The figures of one request. Lengths of time are whole nanoseconds, rates are tokens per second.
+/// The figures of one request.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RequestMetrics {
     /// `first_token - sent`; none when no token arrived.
@@ -17,14 +17,14 @@ pub struct RequestMetrics {
     pub client_queue: Option<Nanos>,
     /// Gaps between chunks with output; none below two chunks or where [gathered](RequestTimes::is_gathered).
     pub itl: Option<Vec<Nanos>>,
-    /// `(last_token - first_token) / (tokens - 1)`, seconds; none below two tokens or where gathered.
-    pub tpot: Option<f64>,
+    /// `(last_token - first_token) / (tokens - 1)`; none below two tokens or where gathered.
+    pub tpot_s: Option<f64>,
     /// `done - sent`; none when the request did not complete.
     pub e2e: Option<Nanos>,
     /// `eval_count / eval_duration`; none without the counters.
-    pub decode_rate_server: Option<f64>,
-    /// `(tokens - 1) / (last_token - first_token)`; none where `tpot` is.
-    pub decode_rate_client: Option<f64>,
+    pub decode_server_tokens_per_s: Option<f64>,
+    /// `(tokens - 1) / (last_token - first_token)`; none where `tpot_s` is.
+    pub decode_client_tokens_per_s: Option<f64>,
     /// `total_duration - load - prefill - decode`, at least zero. On a server that reports these three
     /// and no total, `e2e` stands for it and transport is in it. None without either.
     pub slot_wait: Option<Nanos>,
@@ -88,11 +88,11 @@ impl RequestMetrics {
             ttft_scheduled,
             client_queue,
             itl,
-            tpot: (steps.zip(text)).map(|(steps, text)| text.as_secs_f64() / steps as f64),
+            tpot_s: (steps.zip(text)).map(|(steps, text)| text.as_secs_f64() / steps as f64),
             e2e,
-            decode_rate_server: (counters.eval_count.zip(counters.eval))
+            decode_server_tokens_per_s: (counters.eval_count.zip(counters.eval))
                 .and_then(|(n, t)| rate(n, t)),
-            decode_rate_client: steps.zip(text).and_then(|(n, t)| rate(n, t)),
+            decode_client_tokens_per_s: steps.zip(text).and_then(|(n, t)| rate(n, t)),
             slot_wait,
             transport_ns,
             clock_warnings,
@@ -123,7 +123,7 @@ impl RequestMetrics {
     /// The request's latencies of a kind, seconds: one, none, or as many as it has gaps.
     pub(crate) fn latencies(&self, figure: LatencyFigure) -> impl Iterator<Item = f64> + '_ {
         let (one, gaps) = match figure {
-            LatencyFigure::Tpot => (self.tpot, None),
+            LatencyFigure::Tpot => (self.tpot_s, None),
             LatencyFigure::Itl => (None, self.itl.as_deref()),
             LatencyFigure::Ttft => (self.ttft.map(Nanos::as_secs_f64), None),
             LatencyFigure::TtftScheduled => (self.ttft_scheduled.map(Nanos::as_secs_f64), None),

@@ -14,7 +14,7 @@ pub use quantity::{
     Better, ContentionRuns, OverlapEvidence, QUANTITIES, Quantity, RunFigures, Statistics,
 };
 
-/// Everything computed from one run. Times are seconds, rates tokens per second.
+/// Everything computed from one run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunMetrics {
     pub config: ConfigId,
@@ -43,21 +43,21 @@ pub struct AgentMetrics {
     /// Its place, from 0.
     pub agent: u32,
     pub name: String,
-    /// `T_i` together, seconds: first `sent` to last `done`.
-    pub time: Option<f64>,
-    /// Warm solo time at the together arm's output length, seconds.
-    pub solo: Option<f64>,
+    /// `T_i` together: first `sent` to last `done`.
+    pub time_s: Option<f64>,
+    /// Warm solo time at the together arm's output length.
+    pub solo_s: Option<f64>,
     /// `solo_i / T_i`.
     pub np: Option<f64>,
-    /// `load` of a ready model, seconds.
-    pub warm_load: Option<f64>,
-    /// TTFT of its first call together, seconds.
-    pub ttft: Option<f64>,
-    /// TTFT of its first call alone on a ready model, seconds.
-    pub ttft_solo: Option<f64>,
+    /// `load` of a ready model.
+    pub warm_load_s: Option<f64>,
+    /// TTFT of its first call together.
+    pub ttft_s: Option<f64>,
+    /// TTFT of its first call alone on a ready model.
+    pub ttft_solo_s: Option<f64>,
     /// Its decode rate together: recorded, or the server's own.
-    pub rate: Option<f64>,
-    pub rate_sequential: Option<f64>,
+    pub decode_tokens_per_s: Option<f64>,
+    pub decode_sequential_tokens_per_s: Option<f64>,
     /// Tokens generated together.
     pub tokens: u64,
 }

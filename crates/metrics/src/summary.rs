@@ -60,8 +60,8 @@ pub struct ConfigSummary {
     /// Where it is undecided: how many repetitions like these would decide; none where no practical number would.
     pub repetitions_to_decide: Option<u32>,
     pub per_agent: Vec<AgentSummary>,
-    /// TTFT over all main requests of the together arm, s.
-    pub ttft: Tail,
+    /// TTFT over all main requests of the together arm.
+    pub ttft_s: Tail,
     /// Why the agents ran in turn: the evidence of the first serial run that has it.
     pub why_serial: Option<WhySerial>,
     /// Peak device memory during the together arms, bytes; none without telemetry.
@@ -73,7 +73,7 @@ pub struct ConfigSummary {
     pub notes: Vec<Note>,
 }
 
-/// An agent of a configuration, with the figures of [`AgentMetrics`](crate::run::AgentMetrics); rates in tok/s.
+/// An agent of a configuration, with the figures of [`AgentMetrics`](crate::run::AgentMetrics).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AgentSummary {
     pub agent: u32,
@@ -83,14 +83,14 @@ pub struct AgentSummary {
     pub np: Option<Estimate>,
     pub ttft_ms: Option<Estimate>,
     pub ttft_solo_ms: Option<Estimate>,
-    pub rate: Option<Estimate>,
-    pub rate_sequential: Option<Estimate>,
+    pub decode_tokens_per_s: Option<Estimate>,
+    pub decode_sequential_tokens_per_s: Option<Estimate>,
     pub tokens: Option<Estimate>,
     /// Mean seconds lost, by cause.
     pub lost_s: Option<LostSeconds>,
 }
 
-/// Percentiles of a pooled sample. A tail is given only where the sample can carry it.
+/// Percentiles of a pooled sample, in the unit of the values. A tail is given only where the sample can carry it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Tail {
     /// Observations.

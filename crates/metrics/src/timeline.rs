@@ -209,7 +209,7 @@ pub fn dataset(runs: Vec<RunObservation>) -> Dataset {
 pub struct Calls {
     server: u32,
     options: ModelOptions,
-    on_cpu: [Option<f64>; 2],
+    on_cpu_share: [Option<f64>; 2],
     together: Vec<RequestBuilder>,
     alone: Vec<RequestBuilder>,
 }
@@ -220,7 +220,7 @@ impl Calls {
         Self {
             server: 0,
             options: ModelOptions::default(),
-            on_cpu: [None; 2],
+            on_cpu_share: [None; 2],
             together: together.to_vec(),
             alone: alone.to_vec(),
         }
@@ -234,8 +234,11 @@ impl Calls {
     /// The same calls with so much of the model on the CPU, together and alone.
     #[must_use]
     pub fn on_cpu(self, together: f64, alone: f64) -> Self {
-        let on_cpu = [together, alone].map(Some);
-        Self { on_cpu, ..self }
+        let on_cpu_share = [together, alone].map(Some);
+        Self {
+            on_cpu_share,
+            ..self
+        }
     }
 
     #[must_use]
@@ -248,18 +251,18 @@ impl Calls {
 pub fn two_arms(config: &str, repetition: u32, state: &str, agents: &[Calls]) -> RunObservation {
     let build = |of: fn(&Calls) -> (&[RequestBuilder], Option<f64>)| {
         let agents = agents.iter().zip(0..).map(|(calls, place)| {
-            let (requests, on_cpu) = of(calls);
+            let (requests, on_cpu_share) = of(calls);
             let requests = requests.iter().map(|call| call.build()).collect();
             AgentObservation {
-                on_cpu,
+                on_cpu_share,
                 ..agent(place, calls.server, calls.options.clone(), requests)
             }
         });
         agents.collect()
     };
-    let together = build(|calls| (&calls.together, calls.on_cpu[0]));
+    let together = build(|calls| (&calls.together, calls.on_cpu_share[0]));
     let together = arm(Arm::Together, state, together);
-    let sequential = build(|calls| (&calls.alone, calls.on_cpu[1]));
+    let sequential = build(|calls| (&calls.alone, calls.on_cpu_share[1]));
     let sequential = arm(Arm::Sequential, state, sequential);
     run(config, repetition, Some(together), Some(sequential))
 }

@@ -61,7 +61,7 @@ fn profile(case: Case) -> Profile {
     model.rates.prefill_tps = 1e9;
     let outputs = &mut model.outputs[0];
     outputs.distribution = Distribution::Fixed;
-    outputs.mean = f64::from(case.tokens);
+    outputs.mean_tokens = f64::from(case.tokens);
     outputs.max = case.tokens;
     profile
 }

@@ -95,7 +95,8 @@ pub struct DeviceSpec {
     #[serde(default)]
     pub reserved_bytes: u64,
     /// `k` busy runners each get `1 / (k * (1 + sharing_loss * (k - 1)))` of the device.
-    pub sharing_loss: f64,
+    #[serde(rename = "sharing_loss")]
+    pub sharing_loss_factor: f64,
     /// Board power when idle, watts.
     pub idle_w: f64,
     /// Board power when busy, watts.
@@ -120,7 +121,8 @@ pub struct Thermal {
     pub throttle_at_c: f64,
     pub resume_below_c: f64,
     /// Speed and clock while throttled, as a share of the full ones.
-    pub throttled_speed: f64,
+    #[serde(rename = "throttled_speed")]
+    pub throttled_speed_share: f64,
     /// Board power while throttled and busy, watts.
     pub throttled_w: f64,
 }
@@ -182,7 +184,8 @@ pub struct Rates {
     pub cpu_decode_tps: f64,
     pub cpu_prefill_tps: f64,
     /// A step that decodes `n` streams takes `1 + batch_cost * (n - 1)` times a step of one.
-    pub batch_cost: f64,
+    #[serde(rename = "batch_cost")]
+    pub batch_cost_factor: f64,
     /// Added to every batch that holds prompt tokens, seconds.
     pub prefill_overhead_s: f64,
 }

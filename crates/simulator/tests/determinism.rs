@@ -20,7 +20,7 @@ fn load() -> (Vec<Answer>, Vec<LogLine>) {
             config.profile.network.latency_min_ms = 0.1;
             config.profile.network.latency_max_ms = 1.0;
             config.faults.rules = vec![FaultRule {
-                rate: Some(0.15),
+                share: Some(0.15),
                 ..FaultRule::always(FaultKind::ErrorLine)
             }];
         })

@@ -27,7 +27,7 @@ struct State {
     current: Option<ArmSpec>,
     /// Chunks of the current arm, and the window that the live rate is taken over.
     window: Option<(Stamp, u64)>,
-    rate: Option<f64>,
+    chunks_per_s: Option<f64>,
 }
 
 /// Clock time the live rate is averaged over.
@@ -58,7 +58,7 @@ impl Progress {
 
     fn show_current(&self, state: &State) {
         let Some(spec) = &state.current else { return };
-        let rate = state.rate.map(|r| format!("  {r:.0} chunks/s"));
+        let rate = state.chunks_per_s.map(|r| format!("  {r:.0} chunks/s"));
         let (run, arm, rate) = (&spec.run, spec.arm, rate.unwrap_or_default());
         // `bvc_g60_c512_t0.6 repetition 2 together  96 chunks/s`.
         let message = format!("{} repetition {} {arm}{rate}", run.config, run.repetition);
@@ -116,7 +116,7 @@ impl Observer for Progress {
             Event::ArmStarted { spec, at } => {
                 state.current = Some(spec.clone());
                 state.window = Some((*at, 0));
-                state.rate = None;
+                state.chunks_per_s = None;
                 self.show_current(&state);
             }
             Event::Tokens { at, count, .. } => {
@@ -124,7 +124,7 @@ impl Observer for Progress {
                 let (seconds, chunks) = (at.since(since).as_secs_f64(), before + count);
                 state.window = Some((since, chunks));
                 if seconds >= RATE_WINDOW_S {
-                    state.rate = Some(chunks as f64 / seconds);
+                    state.chunks_per_s = Some(chunks as f64 / seconds);
                     state.window = Some((*at, 0));
                     self.show_current(&state);
                 }

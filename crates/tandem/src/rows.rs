@@ -80,8 +80,10 @@ fn shape(plan: &LoadPlan) -> Shape {
             };
             let ramp = match arrivals.rate {
                 RateCurve::Constant(_) => None,
-                RateCurve::Ramp { from, over, .. } => Some(RampSettings {
-                    from,
+                RateCurve::Ramp {
+                    from_per_s, over, ..
+                } => Some(RampSettings {
+                    from_per_s,
                     over_s: over.as_secs_f64(),
                 }),
             };
@@ -89,7 +91,7 @@ fn shape(plan: &LoadPlan) -> Shape {
             Shape::Open {
                 arrivals: name.to_owned(),
                 cv,
-                rate: arrivals.rate.last().per_second(),
+                rate_per_s: arrivals.rate.last().per_second(),
                 ramp,
                 agents: agents.map(NonZeroU32::get),
                 think_s: think.map_or(0.0, Nanos::as_secs_f64),
@@ -102,7 +104,7 @@ fn shape(plan: &LoadPlan) -> Shape {
         } => Shape::Replay {
             trace: trace.name.clone(),
             sha256: trace.sha256.clone(),
-            speed: speed.get(),
+            speed_factor: speed.get(),
             agents: agents.map(NonZeroU32::get),
             starts: Some(trace.starts.clone()),
             skipped: (trace.skipped > 0).then_some(trace.skipped),

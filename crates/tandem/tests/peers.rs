@@ -41,7 +41,8 @@ fn each_tools_figures_are_read_in_ms_when_there_is_one_for_each_request() {
     for (tool, file, expected) in TOOLS {
         let tool = figures_of(tool);
         let ttft = tool.read(&recorded(file), 16).unwrap();
-        for (found, expected) in [ttft.mean, ttft.p50, ttft.p99].into_iter().zip(expected) {
+        let found = [ttft.mean_ms, ttft.p50_ms, ttft.p99_ms];
+        for (found, expected) in found.into_iter().zip(expected) {
             assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
         }
         assert!(tool.read(&recorded(file), 17).is_err());

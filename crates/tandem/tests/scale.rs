@@ -37,7 +37,7 @@ fn profile() -> Profile {
     model.rates.decode_tps = RATE;
     let outputs = &mut model.outputs[0];
     outputs.distribution = Distribution::Fixed;
-    outputs.mean = f64::from(TOKENS);
+    outputs.mean_tokens = f64::from(TOKENS);
     outputs.max = TOKENS;
     profile
 }

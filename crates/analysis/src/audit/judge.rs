@@ -34,7 +34,7 @@ pub enum Relation {
     VersionAtLeast,
 }
 
-/// Compares a recomputed value with a published one.
+/// Compares a recomputed value with a published one, in its unit.
 pub(super) struct Judge<'a> {
     pub(super) published: &'a Published,
     pub(super) relation: Relation,

@@ -58,7 +58,7 @@ pub enum Finding {
     Undecided {
         /// How many times as many runs would decide, if the estimate stayed the same; `None` where
         /// there are fewer than three.
-        times: Option<f64>,
+        times_as_many_runs: Option<f64>,
     },
     /// The data cannot test the claim; the claim says why.
     NotTestable,
@@ -91,7 +91,9 @@ impl Serialize for LedgerEntry {
                 ("tolerances", json!(tolerances)),
                 ("also_tried", json!(also_tried)),
             ],
-            Finding::Undecided { times } => vec![("times_as_many_runs", json!(times))],
+            Finding::Undecided {
+                times_as_many_runs: times,
+            } => vec![("times_as_many_runs", json!(times))],
         };
         let interval = self.recomputed.as_ref().and_then(Computed::interval);
         let known = |entry: &(&str, Json)| !entry.1.is_null();
@@ -188,7 +190,9 @@ impl Claims {
         }
         let finding = match (verdict, found) {
             (Verdict::Holds, _) => Finding::Reproduced,
-            (Verdict::Undecided(times), _) => Finding::Undecided { times },
+            (Verdict::Undecided(times_as_many_runs), _) => {
+                Finding::Undecided { times_as_many_runs }
+            }
             (Verdict::Fails, Some(under)) => Finding::Redefined(under),
             (Verdict::Fails, None) => {
                 let difference = judge.difference(&recomputed.value);

@@ -266,7 +266,7 @@ impl Sources {
                 let freedom = runs - 1.0;
                 (runs >= 3.0).then_some(Location {
                     centre,
-                    error,
+                    standard_error: error,
                     freedom,
                 })
             };

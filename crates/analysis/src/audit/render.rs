@@ -143,8 +143,8 @@ impl LedgerEntry {
                 let nor = if tried.is_empty() { "" } else { "; nor as " };
                 format!("contradicted{by}{tolerances}{nor}{}", tried.join(", "))
             }
-            Finding::Undecided { times } => {
-                let needed = match times {
+            Finding::Undecided { times_as_many_runs } => {
+                let needed = match times_as_many_runs {
                     None => "there are fewer than three runs or pairs, and an interval needs three"
                         .to_owned(),
                     Some(times) if *times > 100.0 => {

@@ -48,7 +48,12 @@ fn findings_and_estimates_are_those_that_were_made_without_this_program() {
     }
     // A single pair of runs is no estimate, however far it lies from the claim.
     let finding = &entry("temp-same-order").finding;
-    assert_eq!(*finding, Finding::Undecided { times: None });
+    assert_eq!(
+        *finding,
+        Finding::Undecided {
+            times_as_many_runs: None
+        }
+    );
 }
 
 #[test]
@@ -289,7 +294,10 @@ fn the_interval_decides_on_an_estimate() {
         assert_eq!(given.key(), expected, "{config} {relation} {published}");
     }
     // 2.4841 wide on either side of 8, half a unit from what is claimed: (2.4841 / 0.5)² times.
-    let Finding::Undecided { times: Some(times) } = finding("wide", "7.5", "more_than") else {
+    let Finding::Undecided {
+        times_as_many_runs: Some(times),
+    } = finding("wide", "7.5", "more_than")
+    else {
         panic!("must be undecided");
     };
     assert!((times - 24.68).abs() < 0.01, "{times}");

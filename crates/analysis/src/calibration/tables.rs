@@ -31,7 +31,7 @@ fn row(step: &BudgetStep) -> Value {
         "jitter_p99_ms": step.jitter_p99_ns.map(Nanos::as_millis_f64),
         "under_1_ms": if is_within(step) { "yes" } else { "no" },
         "cpu_us_per_token": step.cpu_per_token_ns.map(|cpu| cpu.0 as f64 / 1e3),
-        "cpu_used": step.cpu_used,
+        "cpu_used": step.cpu_used_share,
         "memory_per_agent_kib": step.memory_per_agent_bytes.map(|bytes| bytes as f64 / 1024.0),
     })
 }

@@ -35,7 +35,7 @@ fn a_client_that_is_calibrated_to_nothing_on_a_system_without_figures_has_a_repo
     let step = &mut budget.steps[0];
     step.left_out = 1;
     step.cpu_per_token_ns = None;
-    step.cpu_used = None;
+    step.cpu_used_share = None;
     step.memory_per_agent_bytes = None;
     step.ttft_bias = None;
     step.gap_error = None;

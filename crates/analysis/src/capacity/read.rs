@@ -117,7 +117,7 @@ fn judge_again(
     before: &[Level],
 ) -> Level {
     let rule = Rule {
-        error: record.asked.error,
+        error_probability: record.asked.error_probability,
     };
     let decision = probe.window.map_or_else(Decision::default, |window| {
         rule.judge(&Sample::of(rows, window), objective, &probe.looks)
@@ -137,7 +137,7 @@ fn judge_again(
             decision,
             figures.as_ref(),
             &whole(before),
-            record.asked.max_failed,
+            record.asked.max_failed_share,
         ),
         figures,
     }

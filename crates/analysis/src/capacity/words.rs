@@ -19,7 +19,7 @@ pub(super) fn front(material: &Material<'_>, front: &mut Front) {
     front.question = format!("How many agents does this server carry within `{limits}`?");
     front.answer.clone_from(&answer.sentence);
     front.is_open = answer.kind == AnswerKind::Unresolved;
-    let error = plain(100.0 * run.record.asked.error, 0);
+    let error = plain(100.0 * run.record.asked.error_probability, 0);
     let decided = format!("Each level is decided with an error of {error} % over all looks at it.");
     front.sure = [vec![decided], answer.notes.clone()].concat().join(" ");
     let warnings = run.warnings.iter().map(|w| sentence(w));
@@ -126,7 +126,8 @@ pub(super) fn method(material: &Material<'_>) -> Vec<String> {
     };
     let (think_s, model, tokens) = (asked.think_s, safe::code(&asked.model), asked.num_predict);
     let (seed, warmup, beyond) = (asked.seed, asked.warmup, search.beyond);
-    let [precision, error] = [search.precision, asked.error].map(|share| plain(100.0 * share, 0));
+    let [precision, error] =
+        [search.precision_share, asked.error_probability].map(|share| plain(100.0 * share, 0));
     let (start, most) = (search.start, search.max_agents);
     let mut method = vec![
         format!(

@@ -9,7 +9,7 @@ use plotters::coord::ranged1d::{
 };
 use plotters::coord::types::RangedCoordf64;
 
-/// A value, with an interval where one is known; unknown when it has no point.
+/// A value in the unit of its axis, with an interval where one is known; unknown when it has no point.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Value {
     /// `None` or not finite: unknown.
@@ -58,7 +58,7 @@ impl From<f64> for Value {
     }
 }
 
-/// A line at a fixed value.
+/// A line at a fixed value, in the unit of its axis.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ReferenceLine {
     /// One that is not finite is not drawn.

@@ -190,7 +190,7 @@ impl Mark {
     }
 }
 
-/// A shaded stretch of x, or a dashed line where it has no length.
+/// A shaded stretch of x in the unit of its axis, or a dashed line where it has no length.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Span {
     /// Written above the first panel; may be empty.

@@ -98,8 +98,8 @@ fn config(name: &str) -> ConfigId {
 fn load_config(shape: &Shape) -> ConfigId {
     config(&match shape {
         Shape::Closed { agents, .. } => format!("agents-{agents}"),
-        Shape::Open { rate, .. } => format!("rate-{rate}"),
-        Shape::Replay { speed, .. } => format!("trace-{speed}x"),
+        Shape::Open { rate_per_s, .. } => format!("rate-{rate_per_s}"),
+        Shape::Replay { speed_factor, .. } => format!("trace-{speed_factor}x"),
     })
 }
 

@@ -188,15 +188,17 @@ pub(super) fn requests<'f>() -> Columns<'f, RequestRow<'f>> {
         .millis("client_queue_ms", |r| r.metrics.client_queue)
         .millis("ttft_ms", |r| r.metrics.ttft)
         .millis("ttft_scheduled_ms", |r| r.metrics.ttft_scheduled)
-        .column("tpot_ms", |r| Some(1e3 * r.metrics.tpot?))
+        .column("tpot_ms", |r| Some(1e3 * r.metrics.tpot_s?))
         .millis("e2e_ms", |r| r.metrics.e2e)
         .millis("slot_wait_ms", |r| r.metrics.slot_wait)
         .column("transport_ms", |r| {
             Some(r.metrics.transport_ns? as f64 / 1e6)
         })
-        .column("decode_tokens_per_s", |r| r.metrics.decode_rate_server)
+        .column("decode_tokens_per_s", |r| {
+            r.metrics.decode_server_tokens_per_s
+        })
         .column("decode_client_tokens_per_s", |r| {
-            r.metrics.decode_rate_client
+            r.metrics.decode_client_tokens_per_s
         })
         .int("clock_warnings", |r| Some(r.metrics.clock_warnings.len()))
         .int("tokens", |r| Some(r.times().tokens))
@@ -291,7 +293,7 @@ pub(super) fn runs<'f>() -> Columns<'f, RunRow<'f>> {
             None => r.figures()?.wall_s,
         })
         .column("throughput_tokens_per_s", |r| match r.sweep {
-            Some(run) => run.figures.throughput_together,
+            Some(run) => run.figures.throughput_together_tokens_per_s,
             None => r.level.map_or_else(
                 || r.figures()?.tokens_per_s,
                 |level| Some(level.figures.as_ref()?.tokens_per_s.mean),
@@ -306,12 +308,12 @@ pub(super) fn runs<'f>() -> Columns<'f, RunRow<'f>> {
             r.of_sweep()?.wall_sequential_raw_s
         })
         .column("throughput_sequential_tokens_per_s", |r| {
-            r.of_sweep()?.throughput_sequential
+            r.of_sweep()?.throughput_sequential_tokens_per_s
         })
         .column("speedup", |r| r.of_sweep()?.speedup)
         .column("speedup_raw", |r| r.of_sweep()?.speedup_raw)
         .column("speedup_upper_bound", |r| r.of_sweep()?.speedup_upper_bound)
-        .column("efficiency_percent", |r| r.of_sweep()?.efficiency)
+        .column("efficiency_percent", |r| r.of_sweep()?.efficiency_percent)
         .column("stp", |r| r.of_sweep()?.stp)
         .column("antt", |r| r.of_sweep()?.antt)
         .column("fairness", |r| r.of_sweep()?.fairness)
@@ -320,9 +322,13 @@ pub(super) fn runs<'f>() -> Columns<'f, RunRow<'f>> {
             r.of_sweep()?.sequential_estimated_s
         })
         .column("speedup_est", |r| r.of_sweep()?.speedup_est)
-        .column("efficiency_est_percent", |r| r.of_sweep()?.efficiency_est)
+        .column("efficiency_est_percent", |r| {
+            r.of_sweep()?.efficiency_est_percent
+        })
         .column("ttft_delta_ms", |r| r.of_sweep()?.ttft_delta_ms)
-        .column("tp_delta_tokens_per_s", |r| r.of_sweep()?.tp_delta)
+        .column("tp_delta_tokens_per_s", |r| {
+            r.of_sweep()?.tp_delta_tokens_per_s
+        })
         .column("decode_overlap", |r| r.of_sweep()?.decode_overlap)
         .column("contention_ttft", |r| r.sweep?.contention.ttft_rule)
         .column("contention_speedup", |r| r.sweep?.contention.speedup_rule)
@@ -347,15 +353,15 @@ pub(super) fn agents<'f>() -> Columns<'f, AgentRow<'f>> {
         .int("tokens", |a| {
             a.load.map(|load| load.tokens).or(Some(a.sweep?.tokens))
         })
-        .column("time_s", |a| a.sweep?.time)
-        .column("solo_s", |a| a.sweep?.solo)
+        .column("time_s", |a| a.sweep?.time_s)
+        .column("solo_s", |a| a.sweep?.solo_s)
         .column("np", |a| a.sweep?.np)
-        .column("warm_load_s", |a| a.sweep?.warm_load)
-        .column("ttft_s", |a| a.sweep?.ttft)
-        .column("ttft_solo_s", |a| a.sweep?.ttft_solo)
-        .column("decode_tokens_per_s", |a| a.sweep?.rate)
+        .column("warm_load_s", |a| a.sweep?.warm_load_s)
+        .column("ttft_s", |a| a.sweep?.ttft_s)
+        .column("ttft_solo_s", |a| a.sweep?.ttft_solo_s)
+        .column("decode_tokens_per_s", |a| a.sweep?.decode_tokens_per_s)
         .column("decode_sequential_tokens_per_s", |a| {
-            a.sweep?.rate_sequential
+            a.sweep?.decode_sequential_tokens_per_s
         })
         .column("asking_s", |a| Some(a.load?.asking_s))
         .column("served_tokens_per_s", |a| a.load?.tokens_per_s)

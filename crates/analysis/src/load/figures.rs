@@ -173,7 +173,7 @@ pub(super) fn published_row(row: Row<'_>) -> Result<PublishedRow, LoadError> {
         speedup: row.amount("speedup")?,
         efficiency_percent: row.amount("efficiency_percent")?,
         ttft_delta_ms: row.number("ttft_delta_ms")?,
-        tp_delta: row.number("tp_delta")?,
+        tp_delta_tokens_per_s: row.number("tp_delta")?,
         contention: row.needed("contention", "yes or no", Row::flag)?,
     })
 }

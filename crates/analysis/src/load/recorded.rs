@@ -170,7 +170,7 @@ fn observe(id: &ConfigId, file: MetricsFile) -> RunObservation {
         let server = if own_servers { place } else { 0 };
         let ttft = Nanos::from_millis_f64(figures.average_ttft_ms);
         AgentObservation {
-            rate_recorded: Some(figures.average_tokens_per_second),
+            rate_recorded_tokens_per_s: Some(figures.average_tokens_per_second),
             ..recorded_agent(place, id, shortest(options), server, ttft, counters)
         }
     };

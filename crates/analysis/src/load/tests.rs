@@ -64,7 +64,7 @@ fn the_nineteen_recorded_runs_were_served_in_turn() {
         let id = &observed.config;
         let recorded = observed.speedup_recorded.unwrap();
         let speedup = config.stats.speedup_est.unwrap().mean;
-        let efficiency = config.stats.efficiency_est.unwrap().mean;
+        let efficiency = config.stats.efficiency_est_percent.unwrap().mean;
         let off = (speedup - recorded).abs() + (efficiency - 50.0 * recorded).abs();
         assert!(off < 1e-9, "{id}: {speedup} {efficiency}");
         let contention = m.contention;
@@ -152,7 +152,7 @@ fn one_server_and_two_pool_into_two_topologies() {
     // TR113's metric says two servers are better, the wall says they are slower.
     assert!(compared.speedup_est.unwrap().ratio.lo.unwrap() > 1.0);
     assert_eq!(compared.faster, Faster::Shared);
-    let rate = compared.rate.unwrap().ratio;
+    let rate = compared.decode_tokens_per_s.unwrap().ratio;
     assert!((0.4..0.6).contains(&rate.mean), "{rate:?}");
     insta::assert_debug_snapshot!(metrics::advice::findings(&set, &summary));
 }

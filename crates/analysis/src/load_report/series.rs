@@ -42,7 +42,7 @@ impl Window {
     }
 }
 
-/// The median of a latency, and its 95th percentile where there are enough of it.
+/// The median of a latency in the unit of the values, and its 95th percentile where there are enough of it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(super) struct Percentiles {
     pub(super) p50: Option<f64>,

@@ -64,14 +64,14 @@ pub(super) fn shape(shape: &Shape, requests: u32) -> String {
         }
         Shape::Open {
             arrivals,
-            rate,
+            rate_per_s: rate,
             ramp,
             agents,
             ..
         } => {
             let (rate, agents) = (short(*rate), at_a_time(agents));
             let ramp = ramp.map(|ramp| {
-                let (from, over_s) = (short(ramp.from), short(ramp.over_s));
+                let (from, over_s) = (short(ramp.from_per_s), short(ramp.over_s));
                 format!(" after a ramp from {from} over {over_s} s")
             });
             let ramp = ramp.unwrap_or_default();
@@ -79,7 +79,7 @@ pub(super) fn shape(shape: &Shape, requests: u32) -> String {
         }
         Shape::Replay {
             trace,
-            speed,
+            speed_factor: speed,
             agents,
             ..
         } => {

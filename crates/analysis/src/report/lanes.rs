@@ -153,8 +153,8 @@ fn waited_until(
 /// What an agent's time to first token was spent on.
 pub(super) struct TtftParts {
     pub(super) agent: String,
-    /// Mean seconds of each phase before the first token of its first call.
-    pub(super) parts: Vec<f64>,
+    /// Mean time of each phase before the first token of its first call.
+    pub(super) parts_s: Vec<f64>,
     pub(super) ttft_s: Option<Estimate>,
 }
 
@@ -184,7 +184,7 @@ pub(super) fn ttft_parts(runs: &[&RunObservation], phases: &[Phase]) -> Vec<Ttft
         }
         (!totals.is_empty()).then(|| TtftParts {
             agent: name,
-            parts: sums.iter().map(|sum| sum / totals.len() as f64).collect(),
+            parts_s: sums.iter().map(|sum| sum / totals.len() as f64).collect(),
             ttft_s: Estimate::of(&totals),
         })
     };

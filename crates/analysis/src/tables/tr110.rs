@@ -100,7 +100,7 @@ fn scenario_rows(view: &View<'_>) -> DataFrame {
                 "tp_delta": mean("tp_delta"),
                 "ttft_delta_ms": mean("ttft_delta_ms"),
                 "a": {
-                    "rate": { "0": mean("a_rate"), "1": mean("b_rate") },
+                    "decode_tokens_per_s": { "0": mean("a_rate"), "1": mean("b_rate") },
                     "ttft_ms": { "0": mean("a_ttft_ms"), "1": mean("b_ttft_ms") },
                 },
             })
@@ -112,11 +112,13 @@ fn scenario_rows(view: &View<'_>) -> DataFrame {
 
 type OfAgent = fn(&AgentSummary) -> Option<Estimate>;
 
-/// The means over a scenario's configurations of each agent's figures: `rate.0` is the first agent's.
+/// The means over a scenario's configurations of each agent's figures: `decode_tokens_per_s.0` is the first agent's.
 fn per_agent(view: &View<'_>, scenario: &Group) -> Value {
     let figures: [(&str, OfAgent); 4] = [
-        ("rate", |a| a.rate),
-        ("rate_sequential", |a| a.rate_sequential),
+        ("decode_tokens_per_s", |a| a.decode_tokens_per_s),
+        ("decode_sequential_tokens_per_s", |a| {
+            a.decode_sequential_tokens_per_s
+        }),
         ("ttft_ms", |a| a.ttft_ms),
         ("ttft_solo_ms", |a| a.ttft_solo_ms),
     ];
@@ -144,7 +146,9 @@ fn requests(view: &View<'_>) -> DataFrame {
             let completed = agent.requests.iter().filter(|r| r.outcome.is_completed());
             let completed = completed.map(|request| {
                 let figures = RequestMetrics::of(request);
-                let rate = figures.decode_rate_server.or(figures.decode_rate_client);
+                let rate = figures
+                    .decode_server_tokens_per_s
+                    .or(figures.decode_client_tokens_per_s);
                 (true, figures.ttft.map(domain::Nanos::as_millis_f64), rate)
             });
             // The agent's name is known even where no request completed.

@@ -163,7 +163,7 @@ fn agents(view: &View<'_>) -> Table {
 }
 
 fn tails(view: &View<'_>) -> Table {
-    let known = col("ttft.n").gt(lit(0));
+    let known = col("ttft_s.n").gt(lit(0));
     view.table("ttft-percentiles", measured_rows(view).filter(known))
 }
 
@@ -196,13 +196,17 @@ fn best(view: &View<'_>) -> Table {
 
 /// One server against one per agent, of a configuration measured on both.
 fn servers(view: &View<'_>, of: &TopologyComparison) -> Table {
-    let (throughput, memory) = (of.throughput.as_ref(), of.memory_peak_bytes.as_ref());
+    let throughput = of.throughput_tokens_per_s.as_ref();
+    let (rate, memory) = (
+        of.decode_tokens_per_s.as_ref(),
+        of.memory_peak_bytes.as_ref(),
+    );
     // Name with unit, values, factor to that unit, decimals.
     let quantities = [
         ("wall time (s)", Some(&of.wall_s), 1.0, 2),
         ("aggregate throughput (tok/s)", throughput, 1.0, 1),
         ("TTFT, mean over agents (s)", of.ttft_s.as_ref(), 1.0, 2),
-        ("decode rate per agent (tok/s)", of.rate.as_ref(), 1.0, 1),
+        ("decode rate per agent (tok/s)", rate, 1.0, 1),
         ("speedup est (×)", of.speedup_est.as_ref(), 1.0, 3),
         ("true speedup (×)", of.speedup.as_ref(), 1.0, 3),
         ("peak device memory (GB)", memory, 1e-9, 2),

@@ -100,8 +100,8 @@ pub(crate) struct View<'a> {
 pub(crate) struct Group<'v> {
     /// The first of its rows.
     pub(crate) first: &'v RowData<'v>,
-    /// Mean efficiency est, percent.
-    pub(crate) efficiency: Option<f64>,
+    /// Mean efficiency est.
+    pub(crate) efficiency_est_percent: Option<f64>,
 }
 
 /// What configurations with the same settings have in common. Words do not tell agents that share a value from one
@@ -184,7 +184,7 @@ impl<'a> View<'a> {
                 "speedup_est": { "mean": published.speedup },
                 "efficiency_est": { "mean": published.efficiency_percent },
                 "ttft_delta_ms": { "mean": published.ttft_delta_ms },
-                "tp_delta": { "mean": published.tp_delta },
+                "tp_delta": { "mean": published.tp_delta_tokens_per_s },
             });
             (figures, Some(f64::from(u8::from(published.contention))))
         };
@@ -363,7 +363,7 @@ impl<'a> View<'a> {
         let group = |place| {
             Some(Group {
                 first: &self.rows[number(&groups, "row", place)? as usize],
-                efficiency: number(&groups, "efficiency_est.mean", place),
+                efficiency_est_percent: number(&groups, "efficiency_est.mean", place),
             })
         };
         (0..groups.height()).filter_map(group).collect()

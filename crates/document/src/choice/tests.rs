@@ -27,7 +27,7 @@ fn over(kind: Option<Kind>, configs: u32, faster: Faster, wall_s: BothWays) -> C
         faster,
         p: None,
         wall_s,
-        throughput: None,
+        throughput_tokens_per_s: None,
         ttft_s: None,
     }
 }
@@ -52,9 +52,9 @@ fn each((name, faster): (&str, Faster)) -> TopologyComparison {
         faster,
         p: None,
         wall_s: walls(1.0, 1.0, None),
-        throughput: None,
+        throughput_tokens_per_s: None,
         ttft_s: None,
-        rate: None,
+        decode_tokens_per_s: None,
         speedup_est: None,
         speedup: None,
         memory_peak_bytes: None,
@@ -64,7 +64,7 @@ fn each((name, faster): (&str, Faster)) -> TopologyComparison {
 #[test]
 fn every_answer_ranks_or_says_what_would_decide() {
     let mut faster = choice(1, Faster::PerAgent, walls(15.0, 9.6, Some(0.02)));
-    faster.overall.throughput = Some(walls(50.0, 75.0, Some(0.1)));
+    faster.overall.throughput_tokens_per_s = Some(walls(50.0, 75.0, Some(0.1)));
     faster.overall.ttft_s = Some(walls(6.4, 4.1, Some(0.1)));
     let neither = choice(1, Faster::Neither, walls(10.0, 10.1, Some(0.02)));
     let open = choice(4, Faster::Undecided, walls(10.0, 10.4, Some(0.08)));

@@ -66,14 +66,14 @@ fn every_kind(config: &str, more: f64) -> Vec<Finding> {
         (FindingKind::Costliest, "lost_s 7, wait_other_config 4.1"),
         (
             FindingKind::Offload,
-            "cause.offload.on_cpu 0.51, cause.offload.on_cpu_in_turn 0, lost_s.offload 6.2",
+            "cause.offload.on_cpu_share 0.51, cause.offload.on_cpu_share_in_turn 0, lost_s.offload 6.2",
         ),
         (FindingKind::Throttled, "lost_s.thermal_or_power 0.4"),
         (FindingKind::LeftOut, "runs_excluded 1"),
         (
             FindingKind::TwoServers { changes },
-            "topologies.wall_s.ratio 1.16, topologies.throughput.ratio 0.85, topologies.ttft_s.ratio 1.02, \
-             topologies.rate.ratio 0.484, decode_overlap 0.789",
+            "topologies.wall_s.ratio 1.16, topologies.throughput_tokens_per_s.ratio 0.85, topologies.ttft_s.ratio 1.02, \
+             topologies.decode_tokens_per_s.ratio 0.484, decode_overlap 0.789",
         ),
     ];
     let finding = |(kind, pieces): (FindingKind, &'static str)| {
@@ -85,7 +85,7 @@ fn every_kind(config: &str, more: f64) -> Vec<Finding> {
                 | "cause.waits.slot_queue"
                 | "cause.avoidable_reloads.time"
                 | "lost_s" => more,
-                "cause.offload.on_cpu" => more / 10.0,
+                "cause.offload.on_cpu_share" => more / 10.0,
                 _ => 0.0,
             };
         }

@@ -80,7 +80,8 @@ pub struct BudgetStep {
     /// CPU time of the client per token, without the server's; none if the system does not report it.
     pub cpu_per_token_ns: Option<Nanos>,
     /// CPU time of client and server together as a share of the machine's, 0 to 1.
-    pub cpu_used: Option<f64>,
+    #[serde(rename = "cpu_used")]
+    pub cpu_used_share: Option<f64>,
     /// Growth of the process's memory since before the first step, without the server's, per stream; none if the
     /// system does not report it.
     pub memory_per_agent_bytes: Option<u64>,

@@ -53,9 +53,11 @@ pub struct CapacitySettings {
     pub budget: Budget,
     pub search: Search,
     /// The chance that a level is decided wrongly.
-    pub error: f64,
+    #[serde(rename = "error")]
+    pub error_probability: f64,
     /// The search stops at a level at which a greater share of the requests did not complete.
-    pub max_failed: f64,
+    #[serde(rename = "max_failed")]
+    pub max_failed_share: f64,
     /// Root of sampling seeds. The root of nonces is in each level's header.
     pub seed: u64,
 }
@@ -166,7 +168,8 @@ pub struct Search {
     pub max_agents: u32,
     /// Bisection ends when the levels that pass and fail are no further apart than this share of the
     /// passing one, or than one agent.
-    pub precision: f64,
+    #[serde(rename = "precision")]
+    pub precision_share: f64,
     /// Levels beyond the first that fails, each with twice the agents, to see where throughput
     /// ends.
     pub beyond: u32,
@@ -277,7 +280,7 @@ pub struct Decision {
     pub needs: Option<u64>,
 }
 
-/// The decision on one limit.
+/// The decision on one limit. Values are in the unit of the limited figure: seconds, or a share in 0..=1.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Judged {
     /// The limit in its canonical form.
@@ -314,11 +317,15 @@ pub struct Saturation {
     pub from: u32,
     pub agents: u32,
     /// The level's throughput over the lower one's.
-    pub throughput: f64,
+    #[serde(rename = "throughput")]
+    pub throughput_ratio: f64,
     /// Upper end of its 95 % interval: below 1.05.
-    pub throughput_hi: f64,
+    #[serde(rename = "throughput_hi")]
+    pub throughput_ratio_hi: f64,
     /// The level's mean end-to-end time over the lower one's.
-    pub e2e: f64,
+    #[serde(rename = "e2e")]
+    pub e2e_ratio: f64,
     /// Lower end of its 95 % interval: above 1.
-    pub e2e_lo: f64,
+    #[serde(rename = "e2e_lo")]
+    pub e2e_ratio_lo: f64,
 }

@@ -92,7 +92,8 @@ pub enum Shape {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cv: Option<f64>,
         /// Starts per second; after a ramp, its last rate.
-        rate: f64,
+        #[serde(rename = "rate")]
+        rate_per_s: f64,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ramp: Option<RampSettings>,
         /// Most requests in flight; none without a limit.
@@ -108,7 +109,8 @@ pub enum Shape {
         /// SHA-256 of its content.
         sha256: String,
         /// Recorded seconds per second.
-        speed: f64,
+        #[serde(rename = "speed")]
+        speed_factor: f64,
         /// Most requests in flight; none without a limit.
         agents: Option<u32>,
         /// Column and unit of the starts: `timestamp in milliseconds`; absent in files of older versions.
@@ -128,7 +130,8 @@ pub enum Shape {
 #[schemars(rename = "RampAsked")]
 pub struct RampSettings {
     /// Starts per second at its beginning.
-    pub from: f64,
+    #[serde(rename = "from")]
+    pub from_per_s: f64,
     /// How long it takes, seconds.
     pub over_s: f64,
 }
@@ -251,8 +254,8 @@ pub struct Goodput {
     pub per_s: Option<f64>,
 }
 
-/// The distribution of a quantity. A percentile for which the sample is too small is none, and `needs` has the number of
-/// observations it requires.
+/// The distribution of a quantity, in the unit of the values. A percentile for which the sample is too small is none, and
+/// `needs` has the number of observations it requires.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Spread {
     /// Observations.

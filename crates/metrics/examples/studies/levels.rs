@@ -70,7 +70,7 @@ pub(crate) struct Server {
     together: Together,
     pub(crate) limit: Limit,
     /// Where the limit lies, in standard deviations from the middle of the times.
-    at: f64,
+    limit_at_sd: f64,
 }
 
 impl Server {
@@ -81,7 +81,7 @@ impl Server {
         let mut server = Self {
             together,
             limit,
-            at: 0.0,
+            limit_at_sd: 0.0,
         };
         // How much less they send depends on where the limit lies.
         for _ in 0..4 {
@@ -92,7 +92,7 @@ impl Server {
                     server.agent(10_000, &mut shared, &mut rng, |_, z, _| times.push(z));
                 }
             }
-            server.at = limit.of(&mut times);
+            server.limit_at_sd = limit.of(&mut times);
         }
         server
     }
@@ -100,7 +100,7 @@ impl Server {
     /// The same with times `by` standard deviations longer.
     pub(crate) fn off(self, by: f64) -> Self {
         Self {
-            at: self.at - by,
+            limit_at_sd: self.limit_at_sd - by,
             ..self
         }
     }
@@ -133,7 +133,7 @@ impl Server {
                 Together::Spells => with_others(6.0),
             };
             last = z;
-            let ttft = LIMIT_S * (SPREAD * (z - self.at)).exp();
+            let ttft = LIMIT_S * (SPREAD * (z - self.limit_at_sd)).exp();
             each(begins, z, ttft);
             begins += ttft + ANSWER_S;
         }
@@ -151,7 +151,7 @@ impl Server {
                 let first = at + Nanos::from_secs_f64(ttft);
                 let end = first + Nanos::from_secs_f64(ANSWER_S);
                 let mut times = streamed(at, [first, end]);
-                if self.limit == Limit::Failed && z > self.at {
+                if self.limit == Limit::Failed && z > self.limit_at_sd {
                     times.outcome = Outcome::Incomplete;
                 }
                 records.push(of_load(agent, times));
@@ -174,10 +174,10 @@ pub(crate) fn asked(objective: &Objective) -> CapacitySettings {
         search: Search {
             start: 1,
             max_agents: 512,
-            precision: 0.1,
+            precision_share: 0.1,
             beyond: 0,
         },
-        error: 0.05,
+        error_probability: 0.05,
         ..CapacitySettings::default()
     }
 }

@@ -73,16 +73,16 @@ fn scaled(value: f64, spread: f64, rng: &mut ChaCha8Rng) -> f64 {
 struct Noise<'a> {
     rng: Option<&'a mut ChaCha8Rng>,
     /// How much longer every phase takes.
-    pace: f64,
-    jitter: f64,
+    pace_factor: f64,
+    jitter_share: f64,
 }
 
 impl<'a> Noise<'a> {
     fn none() -> Self {
         Self {
             rng: None,
-            pace: 1.0,
-            jitter: 0.0,
+            pace_factor: 1.0,
+            jitter_share: 0.0,
         }
     }
 
@@ -91,15 +91,15 @@ impl<'a> Noise<'a> {
         let pace = scaled(pace, noise, rng);
         Self {
             rng: Some(rng),
-            pace,
-            jitter: noise / 2.0,
+            pace_factor: pace,
+            jitter_share: noise / 2.0,
         }
     }
 
     fn phase(&mut self, seconds: f64) -> Nanos {
-        let seconds = seconds * self.pace;
+        let seconds = seconds * self.pace_factor;
         Nanos::from_secs_f64(match &mut self.rng {
-            Some(rng) => scaled(seconds, self.jitter, rng),
+            Some(rng) => scaled(seconds, self.jitter_share, rng),
             None => seconds,
         })
     }

@@ -29,6 +29,7 @@ pub(crate) struct Setting {
     pub(crate) repetitions: u32,
 }
 
+/// What came of a setting, in speedups.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Case {
     pub(crate) setting: Setting,

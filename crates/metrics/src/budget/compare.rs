@@ -17,15 +17,15 @@ pub struct Truth {
     pub due: Vec<Stamp>,
 }
 
-/// The errors of one step, collected stream by stream, in nanoseconds.
+/// The errors of one step, collected stream by stream.
 #[derive(Debug, Default)]
 pub struct Compared {
     requests: u64,
     left_out: u64,
-    ttft: Vec<f64>,
-    token: Vec<f64>,
-    gap: Vec<f64>,
-    late: Vec<f64>,
+    ttft_bias_ns: Vec<f64>,
+    token_bias_ns: Vec<f64>,
+    gap_error_ns: Vec<f64>,
+    late_ns: Vec<f64>,
     first: Option<Stamp>,
     last: Option<Stamp>,
 }
@@ -47,13 +47,14 @@ impl Compared {
             .collect_vec();
         // Of the first token: the way of the request is in it too.
         let asked = truth.asked.signed_since(sent);
-        self.ttft.push((biases[0] + asked) as f64);
+        self.ttft_bias_ns.push((biases[0] + asked) as f64);
         let gaps = biases.iter().tuple_windows();
-        self.gap
+        self.gap_error_ns
             .extend(gaps.map(|(before, bias)| (bias - before) as f64));
-        self.token.extend(biases.iter().map(|bias| *bias as f64));
+        self.token_bias_ns
+            .extend(biases.iter().map(|bias| *bias as f64));
         for (sent, due) in truth.sent.iter().zip(&truth.due) {
-            self.late.push(sent.signed_since(*due) as f64);
+            self.late_ns.push(sent.signed_since(*due) as f64);
         }
         let (first, last) = (truth.sent.first(), truth.sent.last());
         self.first = self.first.into_iter().chain(first.copied()).min();
@@ -61,7 +62,7 @@ impl Compared {
     }
 
     pub fn tokens(&self) -> u64 {
-        self.token.len() as u64
+        self.token_bias_ns.len() as u64
     }
 
     /// The step. What it cost is the caller's to add.
@@ -69,25 +70,25 @@ impl Compared {
         let span = self.first.zip(self.last).map(|(a, b)| b.since(a));
         // Between the first token and the last lie all but one.
         let tokens_per_s = span.filter(|span| *span > Nanos::ZERO).map_or(0.0, |span| {
-            self.token.len().saturating_sub(1) as f64 / span.as_secs_f64()
+            self.token_bias_ns.len().saturating_sub(1) as f64 / span.as_secs_f64()
         });
-        let sizes: Vec<f64> = self.gap.iter().map(|error| error.abs()).collect();
+        let sizes: Vec<f64> = self.gap_error_ns.iter().map(|error| error.abs()).collect();
         BudgetStep {
             streams,
             gap_ns: gap,
             requests: self.requests,
             left_out: self.left_out,
-            tokens: self.token.len() as u64,
+            tokens: self.token_bias_ns.len() as u64,
             tokens_per_s,
-            ttft_bias: bias(&self.ttft),
-            token_bias: bias(&self.token),
-            gap_error: bias(&self.gap),
+            ttft_bias: bias(&self.ttft_bias_ns),
+            token_bias: bias(&self.token_bias_ns),
+            gap_error: bias(&self.gap_error_ns),
             jitter_p99_ns: printable_percentile(&sizes, 99.0)
                 .map(|jitter| Nanos(jitter.round() as u64)),
             cpu_per_token_ns: None,
-            cpu_used: None,
+            cpu_used_share: None,
             memory_per_agent_bytes: None,
-            server_late: bias(&self.late),
+            server_late: bias(&self.late_ns),
         }
     }
 }

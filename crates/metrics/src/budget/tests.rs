@@ -150,8 +150,8 @@ fn what_lies_beyond_the_budget_is_flagged_with_how_late_it_may_be() {
     let known = budget(vec![step(1200.0, 400, None), late]);
     assert_eq!(beyond(&known, 1200.0), None);
     let flagged = |received, off_the_scale| Beyond {
-        received,
-        calibrated: Some(1200.0),
+        received_tokens_per_s: received,
+        calibrated_tokens_per_s: Some(1200.0),
         ttft_late_ns: Some(7_250_000),
         off_the_scale,
     };
@@ -159,7 +159,7 @@ fn what_lies_beyond_the_budget_is_flagged_with_how_late_it_may_be() {
     assert_eq!(beyond(&known, 25_000.0), Some(flagged(25_000.0, true)));
     let nowhere = beyond(&budget(vec![step(1200.0, 1400, None)]), 10.0).unwrap();
     // Without a p99 it is the maximum.
-    let late = (nowhere.calibrated, nowhere.ttft_late_ns);
+    let late = (nowhere.calibrated_tokens_per_s, nowhere.ttft_late_ns);
     assert_eq!(late, (None, Some(9_000_000)));
 }
 

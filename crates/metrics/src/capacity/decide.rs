@@ -25,12 +25,14 @@ const TOO_MANY: f64 = 1e5;
 pub struct Rule {
     /// The chance that a level is decided wrongly, over all looks at it: half of it for a level that
     /// does not keep its limits and passes, half for one that keeps them and fails.
-    pub error: f64,
+    pub error_probability: f64,
 }
 
 impl Default for Rule {
     fn default() -> Self {
-        Self { error: 0.05 }
+        Self {
+            error_probability: 0.05,
+        }
     }
 }
 
@@ -49,13 +51,13 @@ impl Rule {
     /// `j` spends `1 / (j (j + 1))` of the error, which adds up to all of it over however many looks.
     pub fn judge(&self, sample: &Sample<'_>, objective: &Objective, before: &[u32]) -> Decision {
         let look = u32::try_from(before.len() + 1).unwrap_or(u32::MAX);
-        let half = self.error / 2.0;
+        let half = self.error_probability / 2.0;
         let judge = Judge {
             sample,
             objective,
-            half,
+            half_probability: half,
             // To fail, any one limit suffices, so each may err only a part as often.
-            fail: half / objective.criteria().len().max(1) as f64 * spent(look),
+            fail_probability: half / objective.criteria().len().max(1) as f64 * spent(look),
             before,
         };
         let judged = objective.criteria().iter();
@@ -91,8 +93,10 @@ fn spent(look: u32) -> f64 {
 struct Judge<'a, 'r> {
     sample: &'a Sample<'r>,
     objective: &'a Objective,
-    half: f64,
-    fail: f64,
+    /// Half of the error probability: what all looks may spend on a wrong pass.
+    half_probability: f64,
+    /// What one limit may spend on a wrong fail at this look.
+    fail_probability: f64,
     before: &'a [u32],
 }
 
@@ -138,11 +142,11 @@ impl Judge<'_, '_> {
     /// The error that a pass may make now. Looks at which even a sample all within the limit could
     /// not have passed have spent nothing: whether they could depends on their size alone.
     fn pass(&self, n: u64, target: f64) -> f64 {
-        let needed = self.half.ln() / target.ln();
+        let needed = self.half_probability.ln() / target.ln();
         let of_a_request = n as f64 / self.sample.len().max(1) as f64;
         let could = |requests: &&u32| f64::from(**requests) * of_a_request >= needed;
         let could_before = self.before.iter().filter(could).count();
-        self.half * spent(u32::try_from(could_before + 1).unwrap_or(u32::MAX))
+        self.half_probability * spent(u32::try_from(could_before + 1).unwrap_or(u32::MAX))
     }
 
     /// Requests that a level still lacks to pass, independent of their values.
@@ -183,7 +187,7 @@ impl Judge<'_, '_> {
         }
         let ok: u64 = items.iter().map(|i| u64::from(i.ok)).sum();
         let share = ok as f64 / n as f64;
-        let (lo, hi) = clopper_pearson(share, n as f64 / effect, pass, self.fail);
+        let (lo, hi) = clopper_pearson(share, n as f64 / effect, pass, self.fail_probability);
         judged.statistic = Some(share);
         judged.lo = Some(lo);
         judged.hi = Some(hi);
@@ -195,7 +199,7 @@ impl Judge<'_, '_> {
         } else {
             let requests = items.len() as f64 / n as f64;
             // The next look spends less.
-            let error = (pass.min(self.fail)) / 3.0;
+            let error = (pass.min(self.fail_probability)) / 3.0;
             let (times, effect) = with_all_blocks(effect, items, blocks);
             let more = if lo >= target {
                 Some(0.0)
@@ -220,7 +224,7 @@ impl Judge<'_, '_> {
         if judged.n == 0 {
             return;
         }
-        let errors = (self.pass(judged.n, judged.target), self.fail);
+        let errors = (self.pass(judged.n, judged.target), self.fail_probability);
         let effective = judged.n as f64 / judged.design_effect;
         let (lo, hi) = ranks(judged.n, effective, judged.target, errors);
         let ranked = |rank: u64| {
@@ -241,7 +245,8 @@ impl Judge<'_, '_> {
             blocks(&values, window)
         };
         let blocks = block_means(&values, window, count);
-        let pass = self.half * spent(u32::try_from(self.before.len() + 1).unwrap_or(u32::MAX));
+        let look = u32::try_from(self.before.len() + 1).unwrap_or(u32::MAX);
+        let pass = self.half_probability * spent(look);
         let seen = mean(&plain);
         let mut judged = Judged {
             seen,
@@ -261,7 +266,8 @@ impl Judge<'_, '_> {
         if scatter > 0.0 {
             judged.design_effect = (error / scatter).powi(2);
         }
-        let (lo, hi) = (centre - t(self.fail) * error, centre + t(pass) * error);
+        let lo = centre - t(self.fail_probability) * error;
+        let hi = centre + t(pass) * error;
         [judged.lo, judged.hi] = [Some(lo), Some(hi)];
         [judged.seen_lo, judged.seen_hi] = [judged.lo, judged.hi];
         let missing = self.missing();

@@ -52,12 +52,12 @@ pub struct Fairness {
     pub jain: Option<f64>,
     /// The least throughput over the greatest.
     pub min_over_max: Option<f64>,
-    /// The least agent's throughput, tok/s.
-    pub least: f64,
-    /// The median agent's, tok/s.
-    pub median: f64,
-    /// The greatest agent's, tok/s.
-    pub most: f64,
+    /// The least agent's throughput.
+    pub least_tokens_per_s: f64,
+    /// The median agent's.
+    pub median_tokens_per_s: f64,
+    /// The greatest agent's.
+    pub most_tokens_per_s: f64,
     /// Agents with less than half of the median throughput.
     pub starved: u32,
     /// The longest that an agent with an open request waited for a token, seconds.
@@ -137,9 +137,9 @@ fn fairness(records: &[RequestRecord], per_agent: &[f64], window: Window) -> Fai
     Fairness {
         jain: jain(per_agent),
         min_over_max: (most > 0.0).then(|| least / most),
-        least,
-        median: middle,
-        most,
+        least_tokens_per_s: least,
+        median_tokens_per_s: middle,
+        most_tokens_per_s: most,
         starved: starved.count() as u32,
         longest_wait_s: wait.as_secs_f64(),
         longest_wait_agent: agent,

@@ -13,13 +13,13 @@ pub fn probe(
     decision: Decision,
     figures: Option<&LevelFigures>,
     others: &[LevelFigures],
-    max_failed: f64,
+    max_failed_share: f64,
 ) -> LevelRecord {
     let failing = figures.is_some_and(|f| {
         let outcomes = &f.load.outcomes;
         let counted = outcomes.total() - outcomes.cancelled;
         let failed = counted - outcomes.completed;
-        counted > 0 && f64::from(failed) > max_failed * f64::from(counted)
+        counted > 0 && f64::from(failed) > max_failed_share * f64::from(counted)
     });
     LevelRecord {
         folder,

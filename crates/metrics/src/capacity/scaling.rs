@@ -18,7 +18,7 @@ const FLOOR: f64 = 0.01;
 /// Degrees of freedom beyond which Student's distribution is the normal one.
 const NORMAL: f64 = 1e4;
 
-/// A place on the axis of agents, or a throughput, with its 95 % interval.
+/// A number of agents, a throughput, or another parameter of the law, with its 95 % interval in the unit of the values.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ScalingEstimate {
     /// None where there is no such place.
@@ -183,7 +183,7 @@ fn throughput(seen: &Estimate) -> Option<Location> {
     let error = own.hypot(FLOOR * seen.mean);
     (seen.mean > 0.0).then_some(Location {
         centre: seen.mean,
-        error,
+        standard_error: error,
         freedom: (freedom * (error / own).powi(4)).min(NORMAL),
     })
 }
@@ -192,7 +192,7 @@ fn throughput(seen: &Estimate) -> Option<Location> {
 fn log(x: Location) -> Location {
     Location {
         centre: x.centre.ln(),
-        error: x.error / x.centre,
+        standard_error: x.standard_error / x.centre,
         ..x
     }
 }
@@ -261,7 +261,7 @@ fn course(levels: &[Level]) -> Option<(Course, [ScalingEstimate; 2])> {
 fn is_less(x: Location, best: Location, levels: usize) -> bool {
     let difference = best.minus(x);
     // Fewer than two are compared by Student's t, and more need a greater difference.
-    let q = std::f64::consts::SQRT_2 * difference.centre / difference.error;
+    let q = std::f64::consts::SQRT_2 * difference.centre / difference.standard_error;
     difference.p(0.0) < 1.0 - CONFIDENCE
         && studentized_range_p(q, levels, difference.freedom) < 1.0 - CONFIDENCE
 }
@@ -274,15 +274,16 @@ pub fn saturation(level: &LevelFigures, others: &[LevelFigures]) -> Option<Satur
         lower.max_by_key(|o| o.agents)
     };
     let from = lower(level.agents / 2).or_else(|| lower(level.agents - 1))?;
-    let (throughput, _, throughput_hi) = ratio(&level.tokens_per_s, &from.tokens_per_s)?;
-    let (e2e, e2e_lo, _) = ratio(level.e2e_s.as_ref()?, from.e2e_s.as_ref()?)?;
-    (throughput_hi < 1.0 + SAME && e2e_lo > 1.0).then_some(Saturation {
+    let (throughput_ratio, _, throughput_ratio_hi) =
+        ratio(&level.tokens_per_s, &from.tokens_per_s)?;
+    let (e2e_ratio, e2e_ratio_lo, _) = ratio(level.e2e_s.as_ref()?, from.e2e_s.as_ref()?)?;
+    (throughput_ratio_hi < 1.0 + SAME && e2e_ratio_lo > 1.0).then_some(Saturation {
         from: from.agents,
         agents: level.agents,
-        throughput,
-        throughput_hi,
-        e2e,
-        e2e_lo,
+        throughput_ratio,
+        throughput_ratio_hi,
+        e2e_ratio,
+        e2e_ratio_lo,
     })
 }
 

@@ -59,7 +59,7 @@ fn between(search: &Search, seen: &[Observed], fail: u32) -> Option<u32> {
         .tuple_windows()
         .filter(|(low, high)| {
             // `low` is 0 while no level is known to pass: levels below the lowest are searched too.
-            let allowed = (f64::from(*low) * search.precision).floor().max(1.0) as u32;
+            let allowed = (f64::from(*low) * search.precision_share).floor().max(1.0) as u32;
             high - low > allowed
         });
     // Of gaps as wide the lowest.
@@ -104,7 +104,7 @@ mod tests {
     const SEARCH: Search = Search {
         start: 1,
         max_agents: 512,
-        precision: 0.0,
+        precision_share: 0.0,
         beyond: 0,
     };
 
@@ -143,7 +143,7 @@ mod tests {
         let of = |start, max_agents, precision, beyond| Search {
             start,
             max_agents,
-            precision,
+            precision_share: precision,
             beyond,
         };
         let coarse = of(1, 512, 0.25, 2);

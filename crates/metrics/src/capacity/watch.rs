@@ -73,8 +73,9 @@ impl<'a> Watch<'a> {
             && counted >= self.next
             && counted < self.budget
         {
-            let error = self.asked.error;
-            let decision = Rule { error }.judge(sample, self.objective, &self.looks);
+            let error_probability = self.asked.error_probability;
+            let rule = Rule { error_probability };
+            let decision = rule.judge(sample, self.objective, &self.looks);
             let decided = decision.verdict != Verdict::Unresolved;
             if decided && self.is_known(records, *window, counted) {
                 return Watched::Decided(*window, decision);

@@ -71,7 +71,7 @@ pub(super) fn agents(flights: &Flights<'_>, arms: &Arms<'_>) -> Option<Vec<LossN
 }
 
 fn more_on_cpu(together: &AgentObservation, in_turn: &AgentObservation) -> bool {
-    let both = together.on_cpu.zip(in_turn.on_cpu);
+    let both = together.on_cpu_share.zip(in_turn.on_cpu_share);
     both.is_some_and(|(together, in_turn)| together > in_turn + ON_CPU_ALIKE)
 }
 

@@ -36,10 +36,10 @@ fn described(observed: &RunObservation) -> String {
     let reloads = m.cause.avoidable_reloads;
     let (count, time) = (reloads.count, ms(reloads.time));
     let offload = m.cause.offload.map_or(String::new(), |o| {
-        let in_turn = o.on_cpu_in_turn.unwrap_or(f64::NAN);
+        let in_turn = o.on_cpu_share_in_turn.unwrap_or(f64::NAN);
         format!(
             "  on the CPU: {} of agent {}, {in_turn} in turn\n",
-            o.on_cpu, o.agent
+            o.on_cpu_share, o.agent
         )
     });
     let speedup = m.figures.speedup.unwrap_or(f64::NAN);
@@ -127,7 +127,7 @@ fn waits_are_known_only_where_they_are_recorded() {
     assert_eq!(waits(&blind)[1].slot_queue, Some(Nanos::from_millis(1100)));
     let inferred = |observed: &RunObservation| RunMetrics::of(observed).cause.inferred;
     assert!(inferred(&blind) && !inferred(&observed("waiting for a permit")));
-    assert_eq!(RunMetrics::of(&blind).per_agent[0].warm_load, Some(0.0));
+    assert_eq!(RunMetrics::of(&blind).per_agent[0].warm_load_s, Some(0.0));
     // Without the phases nothing is known, a total or not: it holds the decoding.
     for total in [None, Some(Nanos::from_millis(1400))] {
         for request in all_requests(&mut blind) {
@@ -204,13 +204,13 @@ proptest! {
         let m = RunMetrics::of(&both(&agents));
         prop_assume!(m.excluded.is_none());
         if let Some(lost) = m.cause.lost {
-            let solos = m.per_agent.iter().filter_map(|a| a.solo);
+            let solos = m.per_agent.iter().filter_map(|a| a.solo_s);
             let longest = solos.fold(f64::NEG_INFINITY, f64::max);
             let loss = m.figures.wall_s.unwrap() - longest;
             prop_assert!((lost.total() as f64 / 1e9 - loss).abs() < 1e-6);
             prop_assert!(lost.explained().iter().all(|p| *p >= 0));
             for (lost, a) in m.cause.agents.unwrap().iter().zip(&m.per_agent) {
-                let loss = a.time.unwrap() - a.solo.unwrap();
+                let loss = a.time_s.unwrap() - a.solo_s.unwrap();
                 prop_assert!((lost.total() as f64 / 1e9 - loss).abs() < 1e-6);
                 prop_assert!(lost.explained().iter().all(|p| *p >= 0));
             }

@@ -79,7 +79,7 @@ pub enum GateReason {
     OneSided,
 }
 
-/// A value and its one-sided intervals in the terms of a gate's limit.
+/// A value and its one-sided intervals in the terms and the unit of a gate's limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GatedValue {
     /// What it is held against.
@@ -329,7 +329,7 @@ impl Gate {
             let more = f64::from(*n) / f64::from(runs);
             let freedom = at.freedom * f64::from(n - 1) / f64::from(runs - 1);
             let quantiles = t_quantile(1.0 - level, freedom) + t_quantile(POWER, freedom);
-            quantiles * at.error / more.sqrt() <= distance
+            quantiles * at.standard_error / more.sqrt() <= distance
         };
         (runs + 1..=MOST_REPETITIONS).find(decides)
     }

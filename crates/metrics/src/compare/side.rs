@@ -95,7 +95,7 @@ impl Side {
             for quantity in QUANTITIES {
                 added.set(quantity.name, quantity.of_run(run));
             }
-            added.set("ttft_s", run.over_agents(|agent| agent.ttft));
+            added.set("ttft_s", run.over_agents(|agent| agent.ttft_s));
             self.completed += 1;
             self.add(&run.config, run.topology, added);
         }

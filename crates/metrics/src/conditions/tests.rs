@@ -113,8 +113,8 @@ fn throttling_counts_only_while_arms_ran() {
     };
     // From 2.5 s to the arm's end at 3 s; a setting is no throttling.
     let half_a_second = Condition::Throttled {
-        seconds: 0.5,
-        measured: 2.0,
+        throttled_s: 0.5,
+        measured_s: 2.0,
         reasons: vec!["sw_power_cap".to_owned()],
     };
     assert_eq!(throttled(2500, 3700), [half_a_second]);

@@ -17,7 +17,7 @@ fn every_figure_of_a_plain_request() {
     r.done = r.done.map(|d| d + ms(5));
     let by_hand = "
         client_queue 10e6, ttft 110e6, ttft_scheduled 120e6, e2e 145e6, itl.0 10e6, itl.1 10e6, itl.2 10e6
-        tpot 0.010, decode_rate_client 100, decode_rate_server 100, slot_wait 30e6, transport_ns 5e6
+        tpot_s 0.010, decode_client_tokens_per_s 100, decode_server_tokens_per_s 100, slot_wait 30e6, transport_ns 5e6
         clock_warnings []";
     assert_figures(&RequestMetrics::of(&r), by_hand);
     assert_eq!(RequestMetrics::of(&r).itl.unwrap().len(), 3);
@@ -27,7 +27,7 @@ fn every_figure_of_a_plain_request() {
 fn none_is_never_zero() {
     let mut one_token = request(0).prefill(10).decode(1, 10).build();
     one_token.chunks.truncate(1);
-    let by_hand = "tpot null, itl null, decode_rate_client null, ttft 20e6";
+    let by_hand = "tpot_s null, itl null, decode_client_tokens_per_s null, ttft 20e6";
     assert_figures(&RequestMetrics::of(&one_token), by_hand);
 
     let mut failed = request(0).prefill(10).decode(3, 10).build();
@@ -41,7 +41,7 @@ fn none_is_never_zero() {
     nothing.counters = domain::record::ServerCounters::default();
     (nothing.sent, nothing.first_token, nothing.last_token) = (None, None, None);
     let by_hand = "
-        ttft null, client_queue null, slot_wait null, decode_rate_server null, transport_ns null";
+        ttft null, client_queue null, slot_wait null, decode_server_tokens_per_s null, transport_ns null";
     assert_figures(&RequestMetrics::of(&nothing), by_hand);
 }
 
@@ -66,10 +66,10 @@ fn gathered_output_has_no_rate() {
         let outcome = r.outcome.clone();
         r.end(r.scheduled, r.ended, outcome);
         let m = RequestMetrics::of(&r);
-        let [tpot, rate] = [m.tpot, m.decode_rate_client].map(|figure| figure.is_none());
+        let [tpot, rate] = [m.tpot_s, m.decode_client_tokens_per_s].map(|figure| figure.is_none());
         let unknown = [tpot, rate, m.itl.is_none()];
         assert_eq!(unknown, [is_gathered; 3], "{step_ns}");
-        assert!(m.ttft.is_some() && m.decode_rate_server.is_some());
+        assert!(m.ttft.is_some() && m.decode_server_tokens_per_s.is_some());
         let noted = r.notes == [domain::record::ResponseNote::Gathered];
         assert_eq!(noted, is_gathered, "{step_ns}");
     }

@@ -70,11 +70,13 @@ impl RunMetrics {
             .map(|i| agent_metrics(arms, i, warm))
             .collect();
 
-        let sum: f64 = self.per_agent.iter().filter_map(|a| a.time).sum();
-        let [ttft_delta_ms, tp_delta] = match self.per_agent.as_slice() {
+        let sum: f64 = self.per_agent.iter().filter_map(|a| a.time_s).sum();
+        let [ttft_delta_ms, tp_delta_tokens_per_s] = match self.per_agent.as_slice() {
             [a, b] => [
-                a.ttft.zip(b.ttft).map(|(a, b)| 1e3 * a - 1e3 * b),
-                a.rate.zip(b.rate).map(|(a, b)| b - a),
+                a.ttft_s.zip(b.ttft_s).map(|(a, b)| 1e3 * a - 1e3 * b),
+                a.decode_tokens_per_s
+                    .zip(b.decode_tokens_per_s)
+                    .map(|(a, b)| b - a),
             ],
             _ => [None, None],
         };
@@ -84,11 +86,11 @@ impl RunMetrics {
             wall_s: Some(wall),
             sequential_estimated_s: Some(sum),
             speedup_est: Some(speedup_est),
-            efficiency_est: Some(100.0 * speedup_est / agents),
+            efficiency_est_percent: Some(100.0 * speedup_est / agents),
             ttft_delta_ms,
-            tp_delta,
+            tp_delta_tokens_per_s,
             decode_overlap: decode_overlap(together),
-            throughput_together: (all > 0).then(|| all as f64 / wall),
+            throughput_together_tokens_per_s: (all > 0).then(|| all as f64 / wall),
             ..self.against_in_turn(arms, wall).unwrap_or_default()
         };
         self.cause = RunCause::of(arms, self.figures.decode_overlap, warm);
@@ -112,7 +114,8 @@ impl RunMetrics {
     }
 
     fn ttft_rule(&self) -> Option<bool> {
-        let excess = self.per_agent.iter().map(|a| Some(a.ttft? - a.ttft_solo?));
+        let agents = self.per_agent.iter();
+        let excess = agents.map(|a| Some(a.ttft_s? - a.ttft_solo_s?));
         let excess = excess.collect::<Option<Vec<_>>>()?;
         Some(excess.iter().any(|s| *s > TTFT_RULE_S))
     }
@@ -134,7 +137,7 @@ impl RunMetrics {
             wall_sequential_s: Some(normalised),
             speedup: Some(speedup),
             speedup_raw: Some(raw / wall),
-            efficiency: Some(100.0 * speedup / self.per_agent.len() as f64),
+            efficiency_percent: Some(100.0 * speedup / self.per_agent.len() as f64),
             stp: progress.map(|np| np.iter().sum()),
             antt: progress.and_then(|np| {
                 let slowed: Vec<f64> = np.iter().map(|np| 1.0 / np).collect();
@@ -142,7 +145,7 @@ impl RunMetrics {
             }),
             fairness: (progress.and_then(stats::bounds)).map(|(least, most)| least / most),
             jain: progress.and_then(stats::jain),
-            throughput_sequential: (all > 0).then(|| all as f64 / raw),
+            throughput_sequential_tokens_per_s: (all > 0).then(|| all as f64 / raw),
             ..RunFigures::default()
         })
     }
@@ -156,25 +159,25 @@ fn first_ttft(agent: &AgentObservation) -> Option<f64> {
 fn agent_metrics(arms: &Arms<'_>, i: usize, warm: &WarmLoads) -> AgentMetrics {
     let agent = &arms.together.agents[i];
     let alone = arms.sequential.as_ref().map(|(arm, _)| &arm.agents[i]);
-    let time = arms.times.time(i).as_secs_f64();
-    let solo = arms.baselines.as_ref().and_then(|b| b[i].solo);
-    let solo = solo.map(|ns| ns as f64 / 1e9);
-    let warm_load = warm.get(&agent.agent).map(|w| w.as_secs_f64());
-    let ttft_solo = alone.and_then(|alone| {
+    let time_s = arms.times.time(i).as_secs_f64();
+    let solo_s = arms.baselines.as_ref().and_then(|b| b[i].solo);
+    let solo_s = solo_s.map(|ns| ns as f64 / 1e9);
+    let warm_load_s = warm.get(&agent.agent).map(|w| w.as_secs_f64());
+    let ttft_solo_s = alone.and_then(|alone| {
         let load = alone.requests.first()?.counters.load?.as_secs_f64();
-        Some(first_ttft(alone)? - (load - warm_load?).max(0.0))
+        Some(first_ttft(alone)? - (load - warm_load_s?).max(0.0))
     });
     AgentMetrics {
         agent: agent.agent,
         name: agent.name.clone(),
-        time: Some(time),
-        solo,
-        np: solo.filter(|_| time > 0.0).map(|solo| solo / time),
-        warm_load,
-        ttft: first_ttft(agent),
-        ttft_solo,
-        rate: agent.rate(),
-        rate_sequential: alone.and_then(AgentObservation::rate),
+        time_s: Some(time_s),
+        solo_s,
+        np: solo_s.filter(|_| time_s > 0.0).map(|solo| solo / time_s),
+        warm_load_s,
+        ttft_s: first_ttft(agent),
+        ttft_solo_s,
+        decode_tokens_per_s: agent.rate(),
+        decode_sequential_tokens_per_s: alone.and_then(AgentObservation::rate),
         tokens: agent.tokens(),
     }
 }

@@ -95,20 +95,22 @@ pub struct OverlapEvidence {
 }
 
 /// Declares [`RunFigures`] and [`Statistics`], which have a field for each quantity, and [`QUANTITIES`]. A row is the
-/// quantity's name, its unit, and which way it is better.
+/// field, the quantity's name where it leaves out the unit, its unit, and which way it is better.
 macro_rules! quantities {
-    ($($(#[$doc:meta])+ $name:ident, $unit:literal, $better:ident;)*) => {
+    (@name $field:ident) => { stringify!($field) };
+    (@name $field:ident $name:literal) => { $name };
+    ($($(#[$doc:meta])+ $field:ident $(as $name:literal)?, $unit:literal, $better:ident;)*) => {
         /// The quantities of one run. None is unknown, never zero.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
         pub struct RunFigures {
-            $($(#[$doc])+ pub $name: Option<f64>,)*
+            $($(#[$doc])+ $(#[serde(rename = $name)])? pub $field: Option<f64>,)*
         }
 
         /// The statistics that configurations, scenarios and the whole share, of the [figures of a run](RunFigures).
         /// None is unknown, never zero.
         #[derive(Debug, Clone, Default, PartialEq, Serialize)]
         pub struct Statistics {
-            $($(#[$doc])+ pub $name: Option<Estimate>,)*
+            $($(#[$doc])+ $(#[serde(rename = $name)])? pub $field: Option<Estimate>,)*
             /// Mean seconds lost per run, by cause.
             pub lost_s: Option<LostSeconds>,
             pub contention_runs: ContentionRuns,
@@ -121,12 +123,12 @@ macro_rules! quantities {
 
         /// Every quantity, in the order of [`Statistics`].
         pub const QUANTITIES: &[Quantity] = &[$(Quantity {
-            name: stringify!($name),
+            name: quantities!(@name $field $($name)?),
             unit: $unit,
             better: Better::$better,
-            run: |figures| figures.$name,
-            read: |statistics| statistics.$name,
-            slot: |statistics| &mut statistics.$name,
+            run: |figures| figures.$field,
+            read: |statistics| statistics.$field,
+            slot: |statistics| &mut statistics.$field,
         }),*];
     };
 }
@@ -141,11 +143,11 @@ quantities! {
     /// Their ratio. It is the same for a serial and a parallel server.
     speedup_est, "", Neither;
     /// `100 * speedup_est / n`.
-    efficiency_est, "%", Neither;
+    efficiency_est_percent as "efficiency_est", "%", Neither;
     /// `TTFT_A - TTFT_B`; positive: B is sooner. None unless there are two agents with tokens.
     ttft_delta_ms, "ms", Neither;
     /// `rate_B - rate_A`, of the recorded or the server's own decode rates.
-    tp_delta, "tok/s", Neither;
+    tp_delta_tokens_per_s as "tp_delta", "tok/s", Neither;
     /// The sequential arm's wall at the output lengths of the together arm; none, as all that rests on it, without a
     /// usable sequential arm.
     wall_sequential_s, "s", Neither;
@@ -156,7 +158,7 @@ quantities! {
     /// `wall_sequential_raw_s / wall_s`.
     speedup_raw, "", Higher;
     /// `100 * speedup / n`.
-    efficiency, "%", Higher;
+    efficiency_percent as "efficiency", "%", Higher;
     /// Sum of the agents' normalised progress; none when a solo time is unknown.
     stp, "", Higher;
     /// Mean of `1 / np_i`.
@@ -168,9 +170,9 @@ quantities! {
     /// Time with two or more agents decoding over time with one or more; 0 is serial. None when no agent decoded.
     decode_overlap, "", Neither;
     /// All tokens over the wall time; none without tokens.
-    throughput_together, "tok/s", Higher;
+    throughput_together_tokens_per_s as "throughput_together", "tok/s", Higher;
     /// All tokens over the wall time in the sequential arm.
-    throughput_sequential, "tok/s", Higher;
+    throughput_sequential_tokens_per_s as "throughput_sequential", "tok/s", Higher;
     /// Upper bound of `speedup` from the waits alone, for runs without a sequential arm.
     speedup_upper_bound, "", Neither;
 }

@@ -98,7 +98,7 @@ fn a_failed_sequential_arm_leaves_the_together_arm_standing() {
     let f = &m.figures;
     let of_both_arms = [
         f.wall_sequential_s,
-        f.efficiency,
+        f.efficiency_percent,
         f.stp,
         f.antt,
         f.fairness,

@@ -10,7 +10,8 @@ pub(crate) const NOT_NEGATIVE: (f64, f64) = (0.0, f64::INFINITY);
 /// The centre of repeated observations with its 95 % interval, both from [`Location`]: the mean, and from
 /// [`TRIMMED_FROM`](super::TRIMMED_FROM) observations on the 20 % trimmed mean.
 ///
-/// Below three observations there is neither interval nor deviation: that is a single run, or two.
+/// Below three observations there is neither interval nor deviation: that is a single run, or two. All but `n` are in
+/// the unit of the values.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Estimate {
     /// The centre; geometric where it is made by [`Estimate::of_ratios`].

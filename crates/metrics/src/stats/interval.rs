@@ -5,7 +5,7 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 /// The level of every interval.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// A closed interval.
+/// A closed interval, in the unit of the values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
     pub lo: f64,

@@ -41,7 +41,7 @@ pub enum LawKind {
 /// A law of throughput: `X(N) = λ n / (1 + σ (n - 1) + κ n (n - 1))` with `n = min(N, B)`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Law {
-    /// Throughput of one.
+    /// Throughput of one, in the unit of the throughputs.
     pub lambda: f64,
     /// Contention: the part that must be done one at a time.
     pub sigma: f64,
@@ -188,7 +188,7 @@ impl LawFit {
     pub fn of(levels: &[(u32, Location)]) -> Option<Self> {
         let mut levels = levels.to_vec();
         levels.sort_by_key(|(n, _)| *n);
-        let point = |(n, x): &(u32, Location)| (f64::from(*n), x.centre, x.error);
+        let point = |(n, x): &(u32, Location)| (f64::from(*n), x.centre, x.standard_error);
         let seen: Vec<Point> = levels.iter().map(point).collect();
         if seen.iter().any(|(_, x, error)| *x <= 0.0 || *error <= 0.0) {
             return None;
@@ -208,7 +208,8 @@ impl LawFit {
         let mut rng = ChaCha8Rng::seed_from_u64(SEED);
         let draw = |(n, x): &(u32, Location), rng: &mut ChaCha8Rng| {
             let t = StudentT::new(x.freedom).expect("three values leave two degrees");
-            (f64::from(*n), x.centre + x.error * t.sample(rng), x.error)
+            let error = x.standard_error;
+            (f64::from(*n), x.centre + error * t.sample(rng), error)
         };
         let drawn = (0..DRAWS)
             .filter_map(|_| {
@@ -308,7 +309,7 @@ mod tests {
             let centre = law.at(f64::from(n));
             let location = Location {
                 centre,
-                error: 0.01 * centre,
+                standard_error: 0.01 * centre,
                 freedom: 9.0,
             };
             (n, location)

@@ -10,7 +10,7 @@ pub const TRIMMED_FROM: usize = 8;
 /// The share left out at each end.
 const TRIMMED: f64 = 0.2;
 
-/// The centre of repeated values, its standard error and the error's degrees of freedom.
+/// The centre of repeated values and its standard error, in the unit of the values, and the error's degrees of freedom.
 ///
 /// The mean with Student's t below [`TRIMMED_FROM`] values, the 20 % trimmed mean with the winsorized
 /// error from there on (Yuen 1974). An interval at level `1 - α` excludes a value exactly when the test
@@ -19,8 +19,8 @@ const TRIMMED: f64 = 0.2;
 pub struct Location {
     /// The mean or trimmed mean.
     pub centre: f64,
-    /// Standard error of the centre.
-    pub error: f64,
+    /// Of the centre.
+    pub standard_error: f64,
     /// Degrees of freedom of the error.
     pub freedom: f64,
 }
@@ -47,7 +47,7 @@ impl Location {
         let squares: f64 = winsorized.iter().map(|v| (v - middle).powi(2)).sum();
         Some(Self {
             centre,
-            error: (squares / (kept * (kept - 1.0))).sqrt(),
+            standard_error: (squares / (kept * (kept - 1.0))).sqrt(),
             freedom: kept - 1.0,
         })
     }
@@ -77,7 +77,7 @@ impl Location {
         let (mut centre, mut variance, mut shared) = (0.0, 0.0, 0.0);
         let mut least = None;
         for (weight, part) in parts {
-            let own = (weight * part.error).powi(2);
+            let own = (weight * part.standard_error).powi(2);
             centre += weight * part.centre;
             variance += own;
             shared += own.powi(2) / part.freedom;
@@ -85,7 +85,7 @@ impl Location {
         }
         Some(Self {
             centre,
-            error: variance.sqrt(),
+            standard_error: variance.sqrt(),
             freedom: if shared > 0.0 {
                 variance.powi(2) / shared
             } else {
@@ -104,12 +104,12 @@ impl Location {
         }
         let centre = seen.map_or_else(|| mean(values), |seen| Some(seen.centre))?;
         let spread = match seen {
-            Some(seen) => seen.error * (n as f64).sqrt(),
+            Some(seen) => seen.standard_error * (n as f64).sqrt(),
             None => sample_sd(values)?,
         };
         let of = |n: usize| Self {
             centre,
-            error: spread / (n as f64).sqrt(),
+            standard_error: spread / (n as f64).sqrt(),
             freedom: (n - 2 * trimmed(n) - 1) as f64,
         };
         let enough =
@@ -123,7 +123,7 @@ impl Location {
 
     /// The two-sided interval at `level`, 0.95 for 95 %.
     pub fn interval(&self, level: f64) -> Interval {
-        let half = self.t().inverse_cdf(f64::midpoint(1.0, level)) * self.error;
+        let half = self.t().inverse_cdf(f64::midpoint(1.0, level)) * self.standard_error;
         Interval {
             lo: self.centre - half,
             hi: self.centre + half,
@@ -133,10 +133,10 @@ impl Location {
     /// The two-sided p value that the true centre is `null`; 1 or 0 for values without any spread.
     pub fn p(&self, null: f64) -> f64 {
         let distance = (self.centre - null).abs();
-        if self.error <= 0.0 {
+        if self.standard_error <= 0.0 {
             return if distance > 0.0 { 0.0 } else { 1.0 };
         }
-        2.0 * self.t().sf(distance / self.error)
+        2.0 * self.t().sf(distance / self.standard_error)
     }
 }
 

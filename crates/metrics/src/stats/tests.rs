@@ -48,7 +48,7 @@ fn a_trimmed_mean_by_the_book() {
     close(found.centre, 282.7, 0.05);
     // Yuen (1974): (n - 1) times that variance over h (h - 1), with h = 13 values kept.
     let error = (18.0 * 21_551.4 / (13.0 * 12.0_f64)).sqrt();
-    close(found.error, error, 0.01);
+    close(found.standard_error, error, 0.01);
     close(found.freedom, 12.0, 0.0);
 }
 
@@ -83,12 +83,12 @@ fn one_cold_run_of_eight_or_more_does_not_hide_a_change() {
 fn averages_of_configurations_add_their_errors() {
     let part = |centre, error| Location {
         centre,
-        error,
+        standard_error: error,
         freedom: 4.0,
     };
     let both = Location::average(&[part(1.0, 0.3), part(2.0, 0.4)]).unwrap();
     close(both.centre, 1.5, 1e-12);
-    close(both.error, 0.25, 1e-12);
+    close(both.standard_error, 0.25, 1e-12);
     // Satterthwaite: (0.09 + 0.16)² / ((0.09² + 0.16²) / 4).
     close(both.freedom, 0.0625 / (0.0337 / 4.0), 1e-9);
     assert_eq!(Location::average(&[]), None);
@@ -110,7 +110,7 @@ fn the_studentized_range_as_tabled() {
         close(studentized_range_p(q, groups, freedom), 0.05, 5e-5);
     }
     let t = Location::of(&[0.3, 1.2, 0.9, 0.1, 0.8]).unwrap();
-    let q = t.centre / t.error * 2.0_f64.sqrt();
+    let q = t.centre / t.standard_error * 2.0_f64.sqrt();
     close(studentized_range_p(q, 2, t.freedom), t.p(0.0), 1e-6);
     close(studentized_range_p(0.0, 5, 9.0), 1.0, 0.0);
     close(studentized_range_p(f64::INFINITY, 5, 9.0), 0.0, 0.0);

@@ -79,9 +79,10 @@ impl Ranking {
         let mut against = table[best].clone();
         if count > 2 {
             let pairs = (count * (count - 1)) as f64;
-            let squares = table.iter().flatten().map(|pair| pair.error.powi(2));
+            let all = table.iter().flatten();
+            let squares = all.map(|pair| pair.standard_error.powi(2));
             // A pair of an option with itself has no error where it is paired.
-            let itself = (0..count).map(|i| table[i][i].error.powi(2));
+            let itself = (0..count).map(|i| table[i][i].standard_error.powi(2));
             let pooled = ((squares.sum::<f64>() - itself.sum::<f64>()) / pairs).sqrt();
             let freedom = if paired {
                 against[(best + 1) % count].freedom * (count - 1) as f64
@@ -90,7 +91,7 @@ impl Ranking {
                 Location::average(&own.collect::<Option<Vec<_>>>()?)?.freedom
             };
             for pair in &mut against {
-                pair.error = pair.error.max(pooled);
+                pair.standard_error = pair.standard_error.max(pooled);
                 pair.freedom = freedom;
             }
         }
@@ -103,7 +104,7 @@ impl Ranking {
         if place == self.best || pair.p(0.0) >= LEVEL {
             return false;
         }
-        let q = std::f64::consts::SQRT_2 * pair.centre.abs() / pair.error;
+        let q = std::f64::consts::SQRT_2 * pair.centre.abs() / pair.standard_error;
         count == 2 || studentized_range_p(q, count, pair.freedom) < LEVEL
     }
 }

@@ -90,7 +90,7 @@ fn energy(meter: &Meter, used: &[Run<'_>]) -> Option<ConfigEnergy> {
         let tokens = arm.tokens();
         Some(ArmEnergy {
             energy,
-            per_token: (tokens > 0).then(|| energy.joules / tokens as f64),
+            joules_per_token: (tokens > 0).then(|| energy.joules / tokens as f64),
         })
     };
     let together = used.iter().filter_map(|(run, _)| of(run.together.as_ref()));
@@ -239,7 +239,7 @@ fn config_summary(
         verdict,
         repetitions_to_decide,
         per_agent: agent_summaries(&figures),
-        ttft: Tail::of(&ttfts),
+        ttft_s: Tail::of(&ttfts),
         why_serial: figures.iter().find_map(|r| r.cause.why_serial),
         memory_peak_bytes: positive(&figures, |run| run.memory_peak_bytes),
         energy: energy(meter, &used),
@@ -271,13 +271,13 @@ fn agent_summaries(runs: &[&RunMetrics]) -> Vec<AgentSummary> {
         Some(AgentSummary {
             agent: first.agent,
             name: first.name.clone(),
-            time_s: positive(&all, |a| a.time),
-            solo_s: positive(&all, |a| a.solo),
+            time_s: positive(&all, |a| a.time_s),
+            solo_s: positive(&all, |a| a.solo_s),
             np: Estimate::of_ratios(&progress),
-            ttft_ms: positive(&all, |a| a.ttft.map(|s| 1e3 * s)),
-            ttft_solo_ms: positive(&all, |a| a.ttft_solo.map(|s| 1e3 * s)),
-            rate: positive(&all, |a| a.rate),
-            rate_sequential: positive(&all, |a| a.rate_sequential),
+            ttft_ms: positive(&all, |a| a.ttft_s.map(|s| 1e3 * s)),
+            ttft_solo_ms: positive(&all, |a| a.ttft_solo_s.map(|s| 1e3 * s)),
+            decode_tokens_per_s: positive(&all, |a| a.decode_tokens_per_s),
+            decode_sequential_tokens_per_s: positive(&all, |a| a.decode_sequential_tokens_per_s),
             tokens: positive(&all, |a| Some(a.tokens as f64)),
             lost_s: LostSeconds::mean_of(&losses),
         })
@@ -323,9 +323,9 @@ fn published_config(row: &PublishedRow) -> ConfigSummary {
         runs_excluded: 0,
         stats: Statistics {
             speedup_est: single(Some(row.speedup)),
-            efficiency_est: single(Some(row.efficiency_percent)),
+            efficiency_est_percent: single(Some(row.efficiency_percent)),
             ttft_delta_ms: single(row.ttft_delta_ms),
-            tp_delta: single(row.tp_delta),
+            tp_delta_tokens_per_s: single(row.tp_delta_tokens_per_s),
             contention_runs: ContentionRuns {
                 speedup_rule: Some(u32::from(row.speedup < 1.5)),
                 published: Some(u32::from(row.contention)),
@@ -336,7 +336,7 @@ fn published_config(row: &PublishedRow) -> ConfigSummary {
         verdict: Verdict::UNKNOWN,
         repetitions_to_decide: None,
         per_agent: Vec::new(),
-        ttft: Tail::default(),
+        ttft_s: Tail::default(),
         why_serial: None,
         memory_peak_bytes: None,
         energy: None,

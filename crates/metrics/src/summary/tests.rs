@@ -117,11 +117,11 @@ fn one_configuration_repeated() {
         runs 3, runs_excluded 0, agents 2, verdict "parallel"
         stats: wall_s.mean 1.22, wall_s.sd 0.01, overlap.known 3, overlap.zero 0, lost_s null
         stats: outcomes.completed 6, outcomes_sequential.completed 6
-        ttft: n 6, p90 null
+        ttft_s: n 6, p90 null
         # Agent 1's server was not warm, and no probe was made: its solo time is unknown, not zero.
         per_agent.1.solo_s null"#;
     assert_figures(config, by_hand);
-    assert!(config.ttft.p50.is_some() && config.per_agent[0].solo_s.is_some());
+    assert!(config.ttft_s.p50.is_some() && config.per_agent[0].solo_s.is_some());
     assert_eq!(summary.overall[0].verdicts.with(Gain::Pays), 1);
     // One configuration: its mean is the scenario's, with n = 1 and no interval.
     assert_figures(
@@ -194,7 +194,7 @@ fn published() -> PublishedRow {
         speedup: 1.55,
         efficiency_percent: 77.4,
         ttft_delta_ms: Some(-3566.3),
-        tp_delta: None,
+        tp_delta_tokens_per_s: None,
         contention: false,
     }
 }

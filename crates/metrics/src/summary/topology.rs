@@ -68,12 +68,12 @@ pub struct TopologyComparison {
     /// Corrected for the number of configurations; none below three repetitions.
     pub p: Option<f64>,
     pub wall_s: BothWays,
-    /// Tokens over wall, tok/s.
-    pub throughput: Option<BothWays>,
+    /// Tokens over wall.
+    pub throughput_tokens_per_s: Option<BothWays>,
     /// Mean TTFT over the agents, s.
     pub ttft_s: Option<BothWays>,
-    /// Mean decode rate over the agents, tok/s.
-    pub rate: Option<BothWays>,
+    /// Mean decode rate over the agents.
+    pub decode_tokens_per_s: Option<BothWays>,
     /// TR113's speedup.
     pub speedup_est: Option<BothWays>,
     pub speedup: Option<BothWays>,
@@ -102,8 +102,8 @@ pub struct ChoiceOver {
     /// p value of the ratio of walls, corrected for the groups and the whole.
     pub p: Option<f64>,
     pub wall_s: BothWays,
-    /// Tokens over wall, tok/s.
-    pub throughput: Option<BothWays>,
+    /// Tokens over wall.
+    pub throughput_tokens_per_s: Option<BothWays>,
     /// Mean TTFT over the agents, s.
     pub ttft_s: Option<BothWays>,
 }
@@ -141,7 +141,7 @@ type Figure = fn(&RunMetrics) -> Option<f64>;
 
 const WALL: Figure = |run| named(run, "wall_s");
 const THROUGHPUT: Figure = |run| named(run, "throughput_together");
-const TTFT: Figure = |run| run.over_agents(|agent| agent.ttft);
+const TTFT: Figure = |run| run.over_agents(|agent| agent.ttft_s);
 
 fn named(run: &RunMetrics, quantity: &str) -> Option<f64> {
     Quantity::named(quantity)?.of_run(run)
@@ -239,9 +239,9 @@ fn comparison(one: &Measured<'_>, level: f64) -> Option<TopologyComparison> {
         faster: Faster::of(&wall_s.ratio),
         p: corrected(location, level),
         wall_s,
-        throughput: other(THROUGHPUT),
+        throughput_tokens_per_s: other(THROUGHPUT),
         ttft_s: other(TTFT),
-        rate: other(|run| run.over_agents(|agent| agent.rate)),
+        decode_tokens_per_s: other(|run| run.over_agents(|agent| agent.decode_tokens_per_s)),
         speedup_est: other(|run| named(run, "speedup_est")),
         speedup: other(|run| named(run, "speedup")),
         memory_peak_bytes: other(|run| run.memory_peak_bytes),
@@ -331,7 +331,7 @@ fn choice(measured: &[Measured<'_>], per_agent_servers: Option<u32>) -> Option<C
             faster: Faster::of(&wall_s.ratio),
             p: corrected(location, level),
             wall_s,
-            throughput: both(THROUGHPUT).map(|both| both.0),
+            throughput_tokens_per_s: both(THROUGHPUT).map(|both| both.0),
             ttft_s: both(TTFT).map(|both| both.0),
         };
         Some((found, location))
@@ -361,7 +361,7 @@ fn interaction(groups: &[Location]) -> Option<f64> {
         if groups.len() == 2 {
             return pair.p(0.0);
         }
-        let q = std::f64::consts::SQRT_2 * pair.centre.abs() / pair.error;
+        let q = std::f64::consts::SQRT_2 * pair.centre.abs() / pair.standard_error;
         studentized_range_p(q, groups.len(), pair.freedom)
     });
     p.reduce(f64::min)

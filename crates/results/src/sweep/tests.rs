@@ -351,7 +351,7 @@ fn the_share_of_a_model_on_the_cpu_is_read_from_what_the_server_has_loaded() {
             warnings: Vec::new(),
         });
         let agents = &read.runs[0].together.as_ref().unwrap().agents;
-        [agents[0].on_cpu, agents[1].on_cpu]
+        [agents[0].on_cpu_share, agents[1].on_cpu_share]
     };
     let model = |name: &str, on_device| LoadedModel {
         name: name.to_owned(),

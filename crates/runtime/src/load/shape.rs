@@ -57,7 +57,7 @@ pub enum RateCurve {
     /// A rate that changes linearly and then stays at its last value.
     Ramp {
         /// Starts per second at the beginning, zero or more.
-        from: f64,
+        from_per_s: f64,
         /// Rate at the end.
         to: Rate,
         /// Duration; above zero.
@@ -146,8 +146,12 @@ impl RateCurve {
     fn when(self, starts: f64) -> f64 {
         match self {
             Self::Constant(rate) => starts / rate.0,
-            Self::Ramp { from, to, over } => {
-                let over = over.as_secs_f64();
+            Self::Ramp {
+                from_per_s,
+                to,
+                over,
+            } => {
+                let (from, over) = (from_per_s, over.as_secs_f64());
                 let in_ramp = f64::midpoint(from, to.0) * over;
                 if starts >= in_ramp {
                     return over + (starts - in_ramp) / to.0;
@@ -166,8 +170,12 @@ impl RateCurve {
     pub fn starts_in_ramp(self) -> Option<u64> {
         match self {
             Self::Constant(_) => None,
-            Self::Ramp { from, to, over } => {
-                let in_ramp = f64::midpoint(from, to.0) * over.as_secs_f64();
+            Self::Ramp {
+                from_per_s,
+                to,
+                over,
+            } => {
+                let in_ramp = f64::midpoint(from_per_s, to.0) * over.as_secs_f64();
                 Some(in_ramp.floor() as u64 + 1)
             }
         }

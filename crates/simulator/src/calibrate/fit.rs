@@ -51,7 +51,7 @@ pub fn fit(
     if !apart.is_empty() {
         let loss = fit.sharing(apart)?;
         for device in &mut profile.devices {
-            device.sharing_loss = loss;
+            device.sharing_loss_factor = loss;
         }
     }
     profile.models[index] = fit.spec;
@@ -276,7 +276,7 @@ impl Fit<'_> {
                 && sd > 0.0
                 && let Some(class) = self.spec.outputs.get_mut(agent)
             {
-                (class.mean, class.sd) = (mean, sd);
+                (class.mean_tokens, class.sd_tokens) = (mean, sd);
                 self.push(mean_name, mean, n);
                 self.push(sd_name, sd, n);
             }

@@ -138,9 +138,9 @@ impl Core {
             gpu += model.load.warm_up_s;
         }
         runner.batch = Some(Batch {
-            left: (gpu + cpu) * 1e9 - owed,
+            left_ns: (gpu + cpu) * 1e9 - owed,
             since: now,
-            slow: 1.0,
+            slowdown_factor: 1.0,
             gpu_share: if gpu + cpu > 0.0 {
                 gpu / (gpu + cpu)
             } else {
@@ -178,12 +178,12 @@ impl Core {
         let Some(batch) = &mut self.runners[&uid].batch else {
             return;
         };
-        batch.left -= now.since(batch.since).0 as f64 / batch.slow;
+        batch.left_ns -= now.since(batch.since).0 as f64 / batch.slowdown_factor;
         batch.since = now;
-        batch.slow = slow;
+        batch.slowdown_factor = slow;
         batch.version = version;
         // Ends fall on the nearest whole microsecond; the next batch makes up for the rest.
-        let wait = Nanos((batch.left * slow).round().max(0.0) as u64);
+        let wait = Nanos((batch.left_ns * slow).round().max(0.0) as u64);
         let at = Stamp((now + wait).0.saturating_add(500) / 1000 * 1000);
         let runner = uid;
         self.schedule(at, uid.0, Event::BatchDone { runner, version });
@@ -233,7 +233,7 @@ impl Core {
         let runner = &mut self.runners[&uid];
         let batch = runner.batch.take().expect("its end is not stale");
         runner.warm = true;
-        let owed = now.since(batch.since).0 as f64 / batch.slow - batch.left;
+        let owed = now.since(batch.since).0 as f64 / batch.slowdown_factor - batch.left_ns;
         for id in batch.decode {
             self.token(id, uid);
         }
@@ -328,7 +328,7 @@ fn batch_seconds(rates: &Rates, decode: usize, prompt: usize) -> (f64, f64) {
     let seconds = |decode_tps: f64, prefill_tps: f64| {
         // Every batch reads the weights once.
         let streams = decode.max(1) as f64;
-        let base = (1.0 + rates.batch_cost * (streams - 1.0)) / decode_tps;
+        let base = (1.0 + rates.batch_cost_factor * (streams - 1.0)) / decode_tps;
         if prompt == 0 {
             return base;
         }

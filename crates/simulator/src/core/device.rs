@@ -58,13 +58,13 @@ impl Device {
     /// The factor by which work takes longer than on the unshared device at full speed.
     pub(super) fn slowdown(&self) -> f64 {
         let k = self.busy.len().max(1) as f64;
-        k * (1.0 + self.spec.sharing_loss * (k - 1.0)) / self.speed()
+        k * (1.0 + self.spec.sharing_loss_factor * (k - 1.0)) / self.speed()
     }
 
     /// Its speed as a share of the full one.
     fn speed(&self) -> f64 {
         match self.spec.thermal {
-            Some(thermal) if self.throttled => thermal.throttled_speed,
+            Some(thermal) if self.throttled => thermal.throttled_speed_share,
             _ => 1.0,
         }
     }

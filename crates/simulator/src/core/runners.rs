@@ -30,17 +30,17 @@ impl Core {
         let request = &self.requests[&id];
         let model = &self.profile.models[request.model];
         let first = self.page_cache.insert(model.key().to_owned());
-        let seconds = model.load.load_s + if first { model.load.first_load_s } else { 0.0 };
-        self.start_runner(id, launch, placement, seconds);
+        let load_s = model.load.load_s + if first { model.load.first_load_s } else { 0.0 };
+        self.start_runner(id, launch, placement, load_s);
     }
 
-    /// Starts a runner whose load ends at the first poll after these seconds.
+    /// Starts a runner whose load ends at the first poll after this time.
     fn start_runner(
         &mut self,
         id: RequestId,
         launch: Launch,
         placement: Placement,
-        seconds: f64,
+        load_s: f64,
     ) -> RunnerId {
         let request = &self.requests[&id];
         let (server, model) = (request.server, request.model);
@@ -85,7 +85,7 @@ impl Core {
         );
         self.requests[&id].state = RequestState::Loading;
         self.servers[server].head = Head::Loading(id, uid);
-        let at = whole_micros(self.now + whole_polls(seconds, poll_s));
+        let at = whole_micros(self.now + whole_polls(load_s, poll_s));
         self.schedule(at, uid.0, Event::LoadEnded { runner: uid });
         uid
     }
@@ -264,8 +264,8 @@ impl Core {
 }
 
 /// A wait in whole polls, at least one; exact when `poll_s` is 0.
-fn whole_polls(seconds: f64, poll_s: f64) -> Nanos {
-    let exact = Nanos::from_secs_f64(seconds);
+fn whole_polls(load_s: f64, poll_s: f64) -> Nanos {
+    let exact = Nanos::from_secs_f64(load_s);
     if poll_s > 0.0 {
         let poll = Nanos::from_secs_f64(poll_s);
         return Nanos(exact.0.div_ceil(poll.0).max(1) * poll.0);

@@ -120,11 +120,11 @@ pub(super) struct Slot {
 
 #[derive(Debug)]
 pub(super) struct Batch {
-    /// Work left at `since`, nanoseconds alone at full speed; negative if the last batch did more.
-    pub(super) left: f64,
+    /// Work left at `since`, time alone at full speed; negative if the last batch did more.
+    pub(super) left_ns: f64,
     pub(super) since: Stamp,
     /// Nanoseconds per nanosecond of work.
-    pub(super) slow: f64,
+    pub(super) slowdown_factor: f64,
     /// Share of the work that is done on devices; the rest on the CPU.
     pub(super) gpu_share: f64,
     /// The version of its scheduled end; events of older versions are ignored.

@@ -59,7 +59,7 @@ impl Engine {
             let number = count.fetch_add(1, Ordering::Relaxed) + 1;
             let picked = (rule.requests.is_empty() || rule.requests.contains(&number))
                 && rule.every.is_none_or(|every| number.is_multiple_of(every))
-                && rule.rate.is_none_or(|rate| self.draw(index, number) < rate);
+                && (rule.share).is_none_or(|share| self.draw(index, number) < share);
             if picked && hit.is_none() {
                 hit = Some(rule.clone());
             }
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn a_rate_is_kept_and_repeats_with_the_seed() {
         let rule = FaultRule {
-            rate: Some(0.2),
+            share: Some(0.2),
             ..FaultRule::always(FaultKind::Busy)
         };
         let drawn = hits(rule.clone(), vec!["/"; 5000]);

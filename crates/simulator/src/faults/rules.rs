@@ -102,7 +102,8 @@ pub struct FaultRule {
     /// Only every n-th of them.
     pub every: Option<u64>,
     /// Only this share of them, 0 to 1, drawn from the simulator's seed and the request's number.
-    pub rate: Option<f64>,
+    #[serde(rename = "rate")]
+    pub share: Option<f64>,
     /// Only from this simulated time on.
     #[serde_as(as = "Option<DurationText>")]
     pub from: Option<Nanos>,
@@ -162,7 +163,7 @@ impl FaultRules {
         for (index, rule) in self.rules.iter().enumerate() {
             let counts = !rule.requests.is_empty()
                 || rule.every.is_some()
-                || rule.rate.is_some()
+                || rule.share.is_some()
                 || rule.path.is_some()
                 || rule.model.is_some()
                 || rule.agent.is_some();
@@ -172,7 +173,8 @@ impl FaultRules {
                     "a refused connection carries no request to count; give `server`, `from` and `for`",
                 ),
                 (
-                    rule.rate.is_some_and(|rate| !(0.0..=1.0).contains(&rate)),
+                    rule.share
+                        .is_some_and(|share| !(0.0..=1.0).contains(&share)),
                     "`rate` is a share from 0 to 1",
                 ),
                 (

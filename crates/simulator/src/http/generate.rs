@@ -59,7 +59,7 @@ pub(super) fn start(
     let (quoted, full) = (format!("{:?}", ask.model), full_name(&model.name));
     let action = if chat { "chat" } else { "generate" };
     for (is_wanted, name, capability, words) in [
-        (ask.think > Some(0.0), &quoted, "thinking", "thinking"),
+        (ask.think_ratio > Some(0.0), &quoted, "thinking", "thinking"),
         (true, &quoted, "completion", action),
         (ask.suffix, &full, "insert", "insert"),
         (!ask.tools.is_empty(), &full, "tools", "tools"),
@@ -244,7 +244,7 @@ fn write_script(
     } else {
         0.0
     };
-    let think = ask.think.unwrap_or(by_default);
+    let think = ask.think_ratio.unwrap_or(by_default);
     let natural = app
         .profile
         .output_tokens(model, rendered, seed, temperature);

@@ -93,7 +93,7 @@ pub(crate) struct GenerationRequest {
     pub(crate) keep_alive: Option<KeepAlive>,
     pub(crate) parsed: ParsedOptions,
     /// Thinking tokens for each token of the answer; 0 turns thinking off.
-    pub(crate) think: Option<f64>,
+    pub(crate) think_ratio: Option<f64>,
     pub(crate) no_truncation: bool,
     pub(crate) shift: Option<bool>,
     /// Report each token's probability, with this many alternatives.
@@ -187,7 +187,7 @@ impl GenerationRequest {
             format: format(common.format)?,
             keep_alive,
             parsed: ParsedOptions::read(&common.options),
-            think: think(common.think.as_ref())?,
+            think_ratio: think(common.think.as_ref())?,
             no_truncation: common.truncate == Some(false),
             shift: common.shift,
             logprobs,
@@ -297,7 +297,7 @@ impl GenerationRequest {
                 options,
                 ..ParsedOptions::default()
             },
-            think,
+            think_ratio: think,
             logprobs,
             ..Self::default()
         })

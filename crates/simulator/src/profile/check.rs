@@ -115,7 +115,7 @@ impl Profile {
             let Some(thermal) = &device.thermal else {
                 continue;
             };
-            if thermal.throttled_speed > 1.0 {
+            if thermal.throttled_speed_share > 1.0 {
                 return refuse("thermal.throttled_speed", "is a share; give 1 or less");
             }
             let falls = thermal.throttle_at_c > thermal.resume_below_c;
@@ -151,9 +151,10 @@ impl Profile {
                 if class.max < class.min {
                     return refuse(&format!("outputs[{j}].max"), "must not be below min");
                 }
-                let spreads = class.sd.is_finite() && class.sd > 0.0;
+                let sd = class.sd_tokens;
+                let spreads = sd.is_finite() && sd > 0.0;
                 if class.distribution != Distribution::Fixed && !spreads {
-                    let problem = format!("{} is out of range; give a number above 0", class.sd);
+                    let problem = format!("{sd} is out of range; give a number above 0");
                     return refuse(&format!("outputs[{j}].sd"), &problem);
                 }
             }

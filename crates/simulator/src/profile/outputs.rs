@@ -18,11 +18,12 @@ pub struct OutputClass {
     #[serde(default)]
     pub contains: Vec<String>,
     pub distribution: Distribution,
-    /// Mean length before clamping, tokens.
-    pub mean: f64,
-    /// Standard deviation, tokens; a `fixed` length has none.
-    #[serde(default)]
-    pub sd: f64,
+    /// Mean length before clamping.
+    #[serde(rename = "mean")]
+    pub mean_tokens: f64,
+    /// Standard deviation; a `fixed` length has none.
+    #[serde(default, rename = "sd")]
+    pub sd_tokens: f64,
     /// Drawn lengths are clamped to `min..=max`, tokens.
     pub min: u32,
     pub max: u32,
@@ -75,13 +76,13 @@ impl Profile {
 impl OutputClass {
     fn draw(&self, rng: &mut ChaCha8Rng) -> u32 {
         let length = match self.distribution {
-            Distribution::Fixed => self.mean,
-            Distribution::Normal => Normal::new(self.mean, self.sd)
+            Distribution::Fixed => self.mean_tokens,
+            Distribution::Normal => Normal::new(self.mean_tokens, self.sd_tokens)
                 .expect("the check refuses a standard deviation that is not above zero")
                 .sample(rng),
             Distribution::LogNormal => {
-                let sigma2 = (1.0 + (self.sd / self.mean).powi(2)).ln();
-                LogNormal::new(self.mean.ln() - sigma2 / 2.0, sigma2.sqrt())
+                let sigma2 = (1.0 + (self.sd_tokens / self.mean_tokens).powi(2)).ln();
+                LogNormal::new(self.mean_tokens.ln() - sigma2 / 2.0, sigma2.sqrt())
                     .expect("the check refuses a standard deviation that is not above zero")
                     .sample(rng)
             }

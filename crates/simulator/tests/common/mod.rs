@@ -217,8 +217,8 @@ pub(crate) fn paced() -> Profile {
         model.rates.cpu_prefill_tps = 100.0;
         for class in &mut model.outputs {
             class.distribution = simulator::profile::Distribution::Fixed;
-            class.mean = 20.0;
-            class.sd = 0.0;
+            class.mean_tokens = 20.0;
+            class.sd_tokens = 0.0;
         }
     }
     profile

@@ -53,7 +53,7 @@ fn json_output_names_files_claims_and_rows() {
     write_slower(&place);
     let one = "fixtures/tr113/one-server.csv";
     let compared = json(&place, &format!("compare {one} slower.csv --json"), 0);
-    assert_eq!(compared["schema"], 1);
+    assert_eq!(compared["schema"], 2);
     let rows = &compared["comparison"]["rows"];
     assert!(!rows.as_array().unwrap().is_empty());
 }

@@ -107,16 +107,16 @@ pub(crate) struct Sample {
     /// CPU time of the whole process.
     cpu: Option<Nanos>,
     tokens: u64,
-    /// CPU time per token, us, the start taken away. Negative where a start happens to cost more than a short load.
-    pub(crate) per_token: Option<f64>,
-    pub(crate) bias: Bias,
-    /// Making connections, ms; empty where the client does not report it.
-    pub(crate) connects: Vec<f64>,
-    /// The longest that the server was late with a token in each stream, ms.
-    pub(crate) late: Vec<f64>,
+    /// CPU time per token, the start taken away. Negative where a start happens to cost more than a short load.
+    pub(crate) cpu_us_per_token: Option<f64>,
+    pub(crate) ttft_bias_ms: Bias,
+    /// Making connections; empty where the client does not report it.
+    pub(crate) connects_ms: Vec<f64>,
+    /// The longest that the server was late with a token in each stream.
+    pub(crate) late_ms: Vec<f64>,
 }
 
-/// Reported TTFT minus true TTFT, ms.
+/// Reported TTFT minus true TTFT, in the unit of the values.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Bias {
     pub(crate) mean: Option<f64>,
@@ -157,15 +157,17 @@ pub(crate) fn sample(
     let late = streams.iter().filter_map(|stream| stream.latest(PACE));
     let tokens = streams.iter().map(|stream| stream.writes.len() as u64);
     let tokens = tokens.sum::<u64>();
-    let spent = cpu.zip(start.cpu).map(|(all, start)| all.0 as f64 - start);
+    let spent = cpu
+        .zip(start.cpu_ns)
+        .map(|(all, start)| all.0 as f64 - start);
     let fresh = tokens.saturating_sub(start.tokens).max(1);
     Ok(Sample {
         cpu,
         tokens,
-        per_token: spent.map(|ns| ns / 1e3 / fresh as f64),
-        bias: bias(&report, &streams).context(name)?,
-        connects,
-        late: late.map(|late| ms(late.0)).collect(),
+        cpu_us_per_token: spent.map(|ns| ns / 1e3 / fresh as f64),
+        ttft_bias_ms: bias(&report, &streams).context(name)?,
+        connects_ms: connects,
+        late_ms: late.map(|late| ms(late.0)).collect(),
     })
 }
 
@@ -183,9 +185,9 @@ fn bias(report: &Report, streams: &[StreamLog]) -> Result<Bias> {
             let truths: Vec<_> = streams.iter().map(true_ttft).collect();
             let median = median(&truths);
             return Ok(Bias {
-                mean: mean(&truths).map(|truth| ttft.mean - truth),
-                p50: median.map(|truth| ttft.p50 - truth),
-                p99: median.map(|truth| ttft.p99 - truth),
+                mean: mean(&truths).map(|truth| ttft.mean_ms - truth),
+                p50: median.map(|truth| ttft.p50_ms - truth),
+                p99: median.map(|truth| ttft.p99_ms - truth),
             });
         }
     };
@@ -215,8 +217,8 @@ fn bias(report: &Report, streams: &[StreamLog]) -> Result<Bias> {
 /// What a client costs that has next to nothing to do.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Start {
-    /// The median of a few runs, ns.
-    pub(crate) cpu: Option<f64>,
+    /// The median of a few runs.
+    pub(crate) cpu_ns: Option<f64>,
     tokens: u64,
 }
 
@@ -227,7 +229,7 @@ pub(crate) fn start(client: &dyn Client, server: &Server, least: Work, runs: u32
     let costs = samples.iter().map(|sample| Some(sample.cpu?.0 as f64));
     let costs: Option<Vec<f64>> = costs.collect();
     Ok(Start {
-        cpu: costs.and_then(|costs| median(&costs)),
+        cpu_ns: costs.and_then(|costs| median(&costs)),
         tokens: samples.last().map_or(0, |sample| sample.tokens),
     })
 }

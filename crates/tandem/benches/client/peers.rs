@@ -129,8 +129,8 @@ fn measure(
         match &measured {
             Ok((_, sample)) => eprintln!(
                 "{client}, {streams} streams: {} us/token, TTFT bias {} ms",
-                one(sample.per_token, 1),
-                one(sample.bias.mean, 2)
+                one(sample.cpu_us_per_token, 1),
+                one(sample.ttft_bias_ms.mean, 2)
             ),
             Err(why) => eprintln!("{client}, {streams} streams: {why:#}"),
         }
@@ -147,8 +147,8 @@ fn print(args: &Args, mut rows: Vec<Row>) -> String {
     // Of one number of streams together, in the order they were run.
     rows.sort_by_key(|row| args.streams.iter().position(|n| *n == row.streams));
     let floors = rows.iter().filter(|row| row.client == "floor");
-    let floors =
-        floors.filter_map(|row| Some((row.streams, row.measured.as_ref().ok()?.1.per_token?)));
+    let floors = floors
+        .filter_map(|row| Some((row.streams, row.measured.as_ref().ok()?.1.cpu_us_per_token?)));
     let floors: Vec<_> = floors.collect();
     let heads = "client | streams | CPU us/token | times the floor | TTFT bias ms mean | p99 | start-up CPU ms";
     let rows = rows.iter().map(|row| {
@@ -156,13 +156,13 @@ fn print(args: &Args, mut rows: Vec<Row>) -> String {
         match &row.measured {
             Ok((start, sample)) => {
                 let floor = floors.iter().find(|(streams, _)| *streams == row.streams);
-                let ratio = sample.per_token.zip(floor);
+                let ratio = sample.cpu_us_per_token.zip(floor);
                 cells.extend([
-                    one(sample.per_token, 1),
+                    one(sample.cpu_us_per_token, 1),
                     one(ratio.map(|(per_token, (_, floor))| per_token / floor), 1),
-                    one(sample.bias.mean, 2),
-                    one(sample.bias.p99, 2),
-                    one(start.cpu.map(|ns| ns / 1e6), 0),
+                    one(sample.ttft_bias_ms.mean, 2),
+                    one(sample.ttft_bias_ms.p99, 2),
+                    one(start.cpu_ns.map(|ns| ns / 1e6), 0),
                 ]);
             }
             Err(why) => {

@@ -40,7 +40,7 @@ impl Case {
     /// The client's CPU per token over the floor's, run by run.
     fn ratios(&self) -> impl Iterator<Item = Option<f64>> {
         let pairs = self.client.iter().zip(&self.floor);
-        pairs.map(|(client, floor)| Some(client.per_token? / floor.per_token?))
+        pairs.map(|(client, floor)| Some(client.cpu_us_per_token? / floor.cpu_us_per_token?))
     }
 }
 
@@ -90,7 +90,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         client.name()
     );
     print_tables(&cases);
-    let [floor, client] = starts.map(|start| one(start.cpu.map(|ns| ns / 1e6), 1));
+    let [floor, client] = starts.map(|start| one(start.cpu_ns.map(|ns| ns / 1e6), 1));
     println!(
         "CPU of starting and ending, taken away above: client {client} ms, floor {floor} ms.\n"
     );
@@ -102,15 +102,22 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 type Figure = fn(&Sample) -> Option<f64>;
 
 /// Figures of the client and of the floor, in ms.
-const BIASES: [Figure; 3] = [|s| s.bias.mean, |s| s.bias.p50, |s| s.bias.p99];
-const CONNECTS: [Figure; 2] = [|s| median(&s.connects), |s| percentile(&s.connects, 100.0)];
+const BIASES: [Figure; 3] = [
+    |s| s.ttft_bias_ms.mean,
+    |s| s.ttft_bias_ms.p50,
+    |s| s.ttft_bias_ms.p99,
+];
+const CONNECTS: [Figure; 2] = [
+    |s| median(&s.connects_ms),
+    |s| percentile(&s.connects_ms, 100.0),
+];
 /// Figures of the server beside the client.
-const LATE: [Figure; 2] = [|s| median(&s.late), |s| percentile(&s.late, 99.0)];
+const LATE: [Figure; 2] = [|s| median(&s.late_ms), |s| percentile(&s.late_ms, 99.0)];
 
 fn print_tables(cases: &[Case]) {
     let costs = cases.iter().map(|case| {
         let [client, floor] =
-            [&case.client, &case.floor].map(|s| spread(s.iter().map(|s| s.per_token), 2));
+            [&case.client, &case.floor].map(|s| spread(s.iter().map(|s| s.cpu_us_per_token), 2));
         vec![
             case.streams.to_string(),
             client,

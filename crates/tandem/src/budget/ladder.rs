@@ -153,7 +153,7 @@ impl Ladder {
         if self.end == BudgetEnd::Done && over {
             if !good {
                 self.end = BudgetEnd::Bias;
-            } else if step.cpu_used.is_some_and(|used| used >= CPU_FULL) {
+            } else if step.cpu_used_share.is_some_and(|used| used >= CPU_FULL) {
                 self.end = BudgetEnd::Cpu;
             }
         }
@@ -210,7 +210,7 @@ mod tests {
                     p99_ns: None,
                     max_ns: mean_ns,
                 }),
-                cpu_used: Some(rate(load) / cpu_full_at),
+                cpu_used_share: Some(rate(load) / cpu_full_at),
                 ..metrics::budget::Compared::default().step(load.streams, load.pace.gap)
             };
             ladder.learn(load, &step);

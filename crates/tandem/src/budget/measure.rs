@@ -95,7 +95,7 @@ pub(super) async fn step(
         let ours = all.saturating_sub(server1.saturating_sub(server0));
         step.cpu_per_token_ns = (tokens > 0).then(|| Nanos(ours.0 / tokens));
         let available = took.0 as f64 * f64::from(setting.cores);
-        step.cpu_used = Some((all.0 as f64 / available).min(1.0));
+        step.cpu_used_share = Some((all.0 as f64 / available).min(1.0));
     }
     let memory = setting.memory.zip(held);
     let memory = memory.filter(|_| load.streams >= LEAST_FOR_MEMORY);

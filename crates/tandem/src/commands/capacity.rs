@@ -235,11 +235,11 @@ fn asked(args: &CapacityArgs) -> CapacitySettings {
         search: Search {
             start: args.start.get(),
             max_agents: args.max_agents.get(),
-            precision: args.precision,
+            precision_share: args.precision,
             beyond: args.beyond,
         },
-        error: ERROR,
-        max_failed: args.max_failed,
+        error_probability: ERROR,
+        max_failed_share: args.max_failed,
         seed: args.seed,
     }
 }

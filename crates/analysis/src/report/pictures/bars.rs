@@ -144,7 +144,8 @@ pub(super) fn options(view: &View<'_>, album: &mut Album) {
             let is_paired = low < high && own.shared() == Some(low);
             let mut others = groups.iter().filter(|_| is_paired);
             let partner = others.find(|group| group.first.settings() == other);
-            let both = partner.and_then(|p| group.efficiency.zip(p.efficiency));
+            let both =
+                partner.and_then(|p| group.efficiency_est_percent.zip(p.efficiency_est_percent));
             if let Some((at_low, at_high)) = both {
                 rows.push(Row {
                     label: group.first.config.to_string(),
@@ -172,7 +173,7 @@ type Comparison = (
 const COMPARISONS: [Comparison; 3] = [
     ("sweep/servers", "wall time (s)", |c| Some(&c.wall_s)),
     ("sweep/servers-rates", "throughput (tok/s)", |c| {
-        c.throughput.as_ref()
+        c.throughput_tokens_per_s.as_ref()
     }),
     ("sweep/servers-ttft", "mean TTFT (s)", |c| c.ttft_s.as_ref()),
 ];
@@ -257,7 +258,7 @@ pub(super) fn ttft(view: &View<'_>, album: &mut Album) {
                 },
                 note: agent.agent,
                 section: section(view, &config.scenario),
-                bars: stacked(agent.parts, whole),
+                bars: stacked(agent.parts_s, whole),
             }
         })
     });

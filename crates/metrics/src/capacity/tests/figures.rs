@@ -54,7 +54,7 @@ fn figures_are_those_of_the_window() {
         requests 15, warmup 3, after 0, load.outcomes.completed 12
         # The first agent's tokens come at 250, 300 … 950 ms and the one before at 200: 16 in 0.8 s. The
         # second's at 200, 350, 400 … 950: 8.
-        fairness: most 20, least 10, min_over_max 0.5, jain 0.9, starved 0
+        fairness: most_tokens_per_s 20, least_tokens_per_s 10, min_over_max 0.5, jain 0.9, starved 0
         fairness: longest_wait_s 0.15, longest_wait_agent 1
         # Eight of the first agent's keep 100 ms; the second's four take 150 ms.
         tokens_per_s.mean 30, good_share 8/12, goodput_per_s 10, requests_per_s 15";
@@ -180,7 +180,7 @@ fn saturation_is_no_growth_and_longer_waits() {
     assert_eq!(saturation(&level(8, 230.0), &levels), None);
     let found = saturation(&level(8, 202.0), &levels).unwrap();
     assert_eq!((found.from, found.agents), (4, 8));
-    assert!(found.throughput_hi < 1.05 && found.e2e_lo > 1.9);
+    assert!(found.throughput_ratio_hi < 1.05 && found.e2e_ratio_lo > 1.9);
     // 6 is compared with 2, which has at most half of its agents.
     assert_eq!(saturation(&level(6, 201.0), &levels), None);
     assert_eq!(saturation(&level(1, 100.0), &[]), None);

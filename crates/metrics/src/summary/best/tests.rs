@@ -33,7 +33,7 @@ fn worse_than_the_best(
         let options = options(&mut rng, deviations, slower, repetitions);
         let ranking = Ranking::of(&options, paired, Better::Lower).unwrap();
         let distance =
-            |place: &usize| ranking.against[*place].centre / ranking.against[*place].error;
+            |place: &usize| ranking.against[*place].centre / ranking.against[*place].standard_error;
         let others = (0..options.len()).filter(|place| *place != ranking.best);
         let farthest = others.max_by(|a, b| distance(a).total_cmp(&distance(b)));
         ranking.is_worse(farthest.unwrap())

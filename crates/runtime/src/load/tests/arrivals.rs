@@ -45,7 +45,7 @@ fn random_arrivals_have_the_mean_and_the_variation_of_their_process() {
 fn a_ramp_of_equal_gaps_divides_the_rates_integral_equally() {
     let ramp = |from, to| Arrivals {
         rate: RateCurve::Ramp {
-            from,
+            from_per_s: from,
             to: per_second(to),
             over: Nanos::from_secs(10),
         },
@@ -75,7 +75,7 @@ fn a_poisson_ramp_has_the_expected_number_in_each_part_of_it() {
     let over = 200.0;
     let arrivals = Arrivals {
         rate: RateCurve::Ramp {
-            from: 5.0,
+            from_per_s: 5.0,
             to: per_second(100.0),
             over: Nanos::from_secs_f64(over),
         },
@@ -103,7 +103,7 @@ fn any_arrivals() -> impl Strategy<Value = Arrivals> {
         (0.01_f64..10_000.0).prop_map(|rate| RateCurve::Constant(per_second(rate))),
         (0.0_f64..1000.0, 0.01_f64..1000.0, 1_u64..100_000).prop_map(|(from, to, ms)| {
             RateCurve::Ramp {
-                from,
+                from_per_s: from,
                 to: per_second(to),
                 over: Nanos::from_millis(ms),
             }

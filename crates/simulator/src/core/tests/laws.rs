@@ -85,7 +85,7 @@ fn run(setup: &Setup, reverse: bool) -> Rig {
     profile.server.max_queue = setup.max_queue;
     setup.version.clone_into(&mut profile.server.version);
     profile.devices[0].memory_bytes = 4_000_000_000;
-    profile.devices[0].sharing_loss = 0.2;
+    profile.devices[0].sharing_loss_factor = 0.2;
     profile.network.latency_max_ms = 1.0;
     for model in &mut profile.models {
         model.load.resolve_s = 0.1;

@@ -36,7 +36,7 @@ pub(super) fn play(script: &str) -> String {
 struct Story {
     rig: Rig,
     names: BTreeMap<RequestId, String>,
-    now: f64,
+    now_s: f64,
     /// Log lines already shown.
     shown: usize,
 }
@@ -70,7 +70,7 @@ impl Story {
         let mut story = Self {
             rig: Rig::new(profile, specs),
             names: BTreeMap::new(),
-            now: 0.0,
+            now_s: 0.0,
             shown: 0,
         };
         for step in steps {
@@ -91,7 +91,7 @@ impl Story {
             "run" => {
                 match rest.parse() {
                     Ok(until) => {
-                        self.now = until;
+                        self.now_s = until;
                         self.rig.advance(until);
                     }
                     Err(_) => self.rig.drain(),
@@ -199,7 +199,7 @@ impl Story {
     }
 
     fn show_loaded(&self, seen: &mut String) {
-        for view in self.rig.core.loaded(0, s(self.now)) {
+        for view in self.rig.core.loaded(0, s(self.now_s)) {
             let expires = view
                 .expires_at
                 .map_or("never".to_owned(), |at| at.as_secs_f64().to_string());
@@ -215,7 +215,7 @@ impl Story {
         fn known<T: std::fmt::Display>(value: Option<T>) -> String {
             value.map_or_else(|| "unknown".to_owned(), |value| format!("{value:.3}"))
         }
-        for gpu in self.rig.core.readings(s(self.now)) {
+        for gpu in self.rig.core.readings(s(self.now_s)) {
             let _ = writeln!(
                 seen,
                 "  {}: {} % busy, {} bytes, {} W, {} J, {} MHz, {} degrees, {:?}, {} processes",

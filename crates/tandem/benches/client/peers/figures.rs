@@ -5,12 +5,12 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// TTFT as a tool reports it, ms.
+/// TTFT as a tool reports it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Ttft {
-    pub(crate) mean: f64,
-    pub(crate) p50: f64,
-    pub(crate) p99: f64,
+    pub(crate) mean_ms: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
 }
 
 /// Where the JSON of a tool has its figures, as JSON pointers.
@@ -45,9 +45,9 @@ impl Figures {
             figure.with_context(|| format!("its figures have no {pointer}"))
         };
         Ok(Ttft {
-            mean: ms(&self.mean)?,
-            p50: ms(&self.p50)?,
-            p99: ms(&self.p99)?,
+            mean_ms: ms(&self.mean)?,
+            p50_ms: ms(&self.p50)?,
+            p99_ms: ms(&self.p99)?,
         })
     }
 }

@@ -84,7 +84,7 @@ fn table(steps: &[BudgetStep]) -> String {
             time(ttft.and_then(|bias| bias.p99_ns)),
             time(step.jitter_p99_ns.map(|jitter| jitter.0.cast_signed())),
             words(cpu_us.map(|us| format!("{us:.1} us"))),
-            words(step.cpu_used.map(|used| format!("{:.0} %", 100.0 * used))),
+            words((step.cpu_used_share).map(|used| format!("{:.0} %", 100.0 * used))),
             words(memory_kib.map(|kib| format!("{kib:.0} KiB"))),
             time(token.map(|bias| bias.p50_ns)),
             time(ttft.map(|bias| bias.p50_ns)),
@@ -118,7 +118,7 @@ mod tests {
         let step = &mut budget.steps[0];
         step.left_out = 2;
         step.cpu_per_token_ns = None;
-        step.cpu_used = None;
+        step.cpu_used_share = None;
         step.memory_per_agent_bytes = None;
         insta::assert_snapshot!(block(&calibration));
     }

@@ -206,7 +206,8 @@ impl Level<'_> {
     fn judge(&self, observed: &Observed) -> LevelResult {
         let (asked, objective) = (&self.record.asked, self.objective);
         let agents = self.agents.get();
-        let rule = Rule { error: asked.error };
+        let error_probability = asked.error_probability;
+        let rule = Rule { error_probability };
         let (window, decision) = if let Some((window, decision)) = &observed.decided {
             (Some(*window), decision.clone())
         } else {
@@ -234,7 +235,7 @@ impl Level<'_> {
             decision,
             figures.as_ref(),
             self.others,
-            asked.max_failed,
+            asked.max_failed_share,
         );
         (record, figures)
     }

@@ -77,9 +77,13 @@ pub(super) fn plan(args: &LoadArgs) -> Result<LoadPlan, Fatal> {
     });
     let rate = starts.rate.map(RateCurve::Constant);
     let rate = rate.or_else(|| {
-        let (from, to) = starts.ramp?;
+        let (from_per_s, to) = starts.ramp?;
         let over = Nanos::from(starts.over?);
-        Some(RateCurve::Ramp { from, to, over })
+        Some(RateCurve::Ramp {
+            from_per_s,
+            to,
+            over,
+        })
     });
     let (shape, usual) = if let Some(path) = &starts.trace {
         replay(args, path)?

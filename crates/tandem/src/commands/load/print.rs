@@ -6,7 +6,7 @@ use std::iter;
 use document::Cell;
 use document::words::{known, outcomes, plural};
 use domain::record::RuntimeFacts;
-use domain::record::load::{LoadFile, LoadResult, Shape, Spread};
+use domain::record::load::{LoadFile, LoadResult, RampSettings, Shape, Spread};
 use metrics::budget;
 
 use crate::flavour;
@@ -82,9 +82,11 @@ fn add_counts(lines: &mut Lines, file: &LoadFile, result: &LoadResult) {
     match &file.asked.shape {
         Shape::Closed { .. } => {}
         Shape::Open {
-            rate, ramp: None, ..
+            rate_per_s,
+            ramp: None,
+            ..
         } if file.asked.turns.is_none() => {
-            lines.add("Sent        ", format!("{sent}, {rate} planned"));
+            lines.add("Sent        ", format!("{sent}, {rate_per_s} planned"));
         }
         _ => lines.add("Sent        ", sent),
     }
@@ -236,14 +238,16 @@ fn in_words(file: &LoadFile) -> String {
         Shape::Open {
             arrivals,
             cv,
-            rate,
+            rate_per_s: rate,
             ramp,
             agents,
             think_s,
         } => {
             let what = asked.turns.map_or("requests/s", |_| "sessions/s");
             let rate = match ramp {
-                Some(ramp) => format!("{} to {rate} {what} over {} s", ramp.from, ramp.over_s),
+                Some(RampSettings { from_per_s, over_s }) => {
+                    format!("{from_per_s} to {rate} {what} over {over_s} s")
+                }
                 None => format!("{rate} {what}"),
             };
             let spread = cv.map_or_else(|| arrivals.clone(), |cv| format!("{arrivals}, cv {cv}"));
@@ -253,7 +257,7 @@ fn in_words(file: &LoadFile) -> String {
         }
         Shape::Replay {
             trace,
-            speed,
+            speed_factor: speed,
             agents,
             starts,
             skipped,
