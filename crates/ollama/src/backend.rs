@@ -9,7 +9,6 @@ use domain::{ModelOptions, Nanos, Outcome, TimeoutPhase};
 
 use crate::client::{Client, generation, same_model};
 use crate::error::JSON;
-use crate::stream::Reading;
 use crate::wire::{Request, Version};
 
 /// Pause between two checks whether a model is gone.
@@ -24,7 +23,7 @@ impl ChatBackend for Client {
     async fn generate(&self, call: &GenerateCall, exchange: &mut Exchange) -> Outcome {
         // The call's request is dropped before the generation runs.
         let generation = generation(&Request::from(call), &call.model);
-        let running = (self.transport).generation::<Reading>(generation, &JSON, exchange);
+        let running = (self.transport).generation(generation, &JSON, exchange);
         let outcome = running.await;
         exchange.drop_impossible_counts(call);
         let reason = exchange.done_reason.as_deref();
@@ -93,6 +92,6 @@ impl Client {
         let mut request = Request::from(&call);
         request.keep_alive = keep_alive;
         let generation = generation(&request, model);
-        self.transport.load::<Reading>(generation, &JSON).await
+        self.transport.load(generation, &JSON).await
     }
 }

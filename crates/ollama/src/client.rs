@@ -49,7 +49,7 @@ pub fn endpoint(text: &str) -> Result<Endpoint, EndpointError> {
 /// A client of one server, with its own connection pool.
 #[derive(Debug)]
 pub struct Client {
-    pub(crate) transport: Transport,
+    pub(crate) transport: Transport<Reading>,
 }
 
 impl Client {
@@ -66,9 +66,7 @@ impl Client {
     /// `exchange` as events happen.
     pub async fn run(&self, request: &Request, exchange: &mut Exchange) -> Outcome {
         let generation = generation(request, &request.model);
-        self.transport
-            .generation::<Reading>(generation, &JSON, exchange)
-            .await
+        self.transport.generation(generation, &JSON, exchange).await
     }
 
     /// The models on the server's disk. Fails when the server does not list them.

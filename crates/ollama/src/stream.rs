@@ -5,7 +5,7 @@ use domain::record::ResponseNote;
 use domain::{FailureKind, Stamp};
 use transport::{
     Answer, Delta, ErrorText, Output, Recorder, RequestError, SharedTemplate, Sink, StreamTemplate,
-    failure_of_reason, of_whole,
+    failure_of_reason, of_whole, prefetch,
 };
 
 use crate::chunk::{Chunk, LINE, counters};
@@ -34,8 +34,9 @@ impl Sink for Reading {
         decoder.push(bytes, |line| lines.record(line, at))
     }
 
-    fn touch(&self) -> u64 {
-        self.lines.answer.touch()
+    fn prefetch(&self) {
+        prefetch(&self.lines.learned);
+        self.lines.answer.prefetch();
     }
 }
 

@@ -58,7 +58,7 @@ pub fn unknown_server() -> ServerIdentity {
 /// A client of one server, with its own connection pool.
 #[derive(Debug)]
 pub struct Client {
-    pub(crate) transport: Transport,
+    pub(crate) transport: Transport<Reading>,
     /// The server's additions to the protocol.
     pub dialect: Dialect,
 }
@@ -94,7 +94,7 @@ impl Client {
             model: &request.model,
         };
         self.transport
-            .generation::<Reading>(generation, &EVENTS, exchange)
+            .generation(generation, &EVENTS, exchange)
             .await
     }
 

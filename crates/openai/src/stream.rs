@@ -5,7 +5,7 @@ use domain::{FailureKind, Stamp};
 use serde::de::IgnoredAny;
 use transport::{
     Answer, Delta, ErrorText, Recorder, RequestError, SharedTemplate, Sink, StreamStage,
-    StreamTemplate, failure_of_reason, of_whole,
+    StreamTemplate, failure_of_reason, of_whole, prefetch,
 };
 
 use crate::chunk::{Chunk, EVENT};
@@ -19,11 +19,11 @@ const DONE: &[u8] = b"[DONE]";
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct Reading {
+    decoder: Decoder,
     learned: StreamTemplate,
-    answer: Answer,
     /// When the answer was complete: the finish reason and the last output had arrived.
     complete: Option<Stamp>,
-    decoder: Decoder,
+    answer: Answer,
 }
 
 impl Sink for Reading {
@@ -61,9 +61,10 @@ impl Sink for Reading {
         }
     }
 
-    fn touch(&self) -> u64 {
-        let is_complete = self.complete.is_some() || self.answer.done_reason.is_some();
-        self.answer.touch() ^ u64::from(is_complete)
+    fn prefetch(&self) {
+        prefetch(&self.decoder);
+        prefetch(&self.complete);
+        self.answer.prefetch();
     }
 }
 

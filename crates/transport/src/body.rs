@@ -5,6 +5,7 @@ use domain::{FailureKind, Stamp, TimeoutPhase};
 
 use crate::bounds::{DRAIN, ERROR_BYTES};
 use crate::connection_error::{BEFORE_ANSWER, closed};
+use crate::prefetch::prefetch;
 use crate::request_error::RequestError;
 use crate::response::Expectation;
 use crate::response_head::Head;
@@ -20,11 +21,8 @@ pub trait Sink {
         StreamStage::Streaming
     }
 
-    /// Reads a little of the memory that every token needs, so that it is in the processor's cache when [`take`](Self::take)
-    /// comes to it; the value means nothing.
-    fn touch(&self) -> u64 {
-        0
-    }
+    /// Asks the processor for the memory that [`take`](Self::take) will need.
+    fn prefetch(&self) {}
 }
 
 impl<S: Sink> Sink for &mut S {
@@ -36,8 +34,8 @@ impl<S: Sink> Sink for &mut S {
         S::stage(self)
     }
 
-    fn touch(&self) -> u64 {
-        S::touch(self)
+    fn prefetch(&self) {
+        S::prefetch(self);
     }
 }
 
@@ -242,9 +240,9 @@ impl<S: Sink> Incoming<S> {
         })
     }
 
-    /// As [`Sink::touch`].
-    pub(crate) fn touch(&self) -> u64 {
-        self.arrived.0 ^ u64::from(self.has_head) ^ self.sink.touch()
+    pub(crate) fn prefetch(&self) {
+        prefetch(&self.has_head);
+        self.sink.prefetch();
     }
 
     pub(crate) fn has_head(&self) -> bool {

@@ -30,17 +30,16 @@ use attached::AttachedReader;
 use connection::Connection;
 pub(crate) use connection::Connector;
 use pool::Pool;
-pub(crate) use reactor::Reactors;
 use response_reader::ResponseReader;
 
-pub(crate) struct Direct {
-    connector: Connector,
-    pool: Pool,
+pub(crate) struct Direct<R: Recorder> {
+    connector: Connector<R>,
+    pool: Pool<R>,
     clock: Clock,
 }
 
-impl Direct {
-    pub(crate) fn new(connector: Connector, clock: &Clock) -> Self {
+impl<R: Recorder> Direct<R> {
+    pub(crate) fn new(connector: Connector<R>, clock: &Clock) -> Self {
         Self {
             connector,
             pool: Pool::default(),
@@ -53,7 +52,7 @@ impl Direct {
     ///
     /// A request on a kept connection that the server had closed is sent again on a fresh one, once:
     /// [`bounds::CLOSED_BEFORE_REQUEST`].
-    pub(crate) async fn send<R: Recorder>(
+    pub(crate) async fn send(
         &self,
         request: impl Fn(Option<&LedgerEntry>) -> Vec<u8>,
         expectation: &'static Expectation,
@@ -139,7 +138,7 @@ impl Direct {
         &self,
         limits: &Limits<'_>,
         exchange: &mut Exchange,
-    ) -> Result<Connection, RequestError> {
+    ) -> Result<Connection<R>, RequestError> {
         let began = self.clock.now();
         let connecting = self.connector.connect(&self.clock, limits.connect());
         let connection = limits.within(TimeoutPhase::Connect, connecting).await??;

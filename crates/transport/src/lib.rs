@@ -40,6 +40,7 @@ mod headers;
 mod limits;
 mod members;
 mod output;
+mod prefetch;
 mod recorder;
 mod request_error;
 mod reqwest_client;
@@ -57,6 +58,7 @@ pub use error_text::ErrorText;
 pub use limits::Limits;
 pub use members::{Members, list};
 pub use output::Output;
+pub use prefetch::prefetch;
 pub use recorder::{Answer, Recorder, decode, element_too_long, malformed, of_whole};
 pub use request_error::{
     BuildError, ErrorResponse, RequestError, TakeResult, error_message, failure_of_reason,

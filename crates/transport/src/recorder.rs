@@ -10,6 +10,7 @@ use crate::body::Sink;
 use crate::bounds::{ANSWER_BYTES, ANSWER_CHUNKS};
 use crate::error_text::ErrorText;
 use crate::output::Output;
+use crate::prefetch::prefetch;
 use crate::request_error::RequestError;
 use crate::template::SharedTemplate;
 
@@ -28,8 +29,9 @@ pub trait Recorder: Sink + Default + Send + 'static {
     fn finish(&mut self, at: Stamp) -> Result<(), RequestError>;
 }
 
-/// Initial capacity for stamps, enough for a short answer.
+/// Initial capacities, enough for a short answer.
 const INITIAL_STAMPS: usize = 64;
+const INITIAL_TEXT: usize = 4 * INITIAL_STAMPS;
 
 /// An answer as far as it has arrived.
 ///
@@ -43,13 +45,13 @@ pub struct Answer {
     output_bytes: u64,
     progress: Progress,
     first_content: Option<Stamp>,
+    pub done_reason: Option<String>,
     thinking: String,
     first_thinking: Option<Stamp>,
     first_tool_call: Option<Stamp>,
     first_refusal: Option<Stamp>,
     /// When the protocol's terminator arrived.
     pub done: Option<Stamp>,
-    pub done_reason: Option<String>,
     pub counters: ServerCounters,
     /// Generated tokens that the server reports as hidden.
     pub hidden_tokens: u64,
@@ -62,11 +64,12 @@ impl Answer {
         &self.chunks
     }
 
-    /// As [`Sink::touch`].
-    pub fn touch(&self) -> u64 {
-        let stamp = self.chunks.last().map_or(0, |stamp| stamp.0);
-        let letter = self.text.bytes().next_back().map_or(0, u64::from);
-        stamp ^ letter ^ self.output_bytes ^ self.progress.get()
+    /// As [`Sink::prefetch`].
+    pub fn prefetch(&self) {
+        prefetch(&self.text);
+        prefetch(&self.done_reason);
+        self.chunks.last().into_iter().for_each(prefetch);
+        (self.text.as_bytes().last().into_iter()).for_each(prefetch);
     }
 
     /// Takes note of a chunk with `bytes` bytes of output. Fails when the answer exceeds [`ANSWER_BYTES`] or
@@ -74,6 +77,7 @@ impl Answer {
     fn chunk(&mut self, bytes: usize, at: Stamp) -> Result<(), RequestError> {
         if self.chunks.is_empty() {
             self.chunks.reserve(INITIAL_STAMPS);
+            self.text.reserve(INITIAL_TEXT);
         }
         self.output_bytes += bytes as u64;
         if self.output_bytes > ANSWER_BYTES || self.chunks.len() >= ANSWER_CHUNKS {

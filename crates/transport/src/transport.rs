@@ -14,7 +14,7 @@ use url::Position;
 
 use crate::api_key::ApiKey;
 use crate::body::{Page, Received, StreamEnd};
-use crate::direct::{Connector, Direct, Reactors};
+use crate::direct::{Connector, Direct};
 use crate::endpoint::Endpoint;
 use crate::error_text::ErrorText;
 use crate::limits::Limits;
@@ -25,10 +25,10 @@ use crate::response::Expectation;
 use crate::settings::Settings;
 use crate::template::SharedTemplate;
 
-/// One server, with its kept connections and the clock.
-pub struct Transport {
+/// One server, with its kept connections and the clock; `R` records the answers of its generations.
+pub struct Transport<R: Recorder> {
     /// Reads measured streams; `None` where reqwest does.
-    direct: Option<Direct>,
+    direct: Option<Direct<R>>,
     reqwest: ReqwestClient,
     /// The value of the `Host` header.
     host: String,
@@ -44,7 +44,7 @@ pub struct Transport {
     last: SharedTemplate,
 }
 
-impl fmt::Debug for Transport {
+impl<R: Recorder> fmt::Debug for Transport<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut f = f.debug_struct("Transport");
         f.field("base", &self.base).finish_non_exhaustive()
@@ -61,7 +61,7 @@ pub struct Generation<'g> {
     pub model: &'g str,
 }
 
-impl Transport {
+impl<R: Recorder> Transport<R> {
     /// Makes the transport without connecting. Installs rustls's ring provider for the process where none is
     /// installed. Fails when the endpoint's name or the proxy cannot be used.
     pub fn new(settings: Settings, endpoint: &Endpoint) -> Result<Self, BuildError> {
@@ -73,11 +73,9 @@ impl Transport {
         let url = endpoint.parsed();
         let is_direct =
             settings.http == HttpClient::Direct && !endpoint.is_https() && settings.proxy.is_none();
-        let connector = Connector {
-            host: url.host().expect("http URLs have a host").to_owned(),
-            port: url.port_or_known_default().expect("http has a port"),
-            reactors: Reactors::default(),
-        };
+        let host = url.host().expect("http URLs have a host").to_owned();
+        let port = url.port_or_known_default().expect("http has a port");
+        let connector = Connector::new(host, port);
         Ok(Self {
             direct: is_direct.then(|| Direct::new(connector, &settings.clock)),
             reqwest: reqwest.map_err(BuildError::Client)?,
@@ -134,13 +132,13 @@ impl Transport {
     }
 
     /// Runs a generation to its end, filling `exchange` as events happen.
-    pub async fn generation<R: Recorder>(
+    pub async fn generation(
         &self,
         generation: Generation<'_>,
         expectation: &'static Expectation,
         exchange: &mut Exchange,
     ) -> Outcome {
-        let followed = self.follow::<R>(generation, true, expectation, exchange);
+        let followed = self.follow(generation, true, expectation, exchange);
         match followed.await {
             Ok(()) => Outcome::Completed,
             Err(RequestError::Failed(failure, words)) => Outcome::Failed {
@@ -153,18 +151,18 @@ impl Transport {
     }
 
     /// Runs a generation that only loads or unloads a model. Fails when it does not complete.
-    pub async fn load<R: Recorder>(
+    pub async fn load(
         &self,
         generation: Generation<'_>,
         expectation: &'static Expectation,
     ) -> Result<(), BackendError> {
         let mut exchange = Exchange::default();
-        let followed = self.follow::<R>(generation, false, expectation, &mut exchange);
+        let followed = self.follow(generation, false, expectation, &mut exchange);
         followed.await.map_err(|error| self.backend_error(error))
     }
 
     /// Fails when the generation does not complete; `exchange` then has what was seen of it.
-    async fn follow<R: Recorder>(
+    async fn follow(
         &self,
         generation: Generation<'_>,
         is_measured: bool,
@@ -172,8 +170,9 @@ impl Transport {
         exchange: &mut Exchange,
     ) -> Result<(), RequestError> {
         let model = Some(generation.model);
-        let mut recorder = R::starting_with(&self.last);
-        let recording = Recording::new(exchange, &mut recorder, self.key.as_ref());
+        // Boxed: the future of a request is copied, and stays in memory while its stream is read.
+        let mut recorder = Box::new(R::starting_with(&self.last));
+        let recording = Recording::new(exchange, &mut *recorder, self.key.as_ref());
         let (exchange, recorder) = (&mut *recording.exchange, &mut *recording.recorder);
         let followed = async {
             let received = self
@@ -202,7 +201,7 @@ impl Transport {
         generation: Generation<'_>,
         is_measured: bool,
         expectation: &'static Expectation,
-        recorder: &mut impl Recorder,
+        recorder: &mut R,
         exchange: &mut Exchange,
     ) -> Result<Received, RequestError> {
         let (limits, path, body) = (self.limits(), self.path(generation.path)?, generation.body);

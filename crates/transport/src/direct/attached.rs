@@ -1,6 +1,5 @@
 //! A reader attached to a connection.
 
-use std::any::Any;
 use std::io;
 use std::task::{Context, Poll};
 
@@ -16,7 +15,7 @@ use crate::recorder::Recorder;
 /// A connection whose bytes go to a reader, which has the caller's recorder meanwhile. When this is dropped, the recorder
 /// is moved back with everything that has arrived.
 pub(super) struct AttachedReader<'c, R: Recorder> {
-    pub(super) connection: &'c mut Connection,
+    pub(super) connection: &'c mut Connection<R>,
     /// `None` while the reactor has it.
     reader: Option<Box<ResponseReader<R>>>,
     recorder: &'c mut R,
@@ -25,7 +24,7 @@ pub(super) struct AttachedReader<'c, R: Recorder> {
 
 impl<'c, R: Recorder> AttachedReader<'c, R> {
     pub(super) fn new(
-        connection: &'c mut Connection,
+        connection: &'c mut Connection<R>,
         reader: ResponseReader<R>,
         recorder: &'c mut R,
         exchange: &'c mut Exchange,
@@ -68,10 +67,7 @@ impl<'c, R: Recorder> AttachedReader<'c, R> {
     /// has been taken back before.
     pub(super) fn detach(&mut self, over: Option<TimeoutPhase>) -> Option<Box<ResponseReader<R>>> {
         let mut reader = match self.connection {
-            Connection::Reactor(socket) => {
-                let reader: Box<dyn Any> = socket.with_slot(Slot::detach)?;
-                reader.downcast().ok()?
-            }
+            Connection::Reactor(socket) => socket.with_slot(Slot::detach)?,
             Connection::Task(_) => self.reader.take()?,
         };
         if let Some(phase) = over {

@@ -14,21 +14,23 @@ use url::Host;
 
 use super::buffer::with_buffer;
 use super::reactor::{ReactorSocket, Reactors, is_quiet};
+use super::response_reader::ResponseReader;
 use crate::bounds::KEEPALIVE;
 use crate::connection_error::not_connected;
+use crate::recorder::Recorder;
 use crate::request_error::RequestError;
 
 /// Most bytes read from a socket at once.
 const READ_AT_ONCE: usize = 64 * 1024;
 
-pub(super) enum Connection {
+pub(super) enum Connection<R: Recorder> {
     /// Read by the reactor's thread.
-    Reactor(ReactorSocket),
+    Reactor(ReactorSocket<ResponseReader<R>>),
     /// Read by the request's task, in virtual time, which must not pass while another thread works.
     Task(TcpStream),
 }
 
-impl Connection {
+impl<R: Recorder> Connection<R> {
     pub(super) fn poll_write(
         &mut self,
         context: &mut Context<'_>,
@@ -69,19 +71,28 @@ pub(super) fn poll_read<T>(
 }
 
 /// How to connect to one server.
-pub(crate) struct Connector {
-    pub(crate) host: Host,
-    pub(crate) port: u16,
-    pub(crate) reactors: Reactors,
+pub(crate) struct Connector<R: Recorder> {
+    host: Host,
+    port: u16,
+    reactors: Reactors<ResponseReader<R>>,
 }
 
-impl Connector {
+impl<R: Recorder> Connector<R> {
+    pub(crate) fn new(host: Host, port: u16) -> Self {
+        let reactors = Reactors::default();
+        Self {
+            host,
+            port,
+            reactors,
+        }
+    }
+
     /// Connects. The caller enforces `limit`; here it is divided among the addresses.
     pub(super) async fn connect(
         &self,
         clock: &Clock,
         limit: Nanos,
-    ) -> Result<Connection, RequestError> {
+    ) -> Result<Connection<R>, RequestError> {
         let stream = self.tcp(clock, limit).await?;
         if clock.is_virtual() {
             return Ok(Connection::Task(stream));

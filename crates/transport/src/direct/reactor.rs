@@ -6,7 +6,6 @@
 //! arrives to their [`Reader`]s; the request's task sleeps until its reader has enough.
 //! Bytes are stamped there, too, so a busy runtime delays no stamp.
 
-use std::any::Any;
 use std::io::{self, Write as _};
 use std::mem::MaybeUninit;
 use std::net::TcpStream;
@@ -26,7 +25,7 @@ pub(super) use slot::Slot;
 use thread::Reactor;
 
 /// Takes a connection's bytes as they arrive.
-pub(super) trait Reader: Any + Send {
+pub(super) trait Reader: Send + 'static {
     /// Takes the bytes of one read; none when the server has closed the connection, which must give `Done`.
     /// Must not read from a connection.
     fn take(&mut self, bytes: &[u8]) -> ReadOutcome;
@@ -37,9 +36,8 @@ pub(super) trait Reader: Any + Send {
     /// The limit that applies; `None` when the task can go on.
     fn waiting_for(&self) -> Option<WaitingFor>;
 
-    /// Reads a little of the memory that every token needs, so that it is in the processor's cache when [`take`](Self::take)
-    /// comes to it; the value means nothing.
-    fn touch(&self) -> u64;
+    /// Asks the processor for the memory that [`take`](Self::take) will need.
+    fn prefetch(&self);
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,21 +52,26 @@ pub(super) enum ReadOutcome {
 const SOCKETS: usize = 512;
 
 /// The reactors of one client.
-#[derive(Default)]
-pub(crate) struct Reactors(Mutex<Vec<Arc<Reactor>>>);
+pub(super) struct Reactors<R: Reader>(Mutex<Vec<Arc<Reactor<R>>>>);
+
+impl<R: Reader> Default for Reactors<R> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
 
 /// True when another reactor should be started.
 fn is_worth_another(reactors: usize, least_sockets: usize, threads: usize) -> bool {
     reactors < threads && least_sockets >= SOCKETS
 }
 
-impl Reactors {
+impl<R: Reader> Reactors<R> {
     /// Registers a connected, non-blocking socket. Must be called inside a runtime.
     pub(super) fn register(
         &self,
         socket: TcpStream,
         read_at_once: usize,
-    ) -> io::Result<ReactorSocket> {
+    ) -> io::Result<ReactorSocket<R>> {
         let socket = mio::net::TcpStream::from_std(socket);
         let reactor = self.least_busy()?;
         let (key, socket) = reactor.add(socket, read_at_once)?;
@@ -79,7 +82,7 @@ impl Reactors {
         })
     }
 
-    fn least_busy(&self) -> io::Result<Arc<Reactor>> {
+    fn least_busy(&self) -> io::Result<Arc<Reactor<R>>> {
         let threads = Handle::current().metrics().num_workers();
         let mut reactors = self.0.lock();
         reactors.retain(|reactor| reactor.ensure_running().is_ok());
@@ -101,21 +104,21 @@ pub(super) fn is_quiet(socket: &SockRef<'_>) -> bool {
 }
 
 /// A socket that a reactor reads; closed when dropped.
-pub(super) struct ReactorSocket {
-    reactor: Arc<Reactor>,
+pub(super) struct ReactorSocket<R: Reader> {
+    reactor: Arc<Reactor<R>>,
     key: usize,
     /// Written and peeked at without the lock of all sockets.
     socket: Arc<mio::net::TcpStream>,
 }
 
-impl ReactorSocket {
+impl<R: Reader> ReactorSocket<R> {
     /// True while it is open and has nothing to read.
     pub(super) fn is_quiet(&self) -> bool {
         is_quiet(&SockRef::from(&*self.socket)) && self.reactor.ensure_running().is_ok()
     }
 
     /// Lends the socket's slot, to attach a reader to it and to take that back.
-    pub(super) fn with_slot<T>(&self, take: impl FnOnce(&mut Slot) -> T) -> T {
+    pub(super) fn with_slot<T>(&self, take: impl FnOnce(&mut Slot<R>) -> T) -> T {
         self.reactor.with_slot(self.key, take)
     }
 
@@ -152,7 +155,7 @@ impl ReactorSocket {
     }
 }
 
-impl Drop for ReactorSocket {
+impl<R: Reader> Drop for ReactorSocket<R> {
     fn drop(&mut self) {
         self.reactor.remove(self.key);
     }

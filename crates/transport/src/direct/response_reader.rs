@@ -9,6 +9,7 @@ use super::http1::{Framing, HeadSearch};
 use super::reactor::{ReadOutcome, Reader};
 use crate::body::{Incoming, Sink, WaitingFor};
 use crate::connection_error::{BEFORE_ANSWER, broken, closed};
+use crate::prefetch::prefetch;
 use crate::request_error::RequestError;
 
 /// Takes the bytes of one connection as they arrive. What every token touches comes first: see
@@ -109,7 +110,8 @@ impl<S: Sink + Send + 'static> Reader for ResponseReader<S> {
         self.incoming.waiting_for()
     }
 
-    fn touch(&self) -> u64 {
-        u64::from(self.framing.is_done()) ^ self.incoming.touch()
+    fn prefetch(&self) {
+        prefetch(&self.framing);
+        self.incoming.prefetch();
     }
 }

@@ -91,6 +91,13 @@ impl Framing {
 
     /// Takes a line, or the part of it that has arrived, off the front of `bytes`.
     fn take_line(&mut self, bytes: &mut &[u8]) -> Result<(), RequestError> {
+        if self.state == State::ChunkEnd
+            && self.line.is_empty()
+            && let Some(rest) = bytes.strip_prefix(b"\r\n")
+        {
+            (self.state, *bytes) = (State::Size, rest);
+            return Ok(());
+        }
         let end = memchr(b'\n', bytes);
         let (piece, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
         *bytes = rest;

@@ -1,14 +1,17 @@
 //! One socket of a reactor.
 
-use std::io::{self, Read as _};
+use std::io;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use mio::event::Event;
 use mio::net::TcpStream;
+#[cfg(unix)]
+use rustix::net::RecvFlags;
 
 use super::{ReadOutcome, Reader, WaitingFor};
 use crate::direct::buffer::with_buffer;
+use crate::prefetch::prefetch;
 
 /// Most reads in a row of a socket that always has more, by the thread.
 pub(super) const READS_AT_A_TIME: usize = 16;
@@ -24,19 +27,32 @@ enum Readable {
 }
 
 /// One socket: its state, its reader, and the waker of the task that waits for it.
-pub(in crate::direct) struct Slot {
+pub(in crate::direct) struct Slot<R> {
     pub(super) socket: Arc<TcpStream>,
     readable: Readable,
     writable: bool,
     /// The reader wants no more.
     is_done: bool,
-    reader: Option<Box<dyn Reader>>,
+    reader: Option<Box<R>>,
     waker: Option<Waker>,
     /// Most bytes that are read at once.
     read_at_once: usize,
 }
 
-impl Slot {
+/// Calls the system directly: the C library's function also looks whether another thread cancels this one, for as long
+/// as reading a few bytes takes.
+#[cfg(unix)]
+fn read(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let (_, count) = rustix::net::recv(socket, buffer, RecvFlags::empty())?;
+    Ok(count)
+}
+
+#[cfg(not(unix))]
+fn read(mut socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    io::Read::read(&mut socket, buffer)
+}
+
+impl<R: Reader> Slot<R> {
     pub(super) fn new(socket: Arc<TcpStream>, read_at_once: usize) -> Self {
         Self {
             socket,
@@ -65,9 +81,10 @@ impl Slot {
         self.read_on(READS_AT_A_TIME, wakers)
     }
 
-    /// Reads a little of all memory that a token needs.
-    pub(super) fn touch(&self) -> u64 {
-        self.reader.as_ref().map_or(0, |reader| reader.touch())
+    /// Asks the processor for the memory that a token needs.
+    pub(super) fn prefetch(&self) {
+        prefetch(&*self.socket);
+        self.reader.iter().for_each(|reader| reader.prefetch());
     }
 
     /// Passes the available bytes of at most this many reads to the reader, if there is one. True when there may be more.
@@ -95,7 +112,7 @@ impl Slot {
             self.is_done = true;
             return;
         };
-        let outcome = match (&*self.socket).read(buffer) {
+        let outcome = match read(&self.socket, buffer) {
             Ok(count) => {
                 // A short read has emptied the socket; later bytes are a new event.
                 if count == 0 {
@@ -122,12 +139,12 @@ impl Slot {
     }
 
     /// Passes everything that arrives to `reader`, from now until it is detached.
-    pub(in crate::direct) fn attach(&mut self, reader: Box<dyn Reader>) {
+    pub(in crate::direct) fn attach(&mut self, reader: Box<R>) {
         self.is_done = reader.waiting_for().is_none();
         self.reader = Some(reader);
     }
 
-    pub(in crate::direct) fn detach(&mut self) -> Option<Box<dyn Reader>> {
+    pub(in crate::direct) fn detach(&mut self) -> Option<Box<R>> {
         self.waker = None;
         self.is_done = true;
         self.reader.take()

@@ -26,13 +26,14 @@ impl Reader for Passing {
         Some(WaitingFor::FirstByte)
     }
 
-    fn touch(&self) -> u64 {
-        0
-    }
+    fn prefetch(&self) {}
 }
 
 /// A socket, its other end, and the bytes that its reader takes.
-fn wire(reactors: &Reactors, read_at_once: usize) -> (ReactorSocket, TcpStream, Receiver<Vec<u8>>) {
+fn wire(
+    reactors: &Reactors<Passing>,
+    read_at_once: usize,
+) -> (ReactorSocket<Passing>, TcpStream, Receiver<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (far, _) = listener.accept().unwrap();

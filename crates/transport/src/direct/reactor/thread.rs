@@ -1,6 +1,5 @@
 //! The thread that waits for many sockets, and reads them.
 
-use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +11,7 @@ use mio::{Events, Interest, Poll, Registry, Token};
 use parking_lot::{FairMutex, FairMutexGuard};
 use slab::Slab;
 
+use super::Reader;
 use super::slot::{READS_AT_A_TIME, Slot};
 
 /// Most events taken from the selector at once.
@@ -25,25 +25,25 @@ const YIELD_INTERVAL: Duration = Duration::from_millis(1);
 const STOP: Token = Token(usize::MAX);
 
 /// A reactor; its thread ends when this is dropped.
-pub(super) struct Reactor {
-    shared: Arc<Shared>,
+pub(super) struct Reactor<R> {
+    shared: Arc<Shared<R>>,
     stop: mio::Waker,
 }
 
 /// The state that the thread shares with the owners of its sockets.
-struct Shared {
+struct Shared<R> {
     registry: Registry,
     /// One lock for all sockets: the thread takes it once for all events of a wait, and lets others have it between
     /// two sockets. A plain mutex would go to the first that asks once it is free, which is the thread where a socket
     /// always has more.
-    slots: FairMutex<Slab<Slot>>,
+    slots: FairMutex<Slab<Slot<R>>>,
     /// Asks the thread to end.
     stops: AtomicBool,
     /// The thread has ended.
     ended: AtomicBool,
 }
 
-impl Reactor {
+impl<R: Reader> Reactor<R> {
     pub(super) fn start() -> io::Result<Self> {
         let poll = Poll::new()?;
         let stop = mio::Waker::new(poll.registry(), STOP)?;
@@ -94,12 +94,12 @@ impl Reactor {
     }
 
     /// Lends a socket's slot.
-    pub(super) fn with_slot<T>(&self, key: usize, take: impl FnOnce(&mut Slot) -> T) -> T {
+    pub(super) fn with_slot<T>(&self, key: usize, take: impl FnOnce(&mut Slot<R>) -> T) -> T {
         take(&mut self.shared.slots.lock()[key])
     }
 }
 
-impl Drop for Reactor {
+impl<R> Drop for Reactor<R> {
     fn drop(&mut self) {
         self.shared.stops.store(true, Ordering::Release);
         // A selector that cannot be woken has no sockets any more.
@@ -108,9 +108,9 @@ impl Drop for Reactor {
 }
 
 /// Wakes every waiting task when the thread ends for any reason.
-struct ThreadEnd(Arc<Shared>);
+struct ThreadEnd<R: Reader>(Arc<Shared<R>>);
 
-impl Drop for ThreadEnd {
+impl<R: Reader> Drop for ThreadEnd<R> {
     fn drop(&mut self) {
         self.0.ended.store(true, Ordering::Release);
         let mut slots = self.0.slots.lock();
@@ -120,7 +120,7 @@ impl Drop for ThreadEnd {
     }
 }
 
-fn run(mut poll: Poll, shared: &Shared) {
+fn run<R: Reader>(mut poll: Poll, shared: &Shared<R>) {
     let mut events = Events::with_capacity(EVENTS);
     let mut wakers = Vec::new();
     // Sockets with more than is read in a row: a server that never pauses must not delay the others.
@@ -136,10 +136,9 @@ fn run(mut poll: Poll, shared: &Shared) {
             Ok(()) => {}
         }
         let mut slots = shared.slots.lock();
-        // While the processor slept, its cache has lost what the tokens touch. These reads wait for memory together,
-        // where each token would wait alone.
-        let touched = events.iter().filter_map(|event| slots.get(event.token().0));
-        black_box(touched.fold(0, |all, slot| all ^ slot.touch()));
+        // The processor's cache has lost since their last tokens what the streams need. Asked for here, it comes while the
+        // system reads the sockets.
+        (events.iter().filter_map(|event| slots.get(event.token().0))).for_each(Slot::prefetch);
         unread.retain(|&key| {
             let slot = slots.get_mut(key);
             let has_more = slot.is_some_and(|slot| slot.read_on(READS_AT_A_TIME, &mut wakers));
