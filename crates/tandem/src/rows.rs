@@ -28,7 +28,9 @@ use runtime::load::{Backlog, Gaps, LoadPlan, LoadShape, OnRecord, RateCurve};
 const BATCH: usize = 64 * 1024;
 /// The thread sleeps this long after the first row before it takes more: waking a thread costs a request
 /// more than handing over its row, and on one CPU it would interrupt the reading of streams.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(50);
+/// Most rows that are counted before all are written.
+const ROWS_AT_ONCE: usize = 1024;
 /// Memory of unwritten rows, bytes, beyond which requests wait for the disk.
 const WAITING: u64 = 64 * 1024 * 1024;
 /// Times of each kind that are kept exactly; a histogram counts those beyond.
@@ -190,10 +192,9 @@ impl Writer {
     ) {
         while let Ok(first) = rows.recv() {
             gather();
-            let rows: Vec<_> = iter::once(first).chain(rows.try_iter()).collect();
-            for row in &rows {
-                count(row);
-                self.take(row);
+            for row in iter::once(first).chain(rows.try_iter()).take(ROWS_AT_ONCE) {
+                count(&row);
+                self.take(&row);
             }
             self.flush();
         }
