@@ -15,11 +15,14 @@ use crate::cpus;
 use crate::floor::Row;
 use crate::peers::Ttft;
 
-/// The pace of the tables: first token after 51 ms, then one each 20 ms.
+/// Tokens of an answer where nothing else is asked for.
+pub(crate) const TOKENS: u32 = 50;
+
+/// The pace of the tables: first token after 51 ms, then one each 20 ms. An answer is as long as its request asks.
 pub(crate) const PACE: Pace = Pace {
     ttft: Nanos::from_millis(51),
     gap: Nanos::from_millis(20),
-    tokens: 50,
+    tokens: 2000,
 };
 
 /// What a client is asked to do.
@@ -139,7 +142,7 @@ pub(crate) fn sample(
     let report = client.report(&output, work, folder.path())?;
     let mut streams = server.take_log();
     // A client that leaves at the last token cuts the last stream of its connection short.
-    streams.retain(|stream| stream.writes.len() >= work.tokens.min(PACE.tokens) as usize);
+    streams.retain(|stream| stream.writes.len() >= work.tokens as usize);
     let (sent, wanted) = (streams.len(), (work.streams * work.requests) as usize);
     ensure!(
         sent >= wanted,

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 
 pub(crate) use self::figures::Ttft;
 use self::tool::{Installed, tools};
-use crate::kit::{self, Client, LEAST, PACE, Sample, Server, Start, Work};
+use crate::kit::{self, Client, LEAST, PACE, Sample, Server, Start, TOKENS, Work};
 use crate::product::{Floor, Product};
 use crate::table::{one, table};
 
@@ -50,7 +50,7 @@ impl Args {
         Work {
             streams,
             requests,
-            tokens: PACE.tokens,
+            tokens: TOKENS,
         }
     }
 }
@@ -182,7 +182,7 @@ fn print(args: &Args, mut rows: Vec<Row>) -> String {
     let requests: Vec<_> = requests.collect();
     format!(
         "{} tokens a stream, {} ms apart, the first after {} ms; {}, one after another.\n\n{}",
-        PACE.tokens,
+        TOKENS,
         PACE.gap.as_millis_f64(),
         PACE.ttft.as_millis_f64(),
         requests.join(", "),

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use metrics::stats::{median, percentile};
 
-use crate::kit::{self, Client, LEAST, PACE, Sample, Server, Work};
+use crate::kit::{self, Client, LEAST, PACE, Sample, Server, TOKENS, Work};
 use crate::product::{Api, Floor, Product};
 use crate::table::{one, print_goal, spread, table};
 
@@ -16,7 +16,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 4)]
     requests: u32,
     /// Tokens of each request.
-    #[arg(long, default_value_t = PACE.tokens, value_parser = clap::value_parser!(u32).range(2..=50))]
+    #[arg(long, default_value_t = TOKENS, value_parser = clap::value_parser!(u32).range(2..=2000))]
     tokens: u32,
     /// Runs of each client, in turn.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
