@@ -59,6 +59,7 @@ impl Message {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
+#[expect(clippy::struct_field_names, reason = "the names of the log")]
 struct Usage {
     input_tokens: Option<u32>,
     cache_creation_input_tokens: Option<u32>,

@@ -33,6 +33,7 @@ struct Count {
 }
 
 #[derive(Deserialize, PartialEq, Clone, Copy)]
+#[expect(clippy::struct_field_names, reason = "the names of the log")]
 struct Usage {
     input_tokens: u32,
     #[serde(default)]
@@ -68,10 +69,13 @@ pub(super) fn read(inputs: &[Input]) -> Result<Recording, FileError> {
 }
 
 fn session(input: &Input) -> Result<TimedSession, FileError> {
-    let mut session = TimedSession::default();
-    session.line = SessionLine {
+    let line = SessionLine {
         id: input.name(),
         ..SessionLine::default()
+    };
+    let mut session = TimedSession {
+        line,
+        ..TimedSession::default()
     };
     let (mut round, mut model, mut total) = (Round::default(), None, None);
     for record in input.json_lines::<Record>() {

@@ -71,9 +71,9 @@ impl Recording {
             .filter(|joined| *joined > number)
             .and_then(|joined| calls.get_mut(joined));
         let is_joined = joining.is_some();
-        joining
-            .into_iter()
-            .for_each(|timed| timed.call.waits_for.push(id.clone()));
+        if let Some(timed) = joining {
+            timed.call.waits_for.push(id);
+        }
         let parent = Parent {
             session: self.sessions[parent].line.id.clone(),
             call: number as u32,

@@ -108,7 +108,7 @@ pub(super) fn read(inputs: &[Input]) -> Result<Recording, FileError> {
             ids: &mut ids,
             scope: (read.hash_id_scope != "global").then(|| id.clone()),
         };
-        file.add(id, None, 0, read.requests);
+        file.add(&id, None, 0, read.requests);
         if let Some(totals) = read.totals
             && let Some(differs) = totals.difference(&recording.sessions[first..])
         {
@@ -122,16 +122,10 @@ pub(super) fn read(inputs: &[Input]) -> Result<Recording, FileError> {
 
 impl File<'_> {
     /// Adds a session whose requests count from `origin`, and those that it starts. Returns its place.
-    fn add(
-        &mut self,
-        id: String,
-        agent: Option<String>,
-        origin: i64,
-        entries: Vec<Entry>,
-    ) -> usize {
+    fn add(&mut self, id: &str, agent: Option<String>, origin: i64, entries: Vec<Entry>) -> usize {
         let is_root = agent.is_none();
         let line = SessionLine {
-            id: id.clone(),
+            id: id.to_owned(),
             agent,
             scope: self.scope.clone(),
             ..SessionLine::default()
@@ -181,7 +175,7 @@ impl File<'_> {
                 .saturating_mul(1_000_000);
             let start = origin.saturating_add(sub.t.nanos()).saturating_sub(lasted);
             let agent = sub.subagent_type.unwrap_or_else(|| "sub-agent".to_owned());
-            let child = self.add(child_id, Some(agent), start, sub.requests);
+            let child = self.add(&child_id, Some(agent), start, sub.requests);
             match calls_before.checked_sub(1) {
                 Some(starter) => {
                     self.recording
@@ -201,11 +195,10 @@ impl Request {
     fn gap_kind(&self, is_root: bool, before: Option<&TimedCall>) -> GapKind {
         let has = |kind: &str| self.input_types.iter().any(|input| input == kind);
         match before {
-            None => GapKind::Unknown,
             Some(before) if before.end.is_none() => GapKind::Unknown,
             Some(_) if has("tool_result") => GapKind::Tool,
             Some(_) if is_root && has("text") => GapKind::User,
-            Some(_) => GapKind::Unknown,
+            _ => GapKind::Unknown,
         }
     }
 }

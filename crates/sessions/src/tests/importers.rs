@@ -44,7 +44,7 @@ fn files_of_one_format_are_imported_together() {
     let dir = tempfile::tempdir().unwrap();
     let ours = dir.path().join("ours");
     twice.write(&ours).unwrap();
-    assert_eq!(open(&[ours.clone()], None).unwrap(), twice);
+    assert_eq!(open(std::slice::from_ref(&ours), None).unwrap(), twice);
     let load = repository("fixtures/load");
     assert_eq!(
         open(&[load], None).unwrap().header().source.kind,

@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use super::made::workloads;
@@ -88,11 +90,11 @@ fn each_mistake_is_refused_with_its_line_and_a_fix() {
     for (text, instead) in MISTAKES {
         assert!(GOOD.contains(text), "{text}");
         let message = parse(&GOOD.replacen(text, instead, 1)).unwrap_err();
-        found += &format!("{text} => {instead}\n    {message}\n");
+        writeln!(found, "{text} => {instead}\n    {message}").unwrap();
     }
-    found += &format!("no text\n    {}\n", parse(" \n").unwrap_err());
+    writeln!(found, "no text\n    {}", parse(" \n").unwrap_err()).unwrap();
     let (first, _) = GOOD.split_once('\n').unwrap();
-    found += &format!("no session\n    {}\n", parse(first).unwrap_err());
+    writeln!(found, "no session\n    {}", parse(first).unwrap_err()).unwrap();
     insta::with_settings!({omit_expression => true}, { insta::assert_snapshot!(found) });
 }
 
@@ -103,7 +105,7 @@ fn parents_that_are_deep_or_lead_in_a_circle_are_refused() {
         let mut text = format!("{header}\n{{\"session\":{{\"id\":\"s0\"{first}}}}}\n");
         for at in 0..=depth {
             let call = "\"number\":0,\"gap_s\":0,\"gap_kind\":\"unknown\"";
-            text += &format!("{{\"call\":{{\"session\":\"s{at}\",{call}}}}}\n");
+            writeln!(text, "{{\"call\":{{\"session\":\"s{at}\",{call}}}}}").unwrap();
             let parent = at.checked_sub(1);
             text += &parent.map_or_else(String::new, |parent| {
                 let parent = format!("{{\"session\":\"s{parent}\",\"call\":0}}");
