@@ -166,7 +166,8 @@ impl Log {
                             .as_str()
                             .map(str::to_owned),
                     };
-                    self.tool_results.insert(id.to_owned(), result);
+                    // A resumed session repeats the result in its log.
+                    self.tool_results.entry(id.to_owned()).or_insert(result);
                 }
                 if chain.task.is_none() {
                     let text = message.parts("text").find_map(|part| part["text"].as_str());

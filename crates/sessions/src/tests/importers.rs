@@ -86,6 +86,21 @@ fn files_of_one_format_are_imported_together() {
     }
 }
 
+#[test]
+fn a_log_that_repeats_calls_of_another_one_adds_none() {
+    let first = fixture("claude-code.jsonl");
+    let text = std::fs::read_to_string(&first).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let resumed = dir.path().join("resumed.jsonl");
+    let (kept, new) = ("\"sessionId\":\"made-up\"", "\"sessionId\":\"again\"");
+    std::fs::write(&resumed, text.replace(kept, new)).unwrap();
+    let empty = dir.path().join("empty.jsonl");
+    std::fs::write(&empty, "\n").unwrap();
+    let once = open(std::slice::from_ref(&first), None).unwrap();
+    let both = open(&[empty, first, resumed], None).unwrap();
+    assert_eq!(both.sessions(), once.sessions());
+}
+
 /// The recorded sessions outside the repository, where they exist.
 fn recorded(folder: &str) -> Vec<PathBuf> {
     let folder = repository("../shared/data/sessions").join(folder);
