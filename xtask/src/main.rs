@@ -77,7 +77,7 @@ fn main() -> ExitCode {
         (_, Some((_, _, run))) => run(&rest),
         (
             "init" | "sweep" | "run" | "load" | "capacity" | "calibrate" | "doctor" | "serve"
-            | "calibrate-profile",
+            | "calibrate-profile" | "import" | "show",
             _,
         ) => delegate::tandem(&command, &rest),
         ("report" | "export" | "audit" | "compare", _) => delegate::tandem_report(&command, &rest),

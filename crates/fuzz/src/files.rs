@@ -5,7 +5,7 @@ use std::path::Path;
 use analysis::audit::{Claims, Sources};
 use metrics::compare::Gate;
 use metrics::limit::Objective;
-use runtime::load::Trace;
+use sessions::trace::Trace;
 use simulator::faults::FaultRules;
 use simulator::profile::Profile;
 
@@ -52,6 +52,30 @@ pub(crate) fn trace(input: &[u8]) {
     for name in ["trace.csv", "trace.jsonl"] {
         if let Ok(trace) = Trace::parse(Path::new(name), text(input)) {
             trace.sessions();
+        }
+    }
+}
+
+pub(crate) fn sessions(input: &[u8]) {
+    use sessions::SourceKind as Kind;
+
+    let sources = [
+        Kind::Weka,
+        Kind::ClaudeCode,
+        Kind::Codex,
+        Kind::Otel,
+        Kind::Trace,
+    ];
+    for from in std::iter::once(None).chain(sources.map(Some)) {
+        let path = Path::new("sessions.jsonl");
+        if let Ok(workload) = sessions::parse(path, text(input), from) {
+            sessions::measure::Figures::of(&workload);
+            let mut written = Vec::new();
+            workload
+                .write_lines(&mut written)
+                .expect("memory takes every line");
+            let again = sessions::Workload::parse(path, text(&written));
+            assert_eq!(again.expect("a workload reads its own text"), workload);
         }
     }
 }

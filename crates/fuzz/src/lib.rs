@@ -34,6 +34,7 @@ impl Target {
         Self::new("plan", files::plan),
         Self::new("profile", files::profile),
         Self::new("requests", |input| folders::load("requests.jsonl", input)),
+        Self::new("sessions", files::sessions),
         Self::new("sse", |input| servers::body("text/event-stream", input)),
         Self::new("telemetry", |input| {
             folders::sweep("telemetry.jsonl", input);

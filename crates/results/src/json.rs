@@ -1,7 +1,7 @@
 //! Files of one JSON value.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
@@ -27,21 +27,32 @@ fn parse<T: DeserializeOwned>(path: &Path, text: &str, what: &'static str) -> Re
     serde_json::from_str(text).map_err(|e| json_error(path, &e, what))
 }
 
-/// Writes a JSON file whole or not at all: to a temporary file beside it, then renamed. Fails when the folder
-/// cannot be written.
+/// Writes a JSON file whole or not at all. Fails when the folder cannot be written.
 pub fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
-    let temporary = path.with_extension("json.tmp");
-    let write = || {
-        let mut text = serde_json::to_vec_pretty(value)?;
-        text.push(b'\n');
-        let mut file = File::create(&temporary)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
+    write_whole(path, |file| {
+        serde_json::to_writer_pretty(&mut *file, value)?;
+        file.write_all(b"\n")
+    })
+}
+
+/// Writes a file whole or not at all: to a temporary file beside it, then renamed. Fails when `write` does, and when the
+/// folder cannot be written.
+pub fn write_whole(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".tmp");
+    let temporary = Path::new(&temporary);
+    let written = || {
+        let mut file = BufWriter::new(File::create(temporary)?);
+        write(&mut file)?;
+        file.into_inner()?.sync_all()?;
+        fs::rename(temporary, path)
     };
-    write().inspect_err(|_| {
+    written().inspect_err(|_| {
         // The error that matters is the first one.
-        let _ = fs::remove_file(&temporary);
+        let _ = fs::remove_file(temporary);
     })
 }
 

@@ -8,7 +8,6 @@ mod backlog;
 mod conversation;
 mod request;
 mod shape;
-mod trace;
 
 use std::collections::BTreeMap;
 use std::iter::StepBy;
@@ -34,7 +33,6 @@ use crate::shutdown::{Shutdown, unless};
 pub use backlog::Backlog;
 pub use conversation::Turns;
 pub use shape::{Arrivals, Gaps, LoadShape, Rate, RateCurve, Speed, Variation};
-pub use trace::{Trace, TraceEntry, TraceError, TracePrompt};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadPlan {

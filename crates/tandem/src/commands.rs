@@ -4,10 +4,12 @@ mod calibrate;
 mod calibrate_profile;
 mod capacity;
 mod doctor;
+mod import;
 mod init;
 mod load;
 mod report;
 mod serve;
+mod show;
 mod sweep;
 
 use domain::exit::{Exit, Fatal};
@@ -24,6 +26,8 @@ pub(crate) fn run(command: &Command) -> Result<Exit, Fatal> {
         Command::Capacity(args) => capacity::capacity(args),
         Command::Serve(args) => serve::serve(args),
         Command::Calibrate(args) => calibrate::calibrate(args),
+        Command::Import(args) => import::import(args),
+        Command::Show(args) => show::show(args),
         Command::CalibrateProfile(args) => calibrate_profile::calibrate(args),
         Command::Report(args) => report::pass_on(args),
     }

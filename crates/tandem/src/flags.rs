@@ -6,6 +6,7 @@ mod load;
 mod runtime;
 mod serve;
 mod server;
+mod sessions;
 mod sweep;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -23,6 +24,7 @@ pub(crate) use self::load::{ArrivalsArg, LoadArgs};
 pub(crate) use self::runtime::{CpuList, RuntimeFlags};
 pub(crate) use self::serve::{CalibrateProfileArgs, ServeArgs};
 pub(crate) use self::server::{ApiArg, HttpFlags, ServerArgs};
+pub(crate) use self::sessions::{ImportArgs, SessionFiles, ShowArgs};
 pub(crate) use self::sweep::{Common, DoctorArgs, InitArgs, RunArgs, SweepArgs};
 
 /// Measure whether running LLM agents concurrently pays, on this server, with these options.
@@ -56,6 +58,10 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Measure the client's own error at rising load: how late its timestamps are, and its CPU cost.
     Calibrate(CalibrateArgs),
+    /// Write recorded agent sessions as a sessions file.
+    Import(ImportArgs),
+    /// Show what recorded agent sessions hold: a table, and the longest chain of calls.
+    Show(ShowArgs),
     /// Fit a simulator profile to recorded runs and print the fit error of each quantity.
     CalibrateProfile(CalibrateProfileArgs),
     /// `report`, `audit` and `compare`, which `tandem-report` runs.

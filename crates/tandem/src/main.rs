@@ -1,4 +1,5 @@
-//! The binary that measures: `sweep`, `run`, `load`, `doctor`, `capacity`, `serve`, `calibrate`.
+//! The binary that measures: `sweep`, `run`, `load`, `doctor`, `capacity`, `serve`, `calibrate`; and shows recorded
+//! sessions: `import`, `show`.
 //!
 //! Only this crate depends on every crate that measures. It does not link polars or plotters, whose
 //! compilation would delay the first sweep on a new machine: `tandem-report` makes the reports.
@@ -16,6 +17,7 @@ mod folder;
 mod plans;
 mod process;
 mod progress;
+mod recorded;
 mod rows;
 mod simulated;
 mod stage;

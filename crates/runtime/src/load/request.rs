@@ -9,10 +9,10 @@ use domain::plan::{Arm, CachePolicy};
 use domain::record::RequestRecord;
 use domain::work::WorkRecord;
 use domain::{Outcome, Stamp};
+use sessions::trace::TracePrompt;
 use tracing::Instrument as _;
 
 use super::conversation::{Conversation, words};
-use super::trace::TracePrompt;
 use super::{LoadContext, LoadShape, Place};
 use crate::shutdown::unless;
 

@@ -7,8 +7,7 @@ use domain::Nanos;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, Exp1, Gamma};
-
-use super::trace::Trace;
+use sessions::trace::Trace;
 
 /// Planned starts are whole microseconds, which virtual time resolves exactly. Nanoseconds.
 const STEP: u64 = 1_000;

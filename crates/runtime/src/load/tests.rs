@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::Path;
 
+use ::sessions::trace::Trace;
 use domain::backend::GenerateCall;
 use proptest::prelude::*;
 use tokio::sync::Semaphore;

@@ -39,6 +39,8 @@ fn help() {
         "serve",
         "calibrate",
         "calibrate-profile",
+        "import",
+        "show",
     ] {
         let line = format!("tandem {command} --help").replace("  ", " ");
         pin(&format!("help_{command}"), &place.transcript(&line));
@@ -55,7 +57,7 @@ macro_rules! scripts {
     };
 }
 
-scripts! { capacity doctor errors loads resumes starter_plan sweeps }
+scripts! { capacity doctor errors loads resumes sessions starter_plan sweeps }
 
 #[cfg(unix)]
 scripts! {

@@ -8,7 +8,8 @@ use domain::Nanos;
 use domain::exit::Fatal;
 use domain::plan::{CachePolicy, limits};
 use domain::work::Work;
-use runtime::load::{Arrivals, Gaps, LoadPlan, LoadShape, RateCurve, Speed, Trace, Turns};
+use runtime::load::{Arrivals, Gaps, LoadPlan, LoadShape, RateCurve, Speed, Turns};
+use sessions::trace::Trace;
 
 use crate::flags::{ArrivalsArg, LoadArgs};
 

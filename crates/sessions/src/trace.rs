@@ -146,13 +146,7 @@ impl Trace {
     /// Reads a trace: JSON lines, a JSON array or CSV with a heading, requests.jsonl of a load, journal.jsonl of
     /// a sweep, or the folder of either. Fails when the file cannot be read, a line is wrong, or there is no request.
     pub fn read(path: &Path) -> Result<Self, TraceError> {
-        let mut path = path.to_owned();
-        if path.is_dir() {
-            let inside = ["requests.jsonl", "journal.jsonl"].map(|name| path.join(name));
-            if let Some(file) = inside.into_iter().find(|file| file.exists()) {
-                path = file;
-            }
-        }
+        let path = file_in(path);
         let text = fs::read_to_string(&path).map_err(|e| TraceError::Read(path.clone(), e))?;
         Self::parse(&path, &text)
     }
@@ -206,6 +200,15 @@ impl Trace {
             unused: columns.unused(),
         })
     }
+}
+
+/// The recorded requests in a results folder; any other path itself.
+pub(crate) fn file_in(path: &Path) -> PathBuf {
+    let inside = ["requests.jsonl", "journal.jsonl"].map(|name| path.join(name));
+    let mut inside = inside.into_iter().filter(|_| path.is_dir());
+    inside
+        .find(|file| file.exists())
+        .unwrap_or_else(|| path.to_owned())
 }
 
 /// A column's name in lowercase and its text in a row, if it has any.

@@ -1,0 +1,194 @@
+//! Recorded calls with their moments, of which gaps are made.
+
+use std::collections::{HashMap, HashSet};
+use std::num::NonZeroU32;
+
+use crate::file::{Call, FORMAT, GapKind, Header, Parent, SessionLine, Source, VERSION};
+use crate::graph::{CHARACTERS, Mistake, Workload};
+use crate::seconds::Seconds;
+
+/// A call and its moments, in nanoseconds on the clock of the source.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TimedCall {
+    pub(super) start: i64,
+    /// Unknown if absent.
+    pub(super) end: Option<i64>,
+    /// Without its session, number, gap and `api_s`.
+    pub(super) call: Call,
+}
+
+impl TimedCall {
+    /// The end, or the start where the end is unknown.
+    pub(super) fn latest(&self) -> i64 {
+        self.end.unwrap_or(self.start)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct TimedSession {
+    pub(super) line: SessionLine,
+    /// In the order of their starts.
+    pub(super) calls: Vec<TimedCall>,
+}
+
+impl TimedSession {
+    pub(super) fn end(&self) -> i64 {
+        self.calls
+            .iter()
+            .map(TimedCall::latest)
+            .max()
+            .unwrap_or_default()
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Recording {
+    pub(super) sessions: Vec<TimedSession>,
+    pub(super) block_tokens: Option<NonZeroU32>,
+    pub(super) notes: Vec<String>,
+}
+
+impl Recording {
+    /// Adds a note that begins with what is counted, unless there is none.
+    pub(super) fn note_count(&mut self, what: &str, count: usize, then: &str) {
+        if count > 0 {
+            self.notes.push(format!("{what}: {count}; {then}."));
+        }
+    }
+
+    /// Makes `child` a session that the call `number` of `parent` starts and the call `joined` waits for; without
+    /// such a call, the child is detached.
+    pub(super) fn start_child(
+        &mut self,
+        parent: usize,
+        number: usize,
+        child: usize,
+        joined: Option<usize>,
+    ) {
+        let id = self.sessions[child].line.id.clone();
+        let calls = &mut self.sessions[parent].calls;
+        let joining = joined
+            .filter(|joined| *joined > number)
+            .and_then(|joined| calls.get_mut(joined));
+        let is_joined = joining.is_some();
+        if let Some(timed) = joining {
+            timed.call.waits_for.push(id);
+        }
+        let parent = Parent {
+            session: self.sessions[parent].line.id.clone(),
+            call: number as u32,
+        };
+        let TimedSession { line, calls } = &mut self.sessions[child];
+        if let Some(first) = calls.first_mut() {
+            first.call.gap_kind = GapKind::Tool;
+        }
+        line.parent = Some(parent);
+        line.detached = !is_joined;
+    }
+
+    /// Fails when the sessions do not fit together.
+    pub(super) fn into_workload(mut self, source: Source) -> Result<Workload, Mistake> {
+        let roots = self
+            .sessions
+            .iter()
+            .filter(|session| session.line.parent.is_none());
+        let starts = roots.filter_map(|session| Some(session.calls.first()?.start));
+        let earliest = starts.min().unwrap_or_default();
+        let ends: HashMap<String, i64> = {
+            let end = |session: &TimedSession| (session.line.id.clone(), session.end());
+            self.sessions.iter().map(end).collect()
+        };
+        let call_ends: HashMap<String, Vec<i64>> = {
+            let latest =
+                |session: &TimedSession| session.calls.iter().map(TimedCall::latest).collect();
+            let of = |session: &TimedSession| (session.line.id.clone(), latest(session));
+            self.sessions.iter().map(of).collect()
+        };
+        let (mut lines, mut calls, mut overlaps) = (Vec::new(), Vec::new(), Vec::new());
+        for TimedSession {
+            mut line,
+            calls: timed,
+        } in self.sessions.drain(..)
+        {
+            let Some(first) = timed.first() else {
+                continue;
+            };
+            let started_by = line.parent.as_ref().and_then(|parent| {
+                call_ends
+                    .get(&parent.session)?
+                    .get(parent.call as usize)
+                    .copied()
+            });
+            if started_by.is_none() {
+                let start = Seconds::between(earliest, first.start);
+                line.start_s = Some(start).filter(|start| *start > Seconds::ZERO);
+            }
+            let mut free = started_by.unwrap_or(first.start);
+            for (
+                number,
+                TimedCall {
+                    start,
+                    end,
+                    mut call,
+                },
+            ) in (0..).zip(timed)
+            {
+                let waited = call.waits_for.iter().filter_map(|id| ends.get(id));
+                free = waited.copied().fold(free, i64::max);
+                if start < free {
+                    overlaps.push(Seconds::between(start, free));
+                }
+                call.session.clone_from(&line.id);
+                call.number = number;
+                call.gap_s = Seconds::between(free, start);
+                call.api_s = end.map(|end| Seconds::between(start, end));
+                call.ttft_s = call
+                    .ttft_s
+                    .filter(|ttft| call.api_s.is_none_or(|api| *ttft <= api));
+                free = end.unwrap_or(start);
+                calls.push(call);
+            }
+            lines.push(line);
+        }
+        if let Some(longest) = overlaps.iter().max() {
+            let by = longest.get();
+            let what =
+                format!("Calls that start before what they follow has ended, by at most {by:.3} s");
+            self.note_count(&what, overlaps.len(), "their gaps are 0");
+        }
+        let untimed = calls.iter().filter(|call| call.api_s.is_none()).count();
+        let then = "the gap after such a call holds it, and its kind is unknown";
+        self.note_count("Calls without a recorded duration", untimed, then);
+        let header = Header {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            source,
+            block_tokens: self.block_tokens,
+            notes: self.notes.iter().map(|note| fitting(note)).collect(),
+        };
+        Workload::new(header, lines, calls)
+    }
+}
+
+/// A text without control characters, cut to the length that a file may have.
+pub(super) fn fitting(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().map(shown).take(CHARACTERS).collect()
+}
+
+/// Ids that are used once.
+#[derive(Debug, Default)]
+pub(super) struct Ids(HashSet<String>);
+
+impl Ids {
+    /// The wanted id, with a number behind it if it is taken.
+    pub(super) fn unique(&mut self, wanted: &str) -> String {
+        let numbered = (2..).map(|n| format!("{wanted}#{n}"));
+        let mut ids = std::iter::once(wanted.to_owned()).chain(numbered);
+        let id = ids
+            .find(|id| !self.0.contains(id))
+            .expect("numbers do not end");
+        self.0.insert(id.clone());
+        id
+    }
+}
