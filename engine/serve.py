@@ -3,7 +3,8 @@
 Prints one JSON line once the server listens, and exits when its standard input closes or on SIGTERM,
 so that no server outlives the process that started it.
 
-    python serve.py MODEL.gguf [--port 0] [--slots 1] [--context 4096] [--threads N] [--detached]
+    python serve.py MODEL.gguf [--port 0] [--slots 1] [--context 4096] [--threads N] [--cache-ram MIB]
+        [--detached]
 """
 
 import argparse
@@ -38,6 +39,7 @@ def parameters(args, port):
     # llama.cpp divides the context among the slots.
     params.n_ctx = args.context * args.slots
     params.kv_unified = False
+    params.cache_ram_mib = args.cache_ram
     params.cpuparams.n_threads = args.threads
     params.cpuparams_batch.n_threads = args.threads
     params.endpoint_props = True
@@ -66,6 +68,7 @@ def main():
     parser.add_argument("--context", type=int, default=4096, help="tokens per slot")
     # Half the machine: the client that measures needs the other half.
     parser.add_argument("--threads", type=int, default=max(1, min(4, (os.cpu_count() or 1) // 2)))
+    parser.add_argument("--cache-ram", type=int, default=8192, help="host memory for prompts, MiB")
     parser.add_argument("--detached", action="store_true", help="do not end with standard input")
     args = parser.parse_args()
     stop = threading.Event()

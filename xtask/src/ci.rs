@@ -40,7 +40,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
             cargo_ok("test --locked --workspace --no-fail-fast")
         }),
         ("clients", 180, &clients::all),
-        ("engine", 120, &|| Ok(engine::check())),
+        ("engine", 180, &|| Ok(engine::check())),
         ("fuzz", if long { 1200 } else { 420 }, &|| {
             Ok(fuzz::passes(effort))
         }),

@@ -7,6 +7,7 @@
 mod check;
 mod http;
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -90,7 +91,7 @@ impl Server {
 }
 
 impl Engine {
-    fn start(&self, args: &[String], detached: bool) -> Result<Server> {
+    fn start(&self, args: &[impl AsRef<OsStr>], detached: bool) -> Result<Server> {
         let log_path = self.folder.join("server.log");
         let log = File::create(&log_path).with_context(|| log_path.display().to_string())?;
         let mut command = Command::new(&self.python);

@@ -9,12 +9,14 @@
 
 mod batch;
 mod device;
+mod host_cache;
 mod log;
 mod machine;
 mod placement;
 mod reload;
 mod runners;
 mod scheduler;
+mod slots;
 mod state;
 pub(crate) mod tokens;
 mod types;

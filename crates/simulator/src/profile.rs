@@ -6,6 +6,7 @@ mod outputs;
 use domain::Nanos;
 use domain::backend::KeepAlive;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 pub use check::ProfileError;
 pub use outputs::{Distribution, OutputClass};
@@ -57,6 +58,8 @@ pub struct ServerSettings {
     pub context_length: u32,
     #[serde(default)]
     pub scheduling: Scheduling,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub prompt_cache: PromptCache,
     /// Seconds between polls of a starting runner's readiness.
     pub ready_poll_s: f64,
     /// Seconds between polls of the memory that a dead runner frees.
@@ -76,6 +79,21 @@ pub enum Scheduling {
     Fifo,
     /// A request that matches a loaded runner bypasses the queue.
     Fastpath,
+}
+
+/// How a runner finds the start of a prompt in earlier contexts. The keys are options of llama.cpp's server, on which
+/// Ollama runs models since 0.30.
+#[skip_serializing_none]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PromptCache {
+    /// A request takes the free slot whose context shares the longest beginning with its prompt, if that is more than
+    /// this share of the prompt (`--slot-prompt-similarity`); otherwise the slot that has been free for longest. From 0,
+    /// where any beginning counts, to 1, where none does. Absent: as the release does, 0.1 from 0.30.0, 0 before.
+    pub slot_similarity: Option<f64>,
+    /// Host memory of each runner for contexts that lose their slot, MiB (`--cache-ram`). A token takes
+    /// [`Memory::kv_bytes_per_token`]. 0 is off, and the default here; llama.cpp's is 8192.
+    pub cache_ram_mib: u64,
 }
 
 /// Latency from a client to the server, drawn uniformly per request from its content.
@@ -167,7 +185,7 @@ pub struct ModelSpec {
 #[serde(deny_unknown_fields)]
 pub struct Memory {
     pub weights_bytes: u64,
-    /// KV cache, bytes per token of context and slot.
+    /// KV cache, bytes per token of context and slot, and of a context in host memory.
     pub kv_bytes_per_token: u64,
     /// Compute buffers, bytes per token of prompt batch.
     pub compute_bytes_per_batch_token: u64,
@@ -278,6 +296,11 @@ pub(crate) fn keep_alive(seconds: f64) -> KeepAlive {
     }
 }
 
+/// True for settings that a written profile does not state.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 impl ModelSpec {
     /// The runner's key: at most one runner per key and server.
     pub fn key(&self) -> &str {
@@ -296,6 +319,16 @@ impl ServerSettings {
         let mut parts = plain.split('.').map(|p| p.parse().unwrap_or(0));
         let mut next = || parts.next().unwrap_or(0);
         (next(), next(), next())
+    }
+
+    /// The share of a prompt above which a slot's context decides that a request takes the slot.
+    pub fn slot_similarity(&self) -> f64 {
+        let by_release = if self.release() >= (0, 30, 0) {
+            0.1
+        } else {
+            0.0
+        };
+        self.prompt_cache.slot_similarity.unwrap_or(by_release)
     }
 
     /// Whether a request that matches a loaded runner bypasses the queue.

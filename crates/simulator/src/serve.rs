@@ -120,16 +120,24 @@ fn describe(config: &SimulatorConfig, time_scale: f64, limits: Limits) -> String
     if devices.is_empty() {
         "CPU only".clone_into(&mut devices);
     }
+    let cache = match config
+        .cache_ram_mib
+        .unwrap_or(server.prompt_cache.cache_ram_mib)
+    {
+        0 => "no contexts in host memory".to_owned(),
+        mib => format!("{mib} MiB of contexts in host memory"),
+    };
     let models: Vec<&str> = profile.models.iter().map(|m| m.name.as_str()).collect();
     format!(
         "simulating Ollama {}: {} ({})\n  devices   {devices}\n  models    {}\n  \
-         slots     {} per model\n  faults    {} rules\n  \
+         slots     {} per model, {}\n  faults    {} rules\n  \
          time      {time_scale} simulated seconds per second; timers {} us late, transport {} us\n",
         server.version,
         profile.name,
         profile.description,
         models.join(", "),
         config.num_parallel.unwrap_or(server.num_parallel),
+        cache,
         config.faults.rules.len(),
         micros(limits.timer),
         micros(limits.transport)

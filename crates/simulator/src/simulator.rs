@@ -38,6 +38,8 @@ pub struct SimulatorConfig {
     pub seed: Option<u64>,
     /// Slots per runner, instead of the profile's number.
     pub num_parallel: Option<usize>,
+    /// Host memory of each runner for contexts that lose their slot, MiB, instead of the profile's.
+    pub cache_ram_mib: Option<u64>,
     pub faults: FaultRules,
     pub address: IpAddr,
     /// Port of the first server; the others follow. 0 takes any free ports.
@@ -64,6 +66,7 @@ impl SimulatorConfig {
             device_each: false,
             seed: None,
             num_parallel: None,
+            cache_ram_mib: None,
             faults: FaultRules::default(),
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 0,
@@ -126,6 +129,9 @@ impl Simulator {
         }
         if let Some(num_parallel) = config.num_parallel {
             profile.server.num_parallel = num_parallel;
+        }
+        if let Some(mib) = config.cache_ram_mib {
+            profile.server.prompt_cache.cache_ram_mib = mib;
         }
         let servers = (0..config.servers)
             .map(|index| {

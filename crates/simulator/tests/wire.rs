@@ -38,6 +38,7 @@ macro_rules! scripts {
 
 scripts! {
     answers
+    cached_tokens
     embeddings
     errors
     faults
@@ -86,6 +87,7 @@ fn configure(config: &mut SimulatorConfig, settings: &Value) {
             "version" => config.profile.server.version = text(),
             "context_length" => config.profile.server.context_length = number() as u32,
             "num_parallel" => config.num_parallel = Some(number() as usize),
+            "cache_ram_mib" => config.cache_ram_mib = Some(number()),
             "max_queue" => config.profile.server.max_queue = number() as usize,
             "servers" => config.servers = number() as usize,
             "devices" => {

@@ -27,6 +27,7 @@ pub(crate) async fn embedded(
         servers,
         seed: Some(seed),
         num_parallel: flags.num_parallel.map(|n| n as usize),
+        cache_ram_mib: flags.cache_ram_mib.map(u64::from),
         faults: faults(&flags.faults)?,
         log: log.map(log_file).transpose()?,
         ..SimulatorConfig::new(profile, clock.clone())
@@ -41,6 +42,7 @@ pub(crate) fn settings(flags: &ServerArgs) -> Result<SimulatorSettings, Fatal> {
     Ok(SimulatorSettings {
         profile: flags.profile().to_owned(),
         num_parallel: flags.num_parallel,
+        cache_ram_mib: flags.cache_ram_mib,
         faults: flags.faults.clone(),
         sha256: sha256_hex(&text),
     })
@@ -61,6 +63,7 @@ pub(crate) fn recorded<'h>(
 pub(crate) fn restore(flags: &mut ServerArgs, recorded: &SimulatorSettings) {
     flags.profile = Some(recorded.profile.clone());
     flags.num_parallel = recorded.num_parallel;
+    flags.cache_ram_mib = recorded.cache_ram_mib;
     flags.faults.clone_from(&recorded.faults);
 }
 
@@ -90,6 +93,7 @@ pub(crate) fn serve_config(args: &ServeArgs) -> Result<SimulatorConfig, Fatal> {
         port: args.port,
         epoch: folder::wall_clock(),
         num_parallel: args.num_parallel.map(|n| n as usize),
+        cache_ram_mib: args.cache_ram_mib.map(u64::from),
         faults: faults(&args.faults)?,
         log: log.map(log_file).transpose()?,
         ..SimulatorConfig::new(profile, clock)

@@ -1,5 +1,7 @@
 //! Checks of a sweep and of the doctor on a real llama.cpp server: with one slot the agents queue, with two
-//! they decode at the same time, and every token count is the server's own.
+//! they decode at the same time, and every token count is the server's own. Checks of the simulator's prompt cache.
+
+mod conversations;
 
 use std::fmt::Display;
 use std::fs;
@@ -46,7 +48,7 @@ impl Findings {
     }
 }
 
-/// Sweeps with one slot and with two. True when every expectation holds, or when there is no engine.
+/// Sweeps with one slot and with two, and conversations with up to four. True when every expectation holds, or when there is no engine.
 pub(crate) fn check() -> bool {
     settle("engine", install().and_then(|engine| sweeps(&engine)))
 }
@@ -59,6 +61,7 @@ fn sweeps(engine: &Engine) -> Result<bool> {
     let shared = sweep(engine, 2, &tandem, &report, &mut findings)?;
     let what = format_args!("{queued:.3} s queued with one slot, {shared:.3} s with two");
     findings.expect(queued > 2.0 * shared, what);
+    conversations::check(engine, &mut findings)?;
     for finding in &findings.all {
         say!("engine: {finding}");
     }
@@ -74,7 +77,7 @@ fn sweep(
     findings: &mut Findings,
 ) -> Result<f64> {
     findings.slots = slots;
-    let mut server = engine.start(&["--slots".to_owned(), slots.to_string()], false)?;
+    let mut server = engine.start(&["--slots", &slots.to_string()], false)?;
     doctor(server.url(), tandem, findings)?;
     let before = totals(server.url())?;
     let results = engine.folder.join(format!("slots-{slots}"));

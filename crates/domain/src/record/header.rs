@@ -85,6 +85,9 @@ pub struct SimulatorSettings {
     /// `--num-parallel`; absent: the profile's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub num_parallel: Option<u32>,
+    /// `--cache-ram`, MiB; absent: the profile's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_ram_mib: Option<u32>,
     /// Each `--fault`: a file of rules or `KIND=RATE`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<String>,

@@ -8,9 +8,11 @@
 
 use domain::{Nanos, Stamp};
 
+use super::host_cache::shared;
 use super::log::Happened;
 use super::machine::{Core, Event};
-use super::state::{Batch, RequestState, RunnerId, Slot};
+use super::slots::{self, Slot, SlotChoice};
+use super::state::{Batch, RequestState, RunnerId};
 use super::types::{NoticeKind, RequestId, StopReason, WorkKind};
 use crate::profile::Rates;
 
@@ -38,7 +40,7 @@ impl Core {
         }
     }
 
-    /// Takes the free slot with the longest cached prefix of the prompt, the oldest among equals.
+    /// Places a request into the free slot that fits it best.
     fn serve(&mut self, id: RequestId, uid: RunnerId) {
         let serial = self.next_serial();
         let now = self.now;
@@ -47,19 +49,19 @@ impl Core {
         let prompt = request.prompt().map_or(&[][..], |p| p);
         // What exceeds the context is cut before it is evaluated.
         let prompt = &prompt[..prompt.len().min(runner.launch.num_ctx as usize)];
-        let shared = |cache: &[u32]| cache.iter().zip(prompt).take_while(|(a, b)| a == b).count();
-        let (_, _, index) = runner
-            .slots
-            .iter()
-            .enumerate()
-            .filter(|(_, slot)| slot.request.is_none())
-            .map(|(i, slot)| (std::cmp::Reverse(shared(&slot.cache)), slot.used, i))
-            .min()
-            .expect("a slot is free");
+        let similarity = self.servers[runner.server].spec.settings.slot_similarity();
+        let SlotChoice { index, displaces } =
+            slots::choose(&runner.slots, prompt, similarity).expect("a slot is free");
         let slot = &mut runner.slots[index];
+        let generates = matches!(request.work.kind, WorkKind::Generate(_));
+        let exchanged = if displaces && generates {
+            runner.host.exchange(index, &mut slot.cache, prompt)
+        } else {
+            Vec::new()
+        };
         let len = prompt.len().max(1);
         // At least one token is always evaluated.
-        let cached = shared(&slot.cache).min(len - 1);
+        let cached = shared(&slot.cache, prompt).min(len - 1);
         slot.request = Some(id);
         slot.used = serial;
         slot.cache.clear();
@@ -86,9 +88,13 @@ impl Core {
         request.prompt_len = len;
         request.cached = cached;
         request.prompt_left = len - cached;
+        let waited = now.since(request.attached);
+        for happened in exchanged {
+            self.log_request(id, happened);
+        }
         let happened = Happened::Served {
             slot: index,
-            waited: now.since(request.attached),
+            waited,
             cached: cached as u32,
         };
         self.log_request(id, happened);
@@ -281,9 +287,7 @@ impl Core {
             return;
         }
         let release = self.servers[request.server].spec.settings.release();
-        // Before 0.4.0, and in 0.30.0 alone, only evaluated tokens were counted.
-        let counts_cached = release >= (0, 4, 0) && release != (0, 30, 0);
-        let timings = request.timings(now, counts_cached);
+        let timings = request.timings(now, release);
         let reason = request.reason;
         let happened = Happened::Finished {
             tokens: request.emitted,
@@ -306,8 +310,10 @@ impl Core {
         let request = self.requests.swap_remove(&id).expect("it has a slot");
         let runner = &mut self.runners[&uid];
         let ctx = runner.launch.num_ctx as usize;
+        runner.releases += 1;
         let slot = &mut runner.slots[slot];
         slot.request = None;
+        slot.released = runner.releases;
         slot.cache
             .truncate(request.prompt_len.saturating_sub(request.prompt_left));
         if let WorkKind::Generate(generation) = &request.work.kind {

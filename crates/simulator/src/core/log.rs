@@ -49,6 +49,20 @@ pub enum Happened {
         /// Prompt tokens taken from the slot's cache.
         cached: u32,
     },
+    /// The context of the slot that a request takes went to host memory.
+    ContextSaved {
+        slot: usize,
+        tokens: usize,
+    },
+    /// Contexts left host memory to make room; their tokens in all.
+    ContextsDropped {
+        tokens: usize,
+    },
+    /// A context came back from host memory into the slot that a request takes.
+    ContextRestored {
+        slot: usize,
+        tokens: usize,
+    },
     Finished {
         tokens: u32,
         /// Since it was served.

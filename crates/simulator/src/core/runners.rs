@@ -6,11 +6,13 @@ use domain::Nanos;
 use domain::backend::KeepAlive;
 
 use super::device::whole_micros;
+use super::host_cache::HostCache;
 use super::log::Happened;
 use super::machine::{Core, Event};
 use super::placement::Placement;
 use super::reload::Launch;
-use super::state::{Head, RequestState, Runner, RunnerId, RunnerState, Slot};
+use super::slots::Slot;
+use super::state::{Head, RequestState, Runner, RunnerId, RunnerState};
 use super::types::{NoticeKind, RequestId, WorkKind};
 use crate::profile::keep_alive;
 
@@ -60,6 +62,10 @@ impl Core {
         let settings = &self.servers[server].spec.settings;
         let poll_s = settings.ready_poll_s;
         let slots = (0..launch.parallel).map(|_| Slot::default()).collect();
+        let host = HostCache::new(
+            settings.prompt_cache.cache_ram_mib,
+            self.profile.models[model].memory.kv_bytes_per_token,
+        );
         self.runners.insert(
             uid,
             Runner {
@@ -76,6 +82,8 @@ impl Core {
                 timer: 0,
                 since: self.now,
                 slots,
+                releases: 0,
+                host,
                 waiting: VecDeque::new(),
                 blocked: Vec::new(),
                 batch: None,

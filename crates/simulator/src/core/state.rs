@@ -6,10 +6,15 @@ use std::sync::Arc;
 use domain::backend::KeepAlive;
 use domain::{Nanos, Stamp};
 
+use super::host_cache::HostCache;
 use super::placement::Placement;
 use super::reload::Launch;
+use super::slots::Slot;
 use super::types::{RequestId, StopReason, Timings, Work, WorkKind};
 use crate::profile::ServerSpec;
+
+/// The first release whose answers say how much of the prompt was cached.
+const REPORTS_CACHED: (u32, u32, u32) = (0, 33, 3);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct RunnerId(pub(super) u64);
@@ -78,9 +83,11 @@ impl Request {
         }
     }
 
-    /// The counters at the moment of its last token. `counts_cached` is the release's rule.
-    pub(super) fn timings(&self, now: Stamp, counts_cached: bool) -> Timings {
-        let evaluated = if counts_cached {
+    /// The counters at the moment of its last token, as this release counts.
+    pub(super) fn timings(&self, now: Stamp, release: (u32, u32, u32)) -> Timings {
+        // Before 0.4.0, and in 0.30.0 alone, only evaluated tokens were counted.
+        let counts_cached = release >= (0, 4, 0) && release != (0, 30, 0);
+        let counted = if counts_cached {
             self.prompt_len
         } else {
             self.prompt_len - self.cached
@@ -88,8 +95,9 @@ impl Request {
         Timings {
             total: now.since(self.arrived),
             load: self.load,
-            prompt_eval_count: evaluated as u32,
+            prompt_eval_count: counted as u32,
             cached: self.cached as u32,
+            prompt_eval_cached_count: (release >= REPORTS_CACHED).then_some(self.cached as u32),
             prompt_eval: self
                 .first_token
                 .since(self.prefill_began.unwrap_or(self.served)),
@@ -108,14 +116,6 @@ pub(super) enum RunnerState {
     Crashed,
     /// Being killed and waited for.
     Unloading,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Slot {
-    pub(super) request: Option<RequestId>,
-    pub(super) cache: Vec<u32>,
-    /// Serial number of its last use; smaller is longer ago.
-    pub(super) used: u64,
 }
 
 #[derive(Debug)]
@@ -155,6 +155,9 @@ pub(super) struct Runner {
     /// Since its load or its unload began.
     pub(super) since: Stamp,
     pub(super) slots: Vec<Slot>,
+    /// Requests that have left a slot.
+    pub(super) releases: u64,
+    pub(super) host: HostCache,
     pub(super) waiting: VecDeque<RequestId>,
     /// Requests blocked on its lock while it unloads.
     pub(super) blocked: Vec<RequestId>,

@@ -1,5 +1,6 @@
 //! Known results of the core, each computed by hand, and properties that always hold.
 
+mod conversations;
 mod laws;
 mod rig;
 mod story;
@@ -34,6 +35,7 @@ stories! {
     devices
     failures
     keeping_alive
+    prompt_cache
     queueing
     two_configurations
 }

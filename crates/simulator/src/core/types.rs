@@ -151,6 +151,8 @@ pub(crate) struct Timings {
     pub(crate) prompt_eval_count: u32,
     /// Prompt tokens taken from the cache.
     pub(crate) cached: u32,
+    /// The same number; `None` in versions that do not report it.
+    pub(crate) prompt_eval_cached_count: Option<u32>,
     /// Evaluation of the prompt tokens that were not cached, up to the first token.
     pub(crate) prompt_eval: Nanos,
     /// Generated tokens, the end-of-text token included.

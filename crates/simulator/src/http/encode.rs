@@ -37,11 +37,18 @@ impl FinalObject {
         let (prompt, completion) = self.timings.map_or((0, 0), |timings| {
             (timings.prompt_eval_count, timings.eval_count)
         });
-        json!({"prompt_tokens": prompt, "completion_tokens": completion,
-            "total_tokens": prompt + completion})
+        let mut usage = json!({"prompt_tokens": prompt, "completion_tokens": completion,
+            "total_tokens": prompt + completion});
+        let cached = self
+            .timings
+            .and_then(|timings| timings.prompt_eval_cached_count);
+        if let Some(cached) = cached {
+            usage["prompt_tokens_details"] = json!({"cached_tokens": cached});
+        }
+        usage
     }
 
-    /// The members of Ollama's last object, each after a comma. Zeros are left out.
+    /// The members of Ollama's last object, each after a comma. Zeros are left out, but not of cached tokens.
     fn push_metrics(&self, out: &mut Vec<u8>) {
         if let Some(context) = &self.context {
             member(out, "context", context);
@@ -53,15 +60,19 @@ impl FinalObject {
             0 => 0,
             nanos => nanos.saturating_add(self.jump),
         };
+        let not_zero = |value: i64| Some(value).filter(|value| *value != 0);
+        let count = |tokens: u32| not_zero(i64::from(tokens));
+        let cached = timings.prompt_eval_cached_count.map(i64::from);
         for (name, value) in [
-            ("total_duration", off(timings.total)),
-            ("load_duration", off(timings.load)),
-            ("prompt_eval_count", i64::from(timings.prompt_eval_count)),
-            ("prompt_eval_duration", off(timings.prompt_eval)),
-            ("eval_count", i64::from(timings.eval_count)),
-            ("eval_duration", off(timings.eval)),
+            ("total_duration", not_zero(off(timings.total))),
+            ("load_duration", not_zero(off(timings.load))),
+            ("prompt_eval_count", count(timings.prompt_eval_count)),
+            ("prompt_eval_cached_count", cached),
+            ("prompt_eval_duration", not_zero(off(timings.prompt_eval))),
+            ("eval_count", count(timings.eval_count)),
+            ("eval_duration", not_zero(off(timings.eval))),
         ] {
-            if value != 0 {
+            if let Some(value) = value {
                 member(out, name, &value);
             }
         }

@@ -23,7 +23,7 @@ const LEAST: [(u32, bool, &str); 4] = [
         false,
         "ready_poll_s recovery_poll_s recovery_cap_s latency_min_ms sharing_loss idle_w busy_w \
          throttled_w batch_cost prefill_overhead_s load_s first_load_s warm_up_s unload_s \
-         recovery_s resolve_s prepare_s",
+         recovery_s resolve_s prepare_s slot_similarity",
     ),
     (
         1,
@@ -174,6 +174,9 @@ impl ServerSettings {
         if (1..4).contains(&context) {
             let problem = format!("{context} is out of range; give 4 or more");
             return refuse("context_length", &problem);
+        }
+        if self.slot_similarity() > 1.0 {
+            return refuse("prompt_cache.slot_similarity", "is a share; give 1 or less");
         }
         if !self.keep_alive_s.is_finite() {
             return refuse("keep_alive_s", "give seconds, or -1 for ever");

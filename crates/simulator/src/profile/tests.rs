@@ -41,6 +41,10 @@ fn refusals_name_the_key_and_the_fix() {
         ("sharing_loss = 0.0", "sharing_loss = -0.5"),
         ("unload_s = 0.0", "unload_s = inf"),
         ("layers = 36", "layers = 0"),
+        (
+            "recovery_cap_s = 0.0",
+            "recovery_cap_s = 0.0\nprompt_cache.slot_similarity = 1.5",
+        ),
     ];
     let refusals = changes.map(|(from, to)| format!("{to}\n  {}", refusal(from, to)));
     insta::assert_snapshot!(refusals.join("\n"));

@@ -224,6 +224,6 @@ pub(crate) fn paced() -> Profile {
     profile
 }
 
-pub(crate) fn virtually(test: impl Future<Output = ()>) {
-    clock::virtual_runtime().expect("a runtime").block_on(test);
+pub(crate) fn virtually<T>(test: impl Future<Output = T>) -> T {
+    clock::virtual_runtime().expect("a runtime").block_on(test)
 }

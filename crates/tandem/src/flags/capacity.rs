@@ -13,8 +13,8 @@ use super::{BudgetFlag, NonceFlag, RequestArgs, RuntimeFlags, ServerArgs, TextFl
 /// Flags that define a run and cannot be given with --resume. A prompt whose text was not kept must be given
 /// again.
 const FIXED: &str = "model slo start max_agents precision requests_per_agent time_per_level num_predict think \
-                     no_text same_prompt warmup max_failed beyond seed out name profile num_parallel faults runtime \
-                     workers pin http proxy";
+                     no_text same_prompt warmup max_failed beyond seed out name profile num_parallel cache_ram_mib faults \
+                     runtime workers pin http proxy";
 
 #[derive(Debug, Clone, Args)]
 #[command(

@@ -25,6 +25,10 @@ pub(crate) struct ServeArgs {
     /// Slots per loaded model (OLLAMA_NUM_PARALLEL), instead of the profile's.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=limits::SLOTS.most_i64()))]
     pub(crate) num_parallel: Option<u32>,
+    /// Host memory for the contexts that lose their slot, MiB per loaded model (llama.cpp's --cache-ram;
+    /// 0: none), instead of the profile's.
+    #[arg(long = "cache-ram", value_name = "MIB")]
+    pub(crate) cache_ram_mib: Option<u32>,
     /// Behave like this Ollama release (0.11.4 and before: every request queues in one FIFO).
     #[arg(long, value_name = "X.Y.Z")]
     pub(crate) ollama_version: Option<String>,

@@ -70,6 +70,10 @@ pub(crate) struct ServerArgs {
     /// Slots per loaded model on the simulator (OLLAMA_NUM_PARALLEL), instead of the profile's.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=limits::SLOTS.most_i64()))]
     pub(crate) num_parallel: Option<u32>,
+    /// Host memory on the simulator for the contexts that lose their slot, MiB per loaded model
+    /// (llama.cpp's --cache-ram; 0: none), instead of the profile's.
+    #[arg(long = "cache-ram", value_name = "MIB")]
+    pub(crate) cache_ram_mib: Option<u32>,
     /// Faults on the simulator: a file of rules, or `KIND=RATE` such as `reset-mid-token=0.05`;
     /// may be repeated.
     #[arg(long = "fault", value_name = "FILE|KIND=RATE")]

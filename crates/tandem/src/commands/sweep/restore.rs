@@ -74,7 +74,7 @@ pub(super) fn flags(dir: &Path, manifest: &Manifest, typed: &Common) -> Result<C
 }
 
 /// The flags that a resumed sweep takes from its folder, with their values as they are typed.
-fn as_typed(common: &Common) -> [(&'static str, Option<String>); 10] {
+fn as_typed(common: &Common) -> [(&'static str, Option<String>); 11] {
     fn text(value: Option<&impl ToString>) -> Option<String> {
         value.map(ToString::to_string)
     }
@@ -88,6 +88,7 @@ fn as_typed(common: &Common) -> [(&'static str, Option<String>); 10] {
     [
         ("--profile", server.profile.clone()),
         ("--num-parallel", text(server.num_parallel.as_ref())),
+        ("--cache-ram", text(server.cache_ram_mib.as_ref())),
         ("--fault", faults),
         ("--admission", text(common.admission.as_ref())),
         ("--benchmarks", text(benchmarks.as_ref())),
