@@ -19,8 +19,7 @@ const IN_HEADER: usize = 100_000;
 /// Most characters of a text.
 pub(crate) const CHARACTERS: usize = 1_000;
 
-/// Sessions whose calls are numbered, whose parents exist, and whose children are waited for or detached. Only
-/// [`Workload::new`] makes one.
+/// Sessions whose calls are numbered, whose parents exist, and whose children are waited for or detached.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
     header: Header,

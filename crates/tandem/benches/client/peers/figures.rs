@@ -7,6 +7,7 @@ use serde_json::Value;
 
 /// TTFT as a tool reports it.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[expect(clippy::struct_field_names, reason = "each says its unit")]
 pub(crate) struct Ttft {
     pub(crate) mean_ms: f64,
     pub(crate) p50_ms: f64,
