@@ -1,9 +1,8 @@
 //! Files of one JSON value.
 
-use std::fs::{self, Permissions};
-use std::io::{self, BufWriter, Write};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, IntoInnerError, Write};
 use std::ops::RangeInclusive;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -66,14 +65,15 @@ fn temporary(
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     let mut prefix = path.file_name().unwrap_or_default().to_owned();
     prefix.push(".");
-    let file = Builder::new()
+    let mut file = Builder::new()
         .prefix(&prefix)
         .suffix(".tmp")
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder.unwrap_or(Path::new(".")))?;
-    let mut file = BufWriter::new(file);
-    write(&mut file)?;
-    let file = file.into_inner()?;
+        .make_in(folder.unwrap_or(Path::new(".")), |path| {
+            File::create_new(path)
+        })?;
+    let mut buffer = BufWriter::new(file.as_file_mut());
+    write(&mut buffer)?;
+    buffer.into_inner().map_err(IntoInnerError::into_error)?;
     file.as_file().sync_all()?;
     Ok(file)
 }
