@@ -1,13 +1,14 @@
 //! Files of one JSON value.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter, IntoInnerError, Write};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tempfile::{Builder, NamedTempFile};
 
 use crate::{LoadError, LoadErrorKind};
 
@@ -35,25 +36,46 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
     })
 }
 
-/// Writes a file whole or not at all: to a temporary file beside it, then renamed. Fails when `write` does, and when the
-/// folder cannot be written.
-pub fn write_whole(
+/// Writes a file whole or not at all, in place of one that may be there. Fails when `write` does, and when the folder
+/// cannot be written.
+fn write_whole(
     path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".tmp");
-    let temporary = Path::new(&temporary);
-    let written = || {
-        let mut file = BufWriter::new(File::create(temporary)?);
-        write(&mut file)?;
-        file.into_inner()?.sync_all()?;
-        fs::rename(temporary, path)
-    };
-    written().inspect_err(|_| {
-        // The error that matters is the first one.
-        let _ = fs::remove_file(temporary);
-    })
+    temporary(path, write)?.persist(path)?;
+    Ok(())
+}
+
+/// Writes a new file whole or not at all. Fails when `write` does, when the folder cannot be written, and when something
+/// has the file's name, be it a link to nothing.
+pub fn write_new(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    temporary(path, write)?.persist_noclobber(path)?;
+    Ok(())
+}
+
+/// A file beside `path` with a name of its own and the permissions of any new file, written to the disk; it is removed
+/// unless it gets its name.
+fn temporary(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<NamedTempFile> {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let mut prefix = path.file_name().unwrap_or_default().to_owned();
+    prefix.push(".");
+    let mut file = Builder::new()
+        .prefix(&prefix)
+        .suffix(".tmp")
+        .make_in(folder.unwrap_or(Path::new(".")), |path| {
+            File::create_new(path)
+        })?;
+    let mut buffer = BufWriter::new(file.as_file_mut());
+    write(&mut buffer)?;
+    buffer.into_inner().map_err(IntoInnerError::into_error)?;
+    file.as_file().sync_all()?;
+    Ok(file)
 }
 
 pub(crate) fn json_error(path: &Path, error: &serde_json::Error, what: &'static str) -> LoadError {

@@ -18,7 +18,7 @@ pub mod sweep;
 mod writer;
 
 pub use error::{FolderError, LeftOut, LoadError, LoadErrorKind, SkippedPart, listed, short};
-pub use json::{read_json, read_versioned, write_json, write_whole};
+pub use json::{read_json, read_versioned, write_json, write_new};
 pub use kind::Kind;
 pub use lock::Lock;
 pub use recorded::recorded;

@@ -70,7 +70,7 @@ fn refuse_links(dir: &Path) -> Result<(), FolderError> {
     let of_kinds = Kind::ALL.into_iter();
     let of_kinds = of_kinds.flat_map(|kind| [Some(kind.file()), kind.lines()]);
     let others = [LOCK_FILE, TELEMETRY_FILE, ARTEFACTS_FOLDER, LEVELS_FOLDER];
-    // `manifest` for `manifest.json`, and for `manifest.json.tmp`, which it is written to first.
+    // `manifest` for `manifest.json`, and for `manifest.json.abc123.tmp`, which it is written to first.
     let stem = |name: &str| name.split('.').next().map(str::to_owned);
     let ours: Vec<_> = of_kinds.flatten().chain(others).map(stem).collect();
     for entry in fs::read_dir(dir).map_err(FolderError::read(dir))? {

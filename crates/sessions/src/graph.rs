@@ -169,8 +169,7 @@ fn check_text(what: &str, text: &str) -> Result<(), String> {
     ))
 }
 
-fn check_time(key: &str, time: Option<Seconds>) -> Result<(), String> {
-    let longest = Seconds::LONGEST;
+fn check_time(key: &str, time: Option<Seconds>, longest: Seconds) -> Result<(), String> {
     match time.filter(|time| *time > longest) {
         Some(time) => Err(format!(
             "{key} is {}; give 0 to {} seconds",
@@ -186,7 +185,7 @@ fn check_session(line: &SessionLine) -> Result<(), String> {
     for (what, text) in [("agent", &line.agent), ("scope", &line.scope)] {
         text.iter().try_for_each(|text| check_text(what, text))?;
     }
-    check_time("start_s", line.start_s)?;
+    check_time("start_s", line.start_s, Seconds::LATEST)?;
     match (&line.parent, line.start_s) {
         (Some(_), Some(_)) => {
             Err("start_s and parent are both given; leave start_s out, for the gap of the first call says it".to_owned())
@@ -223,7 +222,7 @@ fn check_call(
     ];
     times
         .into_iter()
-        .try_for_each(|(key, time)| check_time(key, time))?;
+        .try_for_each(|(key, time)| check_time(key, time, Seconds::LONGEST))?;
     let tokens = [
         ("prompt_tokens", call.prompt_tokens),
         ("output_tokens", call.output_tokens),
@@ -236,7 +235,11 @@ fn check_call(
             ));
         }
     }
-    if call.cached_tokens > call.prompt_tokens {
+    if call
+        .cached_tokens
+        .zip(call.prompt_tokens)
+        .is_some_and(|(cached, prompt)| cached > prompt)
+    {
         return Err(
             "cached_tokens is above prompt_tokens, which holds the whole prompt; correct one"
                 .to_owned(),

@@ -84,5 +84,15 @@ pub(crate) fn import(kind: SourceKind, inputs: &[Input]) -> Result<Workload, Fil
     };
     let files = inputs.iter().map(file).collect();
     let imported = recording.into_workload(Source { kind, files });
-    imported.map_err(|(_, what)| FileError::new(&inputs[0].path, None, what))
+    imported.map_err(|(input, what)| match (input, inputs) {
+        (Some(at), _) => FileError::new(&inputs[at].path, None, what),
+        (None, [input]) => FileError::new(&input.path, None, what),
+        (None, _) => {
+            let what = format!(
+                "in one of the {} files from this one on: {what}",
+                inputs.len()
+            );
+            FileError::new(&inputs[0].path, None, what)
+        }
+    })
 }

@@ -7,7 +7,7 @@ use domain::Nanos;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A time of zero or more and at most [`Seconds::LONGEST`]; a sum may be longer. Files have it in seconds.
+/// A time of zero or more and at most [`Seconds::LATEST`]; a sum may be longer. Files have it in seconds.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -16,8 +16,10 @@ pub struct Seconds(Nanos);
 
 impl Seconds {
     pub const ZERO: Self = Self(Nanos::ZERO);
-    /// A year. A longer time is a sign of a wrong unit.
+    /// A year, the most for a gap or a call. A longer time is a sign of a wrong unit.
     pub const LONGEST: Self = Self(Nanos::from_secs(366 * 24 * 3600));
+    /// A hundred years, the most for the start of a session: recordings of different years may be in one file.
+    pub const LATEST: Self = Self(Nanos::from_secs(100 * 366 * 24 * 3600));
 
     /// The time from `earlier` to `later`, both in nanoseconds on one clock; zero when they are the other way round.
     pub fn between(earlier: i64, later: i64) -> Self {
@@ -42,10 +44,10 @@ impl TryFrom<f64> for Seconds {
     type Error = String;
 
     fn try_from(s: f64) -> Result<Self, String> {
-        if (0.0..=Self::LONGEST.get()).contains(&s) {
+        if (0.0..=Self::LATEST.get()).contains(&s) {
             return Ok(Self(Nanos::from_secs_f64(s)));
         }
-        let most = Self::LONGEST.get();
+        let most = Self::LATEST.get();
         Err(format!("{s} is no time; give 0 to {most} seconds"))
     }
 }

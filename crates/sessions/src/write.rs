@@ -7,9 +7,9 @@ use crate::file::Line;
 use crate::graph::Workload;
 
 impl Workload {
-    /// Writes the file whole or not at all. Fails when the folder cannot be written.
+    /// Writes a new file whole or not at all. Fails when it exists, and when the folder cannot be written.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        results::write_whole(path, |out| self.write_lines(out))
+        results::write_new(path, |out| self.write_lines(out))
     }
 
     /// Writes the first line, then each session with its calls.

@@ -59,16 +59,79 @@ pub(super) fn read(inputs: &[Input]) -> Result<Recording, FileError> {
         notes: NOTES.map(str::to_owned).to_vec(),
         ..Recording::default()
     };
+    let logs: Vec<Log> = inputs.iter().map(read_log).collect::<Result<_, _>>()?;
+    let (mut copied, mut unknown) = (0, 0);
     let mut ids = Ids::default();
-    for input in inputs {
-        let mut session = session(input)?;
+    for (at, log) in logs.iter().enumerate() {
+        let mut session = TimedSession {
+            line: log.session.line.clone(),
+            calls: log.session.calls.clone(),
+        };
+        if let Some(fork) = &log.fork {
+            match fork.copied(&session, &logs) {
+                Some(count) => {
+                    copied += count;
+                    session.calls.drain(..count);
+                    if let Some(first) = session.calls.first_mut() {
+                        first.call.gap_kind = GapKind::Unknown;
+                    }
+                }
+                None => unknown += session.calls.len(),
+            }
+        }
         session.line.id = ids.unique(&session.line.id);
+        recording.inputs.insert(session.line.id.clone(), at);
         recording.sessions.push(session);
     }
+    let what = "Calls of the parent that the log of a fork repeats";
+    recording.note_count(what, copied, "they are left out of the fork");
+    let what =
+        "Calls of forks, of which the first may be the parent's, that the log does not tell apart";
+    let then = "import the parent's log with the fork's, or do not add up their tokens";
+    recording.note_count(what, unknown, then);
     Ok(recording)
 }
 
-fn session(input: &Input) -> Result<TimedSession, FileError> {
+/// A log, with the calls that a fork repeats.
+struct Log {
+    session: TimedSession,
+    fork: Option<Fork>,
+}
+
+/// A session that began as a copy of another one, whose records its log repeats.
+struct Fork {
+    parent: String,
+    start: i64,
+}
+
+impl Fork {
+    /// How many of its first calls are the parent's: those that the parent's log has as well, or else those with moments
+    /// up to the fork's start. `None` when neither tells.
+    fn copied(&self, session: &TimedSession, logs: &[Log]) -> Option<usize> {
+        let parent = logs.iter().find(|log| log.session.line.id == self.parent);
+        if let Some(parent) = parent {
+            let tokens = |timed: &TimedCall| {
+                let Call {
+                    prompt_tokens,
+                    cached_tokens,
+                    output_tokens,
+                    ..
+                } = timed.call;
+                (prompt_tokens, cached_tokens, output_tokens)
+            };
+            let pairs = session.calls.iter().zip(&parent.session.calls);
+            let equal = pairs.take_while(|(own, other)| tokens(own) == tokens(other));
+            return Some(equal.count());
+        }
+        let old = session
+            .calls
+            .iter()
+            .take_while(|timed| timed.latest() <= self.start);
+        Some(old.count()).filter(|count| *count > 0)
+    }
+}
+
+fn read_log(input: &Input) -> Result<Log, FileError> {
     let line = SessionLine {
         id: input.name(),
         ..SessionLine::default()
@@ -78,6 +141,7 @@ fn session(input: &Input) -> Result<TimedSession, FileError> {
         ..TimedSession::default()
     };
     let (mut round, mut model, mut total) = (Round::default(), None, None);
+    let (mut has_meta, mut fork) = (false, None);
     for record in input.json_lines::<Record>() {
         let (
             line,
@@ -91,7 +155,14 @@ fn session(input: &Input) -> Result<TimedSession, FileError> {
         let what = payload["type"].as_str().unwrap_or_default();
         let text = |key: &str| payload[key].as_str().map(str::to_owned);
         match (kind.as_str(), what) {
-            ("session_meta", _) => session.line.id = text("id").unwrap_or(session.line.id),
+            // A fork has the parent's record behind its own.
+            ("session_meta", _) if !has_meta => {
+                has_meta = true;
+                session.line.id = text("id").unwrap_or(session.line.id);
+                let start = text("timestamp").map(|start| input.moment(line, &start));
+                let start = start.transpose()?.unwrap_or(moment);
+                fork = text("forked_from_id").map(|parent| Fork { parent, start });
+            }
             ("turn_context", _) => model = text("model").or(model),
             ("event_msg", "user_message" | "task_started") => {
                 round.take_input(moment, GapKind::User);
@@ -124,7 +195,7 @@ fn session(input: &Input) -> Result<TimedSession, FileError> {
             _ => {}
         }
     }
-    Ok(session)
+    Ok(Log { session, fork })
 }
 
 impl Round {

@@ -20,7 +20,7 @@ pub(super) fn read(inputs: &[Input]) -> Result<Recording, FileError> {
         ..Recording::default()
     };
     let mut ids = Ids::default();
-    for input in inputs {
+    for (at, input) in inputs.iter().enumerate() {
         let trace = Trace::parse(&input.path, &input.text).map_err(FileError::of_trace)?;
         let name = trace.name.clone();
         let mut note = |words: String| recording.notes.push(format!("{name}: {words}."));
@@ -52,6 +52,7 @@ pub(super) fn read(inputs: &[Input]) -> Result<Recording, FileError> {
         for ((kind, number), calls) in sessions {
             let what = ["session", "request"][kind as usize];
             let id = ids.unique(&format!("{name}/{what}-{number}"));
+            recording.inputs.insert(id.clone(), at);
             let line = SessionLine {
                 id,
                 ..SessionLine::default()

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 
 use crate::file::{Call, FORMAT, GapKind, Header, Parent, SessionLine, Source, VERSION};
-use crate::graph::{CHARACTERS, Mistake, Workload};
+use crate::graph::{CHARACTERS, Place, Workload};
 use crate::seconds::Seconds;
 
 /// A call and its moments, in nanoseconds on the clock of the source.
@@ -46,6 +46,8 @@ pub(super) struct Recording {
     pub(super) sessions: Vec<TimedSession>,
     pub(super) block_tokens: Option<NonZeroU32>,
     pub(super) notes: Vec<String>,
+    /// Place of the input of each session, by the session's id; absent where several may be.
+    pub(super) inputs: HashMap<String, usize>,
 }
 
 impl Recording {
@@ -86,8 +88,11 @@ impl Recording {
         line.detached = !is_joined;
     }
 
-    /// Fails when the sessions do not fit together.
-    pub(super) fn into_workload(mut self, source: Source) -> Result<Workload, Mistake> {
+    /// Fails when the sessions do not fit together, with the place of the input if it is known.
+    pub(super) fn into_workload(
+        mut self,
+        source: Source,
+    ) -> Result<Workload, (Option<usize>, String)> {
         let roots = self
             .sessions
             .iter()
@@ -104,7 +109,11 @@ impl Recording {
             let of = |session: &TimedSession| (session.line.id.clone(), latest(session));
             self.sessions.iter().map(of).collect()
         };
-        let (mut lines, mut calls, mut overlaps) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut lines, mut calls, mut overlaps) =
+            (Vec::<SessionLine>::new(), Vec::<Call>::new(), Vec::new());
+        // The place of the session and the number of each call.
+        let mut of_calls: Vec<(usize, u32)> = Vec::new();
+        let mut impossible = 0;
         for TimedSession {
             mut line,
             calls: timed,
@@ -124,6 +133,7 @@ impl Recording {
                 line.start_s = Some(start).filter(|start| *start > Seconds::ZERO);
             }
             let mut free = started_by.unwrap_or(first.start);
+            let session = lines.len();
             for (
                 number,
                 TimedCall {
@@ -142,11 +152,10 @@ impl Recording {
                 call.number = number;
                 call.gap_s = Seconds::between(free, start);
                 call.api_s = end.map(|end| Seconds::between(start, end));
-                call.ttft_s = call
-                    .ttft_s
-                    .filter(|ttft| call.api_s.is_none_or(|api| *ttft <= api));
-                free = end.unwrap_or(start);
+                impossible += forget_impossible(&mut call);
+                free = free.max(end.unwrap_or(start));
                 calls.push(call);
+                of_calls.push((session, number));
             }
             lines.push(line);
         }
@@ -154,11 +163,16 @@ impl Recording {
             let by = longest.get();
             let what =
                 format!("Calls that start before what they follow has ended, by at most {by:.3} s");
-            self.note_count(&what, overlaps.len(), "their gaps are 0");
+            let then = "their gaps are 0, and they are laid end to end, so that the span and the critical path are \
+                        longer than recorded";
+            self.note_count(&what, overlaps.len(), then);
         }
         let untimed = calls.iter().filter(|call| call.api_s.is_none()).count();
         let then = "the gap after such a call holds it, and its kind is unknown";
         self.note_count("Calls without a recorded duration", untimed, then);
+        let what =
+            "Tokens from a cache above the prompt's, and times to the first token above the call's";
+        self.note_count(what, impossible, "they are taken as unknown");
         let header = Header {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -166,8 +180,40 @@ impl Recording {
             block_tokens: self.block_tokens,
             notes: self.notes.iter().map(|note| fitting(note)).collect(),
         };
-        Workload::new(header, lines, calls)
+        // For the mistakes.
+        let ids: Vec<String> = lines.iter().map(|line| line.id.clone()).collect();
+        Workload::new(header, lines, calls).map_err(|(place, what)| {
+            let (session, what) = match place {
+                Place::Header => return (None, what),
+                Place::Session(session) => (session, what),
+                Place::Call(at) => {
+                    let (session, number) = of_calls[at];
+                    let what = format!("call {number} of session {}: {what}", ids[session]);
+                    (session, what)
+                }
+            };
+            (self.inputs.get(&ids[session]).copied(), what)
+        })
     }
+}
+
+/// Makes values unknown that cannot be, and counts them.
+fn forget_impossible(call: &mut Call) -> usize {
+    let is_above_prompt = call
+        .cached_tokens
+        .zip(call.prompt_tokens)
+        .is_some_and(|(cached, prompt)| cached > prompt);
+    if is_above_prompt {
+        call.cached_tokens = None;
+    }
+    let is_after_end = call
+        .ttft_s
+        .zip(call.api_s)
+        .is_some_and(|(first, end)| first > end);
+    if is_after_end {
+        call.ttft_s = None;
+    }
+    usize::from(is_above_prompt) + usize::from(is_after_end)
 }
 
 /// A text without control characters, cut to the length that a file may have.

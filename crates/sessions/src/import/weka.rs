@@ -82,6 +82,8 @@ struct File<'f> {
     recording: &'f mut Recording,
     ids: &'f mut Ids,
     scope: Option<String>,
+    /// Place of the input.
+    input: usize,
 }
 
 pub(super) fn read(inputs: &[Input]) -> Result<Recording, FileError> {
@@ -90,7 +92,7 @@ pub(super) fn read(inputs: &[Input]) -> Result<Recording, FileError> {
         ..Recording::default()
     };
     let mut ids = Ids::default();
-    for input in inputs {
+    for (at, input) in inputs.iter().enumerate() {
         let read: Conversation = serde_json::from_str(&input.text)
             .map_err(|error| FileError::json(&input.path, None, &error))?;
         let size = *recording.block_tokens.get_or_insert(read.block_size);
@@ -107,6 +109,7 @@ pub(super) fn read(inputs: &[Input]) -> Result<Recording, FileError> {
             recording: &mut recording,
             ids: &mut ids,
             scope: (read.hash_id_scope != "global").then(|| id.clone()),
+            input: at,
         };
         file.add(&id, None, 0, read.requests);
         if let Some(totals) = read.totals
@@ -117,6 +120,10 @@ pub(super) fn read(inputs: &[Input]) -> Result<Recording, FileError> {
                 .push(format!("{}: {differs}.", input.name()));
         }
     }
+    let calls = recording.sessions.iter().map(|session| &session.calls);
+    let empty = calls.filter(|calls| calls.is_empty()).count();
+    let what = "Conversations and sub-agents without a request";
+    recording.note_count(what, empty, "they are left out");
     Ok(recording)
 }
 
@@ -155,7 +162,7 @@ impl File<'_> {
                         .as_ref()
                         .map(|_| Blocks::after(&blocks_before, &blocks)),
                     gap_kind: request.gap_kind(is_root, calls.last()),
-                    model: request.model,
+                    model: request.model.filter(|model| !model.is_empty()),
                     prompt_tokens: Some(request.prompt_tokens),
                     output_tokens: Some(request.output_tokens),
                     stop: StopReason::of_word(&request.stop),
@@ -167,6 +174,7 @@ impl File<'_> {
             blocks_before = blocks;
         }
         let place = self.recording.sessions.len();
+        self.recording.inputs.insert(line.id.clone(), self.input);
         self.recording.sessions.push(TimedSession { line, calls });
         for (calls_before, sub) in started {
             let child_id = self.ids.unique(&format!("{id}/{}", sub.agent_id));
@@ -176,6 +184,9 @@ impl File<'_> {
             let start = origin.saturating_add(sub.t.nanos()).saturating_sub(lasted);
             let agent = sub.subagent_type.unwrap_or_else(|| "sub-agent".to_owned());
             let child = self.add(&child_id, Some(agent), start, sub.requests);
+            if self.recording.sessions[child].calls.is_empty() {
+                continue;
+            }
             match calls_before.checked_sub(1) {
                 Some(starter) => {
                     self.recording

@@ -101,6 +101,173 @@ fn a_log_that_repeats_calls_of_another_one_adds_none() {
     assert_eq!(both.sessions(), once.sessions());
 }
 
+/// Files with these names and texts, imported together.
+fn import(files: &[(&str, &str)]) -> Result<Workload, String> {
+    let dir = tempfile::tempdir().unwrap();
+    let paths: Vec<PathBuf> = files
+        .iter()
+        .map(|(name, text)| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        })
+        .collect();
+    open(&paths, None).map_err(|error| error.to_string())
+}
+
+#[test]
+fn time_in_which_a_call_ran_is_no_gap() {
+    let spans = [(0, 10), (1, 2), (5, 6), (12, 13)].map(|(start, end)| {
+        format!(
+            r#"{{"traceId":"t","spanId":"{start}","startTimeUnixNano":"{start}000000000",
+            "endTimeUnixNano":"{end}000000000","attributes":{{"gen_ai.operation.name":"chat"}}}}"#
+        )
+    });
+    let workload = import(&[("spans.json", &spans.join("\n"))]).unwrap();
+    let gaps: Vec<f64> = workload.sessions()[0]
+        .calls
+        .iter()
+        .map(|call| call.gap_s.get())
+        .collect();
+    assert_eq!(gaps, [0.0, 0.0, 0.0, 2.0]);
+    let notes = workload.header().notes.join("\n");
+    let words = "by at most 9.000 s: 2; their gaps are 0, and they are laid end to end";
+    assert!(notes.contains(words), "{notes}");
+}
+
+/// Counts of tokens: the second of the day, and the prompt.
+fn codex_log(meta: &[&str], counts: &[(u32, u32)]) -> String {
+    let at = |second: u32| format!("\"timestamp\":\"2026-03-21T10:00:{second:02}Z\"");
+    let meta = meta.iter().map(|payload| {
+        let at = at(20);
+        format!("{{{at},\"type\":\"session_meta\",\"payload\":{payload}}}\n")
+    });
+    let mut total = 0;
+    let counts = counts.iter().map(|(second, prompt)| {
+        total += prompt;
+        let usage = |tokens| format!("{{\"input_tokens\":{tokens},\"output_tokens\":1}}");
+        let info = format!(
+            "{{\"total_token_usage\":{},\"last_token_usage\":{}}}",
+            usage(total),
+            usage(*prompt)
+        );
+        let payload = format!("{{\"type\":\"token_count\",\"info\":{info}}}");
+        let at = at(*second);
+        format!("{{{at},\"type\":\"event_msg\",\"payload\":{payload}}}\n")
+    });
+    meta.chain(counts).collect()
+}
+
+#[test]
+fn a_fork_holds_its_own_calls_alone() {
+    let (parent_meta, fork_meta) = (
+        "{\"id\":\"parent\"}",
+        "{\"id\":\"fork\",\"forked_from_id\":\"parent\"}",
+    );
+    let parent = codex_log(&[parent_meta], &[(1, 100), (2, 200)]);
+    let old = codex_log(&[fork_meta, parent_meta], &[(1, 100), (2, 200), (30, 300)]);
+    // The copies may have the moment at which they were copied.
+    let new = codex_log(
+        &[fork_meta, parent_meta],
+        &[(21, 100), (21, 200), (30, 300)],
+    );
+    let left_out = "Calls of the parent that the log of a fork repeats: 2;";
+    let unknown = "that the log does not tell apart: 3;";
+    for (files, prompts, note) in [
+        (
+            vec![("fork.jsonl", &old), ("parent.jsonl", &parent)],
+            vec![("fork", vec![300]), ("parent", vec![100, 200])],
+            left_out,
+        ),
+        (
+            vec![("parent.jsonl", &parent), ("fork.jsonl", &new)],
+            vec![("parent", vec![100, 200]), ("fork", vec![300])],
+            left_out,
+        ),
+        (
+            vec![("fork.jsonl", &old)],
+            vec![("fork", vec![300])],
+            left_out,
+        ),
+        (
+            vec![("fork.jsonl", &new)],
+            vec![("fork", vec![100, 200, 300])],
+            unknown,
+        ),
+    ] {
+        let files: Vec<(&str, &str)> = files
+            .iter()
+            .map(|(name, text)| (*name, text.as_str()))
+            .collect();
+        let workload = import(&files).unwrap();
+        let found: Vec<(&str, Vec<u32>)> = workload
+            .sessions()
+            .iter()
+            .map(|session| {
+                let tokens = session.calls.iter().filter_map(|call| call.prompt_tokens);
+                (session.line.id.as_str(), tokens.collect())
+            })
+            .collect();
+        assert_eq!(found, prompts);
+        let notes = workload.header().notes.join("\n");
+        assert!(notes.contains(note), "{notes}");
+    }
+}
+
+/// A conversation with these entries.
+fn weka(id: &str, requests: &str) -> String {
+    format!("{{\"id\":\"{id}\",\"block_size\":64,\"requests\":[{requests}]}}")
+}
+
+#[test]
+fn a_mistake_of_several_files_names_its_file() {
+    let good = weka("good", r#"{"t":0,"type":"n","in":10,"out":1}"#);
+    let bad = weka("bad", r#"{"t":0,"type":"n","in":10000001,"out":1}"#);
+    let error = import(&[("good.json", &good), ("bad.json", &bad)]).unwrap_err();
+    let words = "/bad.json: call 0 of session bad: prompt_tokens is above";
+    assert!(error.contains(words), "{error}");
+}
+
+#[test]
+fn what_a_source_has_wrong_or_empty_is_unknown() {
+    let requests = r#"{"t":0,"type":"s","model":"","in":10,"out":1,"api_time":2,"ttft":3},
+        {"t":3,"type":"subagent","agent_id":"none","requests":[]},
+        {"t":4,"type":"n","in":10,"out":1}"#;
+    let workload = import(&[("weka.json", &weka("a", requests))]).unwrap();
+    let [session] = workload.sessions() else {
+        panic!("the sub-agent has no call");
+    };
+    let first = &session.calls[0];
+    assert_eq!((&first.model, first.ttft_s), (&None, None));
+    assert!(session.calls[1].waits_for.is_empty());
+    let notes = workload.header().notes.join("\n");
+    for words in [
+        "Conversations and sub-agents without a request: 1; they are left out",
+        "times to the first token above the call's: 1; they are taken as unknown",
+    ] {
+        assert!(notes.contains(words), "{notes}");
+    }
+    let cached = codex_log(&["{\"id\":\"c\"}"], &[(1, 100)]).replace(
+        "\"output_tokens\":1",
+        "\"cached_input_tokens\":101,\"output_tokens\":1",
+    );
+    let workload = import(&[("codex.jsonl", &cached)]).unwrap();
+    assert_eq!(workload.sessions()[0].calls[0].cached_tokens, None);
+}
+
+#[test]
+fn recordings_of_different_years_are_imported_together() {
+    let early = codex_log(&["{\"id\":\"early\"}"], &[(1, 100)]);
+    let late = early
+        .replace("2026-", "2029-")
+        .replace("\"early\"", "\"late\"");
+    let workload = import(&[("early.jsonl", &early), ("late.jsonl", &late)]).unwrap();
+    let start = workload.sessions()[1].line.start_s.unwrap();
+    // Three years, of which one is a leap year.
+    assert_eq!(start.nanos(), 1096 * 24 * 3600 * 1_000_000_000);
+    assert_eq!(parse(&written(&workload)), Ok(workload));
+}
+
 /// The recorded sessions outside the repository, where they exist.
 fn recorded(folder: &str) -> Vec<PathBuf> {
     let folder = repository("../shared/data/sessions").join(folder);

@@ -152,6 +152,18 @@ fn a_file_is_written_whole_or_not_at_all() {
     workload.write(&path).unwrap();
     assert_eq!(Workload::read(&path).unwrap(), workload);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink("nothing", &link).unwrap();
+    for taken in [&path, &link] {
+        let refused = workload.write(taken).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::AlreadyExists);
+    }
+    // A recording may have any name.
+    let recording = dir.path().join("out.jsonl.tmp");
+    std::fs::write(&recording, "recorded").unwrap();
+    workload.write(&dir.path().join("out.jsonl")).unwrap();
+    assert_eq!(std::fs::read_to_string(&recording).unwrap(), "recorded");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 4);
     workload
         .write(&dir.path().join("none/s.jsonl"))
         .unwrap_err();

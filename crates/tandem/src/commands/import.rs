@@ -22,7 +22,8 @@ struct Imported<'w> {
 /// cannot be written.
 pub(crate) fn import(args: &ImportArgs) -> Result<Exit, Fatal> {
     let (out, shown) = (&args.out, args.out.display());
-    if out.exists() {
+    // A link to nothing is something, too.
+    if out.symlink_metadata().is_ok() {
         return Err(
             Fatal::usage(format!("{shown} exists already")).hint("name another file: --out FILE")
         );
