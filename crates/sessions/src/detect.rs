@@ -115,7 +115,9 @@ fn of_value(value: &Value) -> Option<Format> {
         (SourceKind::Codex, has("payload") && has("timestamp")),
         (
             SourceKind::ClaudeCode,
-            ["sessionId", "parentUuid", "leafUuid"].into_iter().any(has),
+            ["sessionId", "parentUuid", "leafUuid"].into_iter().any(has)
+                || first["type"] == "file-history-snapshot"
+                || (first["type"] == "summary" && has("summary")),
         ),
     ];
     let found = kinds.into_iter().find(|(_, is_found)| *is_found);
