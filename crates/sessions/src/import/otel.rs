@@ -244,13 +244,11 @@ impl Spans<'_> {
         let inner = agent.filter(|agent| self.agent_of(agent).is_some());
         let conversation = || span.text("gen_ai.conversation.id");
         let of_agent = || agent?.text("gen_ai.conversation.id");
-        match inner {
-            Some(agent) => SessionKey::Agent(agent.trace.clone(), agent.id.clone()),
-            None => {
-                let name = conversation().or_else(of_agent);
-                SessionKey::Conversation(name.unwrap_or_else(|| span.trace.clone()))
-            }
+        if let Some(agent) = inner {
+            return SessionKey::Agent(agent.trace.clone(), agent.id.clone());
         }
+        let name = conversation().or_else(of_agent);
+        SessionKey::Conversation(name.unwrap_or_else(|| span.trace.clone()))
     }
 
     fn into_recording(self) -> Result<Recording, FileError> {
