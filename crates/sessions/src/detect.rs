@@ -27,7 +27,7 @@ pub fn open(paths: &[PathBuf], from: Option<SourceKind>) -> Result<Workload, Fil
     let input = |path: &PathBuf| {
         let path = file_in(path);
         let text = text_of(&path)?;
-        Ok(Input { path, text })
+        Ok(Input::new(path, &text))
     };
     let mut inputs: Vec<Input> = paths.iter().map(input).collect::<Result<_, _>>()?;
     // A program that wrote nothing leaves an empty log beside the others.
@@ -40,11 +40,7 @@ pub fn open(paths: &[PathBuf], from: Option<SourceKind>) -> Result<Workload, Fil
 
 /// As [`open`], of one file with this text.
 pub fn parse(path: &Path, text: &str, from: Option<SourceKind>) -> Result<Workload, FileError> {
-    let input = Input {
-        path: path.to_owned(),
-        text: text.to_owned(),
-    };
-    of_inputs(&[input], from)
+    of_inputs(&[Input::new(path.to_owned(), text)], from)
 }
 
 fn of_inputs(inputs: &[Input], from: Option<SourceKind>) -> Result<Workload, FileError> {
@@ -83,7 +79,7 @@ impl Format {
 
 /// What is no other format is taken for a trace, whose reader names what it wants.
 fn detect(text: &str) -> Format {
-    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let text = text.trim_start();
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     let mut lines = lines
         .take(LINES)
@@ -115,7 +111,9 @@ fn of_value(value: &Value) -> Option<Format> {
         (SourceKind::Codex, has("payload") && has("timestamp")),
         (
             SourceKind::ClaudeCode,
-            ["sessionId", "parentUuid", "leafUuid"].into_iter().any(has),
+            ["sessionId", "parentUuid", "leafUuid"].into_iter().any(has)
+                || first["type"] == "file-history-snapshot"
+                || (first["type"] == "summary" && has("summary")),
         ),
     ];
     let found = kinds.into_iter().find(|(_, is_found)| *is_found);

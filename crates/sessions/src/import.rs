@@ -23,10 +23,21 @@ use self::timed::{Recording, fitting};
 /// A file that is imported.
 pub(crate) struct Input {
     pub(crate) path: PathBuf,
+    /// Without a byte order mark.
     pub(crate) text: String,
+    /// Of the file's bytes.
+    sha256: String,
 }
 
 impl Input {
+    pub(crate) fn new(path: PathBuf, text: &str) -> Self {
+        Self {
+            path,
+            text: text.trim_start_matches('\u{feff}').to_owned(),
+            sha256: sha256_hex(text.as_bytes()),
+        }
+    }
+
     fn name(&self) -> String {
         let name = self.path.file_name().unwrap_or(self.path.as_os_str());
         name.to_string_lossy().into_owned()
@@ -80,7 +91,7 @@ pub(crate) fn import(kind: SourceKind, inputs: &[Input]) -> Result<Workload, Fil
     }?;
     let file = |input: &Input| SourceFile {
         name: fitting(&input.name()),
-        sha256: sha256_hex(input.text.as_bytes()),
+        sha256: input.sha256.clone(),
     };
     let files = inputs.iter().map(file).collect();
     let imported = recording.into_workload(Source { kind, files });

@@ -138,7 +138,7 @@ pub struct CriticalPath {
     /// Share of it that is gaps; `None` when it is empty.
     pub gap_share: Option<f64>,
     pub calls: usize,
-    /// Ids of the sessions it leads through, in order.
+    /// Ids of the sessions it leads through, each once, in the order in which it first enters them.
     pub sessions: Vec<String>,
     #[serde(flatten)]
     pub time: TimeSpent,
@@ -226,6 +226,6 @@ pub fn critical_path(workload: &Workload, times: &[Vec<Times>]) -> CriticalPath 
     }
     path.length_s = path.time.in_calls_s + path.time.gaps_s();
     path.gap_share = path.time.gaps_s().share_of(path.length_s);
-    path.sessions = ids.into_iter().rev().dedup().map(str::to_owned).collect();
+    path.sessions = ids.into_iter().rev().unique().map(str::to_owned).collect();
     path
 }

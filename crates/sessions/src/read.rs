@@ -38,6 +38,7 @@ impl Workload {
 
     /// Parses a sessions file; `path` is for messages. Fails at the first mistake.
     pub fn parse(path: &Path, text: &str) -> Result<Self, FileError> {
+        let text = text.trim_start_matches('\u{feff}');
         let lines = (1..).zip(text.split_inclusive('\n'));
         let mut lines = lines.filter(|(_, line)| !line.trim().is_empty());
         let (first, text) = lines.next().ok_or_else(|| {

@@ -1,8 +1,10 @@
 //! Logs of Claude Code, as it writes them under `~/.claude/projects`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use indexmap::IndexMap;
+use itertools::Itertools as _;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -37,6 +39,15 @@ struct Record {
     message: Option<Message>,
     #[serde(default)]
     tool_use_result: Value,
+}
+
+impl Record {
+    /// The id of the answer that it is part of.
+    fn answer(&self) -> Option<&str> {
+        let message = self.message.as_ref()?;
+        let id = message.id.as_deref().or(self.uuid.as_deref());
+        id.filter(|_| self.kind.as_deref() == Some("assistant"))
+    }
 }
 
 #[derive(Deserialize)]
@@ -76,15 +87,20 @@ struct Chain {
     agent_id: Option<String>,
     /// Text that a sub-agent begins with.
     task: Option<String>,
+    /// The moment of its first record.
+    first: Option<i64>,
+    /// The latest end of its calls.
+    latest: Option<i64>,
     /// The last moment at which the client had something to send.
     last_input: Option<i64>,
     gap_kind: GapKind,
 }
 
-/// A call of a tool: its chain, its call, and the text given to a sub-agent.
+/// A call of a tool: its chain, its call, its moment, and the text given to a sub-agent.
 struct ToolUse {
     chain: String,
     call: usize,
+    moment: i64,
     task: Option<String>,
     agent: Option<String>,
 }
@@ -104,17 +120,53 @@ struct Log {
     of_message: HashMap<String, String>,
     tool_uses: IndexMap<String, ToolUse>,
     tool_results: HashMap<String, ToolResult>,
+    /// Files without a record of an answer.
+    empty_logs: usize,
 }
 
 pub(super) fn read(inputs: &[Input]) -> Result<Recording, FileError> {
-    let mut log = Log::default();
+    let mut files: Vec<(&Input, Vec<(u64, Record)>)> = Vec::new();
     for input in inputs {
-        for record in input.json_lines() {
-            let (line, record) = record?;
+        files.push((input, input.json_lines().try_collect()?));
+    }
+    sort(&mut files);
+    let mut log = Log::default();
+    for (input, records) in files {
+        log.empty_logs += usize::from(!records.iter().any(|(_, record)| record.answer().is_some()));
+        for (line, record) in records {
             log.take(input, line, record)?;
         }
     }
     Ok(log.into_recording())
+}
+
+/// Sorts files by the moment of the first answer that no other one has, and then by name: the first file that has an
+/// answer owns it.
+fn sort(files: &mut [(&Input, Vec<(u64, Record)>)]) {
+    let mut owners: HashMap<&str, HashSet<usize>> = HashMap::new();
+    for (file, (_, records)) in files.iter().enumerate() {
+        for id in records.iter().filter_map(|(_, record)| record.answer()) {
+            owners.entry(id).or_default().insert(file);
+        }
+    }
+    let first_own = |(input, records): &(&Input, Vec<(u64, Record)>)| {
+        let own = records.iter().filter(|(_, record)| {
+            let answer = record.answer();
+            answer.is_some_and(|id| owners[id].len() == 1)
+        });
+        let moment = |(line, record): &(u64, Record)| {
+            let moment = record.timestamp.as_ref()?;
+            input.moment(*line, moment).ok()
+        };
+        (own.filter_map(moment).min(), input.name())
+    };
+    let order: Vec<_> = files.iter().map(first_own).collect();
+    let places: HashMap<&Path, _> = files
+        .iter()
+        .map(|(input, _)| &*input.path)
+        .zip(order)
+        .collect();
+    files.sort_by(|(a, _), (b, _)| places[&*a.path].cmp(&places[&*b.path]));
 }
 
 impl Log {
@@ -152,6 +204,7 @@ impl Log {
         let chain = self.chains.entry(name.clone()).or_default();
         chain.is_sidechain |= record.is_sidechain || record.agent_id.is_some();
         chain.agent_id = chain.agent_id.take().or(record.agent_id);
+        chain.first = Some(chain.first.map_or(moment, |first| first.min(moment)));
         match kind {
             "user" => {
                 let mut is_result = false;
@@ -202,6 +255,7 @@ impl Log {
                     let tool_use = ToolUse {
                         chain: name.clone(),
                         call,
+                        moment,
                         task: text(&part["input"]["prompt"]),
                         agent: text(&part["input"]["subagent_type"]),
                     };
@@ -214,23 +268,52 @@ impl Log {
         Ok(())
     }
 
-    /// The tool call that started a sub-agent: by the agent's id in its result, or else by the agent's task.
-    fn starter(&self, chain: &Chain) -> Option<(&ToolUse, Option<usize>)> {
-        let by_id = self.tool_uses.iter().find(|(id, _)| {
-            let result = self.tool_results.get(*id);
-            let agent = result.and_then(|result| result.agent_id.as_ref());
-            agent.is_some() && agent == chain.agent_id.as_ref()
-        });
-        let by_task = || {
-            self.tool_uses
+    /// The id of the tool call that started each sub-agent, by the sub-agent's chain: by the agent's id in its result, or
+    /// else the latest one with the agent's task before the agent begins. A tool call starts one sub-agent.
+    fn starters(&self) -> HashMap<&str, &str> {
+        let chains = self.chains.iter();
+        let mut chains: Vec<(&str, &Chain)> = chains
+            .filter(|(_, chain)| chain.is_sidechain && !chain.calls.is_empty())
+            .map(|(name, chain)| (name.as_str(), chain))
+            .collect();
+        chains.sort_by_key(|(_, chain)| chain.first);
+        let mut by_agent: HashMap<&str, &str> = HashMap::new();
+        for id in self.tool_uses.keys() {
+            let result = self.tool_results.get(id);
+            if let Some(agent) = result.and_then(|result| result.agent_id.as_deref()) {
+                by_agent.entry(agent).or_insert(id);
+            }
+        }
+        let mut starters: HashMap<&str, &str> = HashMap::new();
+        for (name, chain) in &chains {
+            let agent = chain.agent_id.as_deref();
+            starters.extend(agent.and_then(|agent| Some((*name, *by_agent.get(agent)?))));
+        }
+        let used: HashSet<&str> = starters.values().copied().collect();
+        let mut by_task: HashMap<&str, Vec<(&str, &ToolUse)>> = HashMap::new();
+        for (id, tool_use) in &self.tool_uses {
+            if let Some(task) = tool_use.task.as_deref().filter(|_| !used.contains(&**id)) {
+                by_task.entry(task).or_default().push((id, tool_use));
+            }
+        }
+        for unused in by_task.values_mut() {
+            unused.sort_by_key(|(_, tool_use)| tool_use.moment);
+        }
+        for (name, chain) in chains {
+            let task = chain.task.as_deref();
+            let Some(unused) = task.and_then(|task| by_task.get_mut(task)) else {
+                continue;
+            };
+            if starters.contains_key(name) {
+                continue;
+            }
+            let before = unused.partition_point(|(_, used)| Some(used.moment) <= chain.first);
+            let latest = unused[..before]
                 .iter()
-                .find(|(_, used)| used.task.is_some() && used.task == chain.task)
-        };
-        let (id, tool_use) = by_id.or_else(by_task)?;
-        Some((
-            tool_use,
-            self.tool_results.get(id).map(|result| result.next_call),
-        ))
+                .rposition(|(_, used)| used.chain != name);
+            starters.extend(latest.map(|at| (name, unused.remove(at).0)));
+        }
+        starters
     }
 
     fn into_recording(self) -> Recording {
@@ -238,10 +321,11 @@ impl Log {
             notes: NOTES.map(str::to_owned).to_vec(),
             ..Recording::default()
         };
+        let starters = self.starters();
         let mut ids = Ids::default();
         for (name, chain) in &self.chains {
-            let starter = self.starter(chain).filter(|_| chain.is_sidechain);
-            let agent = starter.and_then(|(tool_use, _)| tool_use.agent.clone());
+            let starter = starters.get(&**name);
+            let agent = starter.and_then(|id| self.tool_uses[*id].agent.clone());
             let line = SessionLine {
                 id: ids.unique(name),
                 agent: agent.or_else(|| chain.is_sidechain.then(|| "sub-agent".to_owned())),
@@ -256,11 +340,12 @@ impl Log {
                 continue;
             }
             let place = |tool_use: &ToolUse| self.chains.get_index_of(&tool_use.chain);
-            let starter = self
-                .starter(chain)
-                .filter(|(tool_use, _)| tool_use.chain != *name);
-            let starter =
-                starter.and_then(|(tool_use, next)| Some((tool_use, next, place(tool_use)?)));
+            let starter = starters.get(&**name).and_then(|id| {
+                let tool_use = &self.tool_uses[*id];
+                let next = self.tool_results.get(*id).map(|result| result.next_call);
+                Some((tool_use, next, place(tool_use)?))
+            });
+            let starter = starter.filter(|(tool_use, _, _)| tool_use.chain != *name);
             let Some((tool_use, next, parent)) = starter else {
                 strays += 1;
                 continue;
@@ -276,6 +361,21 @@ impl Log {
         }
         let what = "Sub-agents whose start is in none of the logs";
         recording.note_count(what, strays, "they are sessions without a parent");
+        let given = self
+            .chains
+            .values()
+            .filter_map(|chain| chain.agent_id.as_ref());
+        let given: HashSet<&String> = given.collect();
+        let results = self.tool_results.values();
+        let named = results.filter_map(|result| result.agent_id.as_ref());
+        let missing = named
+            .unique()
+            .filter(|agent| !given.contains(agent))
+            .count();
+        let what = "Sub-agents whose logs were not given";
+        recording.note_count(what, missing, "their time is shown as that of tools");
+        let then = "they add nothing";
+        recording.note_count("Logs that hold no call", self.empty_logs, then);
         recording
             .sessions
             .retain(|session| !session.calls.is_empty());
@@ -286,7 +386,7 @@ impl Log {
 impl Chain {
     /// Takes a record of an answer; a message has several, each with the same usage.
     fn answer(&mut self, id: &str, message: &Message, moment: i64) {
-        let before = self.calls.values().map(TimedCall::latest).max();
+        let before = self.latest;
         let last_input = self.last_input;
         let gap_kind = match (before, self.is_sidechain) {
             (_, true) => GapKind::Tool,
@@ -309,6 +409,7 @@ impl Chain {
             self.gap_kind = GapKind::Unknown;
         }
         timed.end = timed.end.max(Some(moment));
+        self.latest = self.latest.max(timed.end);
         let call = &mut timed.call;
         let known = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         call.model = known(&message.model).or(call.model.take());

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexMap;
+use indexmap::map::Entry;
 use serde_json::{Deserializer, Map, Value};
 
 use super::Input;
@@ -28,24 +29,35 @@ struct Span {
     attributes: Map<String, Value>,
 }
 
-/// The spans of all files, by id.
-struct Spans<'i>(IndexMap<String, (&'i Input, Span)>);
+/// The spans of all files, by their traces and ids.
+#[derive(Default)]
+struct Spans<'i> {
+    by_id: IndexMap<(String, String), (&'i Input, Span)>,
+    repeats: usize,
+}
 
 pub(super) fn read(inputs: &[Input]) -> Result<Recording, FileError> {
-    let mut spans = Spans(IndexMap::new());
+    let mut spans = Spans::default();
     for input in inputs {
         let mut values = Deserializer::from_str(&input.text).into_iter::<Value>();
+        let (mut counted, mut line) = (0, 1);
         loop {
-            let begin = input.text[values.byte_offset()..].trim_start().len();
-            let begin = &input.text[..input.text.len() - begin];
-            let line = begin.matches('\n').count() as u64 + 1;
+            let rest = input.text[values.byte_offset()..].trim_start();
+            let begin = input.text.len() - rest.len();
+            line += input.text[counted..begin].matches('\n').count() as u64;
+            counted = begin;
             let Some(value) = values.next() else {
                 break;
             };
             let value = value.map_err(|error| FileError::json(&input.path, None, &error))?;
             for span in spans_in(&value) {
                 let span = Span::of(span, line).map_err(|what| input.mistake(line, what))?;
-                spans.0.insert(span.id.clone(), (input, span));
+                match spans.by_id.entry((span.trace.clone(), span.id.clone())) {
+                    Entry::Occupied(_) => spans.repeats += 1,
+                    Entry::Vacant(free) => {
+                        free.insert((input, span));
+                    }
+                }
             }
         }
     }
@@ -106,8 +118,9 @@ impl Span {
         let Some((key, value)) = found else {
             return Ok(None);
         };
-        let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
-        let count = number.and_then(|n| u32::try_from(n).ok());
+        let number = value.as_f64().or_else(|| value.as_str()?.parse().ok());
+        let is_count = |n: &f64| n.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(n);
+        let count = number.filter(is_count).map(|n| n as u32);
         count
             .map(Some)
             .ok_or_else(|| format!("{key} is {value}; give a number of tokens"))
@@ -199,32 +212,43 @@ fn plain(value: &Value) -> Value {
     }
 }
 
+/// What the calls of a session have in common.
+#[derive(PartialEq, Eq, Hash, Clone)]
+enum SessionKey {
+    /// The trace and the id of the agent's span.
+    Agent(String, String),
+    Conversation(String),
+}
+
 impl Spans<'_> {
     /// The nearest span of an agent around this one.
     fn agent_of(&self, span: &Span) -> Option<&Span> {
         let mut seen = HashSet::new();
-        let mut parent = span.parent.as_ref();
-        while let Some((_, above)) = parent.and_then(|id| self.0.get(id)) {
-            if above.is_agent() || !seen.insert(&above.id) {
-                return above.is_agent().then_some(above);
+        let above = |below: &Span| {
+            let parent = (below.trace.clone(), below.parent.clone()?);
+            self.by_id.get(&parent).map(|(_, above)| above)
+        };
+        let mut next = above(span);
+        while let Some(span) = next {
+            if span.is_agent() || !seen.insert(&span.id) {
+                return span.is_agent().then_some(span);
             }
-            parent = above.parent.as_ref();
+            next = above(span);
         }
         None
     }
 
     /// The session of a call, by the agent around it: an agent inside another one is a session, and what is left
     /// belongs to its conversation, or else to its trace.
-    fn session_of(&self, span: &Span, agent: Option<&Span>) -> String {
+    fn session_of(&self, span: &Span, agent: Option<&Span>) -> SessionKey {
         let inner = agent.filter(|agent| self.agent_of(agent).is_some());
         let conversation = || span.text("gen_ai.conversation.id");
         let of_agent = || agent?.text("gen_ai.conversation.id");
-        match inner {
-            Some(agent) => agent.id.clone(),
-            None => conversation()
-                .or_else(of_agent)
-                .unwrap_or_else(|| span.trace.clone()),
+        if let Some(agent) = inner {
+            return SessionKey::Agent(agent.trace.clone(), agent.id.clone());
         }
+        let name = conversation().or_else(of_agent);
+        SessionKey::Conversation(name.unwrap_or_else(|| span.trace.clone()))
     }
 
     fn into_recording(self) -> Result<Recording, FileError> {
@@ -233,21 +257,22 @@ impl Spans<'_> {
             ..Recording::default()
         };
         // Each session with the agent's span, if it is a child.
-        let mut sessions: IndexMap<String, (TimedSession, Option<&Span>)> = IndexMap::new();
-        for (input, span) in self.0.values().filter(|(_, span)| span.is_call()) {
+        let mut sessions: IndexMap<SessionKey, (TimedSession, Option<&Span>)> = IndexMap::new();
+        for (input, span) in self.by_id.values().filter(|(_, span)| span.is_call()) {
             let call = span.call().map_err(|what| input.mistake(span.line, what))?;
             let agent = self.agent_of(span);
-            let name = self.session_of(span, agent);
-            let inner = agent.filter(|agent| agent.id == name);
+            let key = self.session_of(span, agent);
+            let inner = agent.filter(|_| matches!(key, SessionKey::Agent(..)));
             let (session, _) = sessions
-                .entry(name)
+                .entry(key)
                 .or_insert_with(|| (TimedSession::default(), inner));
             let name = agent.and_then(|agent| agent.text("gen_ai.agent.name"));
             session.line.agent = session.line.agent.take().or(name);
             session.calls.push(call);
         }
         let mut ids = Ids::default();
-        for (name, (session, _)) in &mut sessions {
+        for (key, (session, _)) in &mut sessions {
+            let (SessionKey::Agent(_, name) | SessionKey::Conversation(name)) = key;
             session.line.id = ids.unique(if name.is_empty() { "spans" } else { name });
             session.calls.sort_by_key(|timed| timed.start);
             let mut before = None;
@@ -260,7 +285,7 @@ impl Spans<'_> {
                 before = Some(timed.call.stop);
             }
         }
-        let places: HashMap<String, usize> = sessions.keys().cloned().zip(0..).collect();
+        let places: HashMap<SessionKey, usize> = sessions.keys().cloned().zip(0..).collect();
         let agents: Vec<Option<&Span>> = sessions.values().map(|(_, agent)| *agent).collect();
         recording.sessions = sessions.into_values().map(|(session, _)| session).collect();
         let mut strays = 0;
@@ -284,6 +309,8 @@ impl Spans<'_> {
         }
         let what = "Agents inside another one's span that start before its first call has ended";
         recording.note_count(what, strays, "they are sessions without a parent");
+        let what = "Spans with the trace and the id of an earlier span";
+        recording.note_count(what, self.repeats, "the first of each is imported");
         Ok(recording)
     }
 }

@@ -48,11 +48,12 @@ pub fn prefix_use(calls: &[Call], block: NonZeroU32) -> PrefixUse {
         let behind = before[kept..].iter().zip(&blocks.new);
         let shared = kept + behind.take_while(|(a, b)| a == b).count();
         if !before.is_empty() {
+            // A last block that is not full does not count.
             let whole = before.len().min((before_tokens / block) as usize);
-            let shared_tokens = shared as u64 * u64::from(block.get());
+            let shared = shared.min(whole).min((tokens / block) as usize);
             found.compared_calls += 1;
             found.compared_tokens += u64::from(tokens);
-            found.shared_tokens += shared_tokens.min(tokens.into());
+            found.shared_tokens += shared as u64 * u64::from(block.get());
             found.cut_calls += usize::from(shared < whole);
         }
         before.truncate(kept);

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::made::{BLOCK, workloads};
 use super::*;
 use crate::detect::open;
-use crate::file::Call;
+use crate::file::{Blocks, Call};
 use crate::measure::{Figures, critical_path, prefix_use, timeline};
 
 fn made_up() -> Figures {
@@ -20,7 +20,7 @@ fn the_critical_path_goes_through_the_child_that_ends_last() {
         critical_path: path,
         sessions,
     } = made_up();
-    assert_eq!(path.sessions, ["made-up", "made-up/agent_001", "made-up"]);
+    assert_eq!(path.sessions, ["made-up", "made-up/agent_001"]);
     assert_eq!((path.calls, path.length_s.get()), (6, 135.0));
     let time = path.time;
     let spent = [
@@ -67,6 +67,23 @@ fn what_prompts_share_with_the_one_before() {
     );
     assert_eq!(alone.work.prefix.share(), None);
     assert_eq!(figures.totals.work.prefix.shared_tokens, 640 + 64);
+}
+
+/// A prompt of 200 tokens has 3 whole blocks of 64 and one that is not full.
+#[test]
+fn a_block_that_is_not_full_is_not_shared() {
+    let blocks = |kept, new: &[u64]| {
+        let new = new.to_vec();
+        let blocks = Some(Blocks { kept, new });
+        Call {
+            prompt_tokens: Some(200),
+            blocks,
+            ..Call::default()
+        }
+    };
+    let calls = [blocks(0, &[1, 2, 3, 4]), blocks(4, &[])];
+    let found = prefix_use(&calls, 64.try_into().unwrap());
+    assert_eq!((found.shared_tokens, found.cut_calls), (192, 0));
 }
 
 /// The lengths of all chains that end with this call.

@@ -268,6 +268,135 @@ fn recordings_of_different_years_are_imported_together() {
     assert_eq!(parse(&written(&workload)), Ok(workload));
 }
 
+/// A record of a log of Claude Code, at this second.
+fn record(session: &str, second: u32, uuid: &str, more: &str) -> String {
+    format!(
+        r#"{{"sessionId":"{session}","uuid":"{uuid}","timestamp":"2026-06-01T10:00:{second:02}Z",{more}}}"#
+    ) + "\n"
+}
+
+fn answer(session: &str, second: u32, id: &str, content: &str, more: &str) -> String {
+    let message = format!(r#"{{"id":"{id}","content":[{content}]}}"#);
+    let more = format!(r#""type":"assistant"{more},"message":{message}"#);
+    record(session, second, id, &more)
+}
+
+fn user(session: &str, second: u32, uuid: &str, content: &str, more: &str) -> String {
+    let more = format!(r#""type":"user"{more},"message":{{"content":{content}}}"#);
+    record(session, second, uuid, &more)
+}
+
+#[test]
+fn sub_agents_with_one_task_belong_to_the_calls_that_started_them() {
+    let task =
+        |id: &str| format!(r#"{{"type":"tool_use","id":"{id}","input":{{"prompt":"do it"}}}}"#);
+    let result = |id: &str| format!(r#"[{{"type":"tool_result","tool_use_id":"{id}"}}]"#);
+    let side = r#","isSidechain":true"#;
+    let mut text = user("s", 0, "u0", "\"go\"", "");
+    for (at, names) in [["a0", "t0", "b0", "c0"], ["a1", "t1", "b1", "c1"]]
+        .iter()
+        .enumerate()
+    {
+        let second = at as u32 * 10;
+        let [call, tool, begin, sub_agent] = names;
+        text += &answer("s", second + 1, call, &task(tool), "");
+        text += &user("s", second + 2, begin, "\"do it\"", side);
+        let parent = format!(r#"{side},"parentUuid":"{begin}""#);
+        text += &answer("s", second + 4, sub_agent, "", &parent);
+        text += &user("s", second + 5, &format!("r{at}"), &result(tool), "");
+    }
+    text += &answer("s", 17, "a2", "", "");
+    let workload = import(&[("log.jsonl", &text)]).unwrap();
+    let sessions = workload.sessions();
+    let parents = sessions
+        .iter()
+        .filter_map(|session| session.line.parent.as_ref());
+    let parents: Vec<u32> = parents.map(|parent| parent.call).collect();
+    assert_eq!((parents, sessions.len()), (vec![0, 1], 3));
+    let waits: Vec<_> = sessions[0]
+        .calls
+        .iter()
+        .map(|call| call.waits_for.join(" "))
+        .collect();
+    assert_eq!(waits, ["", "s/b0", "s/b1"]);
+}
+
+#[test]
+fn the_order_of_logs_does_not_change_which_one_owns_a_call() {
+    let call = |session: &str, second: u32, id: &str| {
+        user(session, second, &format!("u{id}"), "\"go\"", "")
+            + &answer(session, second + 2, id, "", "")
+    };
+    let first = call("old", 0, "m1") + &call("old", 10, "m2");
+    let resumed = call("new", 0, "m1") + &call("new", 10, "m2") + &call("new", 20, "m3");
+    let snapshot = "{\"type\":\"file-history-snapshot\",\"snapshot\":{}}\n";
+    let missing = user(
+        "new",
+        30,
+        "u4",
+        r#"[{"type":"tool_result","tool_use_id":"t9"}]"#,
+        r#","toolUseResult":{"agentId":"gone"}"#,
+    );
+    let resumed = resumed + &missing;
+    // The resumed log has the smaller name.
+    let logs = [
+        ("b.jsonl", &*first),
+        ("a.jsonl", &*resumed),
+        ("c.jsonl", snapshot),
+    ];
+    let [one, two, three] = logs;
+    for order in [[one, two, three], [three, two, one]] {
+        let workload = import(&order).unwrap();
+        let sessions = workload.sessions().iter();
+        let calls: Vec<_> = sessions.map(|s| (&*s.line.id, s.calls.len())).collect();
+        assert_eq!(calls, [("old", 2), ("new", 1)]);
+        let notes = workload.header().notes.join("\n");
+        for note in [
+            "Sub-agents whose logs were not given: 1; their time is shown as that of tools.",
+            "Logs that hold no call: 1; they add nothing.",
+        ] {
+            assert!(notes.contains(note), "{notes}");
+        }
+    }
+}
+
+#[test]
+fn spans_of_two_traces_may_have_one_id() {
+    let span = |trace: &str, tokens: &str| {
+        let attributes = format!(r#"{{"gen_ai.usage.input_tokens":{tokens}}}"#);
+        format!(
+            r#"{{"traceId":"{trace}","spanId":"1","startTimeUnixNano":1,"endTimeUnixNano":2,"attributes":{attributes}}}"#
+        ) + "\n"
+    };
+    let text = span("a", "100.0") + &span("b", "7") + &span("a", "100.0");
+    let workload = import(&[("spans.jsonl", &text)]).unwrap();
+    let sessions = workload.sessions().iter();
+    let tokens: Vec<_> = sessions
+        .map(|s| (&*s.line.id, s.calls.len(), s.calls[0].prompt_tokens))
+        .collect();
+    assert_eq!(tokens, [("a", 1, Some(100)), ("b", 1, Some(7))]);
+    let notes = workload.header().notes.join("\n");
+    let note =
+        "Spans with the trace and the id of an earlier span: 1; the first of each is imported.";
+    assert!(notes.contains(note), "{notes}");
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_recording() {
+    for name in [
+        "weka.json",
+        "claude-code.jsonl",
+        "codex.jsonl",
+        "otel.jsonl",
+        "trace.csv",
+    ] {
+        let text = std::fs::read_to_string(fixture(name)).unwrap();
+        let marked = format!("\u{feff}{text}");
+        let [plain, marked] = [&text, &marked].map(|text| import(&[(name, text)]).unwrap());
+        assert_eq!(plain.sessions(), marked.sessions(), "{name}");
+    }
+}
+
 /// The recorded sessions outside the repository, where they exist.
 fn recorded(folder: &str) -> Vec<PathBuf> {
     let folder = repository("../shared/data/sessions").join(folder);

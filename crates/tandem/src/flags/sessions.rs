@@ -17,7 +17,7 @@ pub(crate) struct SessionFiles {
     /// Format of the files. By default it is detected from their content.
     #[arg(long, value_name = "FORMAT", value_parser = word_of::<SourceKind, 5>([
         ("weka", "JSON of the KV-Cache-Tester collection"),
-        ("claude-code", "logs of Claude Code: ~/.claude/projects"),
+        ("claude-code", "logs of Claude Code: ~/.claude/projects/*/*.jsonl, and of its sub-agents: ~/.claude/projects/*/*/subagents/*.jsonl"),
         ("codex", "logs of Codex CLI: ~/.codex/sessions"),
         ("otel", "OpenTelemetry spans with gen_ai attributes, as OTLP JSON or one a line"),
         ("trace", "starts and lengths of requests, as `load --trace` reads them"),
